@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SERVE  ?=
+
+.PHONY: run test test-slow check format clean
+
+run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/share/broker
+	$(BIN)/broker serve $(SERVE)
+
+test: $(VENV)/test.stamp  ## every test but the slow ones
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(VENV)/test.stamp
+	$(BIN)/pytest -m slow
+
+check: $(VENV)/test.stamp  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@if command -v luacheck >/dev/null; then luacheck --quiet --config lua/.luacheckrc lua; fi
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+$(VENV)/run.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@

@@ -1,0 +1,150 @@
+"""What every call has in common: the way in (:class:`Call`), the way out (:class:`Reply`), and the envelope.
+
+``{"ok", "message"?, "content"?, "rate_limit_delay"?, "code"?}``: ``content`` is an object or absent.
+"""
+
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import orjson
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from broker.errors import BrokerError, Invalid, Unavailable
+from broker.settings import Settings
+from broker.store import Store
+
+LARGEST_ID = 2**53
+
+T = TypeVar("T")
+_ID = re.compile(r"[0-9]{1,16}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$", re.DOTALL)
+
+
+class Reply(NamedTuple):
+    content: Mapping[str, Any] | None = None
+    message: str | None = None
+    ok: bool = True
+    code: str | None = None
+    status: int = 200
+    delay: float | None = None
+    """Seconds after which to ask again."""
+    headers: Mapping[str, str] | None = None
+
+    def response(self) -> Response:
+        if self.status == 204:
+            return Response(status_code=204, headers=self.headers)
+        body: dict[str, Any] = {"ok": self.ok}
+        if self.message is not None:
+            body["message"] = self.message
+        if self.content is not None:
+            body["content"] = self.content
+        if self.code is not None:
+            body["code"] = self.code
+        headers = MutableHeaders(self.headers)
+        if self.delay is not None:
+            headers["Retry-After"] = str(math.ceil(self.delay))
+            if self.status == 429:
+                body["rate_limit_delay"] = self.delay
+        return Response(orjson.dumps(body), self.status, headers, media_type="application/json")
+
+
+def refused(error: BrokerError) -> Reply:
+    """The one place where a refusal becomes an answer."""
+    return Reply(error.content, error.message, False, error.code, error.status, error.delay)
+
+
+class Call(Request):
+    """A request, with the ways of reading it that the API has."""
+
+    @property
+    def store(self) -> Store:
+        """Raises ``unavailable`` until the store was seen once."""
+        store: Store = self.app.state.store
+        if not store.ready.is_set():
+            raise Unavailable("The store has not answered yet")
+        return store
+
+    @property
+    def settings(self) -> Settings:
+        settings: Settings = self.app.state.settings
+        return settings
+
+    def id(self, name: str) -> int:
+        """An id from the path: a decimal number from 1 to 2^53."""
+        text: str = self.path_params[name]
+        if not _ID.fullmatch(text) or not 1 <= int(text) <= LARGEST_ID:
+            raise Invalid(f"{name}: an id is a decimal number from 1 to {LARGEST_ID}")
+        return int(text)
+
+    def number(self, name: str, low: int, high: int) -> int | None:
+        """A number from the query, None when it is absent."""
+        text = self.query_params.get(name)
+        if text is None:
+            return None
+        if not _NUMBER.fullmatch(text) or not low <= int(text) <= high:
+            raise Invalid(f"{name}: a whole number from {low} to {high}")
+        return int(text)
+
+    async def decode(self, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
+        """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
+        body = (await self.read()).strip()
+        try:
+            decoded = decoder.decode(body) if body else None
+        except msgspec.ValidationError as error:
+            raise Invalid(_named(str(error))) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Invalid(f"body: not JSON: {error}") from None
+        return empty if decoded is None else decoded
+
+    async def read(self) -> bytes:
+        """The body as it came, within the limit."""
+        limit = self.settings.max_body
+        length = self.headers.get("content-length", "0")
+        chunks: list[bytes] = []
+        size = int(length) if _ID.fullmatch(length) and int(length) > limit else 0
+        if size <= limit:
+            async for chunk in self.stream():
+                size += len(chunk)
+                if size > limit:
+                    break
+                chunks.append(chunk)
+        if size > limit:
+            raise BrokerError("too_large", f"body: larger than {limit} bytes")
+        return b"".join(chunks)
+
+
+def _named(message: str) -> str:
+    """msgspec's message with the field in front: ``requests[1].recipe: expected `str`, got `int```."""
+    match = _AT.match(message)
+    where, what = (match["where"], match["what"]) if match else ("", message)
+    return f"{where or 'body'}: {what[:1].lower()}{what[1:]}"
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+class Endpoint:
+    """A handler as an ASGI application: no wrapping between it and the server."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            reply = await self._handler(Call(scope, receive))
+        except BrokerError as error:
+            reply = refused(error)
+        await reply.response()(scope, receive, send)
+
+
+def route(methods: str, path: str, handler: Handler) -> Route:
+    """``methods``: 'GET', 'POST' or 'GET POST'."""
+    return Route(path, Endpoint(handler), methods=methods.split())

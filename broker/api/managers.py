@@ -1,0 +1,81 @@
+"""Accounts of managers, their sessions, and their roles on projects."""
+
+import msgspec
+
+from broker.api import auth
+from broker.api.envelope import Call, Reply, route
+from broker.errors import Invalid
+from broker.schemas import Credentials, SetRole, required
+
+_CREDENTIALS = msgspec.json.Decoder(Credentials | None)
+_ROLE = msgspec.json.Decoder(SetRole | None)
+
+_LONGEST_PASSWORD = 1024
+
+
+async def _credentials(call: Call) -> tuple[str, str]:
+    body = await call.decode(_CREDENTIALS, Credentials())
+    return required(body.username, "username"), required(body.password, "password")
+
+
+async def register(call: Call) -> Reply:
+    username, password = await _credentials(call)
+    if not 3 <= len(username) <= 16 or not username.isprintable():
+        raise Invalid("username: 3 to 16 printable characters")
+    if not 8 <= len(password.encode()) <= _LONGEST_PASSWORD:
+        raise Invalid(f"password: 8 to {_LONGEST_PASSWORD} bytes")
+    if auth.session_cookie(call) is not None:
+        auth.same_site(call)
+    everybody = call.settings.allow_registration
+    return await _signed_in(call, await call.store.managers.register(username, password, open_to_all=everybody))
+
+
+async def login(call: Call) -> Reply:
+    username, password = await _credentials(call)
+    if auth.session_cookie(call) is not None:
+        auth.same_site(call)
+    # No account has a longer name or password; hashing and counting stay bounded.
+    manager = await call.store.managers.check_password(username[:17], password[: _LONGEST_PASSWORD + 1])
+    return await _signed_in(call, manager)
+
+
+async def _signed_in(call: Call, manager: int) -> Reply:
+    cookie = await call.store.managers.open_session(manager, auth.session_cookie(call))
+    signed_in = await call.store.managers.of_session(cookie)
+    content = {"manager": signed_in.view() if signed_in else None}
+    return Reply(content, headers={"Set-Cookie": _cookie(call, cookie, int(call.settings.session_ttl))})
+
+
+async def logout(call: Call) -> Reply:
+    cookie = auth.session_cookie(call)
+    if cookie is not None:
+        auth.same_site(call)
+        await call.store.managers.close_session(cookie)
+    return Reply(headers={"Set-Cookie": _cookie(call, "", 0)})
+
+
+def _cookie(call: Call, value: str, seconds: int) -> str:
+    secure = "; Secure" if call.url.scheme == "https" else ""
+    return f"{call.settings.cookie}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}"
+
+
+async def account(call: Call) -> Reply:
+    manager = await auth.manager_if_any(call)
+    return Reply({"logged_in": manager is not None, "manager": manager.view() if manager else None})
+
+
+async def set_role_for_project(call: Call) -> Reply:
+    asking, project = await auth.manager(call), call.id("id")
+    body = await call.decode(_ROLE, SetRole())
+    manager, role = required(body.manager, "manager"), required(body.role, "role")
+    await call.store.projects.set_role(asking.id, project, manager, role)
+    return Reply()
+
+
+ROUTES = [
+    route("POST", "/register", register),
+    route("POST", "/login", login),
+    route("GET POST", "/logout", logout),
+    route("GET", "/account", account),
+    route("POST", "/manager/set_role_for_project/{id}", set_role_for_project),
+]

@@ -1,0 +1,288 @@
+"""The calls of workers on tasks: submit, get, release, extend."""
+
+import struct
+from typing import TypeVar
+
+import msgspec
+import orjson
+from siphashc import siphash
+
+from broker.api import auth
+from broker.api.envelope import Call, Reply, route
+from broker.errors import BrokerError, Invalid, Unavailable
+from broker.schemas import (
+    MAX_BULK,
+    BulkRelease,
+    BulkSubmit,
+    ExtendTasks,
+    ReleaseTask,
+    SubmitTask,
+    non_empty,
+    one_of,
+    required,
+)
+from broker.store.tasks import BATCH_BYTES, CHUNK, Assigned, NewTask, Task, by_project
+from broker.store.workers import Worker
+
+_SUBMIT = msgspec.json.Decoder(SubmitTask | None)
+_BULK_SUBMIT = msgspec.json.Decoder(BulkSubmit | None)
+_RELEASE = msgspec.json.Decoder(ReleaseTask | None)
+_BULK_RELEASE = msgspec.json.Decoder(BulkRelease | None)
+_EXTEND = msgspec.json.Decoder(ExtendTasks | None)
+
+# The original tracker's SipHash-2-4 key: the integers 1 and 2.
+_HASH_KEY = struct.pack("<QQ", 1, 2)
+T = TypeVar("T")
+
+_MAX_GET = 1000
+_UPDATED = {"closed": True, "failed": True, "returned": True, "voted": False, "not_held": False}
+_WHY_NOT = {
+    "voted": "The task stays open: it waits for more workers to release it with the same verification",
+    "not_held": "This worker does not hold the task",
+}
+
+
+def unique_hash(text: str) -> int:
+    """SipHash-2-4 of a unique_string as a signed 64-bit number: ``b"test"`` is 6838688128588807185."""
+    digest: int = struct.unpack("<q", struct.pack("<Q", siphash(_HASH_KEY, text.encode())))[0]
+    return digest
+
+
+def _new_task(body: SubmitTask, field: str) -> NewTask:
+    """What a worker submits, checked; ``field`` goes before the name of a field in messages."""
+    recipe = non_empty(body.recipe, f"{field}recipe")
+    hash64 = one_of(f"{field}hash64", body.hash64, f"{field}hash_u64", body.hash_u64)
+    unique = one_of(f"{field}unique_string", body.unique_string, f"{field}unique_str", body.unique_str)
+    if hash64 and unique:
+        raise Invalid(f"{field}unique_string: give this or hash64, not both")
+    return NewTask(
+        recipe,
+        body.priority or 0,
+        body.max_retries or 0,
+        body.max_assign_time or 0,
+        body.verification_count or 1,
+        unique_hash(unique) if unique else hash64 or "",
+    )
+
+
+async def submit(call: Call) -> Reply:
+    worker = await auth.worker(call)
+    body = await call.decode(_SUBMIT, SubmitTask())
+    project, task = required(body.project, "project"), _new_task(body, "")
+    task_id = (await call.store.tasks.submit(project, worker.id, [task]))[0]
+    if task_id is None:
+        raise BrokerError("duplicate", "The project has a task with this hash")
+    return Reply({"task_id": task_id})
+
+
+async def bulk_submit(call: Call) -> Reply:
+    worker = await auth.worker(call)
+    requests = _batch((await call.decode(_BULK_SUBMIT, BulkSubmit())).requests)
+    project = required(requests[0].project, "requests[0].project")
+    tasks = []
+    for i, request in enumerate(requests):
+        if request.project != project:
+            raise Invalid(f"requests[{i}].project: differs from requests[0].project; one call, one project")
+        tasks.append(_new_task(request, f"requests[{i}]."))
+
+    outcomes: list[int | None] = []
+    for start in range(0, len(tasks), CHUNK):
+        try:
+            chunk = tasks[start : start + CHUNK]
+            outcomes += await call.store.tasks.submit(project, worker.id, chunk, first=start == 0)
+        except BrokerError as error:
+            if start == 0:
+                raise
+            message = f"Only the first {start} tasks were taken: {error.message}"
+            raise Unavailable(message, _submitted(outcomes)) from error
+    return Reply(_submitted(outcomes))
+
+
+def _submitted(outcomes: list[int | None]) -> dict[str, object]:
+    duplicates = outcomes.count(None)
+    return {"submitted": len(outcomes) - duplicates, "duplicates": duplicates, "outcomes": outcomes}
+
+
+async def get(call: Call) -> Reply:
+    worker = await _ready_worker(call)
+    project, count = call.id("project"), call.number("count", 1, _MAX_GET)
+    return await _answer(call, worker, project, await _assign(call, project, worker, count or 1), count)
+
+
+async def get_any(call: Call) -> Reply:
+    """From the best project that has a task for this worker."""
+    worker = await _ready_worker(call)
+    count = call.number("count", 1, _MAX_GET)
+    limited: BrokerError | None = None
+    async for project in call.store.candidates.of(worker.id):
+        try:
+            assigned = await _assign(call, project, worker, count or 1)
+        except BrokerError as error:
+            if error.code == "rate_limited":
+                limited = error if limited is None or (error.delay or 0) < (limited.delay or 0) else limited
+            elif error.code not in {"denied", "paused", "not_found"}:
+                raise
+            continue
+        if assigned.tasks:
+            return await _answer(call, worker, project, assigned, count)
+    raise limited or _no_task()
+
+
+async def _ready_worker(call: Call) -> Worker:
+    worker = await auth.worker(call, status=403)
+    if worker.paused:
+        raise BrokerError("worker_paused", "This worker is paused; an admin can let it go on")
+    return worker
+
+
+async def _assign(call: Call, project: int, worker: Worker, count: int) -> Assigned:
+    """Up to ``count`` tasks, in chunks. What was assigned is always answered: a later chunk that fails only ends it."""
+    default_time = int(call.settings.max_assign_time)
+    tasks: list[Task] = []
+    revision = size = 0
+    while len(tasks) < count and size < BATCH_BYTES:
+        wanted = min(CHUNK, count - len(tasks))
+        try:
+            chunk = await call.store.tasks.assign(
+                project, worker.id, wanted, default_time, bytes=BATCH_BYTES - size, first=not tasks
+            )
+        except BrokerError:
+            if not tasks:
+                raise
+            break
+        revision = chunk.revision
+        tasks += chunk.tasks
+        size += sum(len(task.recipe) for task in chunk.tasks)
+        if len(chunk.tasks) < wanted:
+            break
+    return Assigned(revision, tasks)
+
+
+async def _answer(call: Call, worker: Worker, project: int, assigned: Assigned, count: int | None) -> Reply:
+    if not assigned.tasks:
+        raise _no_task()
+    tasks = await _views(call, worker, project, assigned)
+    return Reply({"task": tasks[0]} if count is None else {"tasks": tasks})
+
+
+async def _views(call: Call, worker: Worker, project: int, assigned: Assigned) -> list[dict[str, object]]:
+    project_json = orjson.Fragment(await call.store.projects.json(project, assigned.revision))
+    return [
+        {
+            "id": task.id,
+            "priority": task.priority,
+            "assignee": worker.id,
+            "retries": task.retries,
+            "max_retries": task.max_retries,
+            "status": 1,
+            "recipe": task.recipe,
+            "max_assign_time": task.max_assign_time,
+            "assign_time": task.assign_time,
+            "verification_count": task.verification_count,
+            "project": project_json,
+        }
+        for task in assigned.tasks
+    ]
+
+
+def _no_task() -> BrokerError:
+    return BrokerError("no_task", "No task available")
+
+
+async def assigned(call: Call) -> Reply:
+    """What this worker holds: up to 1,000 tasks, 8 MiB of recipes; releasing some shows the others."""
+    worker = await auth.worker(call)
+    project = call.id("project")
+    held: dict[int, Task] = {}
+    size, cursor = 0, "0"
+    while True:
+        cursor, page = await call.store.tasks.held(project, worker.id, cursor, CHUNK)
+        for task in page.tasks:
+            if size < BATCH_BYTES and len(held) < _MAX_GET:
+                held[task.id] = task
+                size += len(task.recipe)
+        if cursor == "0" or size >= BATCH_BYTES or len(held) >= _MAX_GET:
+            tasks = sorted(held.values(), key=lambda task: task.id)
+            return Reply({"tasks": await _views(call, worker, project, Assigned(page.revision, tasks))})
+
+
+async def release(call: Call) -> Reply:
+    worker = await auth.worker(call, status=403)
+    release = _checked_release(await call.decode(_RELEASE, ReleaseTask()), "")
+    outcome = (await _release(call, worker, [release]))[0]
+    return Reply({"updated": _UPDATED[outcome]}, _WHY_NOT.get(outcome))
+
+
+async def bulk_release(call: Call) -> Reply:
+    worker = await auth.worker(call)
+    requests = _batch((await call.decode(_BULK_RELEASE, BulkRelease())).requests)
+    releases = [_checked_release(request, f"requests[{i}].") for i, request in enumerate(requests)]
+    outcomes = await _release(call, worker, releases)
+    return Reply({"updated": [_UPDATED[outcome] for outcome in outcomes]})
+
+
+def _checked_release(body: ReleaseTask, field: str) -> tuple[int, int, int]:
+    task, result = required(body.task_id, f"{field}task_id"), required(body.result, f"{field}result")
+    return task, result, body.verification or 0
+
+
+async def _release(call: Call, worker: Worker, releases: list[tuple[int, int, int]]) -> list[str]:
+    """The outcome of each. A chained project has the closed tasks before this returns, unless it cannot take them now.
+
+    Raises ``unavailable`` with ``updated`` so far when a later chunk fails.
+    """
+    outcomes = ["not_held"] * len(releases)
+    answered = 0
+    for project, places in by_project([release[0] for release in releases]).items():
+        for start in range(0, len(places), CHUNK) if project else ():
+            chunk = places[start : start + CHUNK]
+            try:
+                released = await call.store.tasks.release(project, worker.id, [releases[place] for place in chunk])
+            except BrokerError as error:
+                if not answered:
+                    raise
+                message = f"Only {answered} of {len(releases)} releases were carried out: {error.message}"
+                updated = [_UPDATED[outcome] for outcome in outcomes]
+                raise Unavailable(message, {"updated": updated}) from error
+            for place, outcome in zip(chunk, released.outcomes, strict=True):
+                outcomes[place] = outcome
+            answered += len(chunk)
+            if released.chained:
+                await call.store.chain.flush_if_possible(project)
+    return outcomes
+
+
+async def extend(call: Call) -> Reply:
+    worker = await auth.worker(call)
+    body = await call.decode(_EXTEND, ExtendTasks())
+    if body.task_id is not None and body.task_ids is not None:
+        raise Invalid("task_ids: give this or task_id, not both")
+    seconds = required(body.seconds, "seconds")
+    tasks = _batch(body.task_ids, "task_ids") if body.task_id is None else [body.task_id]
+    extended = [False] * len(tasks)
+    for project, places in by_project(tasks).items():
+        for start in range(0, len(places), CHUNK) if project else ():
+            chunk = places[start : start + CHUNK]
+            done = await call.store.tasks.extend(project, worker.id, [tasks[place] for place in chunk], seconds)
+            for place, moved in zip(chunk, done, strict=True):
+                extended[place] = moved
+    return Reply({"extended": extended})
+
+
+def _batch(items: list[T] | None, field: str = "requests") -> list[T]:
+    batch = required(items, field)
+    if not 1 <= len(batch) <= MAX_BULK:
+        raise Invalid(f"{field}: 1 to {MAX_BULK} of them")
+    return batch
+
+
+ROUTES = [
+    route("POST", "/task/submit", submit),
+    route("GET", "/task/get/{project}", get),
+    route("POST", "/task/release", release),
+    route("POST", "/task/bulk_submit", bulk_submit),
+    route("POST", "/task/bulk_release", bulk_release),
+    route("GET", "/task/get", get_any),
+    route("POST", "/task/extend", extend),
+    route("GET", "/task/assigned/{project}", assigned),
+]

@@ -1,0 +1,102 @@
+"""The ``broker`` command."""
+
+import argparse
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+
+from broker import __version__, demo, logs
+from broker.errors import StartError
+from broker.settings import Settings, flag_of, variable
+from broker.store.embedded import EmbeddedStore
+from broker.supervisor import Supervisor
+
+_FLAGS = ("host", "port", "workers", "redis_url", "data_dir", "log_level")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code; 1 with one line on standard error when the start fails."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    try:
+        code: int = args.run(args)
+    except StartError as error:
+        print(f"broker: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="broker", description="A task broker for crawler fleets over HTTP.")
+    parser.add_argument("--version", action="version", version=f"broker {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    serve = commands.add_parser(
+        "serve",
+        help="serve the HTTP API",
+        description="Serve the HTTP API, by default from an embedded store that keeps its data on this machine.",
+        epilog=_settings_table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_flags(serve, _FLAGS)
+    serve.set_defaults(run=_serve)
+
+    demo_parser = commands.add_parser("demo", help="watch eight crawlers work through a site, offline, in a minute")
+    demo.add_arguments(demo_parser)
+    demo_parser.set_defaults(run=demo.run)
+
+    cli = commands.add_parser(
+        "redis-cli",
+        help="look into the broker's store",
+        description="Run redis-cli or valkey-cli on the broker's store; what follows is passed on.",
+    )
+    _add_flags(cli, ("redis_url", "data_dir"))
+    cli.add_argument("command", nargs=argparse.REMAINDER, help="e.g. ZRANGE 'broker:{project:1}:queue' 0 9")
+    cli.set_defaults(run=_redis_cli)
+    return parser
+
+
+def _add_flags(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    for setting in fields(Settings):
+        if setting.name in names:
+            default = setting.metadata["default"]
+            text = f"{setting.metadata['text']} (default: {default})" if default else setting.metadata["text"]
+            parser.add_argument(flag_of(setting), metavar=setting.name.split("_")[-1].upper(), help=text)
+
+
+def _settings_table() -> str:
+    rows = [(variable(s), s.metadata["default"] or "-", s.metadata["text"]) for s in fields(Settings)]
+    lines = [f"  {name:<26} {default:<22} {text}" for name, default, text in rows]
+    return "\n".join(
+        [
+            "settings in the environment (a flag wins; durations: 90, 90s, 5m, 8h, 7d; sizes: 64kb, 16mb, 2gb):",
+            f"  {'variable':<26} {'default':<22} meaning",
+            *lines,
+        ]
+    )
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    return Settings.read(os.environ, vars(args))
+
+
+def _serve(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    logs.configure(settings)
+    return Supervisor(settings).run()
+
+
+def _redis_cli(args: argparse.Namespace) -> int:
+    program = shutil.which("redis-cli") or shutil.which("valkey-cli")
+    if program is None:
+        raise StartError("neither redis-cli nor valkey-cli is on PATH; Debian has them in redis-tools and valkey-tools")
+    settings = _settings(args)
+    url = settings.redis_url or EmbeddedStore(settings).url
+    where = ["-s", url.removeprefix("unix://").split("?")[0]] if url.startswith("unix://") else ["-u", url]
+    logging.shutdown()
+    os.execv(program, [program, *where, *args.command])  # noqa: S606 - a program on the operator's own PATH

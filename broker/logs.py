@@ -1,0 +1,68 @@
+"""The broker's own log: lines for people on standard error, JSON lines in ``BROKER_LOG_FILE``."""
+
+import atexit
+import logging
+import logging.handlers
+import queue
+from typing import Any
+
+import orjson
+
+from broker.settings import Settings
+
+_EXTRA = ("worker", "scope", "timestamp", "worker_level")
+
+
+class _Json(logging.Formatter):
+    """``{"time" (unix s), "level", "logger", "message", and of a worker's line: worker, scope, timestamp}``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in _EXTRA if hasattr(record, name)}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()
+
+
+class _People(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        # What a worker wrote must not move the cursor or pretend to be a second line.
+        text = super().format(record)
+        return text if record.exc_info else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def configure(settings: Settings, *, thread: bool = False) -> None:
+    """With ``thread``, one of its own writes, so that a slow disk holds up no request."""
+    people = logging.StreamHandler()
+    people.setFormatter(_People("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    people.addFilter(lambda record: record.name != "broker.worker" or record.levelno >= logging.WARNING)
+    handlers: list[logging.Handler] = [people]
+    if settings.log_file:
+        file = logging.FileHandler(settings.log_file, encoding="utf-8")
+        file.setFormatter(_Json())
+        handlers.append(file)
+
+    root = logging.getLogger()
+    root.setLevel(settings.log_level.upper())
+    # A worker's lines are kept whatever the broker itself has to say.
+    logging.getLogger("broker.worker").setLevel(logging.DEBUG)
+    root.handlers = _behind_a_queue(handlers) if thread else handlers
+
+
+def _behind_a_queue(handlers: list[logging.Handler]) -> list[logging.Handler]:
+    lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(lines, *handlers)
+    listener.start()
+    atexit.register(listener.stop)
+    return [_Queue(lines)]
+
+
+class _Queue(logging.handlers.QueueHandler):
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Handed over as it is: both ends are threads of one process."""
+        return record

@@ -1,0 +1,62 @@
+"""Starting processes that never outlive us."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+_PR_SET_PDEATHSIG = 1
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    keep: Sequence[int] = (),
+) -> "subprocess.Popen[bytes]":
+    """A child in a session of its own (Ctrl-C reaches us alone), ended by the kernel when this thread ends (Linux).
+
+    ``keep``: file descriptors that it inherits. Only for processes of one thread: Python runs between fork and exec.
+    """
+    return subprocess.Popen(
+        command,
+        env=environment,
+        pass_fds=keep,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one thread, see above
+    )
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    # Loaded before the fork: little is safe after it.
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def before_exec() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return before_exec
+
+
+def stop(children: Sequence["subprocess.Popen[bytes]"], seconds: float) -> bool:
+    """SIGTERM to all, SIGKILL to those that are there after ``seconds``. Whether all went by themselves."""
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    gently = True
+    deadline = time.monotonic() + seconds
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            gently = False
+            child.kill()
+            child.wait()
+    return gently

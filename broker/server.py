@@ -1,0 +1,42 @@
+"""One server process: ``python -m broker.server FD`` serves on the socket that the supervisor has bound."""
+
+import gc
+import logging
+import os
+import socket
+import sys
+
+import uvicorn
+
+from broker import logs
+from broker.settings import Settings
+
+GRACE = 7
+"""Seconds that requests in flight get at SIGTERM."""
+
+
+def main() -> None:
+    settings = Settings.read(os.environ)
+    logs.configure(settings, thread=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        "broker.app:from_environment",
+        factory=True,
+        log_config=None,
+        access_log=False,
+        ws="none",
+        lifespan="on",
+        # Fleets poll slower than uvicorn's five seconds, and would reconnect each time.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE,
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
+    )
+    config.load()
+    gc.collect()
+    gc.freeze()
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+
+
+if __name__ == "__main__":
+    main()

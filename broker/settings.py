@@ -1,0 +1,142 @@
+"""Every setting of the broker, once: its flag or environment variable, its default, how it is read, what it means.
+
+Settings travel to the server processes only through the environment (:meth:`Settings.environment`).
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from broker.errors import StartError
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
+
+
+def duration(text: str) -> float:
+    """Seconds, from ``90``, ``0.5``, ``90s``, ``5m``, ``8h`` or ``7d``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
+    if match is None or float(match[1]) == 0:
+        raise ValueError("a duration: seconds, or 90s, 5m, 8h, 7d")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def size(text: str) -> int:
+    """Bytes, from ``1048576``, ``64kb``, ``16mb`` or ``2gb``; 0 is allowed."""
+    match = re.fullmatch(r"(\d+)(kb|mb|gb|)", text.strip().lower())
+    if match is None:
+        raise ValueError("a size: bytes, or 64kb, 16mb, 2gb")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def flag(text: str) -> bool:
+    if text.lower() not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
+        raise ValueError("yes or no")
+    return text.lower() in {"1", "true", "yes", "on"}
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
+def word(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", text):
+        raise ValueError("letters, digits and any of _ . : - (no braces)")
+    return text
+
+
+def url(text: str) -> str:
+    if text and not re.match(r"(redis|rediss|unix)://.", text):
+        raise ValueError("a URL that begins with redis://, rediss:// or unix://")
+    return text
+
+
+def _setting(default: str, parse: Callable[[str], Any], text: str) -> Any:
+    return field(default_factory=lambda: parse(default), metadata={"default": default, "parse": parse, "text": text})
+
+
+def _default_data_dir() -> str:
+    return os.path.join(os.environ.get("XDG_DATA_HOME") or "~/.local/share", "broker")
+
+
+def _path(text: str) -> str:
+    return str(Path(text).expanduser().absolute()) if text else ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field a setting. ``BROKER_`` and the field's name in upper case is its environment variable."""
+
+    host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for all")
+    port: int = _setting("3010", whole(0, 65535), "port to listen on; 0 takes a free one")
+    workers: int = _setting("1", whole(1, 256), "server processes")
+    redis_url: str = _setting("", url, "the store, redis://HOST:PORT/DB or unix://PATH; empty starts an embedded one")
+    data_dir: str = _setting(_default_data_dir(), _path, "where the embedded store keeps its data")
+    log_level: str = _setting(
+        "info", choice("debug", "info", "warning", "error"), "least level of the broker's own log"
+    )
+    log_file: str = _setting("", _path, "JSON lines of the broker's and the workers' logs go there; empty for none")
+    durability: str = _setting(
+        "everysec",
+        choice("always", "everysec", "none"),
+        "when the embedded store syncs to disk: before each answer, each second, or when the system likes",
+    )
+    maxmemory: int = _setting("0", size, "bytes that the embedded store may use, e.g. 2gb; 0 for no limit")
+    prefix: str = _setting("broker", word, "first part of every key in Redis")
+    redis_timeout: float = _setting("5s", duration, "how long the store may take to answer one command")
+    redis_connections: int = _setting("32", whole(1, 10000), "connections to the store, per process")
+    sweep_interval: float = _setting("1s", duration, "how often overdue tasks are reclaimed and chains flushed")
+    max_assign_time: float = _setting("1h", duration, "how long a worker may hold a task that says 0")
+    max_body: int = _setting("16mb", size, "largest body of a request")
+    session_ttl: float = _setting("7d", duration, "how long a manager stays signed in")
+    cookie: str = _setting("tt", word, "name of the session cookie")
+    allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
+    trusted_proxies: str = _setting("127.0.0.1", str, "addresses whose X-Forwarded-* headers count, with commas; * all")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], given: Mapping[str, str | None] | None = None) -> "Settings":
+        """Settings from flags (``given``, by field name) before the environment before the defaults.
+
+        Raises :class:`StartError` with one line that names a wrong value.
+        """
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            source, text = flag_of(setting), (given or {}).get(setting.name)
+            if text is None:
+                source, text = variable(setting), environment.get(variable(setting))
+            if text is None:
+                continue
+            try:
+                values[setting.name] = setting.metadata["parse"](text)
+            except ValueError as error:
+                raise StartError(f"{source}: {text!r} is not {error}") from None
+        return cls(**values)
+
+    def environment(self) -> dict[str, str]:
+        """What :meth:`read` makes the same settings of."""
+        return {variable(setting): str(getattr(self, setting.name)) for setting in fields(self)}
+
+
+def variable(setting: "Field[Any]") -> str:
+    return f"BROKER_{setting.name.upper()}"
+
+
+def flag_of(setting: "Field[Any]") -> str:
+    return f"--{setting.name.replace('_', '-')}"

@@ -1,0 +1,60 @@
+"""The store: everything that the broker keeps, in Redis. Knows no HTTP."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from redis.asyncio import Redis
+
+from broker.settings import Settings
+from broker.store import scripts
+from broker.store.calls import Calls
+from broker.store.candidates import Candidates
+from broker.store.chain import Chain
+from broker.store.connection import connect
+from broker.store.directory import Directory
+from broker.store.keys import Keys
+from broker.store.logs import Logs
+from broker.store.managers import Managers
+from broker.store.projects import Projects
+from broker.store.tasks import Tasks
+from broker.store.workers import Workers
+
+
+@dataclass
+class Store:
+    calls: Calls
+    directory: Directory
+    tasks: Tasks
+    chain: Chain
+    projects: Projects
+    workers: Workers
+    candidates: Candidates
+    managers: Managers
+    logs: Logs
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the layout of the data was seen to be ours."""
+
+    def set_clock(self, now: int | None) -> None:
+        """``now`` in unix ms stands still for all scripts; None gives them Redis's clock again."""
+        self.tasks.now = self.workers.now = self.managers.now = "" if now is None else str(now)
+
+    async def close(self) -> None:
+        await self.calls.close()
+
+
+def open_store(settings: Settings, client: Redis | None = None) -> Store:
+    """The store on ``client``, by default on a new one to ``settings.redis_url``; nothing is sent yet."""
+    calls = Calls(client or connect(settings), scripts.load())
+    keys = Keys(settings.prefix)
+    tasks, projects, workers = Tasks(calls, keys), Projects(calls, keys), Workers(calls, keys)
+    return Store(
+        calls=calls,
+        directory=Directory(calls, keys),
+        tasks=tasks,
+        chain=Chain(tasks, projects),
+        projects=projects,
+        workers=workers,
+        candidates=Candidates(projects, tasks, workers),
+        managers=Managers(calls, keys, int(settings.session_ttl)),
+        logs=Logs(calls, keys),
+    )

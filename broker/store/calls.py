@@ -1,0 +1,60 @@
+"""The one way into Redis: ``call(script, keys, args)``.
+
+Refusals of a script become :class:`BrokerError`; whatever keeps the store from answering becomes :class:`Unavailable`.
+A call is never repeated, except as EVAL when the server says that it does not know the script: then nothing ran.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
+
+from broker.errors import BrokerError, Unavailable, refusal
+from broker.store.scripts import Script
+
+log = logging.getLogger(__name__)
+
+Argument = str | int | float
+Arguments = list[Argument]
+# What a server says when it cannot answer now, though the call is right.
+_PASSING = ("LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "OOM", "TRYAGAIN")
+
+
+class Calls:
+    """Calls scripts by name on one client."""
+
+    def __init__(self, client: Redis, scripts: dict[str, Script]) -> None:
+        self._client = client
+        self._scripts = scripts
+
+    async def call(self, script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
+        """The script's reply. Raises :class:`BrokerError` when it refuses, :class:`Unavailable` without an answer."""
+        known = self._scripts[script]
+        try:
+            try:
+                return await self._send("EVALSHA", known.sha, len(keys), *keys, *args)
+            except NoScriptError:
+                return await self._send("EVAL", known.source, len(keys), *keys, *args)
+        except (RedisError, OSError) as error:
+            raise _translated(script, error) from error
+
+    async def _send(self, *command: Argument) -> Any:
+        return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _translated(script: str, error: Exception) -> BrokerError:
+    text = str(error)
+    if isinstance(error, OutOfMemoryError):
+        return Unavailable("The store is full: nothing new can be taken until tasks are closed")
+    if isinstance(error, ResponseError):
+        refused = refusal(text)
+        if refused is not None:
+            return refused
+        if not text.startswith(_PASSING):
+            log.error("script %s: %s", script, text)
+    return Unavailable("The store cannot answer now")

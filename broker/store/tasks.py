@@ -1,0 +1,163 @@
+"""Tasks of a project: submit, assign, release, extend, and what the sweeper does for them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from broker.store.calls import Arguments, Calls
+from broker.store.keys import Keys, project_of
+
+CHUNK = 500
+"""Tasks that one script takes at most: 10,000 at once kept Redis busy for 66 ms."""
+
+BATCH_BYTES = 8 << 20
+"""Recipes that one get hands out at most; a single larger one is still given."""
+
+
+class NewTask(NamedTuple):
+    """In the order that the scripts take."""
+
+    recipe: str
+    priority: int
+    max_retries: int
+    max_assign_time: int
+    verification_count: int
+    hash64: int | str
+    """A signed 64-bit number; '' for none."""
+
+
+class Task(NamedTuple):
+    id: int
+    recipe: str
+    priority: int
+    retries: int
+    max_retries: int
+    max_assign_time: int
+    verification_count: int
+    assign_time: int
+    """Unix seconds."""
+
+
+class Assigned(NamedTuple):
+    revision: int
+    """Of the project's configuration, as the script saw it."""
+    tasks: list[Task]
+
+
+class Released(NamedTuple):
+    outcomes: list[str]
+    """For each task: closed, voted, failed, returned, not_held."""
+    chained: int
+    """How many went to the outbox."""
+
+
+class Due(NamedTuple):
+    waiting: bool
+    overdue: bool
+    outbox: bool
+    forgotten: bool
+
+
+class OutboxEntry(NamedTuple):
+    id: str
+    target: int
+    task: tuple[str, ...]
+    """The six fields of :class:`NewTask`, as text."""
+
+
+class Tasks:
+    def __init__(self, calls: Calls, keys: Keys, now: str = "") -> None:
+        """``now``, unix ms as text, is given by tests only; else Redis's own clock counts."""
+        self._calls = calls
+        self._keys = keys
+        self.now = now
+
+    async def submit(
+        self, project: int, worker: int, tasks: Sequence[NewTask], *, first: bool = True
+    ) -> list[int | None]:
+        """An id for each task, or None for a duplicate; at most CHUNK tasks."""
+        args: Arguments = [worker, self.now, _flag(first), *(value for task in tasks for value in task)]
+        ids = await self._calls.call("submit", self._keys.project(project), args)
+        return [int(id) if id else None for id in ids]
+
+    async def assign(
+        self, project: int, worker: int, count: int, default_time: int, *, bytes: int = BATCH_BYTES, first: bool = True
+    ) -> Assigned:
+        """Up to ``count`` tasks, at most CHUNK, to hold ``default_time`` seconds where they do not say."""
+        args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
+        revision, assign_time, *rows = await self._calls.call("assign", self._keys.project(project), args)
+        return Assigned(int(revision), [_task([*row, assign_time]) for row in rows])
+
+    async def release(self, project: int, worker: int, releases: Sequence[tuple[int, int, int]]) -> Released:
+        """``releases``: (task id, result, verification) of one project's tasks, at most CHUNK."""
+        args: Arguments = [worker, self.now, *(value for release in releases for value in release)]
+        chained, *outcomes = await self._calls.call("release", self._keys.project(project), args)
+        return Released(outcomes, chained)
+
+    async def extend(self, project: int, worker: int, tasks: Sequence[int], seconds: int) -> list[bool]:
+        """Whether each task is still held, and now for ``seconds`` more; at most CHUNK tasks of one project."""
+        args: Arguments = [worker, self.now, seconds, *tasks]
+        return [bool(done) for done in await self._calls.call("extend", self._keys.project(project), args)]
+
+    async def held(self, project: int, worker: int, cursor: str, count: int) -> tuple[str, Assigned]:
+        """A page of what a worker holds, and the cursor of the next one, '0' at the end."""
+        keys = self._keys.project(project)
+        cursor, revision, *rows = await self._calls.call("held_tasks", keys, [worker, cursor, count])
+        return cursor, Assigned(int(revision), [_task(row) for row in rows])
+
+    async def reclaim(self, project: int, limit: int) -> int:
+        count: int = await self._calls.call("reclaim", self._keys.project(project), [self.now, limit])
+        return count
+
+    async def due(self, project: int) -> Due:
+        return Due(*map(bool, await self._calls.call("due", self._keys.project(project), [self.now])))
+
+    async def forget(self, project: int, limit: int) -> int:
+        """Trims remembered hashes that have expired."""
+        count: int = await self._calls.call("forget", self._keys.project(project), [self.now, limit])
+        return count
+
+    async def outbox(self, project: int, limit: int) -> list[OutboxEntry]:
+        rows = await self._calls.call("outbox_read", self._keys.project(project), [limit])
+        return [OutboxEntry(id, int(target), tuple(task)) for id, target, *task in rows]
+
+    async def deliver(self, target: int, source: int, entries: Sequence[OutboxEntry]) -> int:
+        args: Arguments = [source, self.now, *(value for entry in entries for value in (entry.id, *entry.task))]
+        count: int = await self._calls.call("deliver", self._keys.project(target), args)
+        return count
+
+    async def drop(self, source: int, entries: Sequence[OutboxEntry], *, lost: bool) -> int:
+        args: Arguments = [_flag(lost), *(entry.id for entry in entries)]
+        count: int = await self._calls.call("outbox_drop", self._keys.project(source), args)
+        return count
+
+    async def stats(self, project: int) -> dict[str, object]:
+        """``{waiting, verifying, assigned, failed, counters {name: total}}``."""
+        *states, pairs = await self._calls.call("stats", self._keys.project(project))
+        counters = {name: int(total) for name, total in zip(pairs[::2], pairs[1::2], strict=True)}
+        return {**dict(zip(("waiting", "verifying", "assigned", "failed"), states, strict=True)), "counters": counters}
+
+
+def by_project(tasks: Sequence[int]) -> dict[int, list[int]]:
+    """The places in ``tasks`` of each project's ids; project 0 gathers what cannot be an id."""
+    places: dict[int, list[int]] = {}
+    for place, task in enumerate(tasks):
+        places.setdefault(project_of(task), []).append(place)
+    return places
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else ""
+
+
+def _task(row: Sequence[str | None]) -> Task:
+    id, recipe, priority, retries, max_retries, max_assign_time, verification_count, assign_time = row
+    return Task(
+        int(id or 0),
+        recipe or "",
+        int(priority or 0),
+        int(retries or 0),
+        int(max_retries or 0),
+        int(max_assign_time or 0),
+        int(verification_count or 1),
+        int(assign_time or 0),
+    )

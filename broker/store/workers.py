@@ -1,0 +1,135 @@
+"""Workers, their secrets, and their access to projects."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+from broker.errors import BrokerError
+from broker.store.calls import Calls
+from broker.store.keys import Keys
+
+_PAGE = 500
+_NO_DIGEST = "0" * 64
+
+
+class Worker(NamedTuple):
+    id: int
+    alias: str
+    created: int
+    paused: bool
+    digest: str
+
+
+class Access(NamedTuple):
+    worker: int
+    assign: bool
+    submit: bool
+    request: bool
+
+
+class Workers:
+    def __init__(self, calls: Calls, keys: Keys, now: str = "") -> None:
+        self._calls = calls
+        self._keys = keys
+        self.now = now
+
+    async def create(self, alias: str) -> tuple[Worker, str]:
+        """A new worker and its secret, which is shown here and nowhere again."""
+        secret, digest = _new_secret()
+        id, created = await self._calls.call("worker_create", self._keys.directory, [alias, digest, self.now])
+        return Worker(id, alias, created, False, digest), secret
+
+    async def authenticate(self, id: int, secret: str) -> Worker:
+        """The worker with this id and secret (base64). Raises ``bad_credentials`` for anything else."""
+        worker = (await self.get([id]))[0]
+        right = hmac.compare_digest(_digest(secret), worker.digest if worker else _NO_DIGEST)
+        if worker is None or not right:
+            raise bad_credentials()
+        return worker
+
+    async def get(self, ids: Sequence[int]) -> list[Worker | None]:
+        """The worker of each id, or None; at most 500."""
+        rows = await self._calls.call("worker_get", self._keys.directory, ids)
+        return [
+            Worker(id, row[0], int(row[1]), row[2] == "1", row[3]) if row else None
+            for id, row in zip(ids, rows, strict=True)
+        ]
+
+    async def rename(self, id: int, alias: str) -> None:
+        await self._set(id, "alias", alias)
+
+    async def pause(self, id: int, paused: bool) -> None:
+        await self._set(id, "paused", "1" if paused else "0")
+
+    async def rotate_secret(self, id: int) -> str:
+        """A new secret; the old one ends at once."""
+        secret, digest = _new_secret()
+        await self._set(id, "digest", digest)
+        return secret
+
+    async def _set(self, id: int, field: str, value: str) -> None:
+        await self._calls.call("worker_set", self._keys.directory, [id, field, value])
+
+    async def projects(self, id: int) -> set[int]:
+        """Where the worker was granted access, as a hint."""
+        return {int(project) for project in await self._calls.call("worker_projects", self._keys.directory, [id])}
+
+    async def request_access(self, project: int, worker: int, *, assign: bool, submit: bool) -> None:
+        asked = ",".join(what for what, wanted in (("assign", assign), ("submit", submit)) if wanted)
+        await self._calls.call("request_access", self._keys.project(project), [worker, asked])
+
+    async def grant(self, project: int, worker: int) -> None:
+        """The hint comes first, so that no crash leaves access without it, and again, after a revocation in between."""
+        await self._hint(project, worker, True)
+        await self._calls.call("grant", self._keys.project(project), [worker])
+        await self._hint(project, worker, True)
+
+    async def revoke(self, project: int, worker: int) -> None:
+        await self._hint(project, worker, False)
+        await self._calls.call("revoke", self._keys.project(project), [worker])
+
+    async def _hint(self, project: int, worker: int, has: bool) -> None:
+        await self._calls.call("worker_hint", self._keys.directory, [worker, project, "1" if has else "0"])
+
+    async def access(self, project: int, worker: int) -> str:
+        """What was granted: 'assign', 'submit', 'assign,submit' or ''."""
+        may: str = await self._calls.call("access_of", self._keys.project(project), [worker])
+        return may
+
+    async def access_list(self, project: int) -> list[Access]:
+        """Requests first, then what was granted, each by worker id."""
+        rows: list[Access] = []
+        for which in ("requests", "access"):
+            listed = {access.worker: access async for access in self._listed(project, which)}
+            rows += (listed[worker] for worker in sorted(listed))
+        return rows
+
+    async def _listed(self, project: int, which: str) -> AsyncIterator[Access]:
+        cursor = "0"
+        while True:
+            keys = self._keys.project(project)
+            cursor, pairs = await self._calls.call("access_list", keys, [which, cursor, _PAGE])
+            for worker, may in zip(pairs[::2], pairs[1::2], strict=True):
+                yield Access(int(worker), "assign" in may, "submit" in may, which == "requests")
+            if cursor == "0":
+                return
+
+
+def bad_credentials() -> BrokerError:
+    return BrokerError("bad_credentials", "X-Worker-ID and X-Secret are not those of a worker")
+
+
+def _new_secret() -> tuple[str, str]:
+    raw = secrets.token_bytes(32)
+    return base64.b64encode(raw).decode(), hashlib.sha256(raw).hexdigest()
+
+
+def _digest(secret: str) -> str:
+    try:
+        return hashlib.sha256(base64.b64decode(secret, validate=True)).hexdigest()
+    except (binascii.Error, ValueError):
+        return ""

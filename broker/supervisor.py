@@ -1,0 +1,131 @@
+"""``broker serve``: starts the store and the server processes, keeps them alive, and leaves nothing behind.
+
+All checks of the start happen here. The socket is bound here too, and handed to every server process, so that a port
+in use is a clear error, and no connection is lost while a server process is replaced.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+from broker import __version__, processes
+from broker.errors import StartError
+from broker.server import GRACE
+from broker.settings import Settings
+from broker.store.check import StoreAway, check
+from broker.store.embedded import EmbeddedStore
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.1
+"""Seconds between looks at the children."""
+
+_RESPAWN = 1.0
+"""Seconds a server process must have lived to be replaced at once."""
+
+_STORE_WAIT = 10.0
+"""Seconds to wait for the store before serving 503 without it."""
+
+
+class Supervisor:
+    def __init__(self, settings: Settings) -> None:
+        self._embedded = None if settings.redis_url else EmbeddedStore(settings)
+        self._settings = replace(settings, redis_url=self._embedded.url) if self._embedded else settings
+        self._servers: list[tuple[subprocess.Popen[bytes], float]] = []
+        self._stopping = threading.Event()
+
+    def run(self) -> int:
+        """Serves until SIGTERM, SIGINT or SIGHUP; the exit code. Raises :class:`StartError`."""
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(name, lambda *_: self._stopping.set())
+        listener = self._listen()
+        if self._embedded:
+            self._embedded.start()
+        try:
+            checked = self._check(_STORE_WAIT)
+            self._greet(listener)
+            for _ in range(self._settings.workers):
+                self._start_server(listener)
+            while not self._stopping.wait(_TICK):
+                self._tend(listener)
+                checked = checked or self._check(0)
+        finally:
+            self._stop(listener)
+        return 0
+
+    def _listen(self) -> socket.socket:
+        host, port = self._settings.host, self._settings.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(2048)
+        except OSError as error:
+            raise StartError(f"--port: cannot listen on {host}:{port}: {error.strerror or error}") from None
+        return listener
+
+    def _check(self, seconds: float) -> bool:
+        """Whether the store was seen; waits ``seconds`` for it. Raises :class:`StartError` when it is not fit."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                warnings, accounts = asyncio.run(check(self._settings))
+                break
+            except StoreAway as error:
+                if time.monotonic() >= deadline or self._stopping.wait(_TICK):
+                    if seconds:
+                        log.warning("the store does not answer (%s); calls get 503 until it does", error)
+                    return False
+        for warning in warnings:
+            log.warning("%s", warning)
+        if not accounts and self._settings.host not in {"127.0.0.1", "::1", "localhost"}:
+            log.warning(
+                "no manager has an account yet, and the first to register becomes admin. Do it now: "
+                'curl -X POST http://127.0.0.1:%d/register -d \'{"username": "NAME", "password": "PASSWORD"}\'',
+                self._settings.port,
+            )
+        return True
+
+    def _greet(self, listener: socket.socket) -> None:
+        host, port = listener.getsockname()[:2]
+        host = f"[{host}]" if ":" in host else host
+        where = self._settings.data_dir if self._embedded else "the store of --redis-url"
+        plural = "es" if self._settings.workers > 1 else ""
+        log.info("broker %s serves at http://%s:%d", __version__, host, port)
+        log.info("%d server process%s, data in %s; Ctrl-C stops it", self._settings.workers, plural, where)
+
+    def _start_server(self, listener: socket.socket) -> None:
+        command = [sys.executable, "-m", "broker.server", str(listener.fileno())]
+        environment = {**os.environ, **self._settings.environment()}
+        child = processes.spawn(command, environment=environment, keep=[listener.fileno()])
+        self._servers.append((child, time.monotonic()))
+
+    def _tend(self, listener: socket.socket) -> None:
+        if self._embedded and (news := self._embedded.tend()):
+            log.error("%s", news)
+        for server in list(self._servers):
+            child, started = server
+            if child.poll() is None:
+                continue
+            log.error("server process %d ended with %d; starting another", child.pid, child.returncode)
+            self._servers.remove(server)
+            if time.monotonic() - started < _RESPAWN:
+                self._stopping.wait(_RESPAWN)
+            if not self._stopping.is_set():
+                self._start_server(listener)
+
+    def _stop(self, listener: socket.socket) -> None:
+        listener.close()
+        if not processes.stop([child for child, _ in self._servers], GRACE + 1):
+            log.error("a server process had to be killed")
+        if self._embedded:
+            self._embedded.stop()
+        log.info("stopped")

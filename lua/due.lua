@@ -1,0 +1,35 @@
+--[[ due: what there is to do in a project. Changes nothing, so it may run as often as one likes.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  now, unix ms; '' outside tests
+
+  Returns  {1 when a worker may find a task: one waits or is overdue, and the project is not paused; 1 when tasks are to
+           be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed}
+  Refuses  nothing
+  Cost     O(log assigned)
+]]
+--- @include "clock"
+--- @include "project"
+
+local base = KEYS[1]
+local now = clock(ARGV[1])
+
+local fields = project(base, 'paused', 'remember_closed')
+if not fields then
+  return { 0, 0, 0, 0 }
+end
+
+local function any(key, highest)
+  return #redis.call('ZRANGE', base .. key, '-inf', highest, 'BYSCORE', 'LIMIT', 0, 1) > 0
+end
+
+local overdue = any(':assigned', now)
+local waiting = overdue or any(':queue', '+inf') or any(':verifying', '+inf')
+local forgotten = any(':remembered', tonumber(fields[3] or 0) == 0 and '+inf' or now)
+return {
+  waiting and fields[2] ~= '1' and 1 or 0,
+  overdue and 1 or 0,
+  redis.call('XLEN', base .. ':outbox') > 0 and 1 or 0,
+  forgotten and 1 or 0,
+}

@@ -1,0 +1,19 @@
+--[[ outbox_drop: take entries off the outbox that were delivered, or whose target is gone.
+
+  KEYS[1]  broker:{project:P} of the source
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  '1' when their target is gone: they are counted as dropped
+  ARGV[2+] outbox ids, at most 500
+
+  Returns  how many were still there
+  Refuses  nothing
+  Cost     O(entries)
+]]
+local base, guard, lost = KEYS[1], KEYS[2], ARGV[1] == '1'
+
+redis.call('DEL', guard)
+local dropped = redis.call('XDEL', base .. ':outbox', unpack(ARGV, 2))
+if lost and dropped > 0 then
+  redis.call('HINCRBY', base .. ':counters', 'dropped', dropped)
+end
+return dropped

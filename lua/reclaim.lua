@@ -1,0 +1,19 @@
+--[[ reclaim: give back tasks whose deadline has passed; retries stay as they are.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  how many at most
+
+  Returns  how many it gave back; fewer than asked means that none is left
+  Refuses  nothing
+  Cost     O(tasks * log queue)
+]]
+--- @include "clock"
+--- @include "overdue"
+
+local base, guard = KEYS[1], KEYS[2]
+local now, limit = clock(ARGV[1]), tonumber(ARGV[2])
+
+redis.call('DEL', guard)
+return reclaim(base, now, limit)

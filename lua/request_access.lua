@@ -1,0 +1,31 @@
+--[[ request_access: a worker asks to be let into a project.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  worker id
+  ARGV[2]  what it asks for: 'assign', 'submit' or 'assign,submit'
+
+  Returns  1
+  Refuses  NOT_FOUND, NOTHING_TO_GAIN, ALREADY_GRANTED, ALREADY_ASKED
+  Cost     O(1)
+]]
+--- @include "project"
+
+local base, worker, asked = KEYS[1], ARGV[1], ARGV[2]
+
+local fields = project(base, 'public')
+if not fields then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+if fields[2] == '1' and asked == 'assign' then
+  return redis.error_reply('NOTHING_TO_GAIN The project is public: every worker may take its tasks')
+end
+if redis.call('HEXISTS', base .. ':access', worker) == 1 then
+  return redis.error_reply('ALREADY_GRANTED This worker has access to the project already')
+end
+if redis.call('HEXISTS', base .. ':requests', worker) == 1 then
+  return redis.error_reply('ALREADY_ASKED This worker has asked already; a manager of the project has to answer')
+end
+
+redis.call('HSET', base .. ':requests', worker, asked)
+return 1

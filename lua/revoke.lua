@@ -1,0 +1,23 @@
+--[[ revoke: a manager rejects a worker's request, and takes back what was granted. It may still release what it holds.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  worker id
+
+  Returns  1
+  Refuses  NOT_FOUND
+  Cost     O(1)
+]]
+--- @include "project"
+
+local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
+
+if not project(base) then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+redis.call('DEL', guard)
+local removed = redis.call('HDEL', base .. ':requests', worker) + redis.call('HDEL', base .. ':access', worker)
+if removed == 0 then
+  return redis.error_reply('NOT_FOUND This worker has neither access to the project nor asked for it')
+end
+return 1

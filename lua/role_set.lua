@@ -1,0 +1,43 @@
+--[[ role_set: say what another manager may do on a project. Only bits that one holds oneself can be added or removed.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  manager id of who asks
+  ARGV[2]  project id
+  ARGV[3]  manager id of whom it is about
+  ARGV[4]  the bits he shall hold, 0 to 31
+
+  Returns  1
+  Refuses  NOT_FOUND, DENIED
+  Cost     O(1)
+]]
+--- @include "role"
+
+local base, guard, asking, id, about = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+local wanted = tonumber(ARGV[4])
+local key = base .. ':roles:' .. id
+
+if redis.call('EXISTS', base .. ':project:' .. id) == 0 then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+local own = roles_of(base, asking, id)
+if not has_bit(own, MANAGE_ACCESS) then
+  return redis.error_reply('DENIED Needs the MANAGE_ACCESS role on the project')
+end
+if redis.call('EXISTS', base .. ':manager:' .. about) == 0 then
+  return redis.error_reply('NOT_FOUND manager: no such manager')
+end
+local before = tonumber(redis.call('HGET', key, about) or 0)
+for _, bit in ipairs({ READ, EDIT, MANAGE_ACCESS, SECRET, MAINTENANCE }) do
+  if has_bit(before, bit) ~= has_bit(wanted, bit) and not has_bit(own, bit) then
+    return redis.error_reply('DENIED role: you can add or remove only roles that you hold yourself')
+  end
+end
+
+redis.call('DEL', guard)
+if wanted == 0 then
+  redis.call('HDEL', key, about)
+else
+  redis.call('HSET', key, about, wanted)
+end
+return 1

@@ -1,0 +1,35 @@
+--[[ session_open: a manager has signed in.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  manager id
+  ARGV[2]  SHA-256 of the cookie, in hexadecimal
+  ARGV[3]  SHA-256 of the cookie that the browser had before, '' for none: that session ends
+  ARGV[4]  seconds until the session ends by itself
+  ARGV[5]  now, unix ms; '' outside tests
+
+  Returns  1
+  Refuses  NOT_FOUND
+  Cost     O(sessions of the manager that have ended)
+]]
+--- @include "clock"
+
+local base, guard, manager, digest, previous, seconds = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local now = clock(ARGV[5])
+local sessions = base .. ':manager:' .. manager .. ':sessions'
+
+local username = redis.call('HGET', base .. ':manager:' .. manager, 'username')
+if not username then
+  return redis.error_reply('NOT_FOUND No such manager')
+end
+
+redis.call('DEL', guard)
+redis.call('HSET', base .. ':session:' .. digest, 'manager', manager, 'created', math.floor(now / 1000))
+redis.call('EXPIRE', base .. ':session:' .. digest, seconds)
+redis.call('ZREMRANGEBYSCORE', sessions, '-inf', now)
+redis.call('ZADD', sessions, now + seconds * 1000, digest)
+if previous ~= '' then
+  redis.call('DEL', base .. ':session:' .. previous)
+  redis.call('ZREM', sessions, previous)
+end
+return 1

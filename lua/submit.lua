@@ -1,0 +1,51 @@
+--[[ submit: add tasks to a project; duplicates are refused one by one, the others go on.
+
+  All of a call's tasks are checked before the first write. At maxmemory the first write is refused, so nothing is half
+  done. A later chunk of a large call is charged, but not held up: the rate was asked for the whole call in the first.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  worker id
+  ARGV[2]  now, unix ms; '' outside tests
+  ARGV[3]  '1' for the first chunk of a call, '' for a later one
+  ARGV[4+] six for each task, at most 500 tasks: recipe, priority, max_retries, max_assign_time (s),
+           verification_count, hash64 or ''
+
+  Returns  for each task, in the order given, its id, or false for a duplicate
+  Refuses  NOT_FOUND, DENIED, RATE_LIMITED
+  Cost     O(tasks * log queue)
+]]
+--- @include "clock"
+--- @include "project"
+--- @include "rate"
+--- @include "add"
+
+local base, worker, first_chunk = KEYS[1], ARGV[1], ARGV[3] == '1'
+local now, now_us = clock(ARGV[2])
+
+local fields = project(base, 'submit_rate', 'remember_closed')
+if not fields then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+if not string.find(redis.call('HGET', base .. ':access', worker) or '', 'submit', 1, true) then
+  return redis.error_reply('DENIED This worker may not submit to the project')
+end
+local wait = first_chunk and rate_wait(base, 'submit', fields[2], now_us) or 0
+if wait > 0 then
+  return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
+end
+
+local tasks = {}
+for i = 4, #ARGV, 6 do
+  tasks[#tasks + 1] = { unpack(ARGV, i, i + 5) }
+end
+local ids, accepted = add(base, tasks, tonumber(fields[3] or 0), now)
+
+rate_charge(base, 'submit', fields[2], now_us, accepted)
+if accepted > 0 then
+  redis.call('HINCRBY', base .. ':counters', 'submitted', accepted)
+end
+if accepted < #ids then
+  redis.call('HINCRBY', base .. ':counters', 'duplicates', #ids - accepted)
+end
+return ids

@@ -1,0 +1,86 @@
+"""Starts and stops ``broker serve`` as an operator does."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Serving:
+    process: "subprocess.Popen[bytes]"
+    url: str
+    log: Path
+
+    @classmethod
+    def start(cls, folder: Path, *, workers: int = 1, ready: bool = True, **settings: str) -> "Serving":
+        """``settings`` go into the environment as BROKER_*; data and log go into ``folder``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        port = free_port()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
+        environment["BROKER_DATA_DIR"] = str(folder / "data")
+        environment |= {f"BROKER_{name.upper()}": value for name, value in settings.items()}
+        command = [sys.executable, "-m", "broker", "serve", "--port", str(port), "--workers", str(workers)]
+        log = folder / "serve.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        serving = cls(process, f"http://127.0.0.1:{port}", log)
+        if ready:
+            serving.wait_for(200)
+        return serving
+
+    def wait_for(self, status: int, path: str = "/project/list", seconds: float = 20) -> None:
+        """Until a GET of ``path`` answers with this status."""
+        deadline = time.monotonic() + seconds
+        seen: object = None
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                seen = httpx.get(f"{self.url}{path}", timeout=10).status_code
+            except httpx.TransportError as error:
+                seen = error
+            if seen == status:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{path} answers {seen}, not {status}: {self.log.read_text()}")
+
+    def children(self) -> dict[int, str]:
+        """Process id and command of every process that this broker has started."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                command = (entry / "cmdline").read_text().replace("\0", " ")
+            except OSError:
+                continue
+            if parent == self.process.pid and command:
+                found[int(entry.name)] = command
+        return found
+
+    def servers(self) -> list[int]:
+        return [pid for pid, command in self.children().items() if "broker.server" in command]
+
+    def store(self) -> int:
+        return next(pid for pid, command in self.children().items() if "broker.server" not in command)
+
+    def stop(self, name: signal.Signals = signal.SIGTERM) -> int:
+        """The exit code."""
+        self.process.send_signal(name)
+        return self.process.wait(10)
