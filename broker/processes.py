@@ -27,11 +27,12 @@ def spawn(
         pass_fds=keep,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one thread, see above
+        preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread, see above
     )
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
+    """What a child does between fork and exec, so that the kernel ends it with the thread that started it."""
     if sys.platform != "linux":
         return None
     # Loaded before the fork: little is safe after it.

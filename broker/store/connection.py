@@ -20,4 +20,4 @@ def connect(settings: Settings) -> Redis:
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)

@@ -1,0 +1,243 @@
+"""Random walks over the store, checked after each step against a model in plain Python."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from redis import Redis
+
+from broker.errors import BrokerError
+from broker.settings import Settings
+from broker.store import Store, open_store
+from broker.store.tasks import NewTask
+from tests.store.model import ModelProject
+
+pytestmark = pytest.mark.store
+
+EDGES = [-(2**63), -1, 1, 2**53 + 1, 2**63 - 1]
+DEFAULT_TIME = 100
+WORKERS = st.integers(0, 3)
+PROJECTS = st.integers(0, 2)
+NEW_TASKS = st.builds(
+    NewTask,
+    recipe=st.sampled_from(["r", "\0", "ünï\u2028", "x" * 2000]),
+    priority=st.sampled_from([0, 0, 1, -1, 32767, -32768]),
+    max_retries=st.sampled_from([0, 1, 2, 32767]),
+    max_assign_time=st.sampled_from([0, 1, 50, 2**31 - 1]),
+    verification_count=st.sampled_from([1, 1, 2, 3]),
+    hash64=st.sampled_from(["", *EDGES]),
+)
+VOTES = st.sampled_from([0, 0, 0, 2**63 - 1, -(2**63)])
+
+
+class Walk(RuleBasedStateMachine):
+    url: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.redis = Redis.from_url(self.url, decode_responses=True)
+        self.prefix = f"walk-{secrets.token_hex(6)}"
+        self.store: Store = self.runner.run(self._open())
+        self.now = 1_700_000_000_000
+        self.store.set_clock(self.now)
+
+    async def _open(self) -> Store:
+        return open_store(Settings(redis_url=self.url, prefix=self.prefix))
+
+    def run(self, call: Awaitable[Any]) -> Any:
+        async def done() -> Any:
+            return await call
+
+        return self.runner.run(done())
+
+    @initialize()
+    def a_fleet(self) -> None:
+        self.manager = self.run(self.store.managers.register("boss", "a long password", open_to_all=True))
+        self.workers = [self.run(self.store.workers.create(f"w{n}"))[0].id for n in range(4)]
+        self.projects = []
+        for n in range(3):
+            id = self.run(self.store.projects.create(self.manager, {"name": f"p{n}"}))
+            self.projects.append(ModelProject(id))
+            self.grant(n, 0, "assign,submit")
+            self.grant(n, 1, "assign")
+
+    @rule(project=PROJECTS, worker=WORKERS, what=st.sampled_from(["assign", "submit", "assign,submit"]))
+    def grant(self, project: int, worker: int, what: str) -> None:
+        model, id = self.projects[project], self.workers[worker]
+        asked = self.run(
+            self.outcome(
+                self.store.workers.request_access(model.id, id, assign="assign" in what, submit="submit" in what)
+            )
+        )
+        if id in model.access:
+            assert asked == "already_granted" or (model.public and what == "assign" and asked == "nothing_to_gain")
+            return
+        if model.public and what == "assign":
+            assert asked == "nothing_to_gain"
+            return
+        assert asked is None
+        self.run(self.store.workers.grant(model.id, id))
+        model.access[id] = set(what.split(","))
+
+    @rule(project=PROJECTS, worker=WORKERS)
+    def revoke(self, project: int, worker: int) -> None:
+        model, id = self.projects[project], self.workers[worker]
+        revoked = self.run(self.outcome(self.store.workers.revoke(model.id, id)))
+        assert revoked == (None if model.access.pop(id, None) else "not_found")
+
+    @rule(project=PROJECTS, paused=st.booleans(), public=st.booleans(), remember=st.sampled_from([0, 0, -1, 10]))
+    def configure(self, project: int, paused: bool, public: bool, remember: int) -> None:
+        model = self.projects[project]
+        model.paused, model.public, model.remember_closed = paused, public, remember
+        fields = {"paused": paused, "public": public, "remember_closed": remember}
+        self.run(self.store.projects.update(self.manager, model.id, fields))
+
+    @rule(project=st.integers(0, 1), on=st.booleans())
+    def chain(self, project: int, on: bool) -> None:
+        model = self.projects[project]
+        model.chain = self.projects[project + 1].id if on else 0
+        self.run(self.store.projects.update(self.manager, model.id, {"chain": model.chain}))
+
+    @rule(project=PROJECTS, worker=WORKERS, tasks=st.lists(NEW_TASKS, min_size=1, max_size=6))
+    def submit(self, project: int, worker: int, tasks: list[NewTask]) -> None:
+        model, id = self.projects[project], self.workers[worker]
+        call = self.store.tasks.submit(model.id, id, tasks)
+        if (refused := model.refuses_submit(id)) is not None:
+            assert self.run(self.outcome(call)) == refused
+        else:
+            assert self.run(call) == model.add(tasks, self.now, "submitted")
+
+    @rule(project=PROJECTS, worker=WORKERS, count=st.sampled_from([1, 1, 1, 2, 100]))
+    def assign(self, project: int, worker: int, count: int) -> None:
+        model, id = self.projects[project], self.workers[worker]
+        call = self.store.tasks.assign(model.id, id, count, DEFAULT_TIME)
+        if (refused := model.refuses_assign(id)) is not None:
+            assert self.run(self.outcome(call)) == refused
+            return
+        expected = model.assign(id, count, DEFAULT_TIME, self.now)
+        got = self.run(call).tasks
+        assert [task.id for task in got] == [task.id for task in expected]
+        for task, wanted in zip(got, expected, strict=True):
+            assert task[1:] == (
+                wanted.new.recipe,
+                wanted.new.priority,
+                wanted.retries,
+                wanted.new.max_retries,
+                wanted.new.max_assign_time,
+                wanted.new.verification_count,
+                self.now // 1000,
+            )
+
+    @precondition(lambda self: any(project.tasks for project in self.projects))
+    @rule(data=st.data(), worker=WORKERS, result=st.sampled_from([0, 0, 0, 1, 2]), vote=VOTES)
+    def release(self, data: st.DataObject, worker: int, result: int, vote: int) -> None:
+        project = data.draw(st.sampled_from([project for project in self.projects if project.tasks]))
+        held = sorted(id for id, task in project.tasks.items() if task.assignee) or sorted(project.tasks)
+        task = data.draw(st.sampled_from(held))
+        # Mostly its holder.
+        by = project.tasks[task].assignee if vote == 0 and project.tasks[task].assignee else self.workers[worker]
+        expected = project.release(by, task, result, vote, self.now)
+        released = self.run(self.store.tasks.release(project.id, by, [(task, result, vote)]))
+        assert released.outcomes == [expected]
+        assert released.chained == (1 if expected == "closed" and project.chain else 0)
+
+    @rule(data=st.data(), project=PROJECTS, worker=WORKERS, seconds=st.sampled_from([1, 500, 2**31 - 1]))
+    def extend(self, data: st.DataObject, project: int, worker: int, seconds: int) -> None:
+        model, id = self.projects[project], self.workers[worker]
+        tasks = data.draw(st.lists(st.sampled_from([100_000 + model.id, 5, *model.tasks]), max_size=4, unique=True))
+        expected = [model.extend(id, task, seconds, self.now) for task in tasks]
+        assert self.run(self.store.tasks.extend(model.id, id, tasks, seconds)) == expected
+
+    @rule(ms=st.sampled_from([1, 999, 1000, 60_000, 3_600_000]))
+    def time_passes(self, ms: int) -> None:
+        self.now += ms
+        self.store.set_clock(self.now)
+
+    @rule(project=PROJECTS, limit=st.sampled_from([1, 3, 100]))
+    def reclaim(self, project: int, limit: int) -> None:
+        model = self.projects[project]
+        assert self.run(self.store.tasks.reclaim(model.id, limit)) == model.reclaim(limit, self.now)
+
+    @rule(project=PROJECTS)
+    def forget(self, project: int) -> None:
+        model = self.projects[project]
+        expired = model.forgettable(self.now)
+        assert self.run(self.store.tasks.forget(model.id, 500)) == len(expired)
+        for hash in expired:
+            del model.remembered[hash]
+
+    @rule(project=PROJECTS)
+    def flush(self, project: int) -> None:
+        model = self.projects[project]
+        self.run(self.store.chain.flush(model.id))
+        for target, new in model.outbox:
+            next(p for p in self.projects if p.id == target).add([new], self.now, "chained")
+        model.outbox.clear()
+
+    @staticmethod
+    async def outcome(call: Awaitable[Any]) -> str | None:
+        """The code of a refusal, None when there was none."""
+        try:
+            await call
+        except BrokerError as error:
+            return error.code
+        return None
+
+    @invariant()
+    def redis_holds_what_the_model_says(self) -> None:
+        for model in getattr(self, "projects", []):
+            base = f"{self.prefix}:{{project:{model.id}}}"
+            tasks = model.tasks.values()
+            for name in ("queue", "verifying", "assigned", "failed"):
+                there = {str(task.id) for task in tasks if task.zset == name}
+                assert set(self.redis.zrange(f"{base}:{name}", 0, -1)) == there, name
+            scores = {task: self.redis.zscore(f"{base}:queue", task) for task in map(str, model.tasks)}
+            assert scores == {str(task.id): task.score if task.zset == "queue" else None for task in tasks}
+            assert self.redis.smembers(f"{base}:hashes") == {str(t.new.hash64) for t in tasks if t.new.hash64 != ""}
+            assert self.redis.smembers(f"{base}:assignees") == {str(t.assignee) for t in tasks if t.assignee}
+            for worker in self.workers:
+                assert self.redis.smembers(f"{base}:held:{worker}") == {str(id) for id in model.held(worker)}
+            self.no_key_is_left_over(base, model)
+            assert self.redis.xlen(f"{base}:outbox") == len(model.outbox)
+            assert {name: int(n) for name, n in self.redis.hgetall(f"{base}:counters").items()} == model.counters
+            assert {int(w): int(n) for w, n in self.redis.hgetall(f"{base}:closed").items()} == model.closed_by
+            due = self.run(self.store.tasks.due(model.id))
+            waiting = any(t.state == "waiting" for t in tasks) or bool(model.overdue(self.now))
+            assert due == (
+                waiting and not model.paused,
+                bool(model.overdue(self.now)),
+                bool(model.outbox),
+                bool(model.forgettable(self.now)),
+            )
+
+    def no_key_is_left_over(self, base: str, model: ModelProject) -> None:
+        expected = set()
+        for task in model.tasks.values():
+            key = f"{base}:task:{task.id}"
+            expected.add(key)
+            if task.votes:
+                expected |= {f"{key}:verifiers", *(f"{key}:tally:{vote}" for vote in task.votes.values())}
+        assert {key for key in self.redis.keys(f"{base}:*") if ":task:" in key} == expected
+
+    def teardown(self) -> None:
+        self.run(self.store.close())
+        for key in self.redis.scan_iter(f"{self.prefix}:*", count=1000):
+            self.redis.delete(key)
+        self.redis.close()
+        self.runner.close()
+
+
+Walk.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def test_random_walks_agree_with_the_model(redis_url: str) -> None:
+    Walk.url = redis_url
+    Walk.TestCase().runTest()

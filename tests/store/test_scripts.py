@@ -1,0 +1,171 @@
+"""The scripts are what their headers say, and each has one caller."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from broker.errors import STATUS, StartError
+from broker.store import scripts
+
+ROOT = Path(__file__).parents[2]
+LUA = ROOT / "lua"
+SCRIPTS = sorted(LUA.glob("*.lua"))
+HEADER = re.compile(r"\A--\[\[ (?P<name>\w+): (?P<what>.+?)\n\]\]\n(?P<body>.*)\Z", re.DOTALL)
+
+
+def header_and_body(path: Path) -> tuple[str, str]:
+    match = HEADER.match(path.read_text())
+    assert match, f"{path.name} has no header"
+    assert match["name"] == path.stem
+    return match["what"], match["body"]
+
+
+def field(header: str, name: str) -> str:
+    match = re.search(rf"^  {name}\s+(.*?)(?=\n  \S|\Z)", header, re.MULTILINE | re.DOTALL)
+    assert match, f"no {name} in the header"
+    return " ".join(match[1].split())
+
+
+def with_includes(path: Path) -> str:
+    source = scripts.load(LUA)[path.stem].source
+    return re.sub(r"--\[\[.*?\]\]", "", source, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_header_names_the_keys_arguments_answer_refusals_and_cost(path: Path) -> None:
+    header, body = header_and_body(path)
+
+    named = re.findall(r"^  ((?:KEYS|ARGV)\[\d+\+?\])", header, re.MULTILINE)
+    assert named[:2] == ["KEYS[1]", "KEYS[2]"]
+    assert field(header, r"KEYS\[1\]").startswith(("broker:{directory}", "broker:{project:P}"))
+    arguments = [int(re.sub(r"\D", "", name)) for name in named[2:]]
+    assert arguments == list(range(1, len(arguments) + 1))
+    open_ended = any(name.endswith("+]") for name in named)
+
+    used = {int(n) for n in re.findall(r"ARGV\[(\d+)\]", body)}
+    assert used <= set(arguments), "the body uses an argument that the header does not name"
+    if open_ended:
+        assert named[-1].endswith("+]")
+        assert re.search(r"ARGV(?!\[)", body), "the header says + but the body takes no list"
+    else:
+        assert used == set(arguments), "the header names an argument that the body does not use"
+    assert field(header, "Returns")
+    assert field(header, "Cost").startswith("O(")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_refuses_what_its_header_says_with_codes_that_clients_know(path: Path) -> None:
+    header, _ = header_and_body(path)
+    said = field(header, "Refuses")
+
+    source = with_includes(path)
+    codes = set(re.findall(r"['(]([A-Z][A-Z_]+) [a-zA-Z]+", source)) - {"DEL"}
+    codes |= set(re.findall(r"'(RATE_LIMITED) ", source))
+
+    assert codes == (set() if said == "nothing" else set(said.split(", ")))
+    assert {code.lower() for code in codes} <= set(STATUS)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_checks_come_before_the_first_write(path: Path) -> None:
+    _, body = header_and_body(path)
+    writes = re.compile(r"redis\.call\('(DEL|HSET|HDEL|HINCRBY|SADD|SREM|ZADD|ZREM|INCR|INCRBY|SET|XADD|XDEL|EXPIRE)'")
+
+    first = writes.search(body)
+    if path.stem == "revoke":
+        # It refuses when its removal removed nothing.
+        return
+    if first is not None:
+        assert "redis.error_reply" not in body[first.start() :]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_runs_on_every_server(path: Path) -> None:
+    source = with_includes(path)
+
+    assert not re.search(r"\b(bit|cmsgpack|cjson|struct)\.", source)
+    assert "#!lua" not in source
+    assert not re.search(r"redis\.call\('KEYS'", source)
+    assigned = re.findall(r"^ *(?! |for )([\w, ]+?) = ", source, re.MULTILINE)
+    local = re.findall(r"\blocal (?:function )?([\w, ]+)", source)
+    globals_made = names(*assigned) - names(*local) - names(*re.findall(r"\bfunction(?: \w+)?\(([\w, ]*)\)", source))
+    assert not globals_made
+    assert not re.search(r"^function", source, re.MULTILINE)
+
+
+def names(*lists: str) -> set[str]:
+    return {name.removeprefix("local ").strip() for some in lists for name in some.split(",")}
+
+
+def test_each_script_is_called_by_one_coroutine() -> None:
+    called: list[str] = []
+    for path in (ROOT / "broker").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "call":
+                name = node.args[0]
+                assert isinstance(name, ast.Constant), f"{path}:{node.lineno}: a script without its name"
+                called.append(str(name.value))
+
+    assert sorted(called) == [path.stem for path in SCRIPTS]
+
+
+def test_only_one_module_speaks_to_the_server() -> None:
+    speaking = {
+        path.name for path in (ROOT / "broker").rglob("*.py") if re.search(r"EVALSHA|execute_command", path.read_text())
+    }
+
+    assert speaking == {"calls.py"}
+
+
+def test_every_key_of_the_scripts_is_in_the_table() -> None:
+    table = (LUA / "README.md").read_text()
+    keys = set()
+    for path in LUA.rglob("*.lua"):
+        keys |= set(re.findall(r"base \.\. '(:[a-z-]+)", path.read_text()))
+
+    assert keys
+    for key in keys:
+        assert f"`{key}" in table, f"{key} is not in lua/README.md"
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    (folder / "include").mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_an_include_is_joined_once(tmp_path: Path) -> None:
+    place = write(
+        tmp_path,
+        {
+            "go.lua": '--- @include "a"\n--- @include "b"\nreturn 1\n',
+            "include/a.lua": "local a = 1\n",
+            "include/b.lua": '--- @include "a"\nlocal b = 2\n',
+        },
+    )
+
+    assert scripts.load(place)["go"].source.split() == ["local", "a", "=", "1", "local", "b", "=", "2", "return", "1"]
+
+
+def test_a_missing_include_stops_the_start(tmp_path: Path) -> None:
+    place = write(tmp_path, {"go.lua": '--- @include "gone"\n'})
+
+    with pytest.raises(StartError, match=r"go\.lua includes gone\.lua, which is missing"):
+        scripts.load(place)
+
+
+def test_a_circular_include_stops_the_start(tmp_path: Path) -> None:
+    place = write(
+        tmp_path,
+        {
+            "go.lua": '--- @include "a"\n',
+            "include/a.lua": '--- @include "b"\n',
+            "include/b.lua": '--- @include "a"\n',
+        },
+    )
+
+    with pytest.raises(StartError, match="circular include: go -> a -> b -> a"):
+        scripts.load(place)
