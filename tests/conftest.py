@@ -4,10 +4,13 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from redis import ConnectionError as RedisConnectionError
+from redis import Redis
 
 from broker.settings import Settings
 from broker.store import Store, open_store
@@ -28,6 +31,17 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+def until_it_answers(url: str) -> None:
+    with Redis.from_url(url) as client:
+        for _ in range(500):
+            try:
+                client.ping()
+                return
+            except RedisConnectionError:
+                time.sleep(0.01)
+    raise AssertionError(f"{url} does not answer")
+
+
 @pytest.fixture(scope="session")
 def redis_url(scratch: Path) -> Iterator[str]:
     """An embedded server, once per run, or the one that BROKER_TEST_REDIS_URL names."""
@@ -36,6 +50,7 @@ def redis_url(scratch: Path) -> Iterator[str]:
         return
     embedded = EmbeddedStore(Settings(data_dir=str(scratch / "store")))
     embedded.start()
+    until_it_answers(embedded.url)
     yield embedded.url
     embedded.stop()
 

@@ -1,15 +1,19 @@
 """Starts and stops ``broker serve`` as an operator does."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+
+from tests.client import Caller
 
 
 def free_port() -> int:
@@ -19,11 +23,19 @@ def free_port() -> int:
         return port
 
 
+def until(true: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
 @dataclass
 class Serving:
     process: "subprocess.Popen[bytes]"
     url: str
     log: Path
+    callers: list[Caller] = field(default_factory=list)
 
     @classmethod
     def start(cls, folder: Path, *, workers: int = 1, ready: bool = True, **settings: str) -> "Serving":
@@ -80,7 +92,28 @@ class Serving:
     def store(self) -> int:
         return next(pid for pid, command in self.children().items() if "broker.server" not in command)
 
+    def store_socket(self) -> Path:
+        command = Path(f"/proc/{self.store()}/cmdline").read_text()
+        match = re.search(r"unixsocket:?\0?([^\0 ]+\.sock)", command)
+        assert match, command
+        return Path(match[1])
+
+    def caller(self) -> Caller:
+        """Closed when this broker is stopped."""
+        caller = Caller(self.url)
+        self.callers.append(caller)
+        return caller
+
     def stop(self, name: signal.Signals = signal.SIGTERM) -> int:
         """The exit code."""
+        return self._end(name)
+
+    def kill(self) -> None:
+        """The supervisor alone, as a machine short of memory does."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, name: signal.Signals) -> int:
+        for caller in self.callers:
+            caller.close()
         self.process.send_signal(name)
         return self.process.wait(10)

@@ -18,6 +18,8 @@ def connect(settings: Settings) -> Redis:
         socket_timeout=settings.redis_timeout,
         socket_connect_timeout=settings.redis_timeout,
         retry=Retry(NoBackoff(), 0),
+        # A script's reply is the same in RESP3, and the greeting one command shorter.
+        protocol=2,
         decode_responses=True,
     )
     return Redis.from_pool(pool)

@@ -1,6 +1,7 @@
 """The scripts, and a smoke of the contract, on fakeredis, through the same code."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -29,7 +30,7 @@ async def test_a_day_of_a_fleet(app: Starlette, store: Store) -> None:
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://broker") as client:
 
-        async def call(method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> object:
+        async def call(method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
             response = await client.request(method, path, json=body, headers=headers)
             assert response.status_code == 200, response.text
             answer = response.json()
@@ -37,12 +38,12 @@ async def test_a_day_of_a_fleet(app: Starlette, store: Store) -> None:
             return answer.get("content")
 
         await call("POST", "/register", {"username": "admin", "password": "a long password"})
-        index = (await call("POST", "/project/create", {"name": "index"}))["id"]  # type: ignore[index]
+        index = (await call("POST", "/project/create", {"name": "index"}))["id"]
         fields = {"name": "pages", "chain": index, "assign_rate": 1000.5, "remember_closed": -1}
-        pages = (await call("POST", "/project/create", fields))["id"]  # type: ignore[index]
+        pages = (await call("POST", "/project/create", fields))["id"]
         workers = []
         for _ in range(2):
-            worker = (await call("POST", "/worker/create"))["worker"]  # type: ignore[index]
+            worker = (await call("POST", "/worker/create"))["worker"]
             headers = {"X-Worker-ID": str(worker["id"]), "X-Secret": worker["secret"]}
             for project in (pages, index):
                 asked = {"project": project, "assign": True, "submit": True}
@@ -51,9 +52,9 @@ async def test_a_day_of_a_fleet(app: Starlette, store: Store) -> None:
             workers.append(headers)
 
         body = {"project": pages, "recipe": "r", "unique_string": "u", "verification_count": 2, "priority": -32768}
-        task = (await call("POST", "/task/submit", body, workers[0]))["task_id"]  # type: ignore[index]
+        task = (await call("POST", "/task/submit", body, workers[0]))["task_id"]
         for headers in workers:
-            got = (await call("GET", "/task/get", headers=headers))["task"]  # type: ignore[index]
+            got = (await call("GET", "/task/get", headers=headers))["task"]
             assert (got["id"], got["verification_count"]) == (task, 2)
             await call("POST", "/task/extend", {"task_id": task, "seconds": 5}, headers)
             await call("GET", f"/task/assigned/{pages}", headers=headers)
@@ -61,7 +62,7 @@ async def test_a_day_of_a_fleet(app: Starlette, store: Store) -> None:
         await call("POST", "/log/info", {"scope": "s", "message": "m", "timestamp": 1}, workers[0])
 
         stats = await call("GET", f"/project/stats/{pages}")
-        assert stats["stats"]["counters"]["closed"] == 1  # type: ignore[index]
-        assert (await call("GET", f"/task/get/{index}", headers=workers[1]))["task"]["recipe"] == "r"  # type: ignore[index]
+        assert stats["stats"]["counters"]["closed"] == 1
+        assert (await call("GET", f"/task/get/{index}", headers=workers[1]))["task"]["recipe"] == "r"
         assert await store.tasks.reclaim(index, 100) == 0
         assert await store.tasks.forget(pages, 100) == 0

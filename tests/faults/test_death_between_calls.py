@@ -1,0 +1,194 @@
+"""A process dies between two calls into the store, at each place where it can. The sweeper then has to mend it."""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from broker.errors import BrokerError
+from broker.settings import Settings
+from broker.store import Store, open_store
+from broker.store.calls import Argument
+from broker.store.tasks import NewTask
+from broker.sweeper import JOBS
+
+pytestmark = pytest.mark.store
+
+ENOUGH = 12
+"""More calls than any operation below makes."""
+
+
+class Died(BaseException):
+    """Not an Exception: nothing in the broker may catch its own death."""
+
+
+def mortal(settings: Settings, calls: int) -> Store:
+    """A store in a process that dies before its call number ``calls``, counted from 0."""
+    store = open_store(settings)
+    left = calls
+    original = store.calls.call
+
+    async def call(script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
+        nonlocal left
+        if left == 0:
+            raise Died
+        left -= 1
+        return await original(script, keys, args)
+
+    store.calls.call = call  # type: ignore[method-assign]
+    return store
+
+
+async def dies(settings: Settings, calls: int, doing: Callable[[Store], Awaitable[object]]) -> bool:
+    """Whether ``doing`` was cut short."""
+    store = mortal(settings, calls)
+    try:
+        await doing(store)
+    except Died:
+        return True
+    finally:
+        await store.close()
+    return False
+
+
+async def swept(store: Store) -> None:
+    for job in JOBS:
+        await job.run(store)
+
+
+def task(recipe: str = "r", hash64: int | str = "", votes: int = 1) -> NewTask:
+    return NewTask(recipe, 0, 0, 0, votes, hash64)
+
+
+async def a_manager(store: Store) -> int:
+    return await store.managers.register("boss", "a long password", open_to_all=True)
+
+
+async def a_project(store: Store, manager: int, name: str, *workers: int, **fields: Any) -> int:
+    project = await store.projects.create(manager, {"name": name, **fields})
+    for worker in workers:
+        await store.workers.request_access(project, worker, assign=True, submit=True)
+        await store.workers.grant(project, worker)
+    return project
+
+
+@pytest.mark.parametrize("calls", range(ENOUGH))
+async def test_a_project_that_is_made_reaches_its_scripts(store: Store, settings: Settings, calls: int) -> None:
+    manager = await a_manager(store)
+
+    cut = await dies(settings, calls, lambda dying: dying.projects.create(manager, {"name": "p", "public": True}))
+    await swept(store)
+
+    ids = [project async for project, _ in store.projects.ids()]
+    assert len(ids) == (0 if cut and calls == 0 else 1)
+    for project in ids:
+        assert (await store.tasks.assign(project, 1, 1, 60)).revision == 1
+    assert await store.projects.unpushed(10) == []
+    assert cut is (calls < 4)
+
+
+@pytest.mark.parametrize("calls", range(ENOUGH))
+async def test_a_change_of_a_project_reaches_its_scripts(store: Store, settings: Settings, calls: int) -> None:
+    project = await a_project(store, manager := await a_manager(store), "p", public=True)
+
+    cut = await dies(settings, calls, lambda dying: dying.projects.update(manager, project, {"paused": True}))
+    await swept(store)
+
+    decided = (await store.projects.get(project)).fields["paused"] == "1"
+    assert decided is not (cut and calls == 0)
+    if decided:
+        with pytest.raises(BrokerError, match="paused"):
+            await store.tasks.assign(project, 1, 1, 60)
+
+
+@pytest.mark.parametrize("calls", range(ENOUGH))
+async def test_whoever_was_granted_access_finds_the_project(store: Store, settings: Settings, calls: int) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    project = await a_project(store, await a_manager(store), "p")
+    await store.workers.request_access(project, worker, assign=True, submit=True)
+
+    await dies(settings, calls, lambda dying: dying.workers.grant(project, worker))
+
+    if await store.workers.access(project, worker):
+        assert await store.workers.projects(worker) == {project}
+    await store.workers.grant(project, worker)
+    assert await store.workers.access(project, worker) == "assign,submit"
+
+
+@pytest.mark.parametrize("calls", range(ENOUGH))
+async def test_a_closed_task_reaches_the_chained_project_once(store: Store, settings: Settings, calls: int) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    target = await a_project(store, manager := await a_manager(store), "target", worker)
+    source = await a_project(store, manager, "source", worker, chain=target)
+    (id,) = await store.tasks.submit(source, worker, [task("crawl", 7)])
+    await store.tasks.assign(source, worker, 1, 60)
+
+    async def release(dying: Store) -> None:
+        await dying.tasks.release(source, worker, [(id or 0, 0, 0)])
+        await dying.chain.flush(source)
+
+    cut = await dies(settings, calls, release)
+    await swept(store)
+    await swept(store)
+
+    arrived = (await store.tasks.assign(target, worker, 10, 60)).tasks
+    assert [one.recipe for one in arrived] == ([] if cut and calls == 0 else ["crawl"])
+
+
+async def test_flushes_that_die_anywhere_and_overlap_deliver_each_task_once(store: Store, settings: Settings) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    manager = await a_manager(store)
+    targets = [await a_project(store, manager, f"target {n}", worker) for n in range(2)]
+    source = await a_project(store, manager, "source", worker)
+    choose = random.Random(7)
+    expected: dict[int, list[str]] = {target: [] for target in targets}
+
+    for step in range(150):
+        target = choose.choice(targets)
+        await store.projects.update(manager, source, {"chain": target})
+        recipes = [f"{step}-{n}" for n in range(choose.randint(1, 4))]
+        await store.tasks.submit(source, worker, [task(recipe) for recipe in recipes])
+        held = (await store.tasks.assign(source, worker, 10, 60)).tasks
+        await store.tasks.release(source, worker, [(one.id, 0, 0) for one in held])
+        expected[target] += recipes
+        for _ in range(choose.randint(0, 2)):
+            await dies(settings, choose.randint(0, 5), lambda dying: dying.chain.flush(source))
+    await store.chain.flush(source)
+
+    for target in targets:
+        arrived: list[str] = []
+        while chunk := (await store.tasks.assign(target, worker, 500, 60)).tasks:
+            arrived += [one.recipe for one in chunk]
+        assert arrived == expected[target]
+
+
+@pytest.mark.parametrize("calls", range(3))
+async def test_a_bulk_that_was_cut_short_can_be_sent_again(store: Store, settings: Settings, calls: int) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    project = await a_project(store, await a_manager(store), "p", worker)
+    chunks = [[task(hash64=n * 10 + i) for i in range(10)] for n in range(3)]
+
+    async def bulk(dying: Store) -> list[int | None]:
+        return [id for n, chunk in enumerate(chunks) for id in await dying.tasks.submit(project, worker, chunk)]
+
+    await dies(settings, calls, bulk)
+    again = await bulk(store)
+
+    assert again.count(None) == calls * 10
+    assert (await store.tasks.stats(project))["waiting"] == 30
+
+
+async def test_a_delivery_whose_target_is_not_pushed_yet_waits_for_it(store: Store, settings: Settings) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    manager = await a_manager(store)
+    await dies(settings, 1, lambda dying: dying.projects.create(manager, {"name": "target", "public": True}))
+    (target,) = [project async for project, _ in store.projects.ids()]
+    source = await a_project(store, manager, "source", worker, chain=target)
+    (id,) = await store.tasks.submit(source, worker, [task()])
+    await store.tasks.assign(source, worker, 1, 60)
+    await store.tasks.release(source, worker, [(id or 0, 0, 0)])
+
+    await store.chain.flush(source)
+
+    assert len((await store.tasks.assign(target, worker, 10, 60)).tasks) == 1

@@ -1,0 +1,95 @@
+"""At maxmemory nothing new is taken, and everything else goes on: a full broker has to be able to drain."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.client import Fleet
+from tests.serving import Serving, until
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    running = Serving.start(tmp_path, maxmemory="12mb")
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def small(serving: Serving) -> Iterator[Fleet]:
+    admin = serving.caller()
+    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    fleet = Fleet(serving.url, admin)
+    yield fleet
+    fleet.close()
+
+
+def limit_memory(serving: Serving, size: int) -> None:
+    with Redis(unix_socket_path=str(serving.store_socket())) as client:
+        client.config_set("maxmemory", size)
+
+
+def test_a_full_broker_refuses_what_is_new_and_drains(small: Fleet, serving: Serving) -> None:
+    target = small.project()
+    project = small.project(chain=target)
+    worker, other = small.worker(project, target), small.worker(project, target)
+    asking = small.worker()
+    recipe = "x" * 500_000
+    voted = worker.submit(project, "to be voted on", verification_count=2)
+    worker.submit(project, "to fail", max_retries=0)
+
+    stored, full = 0, None
+    while full is None:
+        answer = worker.post("/task/submit", {"project": project, "recipe": recipe, "hash64": stored + 1})
+        if answer.status == 200:
+            stored += 1
+        else:
+            full = answer
+    assert stored > 5
+    assert (full.status, full.code, full.headers["Retry-After"]) == (503, "unavailable", "1")
+    assert "full" in full.message
+
+    # What a large request needed is free again; from here on not even a small one fits.
+    limit_memory(serving, 1)
+    # Nothing of the refused task is there: its hash is not taken.
+    batch = {"requests": [{"project": project, "recipe": recipe, "hash64": 999}]}
+    assert worker.post("/task/bulk_submit", batch).status == 503
+    assert worker.post("/worker/create").status == 503
+    assert small.admin.post("/project/create", {"name": "new"}).status == 503
+    line = {"scope": "s", "message": "m", "timestamp": 1}
+    assert worker.post("/log/info", line).status == 503
+    ask = {"project": project, "assign": True, "submit": True}
+    assert asking.post("/project/request_access", ask).status == 503
+
+    # All the rest goes on.
+    assert small.admin.post("/login", {"username": "admin", "password": "a long password"}).status == 200
+    assert small.admin.post(f"/project/update/{project}", {"motd": "full"}).status == 200
+    assert worker.take(project)["id"] == voted
+    assert worker.post("/task/extend", {"task_id": voted, "seconds": 60}).content()["extended"] == [True]
+    assert worker.release(voted) is False
+    failing = worker.take(project)["id"]
+    assert worker.release(failing, 1) is True
+    assert worker.release(worker.take(project)["id"], 2) is True
+    assert other.take(project)["recipe"] == recipe
+    assert worker.post("/worker/update", {"alias": "renamed"}).status == 200
+
+    # Closing is ok though the chained project cannot take the task now; it stays on the outbox.
+    closed = 0
+    while (answer := worker.get(f"/task/get/{project}")).body["ok"]:
+        assert worker.release(answer.content()["task"]["id"]) is True
+        closed += 1
+    # One is held by the other worker; the one that was voted on waits for him, too.
+    assert closed == stored - 1
+    assert waiting(small, target) == 0
+
+    # There is room again: the sweeper delivers.
+    limit_memory(serving, 0)
+    until(lambda: waiting(small, target) == closed)
+    assert worker.submit(project, recipe, hash64=999) > 0
+
+
+def waiting(small: Fleet, project: int) -> int:
+    stats = small.anybody.get(f"/project/stats/{project}").content()["stats"]
+    return int(stats["waiting"])

@@ -1,0 +1,231 @@
+"""``broker serve`` starts, stops, is killed, and leaves nothing behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from tests.serving import Serving, free_port, until
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def serve(*flags: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """A start that must fail."""
+    return subprocess.run(
+        [sys.executable, "-m", "broker", "serve", *flags],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything(tmp_path: Path, workers: int, name: signal.Signals) -> None:
+    serving = Serving.start(tmp_path, workers=workers)
+    children = serving.children()
+    socket_path = serving.store_socket()
+    assert len(children) == workers + 1
+    assert socket_path.exists()
+
+    assert serving.stop(name) == 0
+
+    assert not any(alive(pid) for pid in children)
+    assert not socket_path.parent.exists()
+
+
+def test_a_request_in_flight_is_finished_before_the_stop(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path)
+    host, _, port = serving.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        body = b'{"alias": "late"}'
+        head = f"POST /worker/create HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body[:5])
+        # The head has been read when the process says that it waits for more.
+        until(lambda: httpx.get(f"{serving.url}/healthz").status_code == 200)
+        serving.process.send_signal(signal.SIGTERM)
+        until(lambda: refuses(host, int(port)))
+        client.sendall(body[5:])
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"alias":"late"' in answer
+    assert serving.process.wait(10) == 0
+
+
+def refuses(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return False
+    except ConnectionRefusedError:
+        return True
+
+
+def test_a_killed_supervisor_leaves_no_process_and_its_data_are_found_again(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path, workers=2)
+    created = [serving.caller().post("/worker/create").content()["worker"]["id"] for _ in range(20)]
+    children = serving.children()
+
+    serving.kill()
+    again = Serving.start(tmp_path, workers=2)
+
+    assert httpx.get(f"{again.url}/worker/get/{created[-1]}").status_code == 200
+    until(lambda: not any(alive(pid) for pid in children))
+    assert again.stop() == 0
+
+
+def test_a_store_that_a_killed_supervisor_left_is_adopted(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path)
+    store, path = serving.store(), serving.store_socket()
+    # Where the kernel does not end children with their parent, the store lives on: stopped, it cannot hear the signal.
+    os.kill(store, signal.SIGSTOP)
+    serving.kill()
+
+    again = Serving.start(tmp_path, ready=False)
+    until(lambda: "serves at" in again.log.read_text().rpartition("stopped")[2])
+    os.kill(store, signal.SIGCONT)
+    again.wait_for(200)
+
+    assert path.exists()
+    assert again.stop() == 0
+    assert not path.exists()
+    assert not alive(store)
+
+
+def test_a_killed_server_process_is_replaced_and_the_others_go_on(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path, workers=2)
+    before = set(serving.servers())
+
+    os.kill(min(before), signal.SIGKILL)
+
+    until(lambda: len(set(serving.servers()) - before) == 1)
+    serving.wait_for(200)
+    assert serving.stop() == 0
+
+
+def test_a_killed_store_is_started_again_and_what_was_acknowledged_is_there(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path, workers=2)
+    caller = serving.caller()
+    acknowledged: list[int] = []
+    refused: list[int] = []
+
+    def create() -> None:
+        while not refused or len(acknowledged) < 200:
+            answer = caller.post("/worker/create")
+            if answer.status == 200:
+                acknowledged.append(answer.body["content"]["worker"]["id"])
+            else:
+                refused.append(answer.status)
+                assert answer.headers["Retry-After"] == "1"
+
+    thread = threading.Thread(target=create)
+    thread.start()
+    until(lambda: len(acknowledged) > 50)
+    os.kill(serving.store(), signal.SIGKILL)
+    thread.join(20)
+
+    assert set(refused) == {503}
+    assert len(set(acknowledged)) == len(acknowledged)
+    serving.wait_for(200)
+    for worker in acknowledged:
+        assert caller.get(f"/worker/get/{worker}").status == 200
+    assert serving.stop() == 0
+
+
+def test_a_second_broker_on_the_same_data_says_so_and_does_no_harm(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path)
+
+    second = serve("--port", str(free_port()), "--data-dir", str(tmp_path / "data"))
+
+    assert second.returncode == 1
+    assert second.stderr.strip().endswith(f"another broker is running on {tmp_path / 'data'}")
+    assert serving.caller().post("/worker/create").status == 200
+    assert serving.stop() == 0
+
+
+def test_a_data_directory_with_a_very_long_path_will_do(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100) / ("y" * 100)
+    serving = Serving.start(deep)
+    assert serving.caller().post("/worker/create").status == 200
+    assert (deep / "data").stat().st_mode & 0o777 == 0o700
+    assert serving.stop() == 0
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = serve("--port", str(port), "--data-dir", str(tmp_path))
+
+    assert ended.returncode == 1
+    assert ended.stderr == f"broker: --port: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("BROKER_PORT", "http", "a whole number from 0 to 65535"),
+        ("BROKER_WORKERS", "0", "a whole number from 1 to 256"),
+        ("BROKER_SWEEP_INTERVAL", "soon", "a duration: seconds, or 90s, 5m, 8h, 7d"),
+        ("BROKER_SWEEP_INTERVAL", "0", "a duration: seconds, or 90s, 5m, 8h, 7d"),
+        ("BROKER_DURABILITY", "maybe", "one of always, everysec, none"),
+        ("BROKER_REDIS_URL", "localhost:6379", "a URL that begins with redis://, rediss:// or unix://"),
+        ("BROKER_PREFIX", "a{b}", "letters, digits and any of _ . : - (no braces)"),
+        ("BROKER_ALLOW_REGISTRATION", "perhaps", "yes or no"),
+        ("BROKER_MAX_BODY", "much", "a size: bytes, or 64kb, 16mb, 2gb"),
+        ("BROKER_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, says: str) -> None:
+    ended = serve(**{name: value})
+
+    assert ended.returncode == 1
+    assert ended.stderr == f"broker: {name}: {value!r} is not {says}\n"
+
+
+def test_a_store_that_is_away_is_waited_for_with_503(tmp_path: Path) -> None:
+    binary = tmp_path / "store.sock"
+    serving = Serving.start(tmp_path, ready=False, redis_url=f"unix://{binary}")
+    # The start waits ten seconds for the store; then it serves without.
+    serving.wait_for(503, seconds=20)
+    assert httpx.get(f"{serving.url}/healthz").status_code == 200
+
+    store = a_store("--port", "0", "--unixsocket", str(binary), "--dir", str(tmp_path))
+    try:
+        serving.wait_for(200)
+    finally:
+        assert serving.stop() == 0
+        store.terminate()
+        store.wait(10)
+    assert "no append-only file" in serving.log.read_text()
+
+
+def a_store(*options: str) -> "subprocess.Popen[bytes]":
+    from broker.store.embedded import binary  # noqa: PLC0415 - named like a local above
+
+    return subprocess.Popen([binary(), "--save", "", *options], stdout=subprocess.DEVNULL)
+
+
+def test_data_of_a_newer_layout_stop_the_start(redis_url: str) -> None:
+    with Redis.from_url(redis_url) as client:
+        client.set("newer:{directory}:layout", "2")
+
+    ended = serve("--redis-url", redis_url, "--port", str(free_port()), BROKER_PREFIX="newer")
+
+    assert ended.returncode == 1
+    assert ended.stderr.strip().endswith("the data has key layout 2, made by a newer broker; this one knows 1")
+    assert "Traceback" not in ended.stderr
