@@ -68,6 +68,16 @@ def test_a_request_in_flight_is_finished_before_the_stop(tmp_path: Path) -> None
     assert serving.process.wait(10) == 0
 
 
+def test_a_request_that_never_ends_holds_the_stop_up_for_less_than_ten_seconds(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path)
+    host, _, port = serving.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(b"POST /worker/create HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        until(lambda: httpx.get(f"{serving.url}/healthz").status_code == 200)
+
+        assert serving.stop() == 0
+
+
 def refuses(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), timeout=1):

@@ -1,0 +1,55 @@
+"""A project on the store, for stories below the HTTP layer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from broker.store import Store
+from broker.store.tasks import NewTask, Task
+
+NOON = 1_700_000_000_000
+"""Unix ms."""
+
+
+@dataclass
+class Yard:
+    """A store whose clock stands still until it is moved."""
+
+    store: Store
+    manager: int
+    now: int = NOON
+
+    def passes(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+        self.store.set_clock(self.now)
+
+    async def worker(self, *projects: int) -> int:
+        worker = (await self.store.workers.create("w"))[0].id
+        for project in projects:
+            await self.store.workers.request_access(project, worker, assign=True, submit=True)
+            await self.store.workers.grant(project, worker)
+        return worker
+
+    async def project(self, **fields: Any) -> int:
+        fields.setdefault("name", f"p{len([p async for p in self.store.projects.ids()])}")
+        return await self.store.projects.create(self.manager, fields)
+
+    async def submit(self, project: int, worker: int, *tasks: NewTask) -> list[int | None]:
+        return await self.store.tasks.submit(project, worker, tasks)
+
+    async def take(self, project: int, worker: int, count: int = 1) -> list[Task]:
+        return (await self.store.tasks.assign(project, worker, count, 3600)).tasks
+
+    async def release(self, project: int, worker: int, task: int | None, result: int = 0, vote: int = 0) -> str:
+        return (await self.store.tasks.release(project, worker, [(task or 0, result, vote)])).outcomes[0]
+
+
+@pytest.fixture
+async def yard(store: Store) -> Yard:
+    store.set_clock(NOON)
+    return Yard(store, await store.managers.register("boss", "a long password", open_to_all=True))
+
+
+def new(recipe: str = "r", *, priority: int = 0, votes: int = 1, hash64: int | str = "", seconds: int = 0) -> NewTask:
+    return NewTask(recipe, priority, 0, seconds, votes, hash64)
