@@ -57,8 +57,10 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             await asyncio.wait_for(store.ready.wait(), _FIRST_LOOK)
         yield
     finally:
-        background.cancel()
-        await asyncio.gather(background, return_exceptions=True)
+        while not background.done():
+            # asyncio.wait_for, which redis-py uses, may swallow a cancellation in Python 3.11: one is not enough.
+            background.cancel()
+            await asyncio.wait([background], timeout=0.1)
         await store.close()
 
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from broker import __version__, demo, logs
-from broker.errors import StartError
-from broker.settings import Settings, flag_of, variable
+from broker.admin import create_admin
+from broker.errors import BrokerError, StartError
+from broker.settings import Settings, flag_of, unknown, variable
 from broker.store.embedded import EmbeddedStore
 from broker.supervisor import Supervisor
 
@@ -20,10 +21,13 @@ _FLAGS = ("host", "port", "workers", "redis_url", "data_dir", "log_level")
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code; 1 with one line on standard error when the start fails."""
     parser = _parser()
-    args = parser.parse_args(arguments)
+    args, rest = parser.parse_known_args(arguments)
+    args.rest = rest
+    if rest and args.run is not _redis_cli:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         code: int = args.run(args)
-    except StartError as error:
+    except (StartError, BrokerError) as error:
         print(f"broker: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -46,6 +50,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_flags(serve, _FLAGS)
     serve.set_defaults(run=_serve)
 
+    admin = commands.add_parser(
+        "create-admin",
+        help="make an account that is admin, or make an existing one admin",
+        description="Make a manager who is tracker admin, or promote one. The broker may be running. The password of "
+        "a new account is asked for, or read from standard input when that is no terminal.",
+    )
+    _add_flags(admin, ("redis_url", "data_dir"))
+    admin.add_argument("username", metavar="NAME", help="3 to 16 characters")
+    admin.set_defaults(run=_create_admin)
+
     demo_parser = commands.add_parser("demo", help="watch eight crawlers work through a site, offline, in a minute")
     demo.add_arguments(demo_parser)
     demo_parser.set_defaults(run=demo.run)
@@ -53,10 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     cli = commands.add_parser(
         "redis-cli",
         help="look into the broker's store",
-        description="Run redis-cli or valkey-cli on the broker's store; what follows is passed on.",
+        description="Run redis-cli or valkey-cli on the broker's store. All other arguments are passed on.",
+        epilog="for example: broker redis-cli ZRANGE 'broker:{project:1}:queue' 0 9 WITHSCORES",
     )
     _add_flags(cli, ("redis_url", "data_dir"))
-    cli.add_argument("command", nargs=argparse.REMAINDER, help="e.g. ZRANGE 'broker:{project:1}:queue' 0 9")
     cli.set_defaults(run=_redis_cli)
     return parser
 
@@ -88,7 +102,14 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _serve(args: argparse.Namespace) -> int:
     settings = _settings(args)
     logs.configure(settings)
+    for name in unknown(os.environ):
+        logging.warning("%s is no setting of the broker: see broker serve --help", name)
     return Supervisor(settings).run()
+
+
+def _create_admin(args: argparse.Namespace) -> int:
+    print(create_admin(_settings(args), args.username))
+    return 0
 
 
 def _redis_cli(args: argparse.Namespace) -> int:
@@ -99,4 +120,4 @@ def _redis_cli(args: argparse.Namespace) -> int:
     url = settings.redis_url or EmbeddedStore(settings).url
     where = ["-s", url.removeprefix("unix://").split("?")[0]] if url.startswith("unix://") else ["-u", url]
     logging.shutdown()
-    os.execv(program, [program, *where, *args.command])  # noqa: S606 - a program on the operator's own PATH
+    os.execv(program, [program, *where, *args.rest])  # noqa: S606 - a program on the operator's own PATH

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from broker.errors import StartError
 from broker.settings import Settings
 
 _EXTRA = ("worker", "scope", "timestamp", "worker_level")
@@ -33,6 +34,8 @@ class _People(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         # What a worker wrote must not move the cursor or pretend to be a second line.
         text = super().format(record)
+        if record.name == "broker.worker":
+            text = f"{text} (worker {getattr(record, 'worker', '?')}, {getattr(record, 'scope', '')})"
         return text if record.exc_info else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -43,7 +46,10 @@ def configure(settings: Settings, *, thread: bool = False) -> None:
     people.addFilter(lambda record: record.name != "broker.worker" or record.levelno >= logging.WARNING)
     handlers: list[logging.Handler] = [people]
     if settings.log_file:
-        file = logging.FileHandler(settings.log_file, encoding="utf-8")
+        try:
+            file = logging.FileHandler(settings.log_file, encoding="utf-8")
+        except OSError as error:
+            raise StartError(f"BROKER_LOG_FILE: cannot write {settings.log_file}: {error.strerror}") from None
         file.setFormatter(_Json())
         handlers.append(file)
 

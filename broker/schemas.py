@@ -9,7 +9,7 @@ from broker.errors import BrokerError, Invalid
 
 T = TypeVar("T")
 
-Id = Annotated[int, Meta(ge=1)]
+Id = Annotated[int, Meta(ge=1, le=2**53)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Int16 = Annotated[int, Meta(ge=-(2**15), le=2**15 - 1)]
 Count16 = Annotated[int, Meta(ge=0, le=2**15 - 1)]
@@ -101,6 +101,16 @@ class Credentials(Struct):
     password: str | None = None
 
 
+class ChangePassword(Struct):
+    old: str | None = None
+    new: str | None = None
+
+
+class LogQuery(Struct):
+    level: int | None = None
+    since: Int64 | None = None
+
+
 class SetSecret(Struct):
     secret: Annotated[str, Meta(max_length=MAX_RECIPE)] | None = None
 
@@ -117,6 +127,22 @@ class SetPaused(Struct):
 class SetRole(Struct):
     manager: Id | None = None
     role: Annotated[int, Meta(ge=0, le=31)] | None = None
+
+
+LONGEST_PASSWORD = 1024
+"""Bytes; hashing more would only cost time."""
+
+
+def new_username(text: str) -> str:
+    if not 3 <= len(text) <= 16 or not text.isprintable() or text != text.strip():
+        raise Invalid("username: 3 to 16 printable characters, no space at either end")
+    return text
+
+
+def new_password(text: str, field: str = "password") -> str:
+    if not 8 <= len(text.encode()) <= LONGEST_PASSWORD:
+        raise Invalid(f"{field}: 8 to {LONGEST_PASSWORD} bytes")
+    return text
 
 
 def required(value: T | None, field: str) -> T:

@@ -103,11 +103,14 @@ class Settings:
     redis_timeout: float = _setting("5s", duration, "how long the store may take to answer one command")
     redis_connections: int = _setting("32", whole(1, 10000), "connections to the store, per process")
     sweep_interval: float = _setting("1s", duration, "how often overdue tasks are reclaimed and chains flushed")
+    snapshot_interval: float = _setting("120s", duration, "how often the monitoring notes a project's counts")
+    monitoring_history: float = _setting("400h", duration, "how long the monitoring keeps them")
     max_assign_time: float = _setting("1h", duration, "how long a worker may hold a task that says 0")
     max_body: int = _setting("16mb", size, "largest body of a request")
     session_ttl: float = _setting("7d", duration, "how long a manager stays signed in")
     cookie: str = _setting("tt", word, "name of the session cookie")
     allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
+    public_logs: bool = _setting("no", flag, "whether anybody may read the logs over HTTP, or managers only")
     trusted_proxies: str = _setting("127.0.0.1", str, "addresses whose X-Forwarded-* headers count, with commas; * all")
 
     @classmethod
@@ -136,6 +139,12 @@ class Settings:
 
 def variable(setting: "Field[Any]") -> str:
     return f"BROKER_{setting.name.upper()}"
+
+
+def unknown(environment: Mapping[str, str]) -> list[str]:
+    """Names that look like settings, and are none."""
+    known = {variable(setting) for setting in fields(Settings)}
+    return sorted(name for name in environment if name.startswith("BROKER_") and name not in known)
 
 
 def flag_of(setting: "Field[Any]") -> str:

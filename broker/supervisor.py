@@ -37,6 +37,7 @@ _STORE_WAIT = 10.0
 class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._embedded = None if settings.redis_url else EmbeddedStore(settings)
+        self._given = settings
         self._settings = replace(settings, redis_url=self._embedded.url) if self._embedded else settings
         self._servers: list[tuple[subprocess.Popen[bytes], float]] = []
         self._stopping = threading.Event()
@@ -44,7 +45,9 @@ class Supervisor:
     def run(self) -> int:
         """Serves until SIGTERM, SIGINT or SIGHUP; the exit code. Raises :class:`StartError`."""
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(name, lambda *_: self._stopping.set())
+            # Whoever started us under nohup wants no hang-up.
+            if signal.getsignal(name) is not signal.SIG_IGN:
+                signal.signal(name, lambda *_: self._stopping.set())
         listener = self._listen()
         if self._embedded:
             self._embedded.start()
@@ -87,11 +90,10 @@ class Supervisor:
         for warning in warnings:
             log.warning("%s", warning)
         if not accounts and self._settings.host not in {"127.0.0.1", "::1", "localhost"}:
-            log.warning(
-                "no manager has an account yet, and the first to register becomes admin. Do it now: "
-                'curl -X POST http://127.0.0.1:%d/register -d \'{"username": "NAME", "password": "PASSWORD"}\'',
-                self._settings.port,
-            )
+            given = self._given
+            flag = f"--redis-url {given.redis_url}" if given.redis_url else f"--data-dir {given.data_dir}"
+            log.warning("no manager has an account yet, and the first to register becomes admin; make one now:")
+            log.warning("broker create-admin %s NAME", flag)
         return True
 
     def _greet(self, listener: socket.socket) -> None:

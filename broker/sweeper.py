@@ -1,7 +1,8 @@
 """What happens without being asked: a table of periodic jobs, run by a coroutine in every process.
 
-Each job is safe to run twice, at once, or to die in the middle: its steps are single scripts. The claim in Redis only
-saves the other processes the work. A job that fails is logged and tried again at the next round.
+A round asks each project once what is due there. Each job is safe to run twice, at once, or to die in the middle: its
+steps are single scripts. The claim in Redis only saves the other processes the work. What fails is logged, and tried
+again in the next round.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from broker.errors import BrokerError
 from broker.store import Store
-from broker.store.tasks import Due
+from broker.store.tasks import CHUNK, Due
 
 log = logging.getLogger(__name__)
 
@@ -20,83 +21,95 @@ BATCH = 100
 """Tasks that one step takes; a step that took fewer was the last."""
 
 _STEPS = 1000
-"""Steps a project gets in one round, so that one busy project does not keep the others waiting."""
+"""Steps that a job gets in one project and round, so that a busy project does not keep the others waiting."""
 
 
 @dataclass(frozen=True)
 class Job:
+    """``step`` does some of what is ``due`` in a project, and answers whether there may be more."""
+
     name: str
-    run: Callable[[Store], Awaitable[int]]
-    """Answers how many things it did."""
+    due: Callable[[Due], bool]
+    step: Callable[[Store, int], Awaitable[bool]]
 
 
-async def reclaim(store: Store) -> int:
-    """Tasks past their deadline go back to the queue."""
-    return await _each_due(store, lambda due: due.overdue, lambda project: store.tasks.reclaim(project, BATCH))
+async def _reclaim(store: Store, project: int) -> bool:
+    """Tasks past their deadline go back to those that wait."""
+    return await store.tasks.reclaim(project, BATCH) == BATCH
 
 
-async def forget(store: Store) -> int:
+async def _forget(store: Store, project: int) -> bool:
     """Remembered hashes of closed tasks expire."""
-    return await _each_due(store, lambda due: due.forgotten, lambda project: store.tasks.forget(project, BATCH))
+    return await store.tasks.forget(project, BATCH) == BATCH
 
 
-async def flush(store: Store) -> int:
-    """Chained tasks that a crash, or a full store, left on an outbox are delivered."""
-
-    async def deliver(project: int) -> int:
-        await store.chain.flush(project)
-        return 1
-
-    return await _each_due(store, lambda due: due.outbox, deliver)
+async def _flush(store: Store, project: int) -> bool:
+    """Chained tasks that a crash, or a full store, left on the outbox are delivered."""
+    await store.chain.flush(project)
+    return False
 
 
-async def push(store: Store) -> int:
-    """Projects whose configuration a crash kept from their scripts get it."""
-    projects = await store.projects.unpushed(BATCH)
-    for project in projects:
-        await store.projects.push(project)
-    return len(projects)
+async def _drain(store: Store, project: int) -> bool:
+    """Maintenance that a crash interrupted goes on."""
+    return (await store.tasks.drain(project, CHUNK))[1]
 
 
-JOBS = (Job("push", push), Job("reclaim", reclaim), Job("flush", flush), Job("forget", forget))
+async def _snapshot(store: Store, project: int) -> bool:
+    """The monitoring notes the counts, if it is time; the script knows."""
+    await store.snapshots.take(project)
+    return False
 
 
-async def _each_due(store: Store, wanted: Callable[[Due], bool], step: Callable[[int], Awaitable[int]]) -> int:
-    """Runs ``step`` on every project that wants it, until a step does less than a whole batch."""
-    total = 0
+JOBS = (
+    Job("reclaim", lambda due: due.overdue, _reclaim),
+    Job("flush", lambda due: due.outbox, _flush),
+    Job("forget", lambda due: due.forgotten, _forget),
+    Job("drain", lambda due: due.drains, _drain),
+    Job("snapshot", lambda due: True, _snapshot),
+)
+
+
+async def sweep(store: Store) -> None:
+    """One round: what the directory has left to do, then every project."""
+    for project in await store.projects.unpushed(BATCH):
+        await _survive("push", project, store.projects.push(project))
+    for project in await store.projects.deleted(BATCH):
+        await _survive("delete", project, store.maintenance.bury(project))
     async for project, _ in store.projects.ids():
-        if not wanted(await store.tasks.due(project)):
-            continue
-        try:
-            for _ in range(_STEPS):
-                done = await step(project)
-                total += done
-                if done < BATCH:
-                    break
-        except BrokerError as error:
-            log.warning("sweeping project %d: %s", project, error.message)
-    return total
+        due = await store.tasks.due(project)
+        for job in JOBS:
+            if job.due(due):
+                await _survive(job.name, project, _repeat(job, store, project))
 
 
-async def sweep(store: Store, interval: float) -> None:
-    """Runs the jobs that this process can claim, once."""
-    for job in JOBS:
-        try:
-            # A little less than the interval, or every other round would find its own claim.
-            if not await store.directory.claim(job.name, int(interval * 900)):
-                continue
-            begun = time.monotonic()
-            done = await job.run(store)
-            if done:
-                log.info("%s: %d in %.0f ms", job.name, done, (time.monotonic() - begun) * 1000)
-        except BrokerError as error:
-            log.warning("%s: %s", job.name, error.message)
-        except Exception:
-            log.exception("%s failed", job.name)
+async def _repeat(job: Job, store: Store, project: int) -> None:
+    begun, steps, more = time.monotonic(), 0, True
+    while more and steps < _STEPS:
+        more = await job.step(store, project)
+        steps += 1
+    log.debug("%s in project %d: %d steps in %.0f ms", job.name, project, steps, (time.monotonic() - begun) * 1000)
+
+
+async def _survive(name: str, project: int, work: Awaitable[None]) -> None:
+    try:
+        await work
+    except BrokerError as error:
+        log.warning("%s in project %d: %s", name, project, error.message)
 
 
 async def sweep_for_ever(store: Store, interval: float) -> None:
-    """``interval`` in seconds."""
+    """A round each ``interval`` seconds, in the process that can claim it."""
     while True:
         await asyncio.sleep(interval)
-        await sweep(store, interval)
+        try:
+            await sweep_if_claimed(store, interval)
+        except BrokerError as error:
+            log.warning("sweep: %s", error.message)
+        except Exception:
+            log.exception("sweep failed")
+
+
+async def sweep_if_claimed(store: Store, interval: float) -> None:
+    # A little less than the interval, or every other round would find its own claim.
+    if await store.directory.claim("sweep", int(interval * 900)):
+        await sweep(store)

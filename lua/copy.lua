@@ -1,4 +1,5 @@
---[[ copy: put a project's configuration where its scripts read it. An older revision never overwrites a newer one.
+--[[ copy: put a project's configuration where its scripts read it. An older revision never overwrites a newer one,
+  and a project that was deleted stays so.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -11,7 +12,8 @@
 ]]
 local base, guard, revision = KEYS[1], KEYS[2], tonumber(ARGV[1])
 
-if tonumber(redis.call('HGET', base, 'revision') or 0) >= revision then
+local found = redis.call('HMGET', base, 'revision', 'deleted')
+if found[2] or tonumber(found[1] or 0) >= revision then
   return 0
 end
 

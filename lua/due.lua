@@ -5,7 +5,8 @@
   ARGV[1]  now, unix ms; '' outside tests
 
   Returns  {1 when a worker may find a task: one waits or is overdue, and the project is not paused; 1 when tasks are to
-           be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed}
+           be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed; 1 when maintenance
+           has tasks to work off}
   Refuses  nothing
   Cost     O(log assigned)
 ]]
@@ -17,7 +18,7 @@ local now = clock(ARGV[1])
 
 local fields = project(base, 'paused', 'remember_closed')
 if not fields then
-  return { 0, 0, 0, 0 }
+  return { 0, 0, 0, 0, 0 }
 end
 
 local function any(key, highest)
@@ -32,4 +33,5 @@ return {
   overdue and 1 or 0,
   redis.call('XLEN', base .. ':outbox') > 0 and 1 or 0,
   forgotten and 1 or 0,
+  redis.call('EXISTS', base .. ':drains'),
 }

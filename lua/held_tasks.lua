@@ -12,6 +12,7 @@
   Cost     O(tasks)
 ]]
 --- @include "project"
+--- @include "hold"
 
 local base, worker, cursor, count = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 
@@ -22,9 +23,12 @@ end
 
 local scan = redis.call('SSCAN', base .. ':held:' .. worker, cursor, 'COUNT', count)
 local rows = {}
-for i, task in ipairs(scan[2]) do
-  local row = redis.call('HMGET', base .. ':task:' .. task, 'recipe', 'priority', 'retries', 'max_retries',
-    'max_assign_time', 'verification_count', 'assign_time')
-  rows[i] = { task, unpack(row, 1, 7) }
+for _, task in ipairs(scan[2]) do
+  -- What a maintenance call has taken from the worker is listed until the call gets to it.
+  if held(base, task, worker) then
+    local row = redis.call('HMGET', base .. ':task:' .. task, 'recipe', 'priority', 'retries', 'max_retries',
+      'max_assign_time', 'verification_count', 'assign_time')
+    rows[#rows + 1] = { task, unpack(row, 1, 7) }
+  end
 end
 return { scan[1], fields[1], unpack(rows) }

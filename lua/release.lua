@@ -36,6 +36,7 @@ local function succeed(task, vote)
   if needed > 1 then
     counts.voted = (counts.voted or 0) + 1
     redis.call('HSET', key .. ':verifiers', worker, vote)
+    redis.call('SADD', base .. ':voted', task)
     redis.call('SADD', key .. ':tally:' .. vote, worker)
     if redis.call('SCARD', key .. ':tally:' .. vote) < needed then
       give_back(base, task, worker)
@@ -59,6 +60,7 @@ local function fail(task)
   counts.failed = (counts.failed or 0) + 1
   unassign(base, task, worker)
   redis.call('HDEL', key, 'assignee', 'assign_time')
+  redis.call('SREM', base .. ':voted', task)
   redis.call('ZADD', base .. ':failed', now, task)
   return 'failed'
 end

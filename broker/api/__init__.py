@@ -2,9 +2,10 @@
 
 from starlette.routing import BaseRoute
 
-from broker.api import health, logs, managers, projects, tasks, workers
+from broker.api import git, health, logs, maintenance, managers, monitoring, projects, tasks, workers
 
 
 def routes() -> list[BaseRoute]:
     """Every call, those of workers first: routes are tried in order."""
-    return [*tasks.ROUTES, *logs.ROUTES, *workers.ROUTES, *projects.ROUTES, *managers.ROUTES, *health.ROUTES]
+    modules = (tasks, logs, workers, projects, managers, maintenance, monitoring, git, health)
+    return [route for module in modules for route in module.ROUTES]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import orjson
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -24,6 +24,8 @@ LARGEST_ID = 2**53
 
 T = TypeVar("T")
 _ID = re.compile(r"[0-9]{1,16}")
+_LENGTH = re.compile(r"[0-9]{1,20}")
+_MOMENT = re.compile(r"[0-9]{1,11}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$", re.DOTALL)
 
@@ -93,6 +95,13 @@ class Call(Request):
             raise Invalid(f"{name}: a whole number from {low} to {high}")
         return int(text)
 
+    def moment(self, name: str) -> int:
+        """Unix seconds from the query."""
+        text = self.query_params.get(name, "")
+        if not _MOMENT.fullmatch(text):
+            raise Invalid(f"{name}: required, in unix seconds")
+        return int(text)
+
     async def decode(self, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
         """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
         body = (await self.read()).strip()
@@ -109,8 +118,10 @@ class Call(Request):
         limit = self.settings.max_body
         length = self.headers.get("content-length", "0")
         chunks: list[bytes] = []
-        size = int(length) if _ID.fullmatch(length) and int(length) > limit else 0
-        if size <= limit:
+        size = 0
+        if _LENGTH.fullmatch(length) and int(length) > limit:
+            size = int(length)
+        else:
             async for chunk in self.stream():
                 size += len(chunk)
                 if size > limit:
@@ -118,7 +129,9 @@ class Call(Request):
                 chunks.append(chunk)
         if size > limit:
             raise BrokerError("too_large", f"body: larger than {limit} bytes")
-        return b"".join(chunks)
+        # Kept where Starlette looks for it, so that it can be read again.
+        self._body = b"".join(chunks)
+        return self._body
 
 
 def _named(message: str) -> str:
@@ -142,9 +155,14 @@ class Endpoint:
             reply = await self._handler(Call(scope, receive))
         except BrokerError as error:
             reply = refused(error)
+        except ClientDisconnect:
+            # Nobody is there to be answered.
+            return
         await reply.response()(scope, receive, send)
 
 
 def route(methods: str, path: str, handler: Handler) -> Route:
-    """``methods``: 'GET', 'POST' or 'GET POST'."""
-    return Route(path, Endpoint(handler), methods=methods.split())
+    """``methods``: 'GET', 'POST' or both. HEAD is not taken for GET: it would hand a task out and throw it away."""
+    made = Route(path, Endpoint(handler), methods=methods.split())
+    made.methods = set(methods.split())
+    return made

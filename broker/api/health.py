@@ -15,4 +15,4 @@ async def healthz(call: Call) -> Reply:
     return Reply()
 
 
-ROUTES = [route("GET", "/", root), route("GET", "/healthz", healthz)]
+ROUTES = [route("GET HEAD", "/", root), route("GET HEAD", "/healthz", healthz)]

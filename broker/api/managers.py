@@ -4,13 +4,19 @@ import msgspec
 
 from broker.api import auth
 from broker.api.envelope import Call, Reply, route
-from broker.errors import Invalid
-from broker.schemas import Credentials, SetRole, required
+from broker.schemas import (
+    LONGEST_PASSWORD,
+    ChangePassword,
+    Credentials,
+    SetRole,
+    new_password,
+    new_username,
+    required,
+)
 
 _CREDENTIALS = msgspec.json.Decoder(Credentials | None)
+_PASSWORD = msgspec.json.Decoder(ChangePassword | None)
 _ROLE = msgspec.json.Decoder(SetRole | None)
-
-_LONGEST_PASSWORD = 1024
 
 
 async def _credentials(call: Call) -> tuple[str, str]:
@@ -20,22 +26,18 @@ async def _credentials(call: Call) -> tuple[str, str]:
 
 async def register(call: Call) -> Reply:
     username, password = await _credentials(call)
-    if not 3 <= len(username) <= 16 or not username.isprintable():
-        raise Invalid("username: 3 to 16 printable characters")
-    if not 8 <= len(password.encode()) <= _LONGEST_PASSWORD:
-        raise Invalid(f"password: 8 to {_LONGEST_PASSWORD} bytes")
-    if auth.session_cookie(call) is not None:
-        auth.same_site(call)
+    new_username(username)
+    new_password(password)
+    auth.same_site(call)
     everybody = call.settings.allow_registration
     return await _signed_in(call, await call.store.managers.register(username, password, open_to_all=everybody))
 
 
 async def login(call: Call) -> Reply:
     username, password = await _credentials(call)
-    if auth.session_cookie(call) is not None:
-        auth.same_site(call)
+    auth.same_site(call)
     # No account has a longer name or password; hashing and counting stay bounded.
-    manager = await call.store.managers.check_password(username[:17], password[: _LONGEST_PASSWORD + 1])
+    manager = await call.store.managers.check_password(username[:17], password[: LONGEST_PASSWORD + 1])
     return await _signed_in(call, manager)
 
 
@@ -64,6 +66,41 @@ async def account(call: Call) -> Reply:
     return Reply({"logged_in": manager is not None, "manager": manager.view() if manager else None})
 
 
+async def change_password(call: Call) -> Reply:
+    """All sessions of the manager end, this one as well."""
+    manager = await auth.manager(call)
+    body = await call.decode(_PASSWORD, ChangePassword())
+    old, new = required(body.old, "old"), new_password(required(body.new, "new"), "new")
+    await call.store.managers.check_password(manager.username, old[: LONGEST_PASSWORD + 1])
+    await call.store.managers.set_password(manager.id, new)
+    return Reply(headers={"Set-Cookie": _cookie(call, "", 0)})
+
+
+async def list_all(call: Call) -> Reply:
+    await auth.manager(call)
+    return Reply({"managers": [manager.view() for manager in await call.store.managers.every()]})
+
+
+async def list_for_project(call: Call) -> Reply:
+    await auth.manager(call)
+    roles = await call.store.projects.roles(call.id("id"))
+    return Reply({"managers": [{"manager": manager.view(), "role": role} for manager, role in roles]})
+
+
+async def promote(call: Call) -> Reply:
+    return await _set_admin(call, True)
+
+
+async def demote(call: Call) -> Reply:
+    return await _set_admin(call, False)
+
+
+async def _set_admin(call: Call, admin: bool) -> Reply:
+    asking = await auth.manager(call, changes=True)
+    await call.store.managers.set_admin(asking.id, call.id("id"), admin)
+    return Reply(status=204)
+
+
 async def set_role_for_project(call: Call) -> Reply:
     asking, project = await auth.manager(call), call.id("id")
     body = await call.decode(_ROLE, SetRole())
@@ -77,5 +114,10 @@ ROUTES = [
     route("POST", "/login", login),
     route("GET POST", "/logout", logout),
     route("GET", "/account", account),
+    route("POST", "/account/password", change_password),
+    route("GET", "/manager/list", list_all),
+    route("GET", "/manager/list_for_project/{id}", list_for_project),
+    route("GET POST", "/manager/promote/{id}", promote),
+    route("GET POST", "/manager/demote/{id}", demote),
     route("POST", "/manager/set_role_for_project/{id}", set_role_for_project),
 ]

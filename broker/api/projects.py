@@ -32,14 +32,14 @@ async def update(call: Call) -> Reply:
 
 
 async def get(call: Call) -> Reply:
-    view = (await readable(call)).view()
+    view = (await readable(call, call.id("id"))).view()
     return Reply({**view, "project": view})
 
 
-async def readable(call: Call) -> Project:
-    """The project in the path. A hidden one needs READ."""
+async def readable(call: Call, id: int) -> Project:
+    """The project, if who asks may see it: a hidden one needs READ."""
     manager = await auth.manager_if_any(call)
-    project = await call.store.projects.get(call.id("id"), manager.id if manager else None)
+    project = await call.store.projects.get(id, manager.id if manager else None)
     if not project.visible:
         if manager is None:
             raise BrokerError("not_logged_in", "Not logged in: the project is hidden")
@@ -49,14 +49,14 @@ async def readable(call: Call) -> Project:
 
 async def list_all(call: Call) -> Reply:
     manager = await auth.manager_if_any(call)
-    projects = call.store.projects.list(manager.id if manager else None)
+    projects = call.store.projects.every(manager.id if manager else None)
     views = [project.view() async for project in projects if project.visible]
     return Reply({"projects": sorted(views, key=lambda view: str(view["name"]))})
 
 
 async def stats(call: Call) -> Reply:
-    project = await readable(call)
-    return Reply({"stats": await call.store.tasks.stats(project.id)})
+    project = await readable(call, call.id("id"))
+    return Reply({"stats": (await call.store.tasks.stats(project.id))._asdict()})
 
 
 async def request_access(call: Call) -> Reply:
@@ -70,7 +70,7 @@ async def request_access(call: Call) -> Reply:
 
 
 async def access_list(call: Call) -> Reply:
-    project = await _authorized(call, MANAGE_ACCESS, changes=False)
+    project = await authorized(call, MANAGE_ACCESS, changes=False)
     accesses = await call.store.workers.access_list(project)
     workers = {}
     for start in range(0, len(accesses), _PAGE):
@@ -95,14 +95,14 @@ async def access_list(call: Call) -> Reply:
 
 
 async def accept_request(call: Call) -> Reply:
-    project = await _authorized(call, MANAGE_ACCESS)
+    project = await authorized(call, MANAGE_ACCESS)
     await call.store.workers.grant(project, call.id("worker"))
     return Reply()
 
 
 async def reject_request(call: Call) -> Reply:
     """Also revokes what was granted."""
-    project = await _authorized(call, MANAGE_ACCESS)
+    project = await authorized(call, MANAGE_ACCESS)
     await call.store.workers.revoke(project, call.id("worker"))
     return Reply()
 
@@ -115,7 +115,7 @@ async def get_secret(call: Call) -> Reply:
         if "assign" not in await call.store.workers.access(project, worker.id):
             raise BrokerError("denied", "Needs ASSIGN on the project")
     else:
-        await _authorized(call, SECRET, changes=False)
+        await authorized(call, SECRET, changes=False)
     return Reply({"secret": (await call.store.projects.get(project)).fields["secret"]})
 
 
@@ -127,7 +127,7 @@ async def set_secret(call: Call) -> Reply:
 
 
 async def get_webhook_secret(call: Call) -> Reply:
-    project = await _authorized(call, SECRET, changes=False)
+    project = await authorized(call, SECRET, changes=False)
     return Reply({"webhook_secret": (await call.store.projects.get(project)).fields["webhook_secret"]})
 
 
@@ -138,7 +138,7 @@ async def set_webhook_secret(call: Call) -> Reply:
     return Reply()
 
 
-async def _authorized(call: Call, role: int, *, changes: bool = True) -> int:
+async def authorized(call: Call, role: int, *, changes: bool = True) -> int:
     """The project in the path, when the manager who asks holds ``role`` there."""
     manager, project = await auth.manager(call, changes=changes), call.id("id")
     await call.store.projects.authorize(manager.id, project, role)

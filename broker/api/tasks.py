@@ -51,8 +51,8 @@ def unique_hash(text: str) -> int:
 def _new_task(body: SubmitTask, field: str) -> NewTask:
     """What a worker submits, checked; ``field`` goes before the name of a field in messages."""
     recipe = non_empty(body.recipe, f"{field}recipe")
-    hash64 = one_of(f"{field}hash64", body.hash64, f"{field}hash_u64", body.hash_u64)
-    unique = one_of(f"{field}unique_string", body.unique_string, f"{field}unique_str", body.unique_str)
+    hash64 = one_of(f"{field}hash64", body.hash64 or None, f"{field}hash_u64", body.hash_u64 or None)
+    unique = one_of(f"{field}unique_string", body.unique_string or None, f"{field}unique_str", body.unique_str or None)
     if hash64 and unique:
         raise Invalid(f"{field}unique_string: give this or hash64, not both")
     return NewTask(
@@ -71,7 +71,7 @@ async def submit(call: Call) -> Reply:
     project, task = required(body.project, "project"), _new_task(body, "")
     task_id = (await call.store.tasks.submit(project, worker.id, [task]))[0]
     if task_id is None:
-        raise BrokerError("duplicate", "The project has a task with this hash")
+        raise BrokerError("duplicate", "The project has a task with this hash, or remembers one")
     return Reply({"task_id": task_id})
 
 

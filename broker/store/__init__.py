@@ -14,9 +14,12 @@ from broker.store.connection import connect
 from broker.store.directory import Directory
 from broker.store.keys import Keys
 from broker.store.logs import Logs
+from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
 from broker.store.projects import Projects
+from broker.store.snapshots import Snapshots
 from broker.store.tasks import Tasks
+from broker.store.worker_stats import WorkerStats
 from broker.store.workers import Workers
 
 
@@ -31,12 +34,16 @@ class Store:
     candidates: Candidates
     managers: Managers
     logs: Logs
+    snapshots: Snapshots
+    maintenance: Maintenance
+    worker_stats: WorkerStats
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the layout of the data was seen to be ours."""
 
     def set_clock(self, now: int | None) -> None:
         """``now`` in unix ms stands still for all scripts; None gives them Redis's clock again."""
-        self.tasks.now = self.workers.now = self.managers.now = "" if now is None else str(now)
+        text = "" if now is None else str(now)
+        self.tasks.now = self.workers.now = self.managers.now = self.snapshots.now = text
 
     async def close(self) -> None:
         await self.calls.close()
@@ -57,4 +64,7 @@ def open_store(settings: Settings, client: Redis | None = None) -> Store:
         candidates=Candidates(projects, tasks, workers),
         managers=Managers(calls, keys, int(settings.session_ttl)),
         logs=Logs(calls, keys),
+        snapshots=Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history),
+        maintenance=Maintenance(tasks, projects),
+        worker_stats=WorkerStats(projects, workers),
     )

@@ -53,6 +53,10 @@ class EmbeddedStore:
     def url(self) -> str:
         return f"unix://{self._socket}"
 
+    def answers(self) -> bool:
+        """Whether a server is there, of this broker or another."""
+        return _answers(self._socket)
+
     def start(self) -> None:
         """Raises :class:`StartError` when another broker has the data directory."""
         try:

@@ -15,6 +15,8 @@ from broker.store.keys import Keys
 ATTEMPTS = 10
 """Wrong passwords a minute for one name; from the last of them on, nobody may try."""
 
+_PAGE = 500
+
 # OWASP's first choice for argon2id: 19 MiB, two passes, one lane. About 20 ms.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # Verified in place of an unknown manager's, so that the time tells nothing.
@@ -52,7 +54,7 @@ class Managers:
     async def check_password(self, username: str, password: str) -> int:
         """The manager's id. Raises ``bad_credentials``, or ``rate_limited`` from the tenth failure in a minute."""
         async with self._hashing:
-            id, hashed, failures, seconds = await self._calls.call("manager_find", self._keys.directory, [username])
+            id, hashed, failures, seconds = await self._find(username)
             if failures >= ATTEMPTS:
                 raise _too_many(seconds)
             if await asyncio.to_thread(_matches, hashed or _NOBODY, password) and id:
@@ -61,6 +63,34 @@ class Managers:
         if failures >= ATTEMPTS:
             raise _too_many(seconds)
         raise wrong_password()
+
+    async def every(self) -> list[Manager]:
+        managers: list[Manager] = []
+        first = 1
+        while rows := await self._calls.call("manager_list", self._keys.directory, [first, _PAGE]):
+            managers += (Manager(id, name, admin == "1", int(time)) for id, name, admin, time in rows)
+            first = rows[-1][0] + 1
+        return managers
+
+    async def find(self, username: str) -> int | None:
+        id = (await self._find(username))[0]
+        return int(id) if id else None
+
+    async def _find(self, username: str) -> tuple[str | None, str | None, int, int]:
+        """(id, hash, failures in the last minute, seconds until they expire)."""
+        id, hashed, failures, seconds = await self._calls.call("manager_find", self._keys.directory, [username])
+        return id, hashed, failures, seconds
+
+    async def set_admin(self, asking: int | None, manager: int, admin: bool) -> None:
+        """``asking`` is None for the operator's shell. Raises ``denied``, ``not_found``."""
+        args: Arguments = ["" if asking is None else asking, manager, "1" if admin else "0"]
+        await self._calls.call("admin_set", self._keys.directory, args)
+
+    async def set_password(self, manager: int, password: str) -> None:
+        """All sessions of the manager end."""
+        async with self._hashing:
+            hashed = await asyncio.to_thread(_HASHER.hash, password)
+        await self._calls.call("password_set", self._keys.directory, [manager, hashed])
 
     async def open_session(self, manager: int, previous: str | None) -> str:
         """The new session's cookie; the session of the ``previous`` one ends."""

@@ -9,6 +9,7 @@ import orjson
 from broker.errors import BrokerError
 from broker.store.calls import Arguments, Calls
 from broker.store.keys import PROJECT_LIMIT, Keys
+from broker.store.managers import Manager
 
 READ, EDIT, MANAGE_ACCESS, SECRET, MAINTENANCE = 1, 2, 4, 8, 16
 ROLE_NAMES = {
@@ -123,7 +124,7 @@ class Projects:
             cached = self._views[project] = (current.revision, orjson.dumps(current.view()))
         return cached[1]
 
-    async def list(self, manager: int | None) -> AsyncIterator[Project]:
+    async def every(self, manager: int | None) -> AsyncIterator[Project]:
         """Every project, hidden ones as well, best priority first."""
         for offset in range(0, PROJECT_LIMIT, _PAGE):
             args: Arguments = ["" if manager is None else manager, offset, _PAGE]
@@ -141,6 +142,34 @@ class Projects:
                 yield int(id), public == "1"
             if len(row) < 2 * _PAGE:
                 return
+
+    async def delete(self, manager: int, project: int) -> None:
+        """Takes the project out of the directory; maintenance does the rest. Raises ``not_found``, ``denied``."""
+        await self._calls.call("project_delete", self._keys.directory, [manager, project])
+
+    async def deleted(self, limit: int) -> list[int]:
+        """Projects of which something may be left."""
+        return [int(project) for project in await self._calls.call("deleted", self._keys.directory, [limit])]
+
+    async def unchain(self, target: int) -> None:
+        """No project hands its tasks on to ``target`` any more."""
+        chained = [project.id async for project in self.every(None) if project.fields["chain"] == str(target)]
+        for project in chained:
+            await self.update(None, project, {"chain": 0})
+
+    async def buried(self, project: int) -> None:
+        await self._calls.call("delete_done", self._keys.directory, [project])
+
+    async def of_repo(self, full_name: str) -> list[tuple[int, str]]:
+        """(project, webhook secret) of those with this repository, whatever its case."""
+        rows = await self._calls.call("repo_projects", self._keys.directory, [full_name.lower()])
+        return [(int(project), secret) for project, secret in rows]
+
+    async def roles(self, project: int) -> list[tuple[Manager, int]]:
+        """Who holds which bits there."""
+        rows = await self._calls.call("roles_list", self._keys.directory, [project])
+        listed = ((Manager(int(id), name, admin == "1", int(time)), int(bits)) for id, name, admin, time, bits in rows)
+        return sorted(listed, key=lambda row: row[0].id)
 
     async def set_secret(self, manager: int, project: int, field: str, value: str) -> None:
         """``field``: secret or webhook_secret."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from broker.errors import BrokerError
 from broker.store.calls import Arguments, Calls
 from broker.store.keys import Keys, project_of
 
@@ -55,6 +56,38 @@ class Due(NamedTuple):
     overdue: bool
     outbox: bool
     forgotten: bool
+    drains: bool
+
+
+class Row(NamedTuple):
+    """A task as managers see it, as Redis has it: None for a field at its default."""
+
+    id: str
+    score: str
+    """Of ``failed`` the time it failed, of ``assigned`` its deadline: unix ms."""
+    recipe: str
+    length: int
+    """Bytes of the whole recipe."""
+    priority: str | None
+    retries: str | None
+    max_retries: str | None
+    max_assign_time: str | None
+    verification_count: str | None
+    hash: str | None
+    created: str
+    assignee: str | None
+    assign_time: str | None
+    votes: list[str]
+    """Pairs: worker, verification."""
+
+
+class Stats(NamedTuple):
+    waiting: int
+    verifying: int
+    assigned: int
+    failed: int
+    counters: dict[str, int]
+    """Totals since the project began, as lua/README.md names them."""
 
 
 class OutboxEntry(NamedTuple):
@@ -130,11 +163,43 @@ class Tasks:
         count: int = await self._calls.call("outbox_drop", self._keys.project(source), args)
         return count
 
-    async def stats(self, project: int) -> dict[str, object]:
-        """``{waiting, verifying, assigned, failed, counters {name: total}}``."""
-        *states, pairs = await self._calls.call("stats", self._keys.project(project))
+    async def begin_drain(self, project: int, operation: str) -> int:
+        """How many tasks ``operation`` concerns: reset_failed, reclaim_assigned, hard_reset or delete."""
+        affected: int = await self._calls.call("drain_begin", self._keys.project(project), [operation])
+        return affected
+
+    async def begin_burial(self, project: int) -> None:
+        """As :meth:`begin_drain` of a deleted project; nothing happens when that was done before."""
+        try:
+            await self.begin_drain(project, "delete")
+        except BrokerError as error:
+            if error.code != "not_found":
+                raise
+
+    async def drain(self, project: int, limit: int) -> tuple[int, bool]:
+        """Works off up to ``limit`` tasks of maintenance calls: how many, and whether there are more."""
+        done, more = await self._calls.call("drain_step", self._keys.project(project), [limit])
+        return done, bool(more)
+
+    async def page(self, project: int, state: str, offset: int, limit: int, *, longest: int) -> tuple[int, list[Row]]:
+        """How many tasks are in ``state`` (queue, verifying, assigned, failed), and some of them, at most CHUNK.
+
+        ``longest``: bytes of a recipe to read, 0 for all.
+        """
+        args: Arguments = [state, offset, limit, BATCH_BYTES, longest]
+        total, *rows = await self._calls.call("tasks_list", self._keys.project(project), args)
+        return total, [Row(*row) for row in rows]
+
+    async def retry(self, project: int, task: int) -> None:
+        await self._calls.call("task_retry", self._keys.project(project), [task])
+
+    async def remove(self, project: int, task: int) -> None:
+        await self._calls.call("task_remove", self._keys.project(project), [task])
+
+    async def stats(self, project: int) -> Stats:
+        waiting, verifying, assigned, failed, pairs = await self._calls.call("stats", self._keys.project(project))
         counters = {name: int(total) for name, total in zip(pairs[::2], pairs[1::2], strict=True)}
-        return {**dict(zip(("waiting", "verifying", "assigned", "failed"), states, strict=True)), "counters": counters}
+        return Stats(waiting, verifying, assigned, failed, counters)
 
 
 def by_project(tasks: Sequence[int]) -> dict[int, list[int]]:

@@ -59,6 +59,16 @@ class Workers:
             for id, row in zip(ids, rows, strict=True)
         ]
 
+    async def count(self) -> int:
+        """The last worker's id; they count from 1."""
+        count: int = await self._calls.call("worker_count", self._keys.directory)
+        return count
+
+    async def closed_by(self, project: int, workers: Sequence[int]) -> list[int]:
+        """How many of a project's tasks each of these workers has closed; at most 500."""
+        counts = await self._calls.call("closed_by", self._keys.project(project), workers)
+        return [int(count or 0) for count in counts]
+
     async def rename(self, id: int, alias: str) -> None:
         await self._set(id, "alias", alias)
 

@@ -1,15 +1,13 @@
+--- @include "forget"
+
 -- close(base, task, chain, remember, now): deletes a task with its votes, frees or remembers its hash, and hands it to
 -- the chained project's outbox in the same step. Counting is the caller's.
 local function close(base, task, chain, remember, now)
-  local key = base .. ':task:' .. task
-  local fields = redis.call('HMGET', key, 'hash', 'recipe', 'priority', 'max_retries', 'max_assign_time',
-    'verification_count')
+  local fields = redis.call('HMGET', base .. ':task:' .. task, 'hash', 'recipe', 'priority', 'max_retries',
+    'max_assign_time', 'verification_count')
   local hash = fields[1]
 
-  for _, vote in ipairs(redis.call('HVALS', key .. ':verifiers')) do
-    redis.call('DEL', key .. ':tally:' .. vote)
-  end
-  redis.call('DEL', key, key .. ':verifiers')
+  forget(base, task)
   if hash then
     redis.call('SREM', base .. ':hashes', hash)
     if remember ~= 0 then

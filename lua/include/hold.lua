@@ -1,4 +1,4 @@
---- @include "ids"
+--- @include "requeue"
 
 -- A task is held by a worker when it is in `assigned` and its assignee is this worker.
 local function held(base, task, worker)
@@ -16,13 +16,9 @@ local function unassign(base, task, worker)
   end
 end
 
--- give_back(...): from its worker to the END of its priority, so that a task that always fails blocks no other. It
--- takes a new, larger place: what `unvoted` knows of `verifying` relies on that.
+-- give_back(...): from its worker back to those that wait.
 local function give_back(base, task, worker)
-  local key = base .. ':task:' .. task
   unassign(base, task, worker)
-  redis.call('HDEL', key, 'assignee', 'assign_time')
-  local waiting = redis.call('EXISTS', key .. ':verifiers') == 1 and ':verifying' or ':queue'
-  local place = redis.call('INCR', base .. ':seq')
-  redis.call('ZADD', base .. waiting, score_of(redis.call('HGET', key, 'priority') or 0, place), task)
+  redis.call('HDEL', base .. ':task:' .. task, 'assignee', 'assign_time')
+  requeue(base, task)
 end

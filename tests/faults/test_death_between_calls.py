@@ -11,7 +11,7 @@ from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.calls import Argument
 from broker.store.tasks import NewTask
-from broker.sweeper import JOBS
+from broker.sweeper import sweep
 
 pytestmark = pytest.mark.store
 
@@ -52,11 +52,6 @@ async def dies(settings: Settings, calls: int, doing: Callable[[Store], Awaitabl
     return False
 
 
-async def swept(store: Store) -> None:
-    for job in JOBS:
-        await job.run(store)
-
-
 def task(recipe: str = "r", hash64: int | str = "", votes: int = 1) -> NewTask:
     return NewTask(recipe, 0, 0, 0, votes, hash64)
 
@@ -78,7 +73,7 @@ async def test_a_project_that_is_made_reaches_its_scripts(store: Store, settings
     manager = await a_manager(store)
 
     cut = await dies(settings, calls, lambda dying: dying.projects.create(manager, {"name": "p", "public": True}))
-    await swept(store)
+    await sweep(store)
 
     ids = [project async for project, _ in store.projects.ids()]
     assert len(ids) == (0 if cut and calls == 0 else 1)
@@ -93,7 +88,7 @@ async def test_a_change_of_a_project_reaches_its_scripts(store: Store, settings:
     project = await a_project(store, manager := await a_manager(store), "p", public=True)
 
     cut = await dies(settings, calls, lambda dying: dying.projects.update(manager, project, {"paused": True}))
-    await swept(store)
+    await sweep(store)
 
     decided = (await store.projects.get(project)).fields["paused"] == "1"
     assert decided is not (cut and calls == 0)
@@ -129,8 +124,8 @@ async def test_a_closed_task_reaches_the_chained_project_once(store: Store, sett
         await dying.chain.flush(source)
 
     cut = await dies(settings, calls, release)
-    await swept(store)
-    await swept(store)
+    await sweep(store)
+    await sweep(store)
 
     arrived = (await store.tasks.assign(target, worker, 10, 60)).tasks
     assert [one.recipe for one in arrived] == ([] if cut and calls == 0 else ["crawl"])
@@ -176,7 +171,7 @@ async def test_a_bulk_that_was_cut_short_can_be_sent_again(store: Store, setting
     again = await bulk(store)
 
     assert again.count(None) == calls * 10
-    assert (await store.tasks.stats(project))["waiting"] == 30
+    assert (await store.tasks.stats(project)).waiting == 30
 
 
 async def test_a_delivery_whose_target_is_not_pushed_yet_waits_for_it(store: Store, settings: Settings) -> None:

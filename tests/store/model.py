@@ -18,6 +18,9 @@ class ModelTask:
     votes: dict[int, int] = field(default_factory=dict)
     assignee: int = 0
     deadline: int = 0
+    failed_at: int = 0
+    drain: str = ""
+    """The maintenance call that has taken it and not worked it off yet."""
 
     @property
     def score(self) -> int:
@@ -25,9 +28,16 @@ class ModelTask:
 
     @property
     def zset(self) -> str:
+        if self.drain:
+            return "a drain"
         if self.state != "waiting":
             return self.state
         return "verifying" if self.votes else "queue"
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Its place in the sorted set that it is in."""
+        return {"assigned": self.deadline, "failed": self.failed_at}.get(self.state, self.score), str(self.id)
 
 
 class ModelProject:
@@ -42,6 +52,7 @@ class ModelProject:
         self.outbox: list[tuple[int, NewTask]] = []
         self.closed_by: dict[int, int] = {}
         self.counters: dict[str, int] = {}
+        self.drains: list[tuple[str, list[int]]] = []
 
     def count(self, name: str, by: int = 1) -> None:
         if by:
@@ -49,7 +60,7 @@ class ModelProject:
 
     def add(self, tasks: list[NewTask], now: int, counter: str) -> list[int | None]:
         ids: list[int | None] = []
-        live = {task.new.hash64 for task in self.tasks.values()} - {""}
+        live = self.hashes()
         for new in tasks:
             known = self.remember_closed != 0 and self.remembered.get(new.hash64, 0) > now
             if new.hash64 != "" and (new.hash64 in live or known):
@@ -63,6 +74,13 @@ class ModelProject:
         self.count("duplicates", ids.count(None))
         self.count(counter, len(ids) - ids.count(None))
         return ids
+
+    def hashes(self) -> set[int | str]:
+        return {task.new.hash64 for task in self.tasks.values() if task.drain != "hard_reset"} - {""}
+
+    def awaiting(self) -> set[int]:
+        tasks = self.tasks.values()
+        return {task.id for task in tasks if task.votes and task.state != "failed" and task.drain != "hard_reset"}
 
     def refuses_submit(self, worker: int) -> str | None:
         return None if "submit" in self.access.get(worker, ()) else "denied"
@@ -83,15 +101,16 @@ class ModelProject:
         return chosen
 
     def _best(self, worker: int, count: int) -> list[ModelTask]:
-        waiting = [task for task in self.tasks.values() if task.state == "waiting" and worker not in task.votes]
+        waiting = [task for task in self.tasks.values() if task.zset in ("queue", "verifying")]
+        waiting = [task for task in waiting if worker not in task.votes]
         return sorted(waiting, key=lambda task: task.score)[:count]
 
     def held(self, worker: int) -> set[int]:
-        return {task.id for task in self.tasks.values() if task.state == "assigned" and task.assignee == worker}
+        return {task.id for task in self.tasks.values() if task.zset == "assigned" and task.assignee == worker}
 
     def give_back(self, task: ModelTask) -> None:
         self.seq += 1
-        task.state, task.assignee, task.place = "waiting", 0, self.seq
+        task.state, task.assignee, task.place, task.drain = "waiting", 0, self.seq, ""
 
     def release(self, worker: int, id: int, result: int, verification: int, now: int) -> str:
         task = self.tasks.get(id)
@@ -102,7 +121,7 @@ class ModelProject:
         if result == 1:
             task.retries += 1
             if task.retries >= task.new.max_retries:
-                task.state, task.assignee = "failed", 0
+                task.state, task.assignee, task.failed_at = "failed", 0, now
                 self.count("failed")
                 return "failed"
             self.count("retried")
@@ -135,8 +154,8 @@ class ModelProject:
         return True
 
     def overdue(self, now: int) -> list[ModelTask]:
-        late = [task for task in self.tasks.values() if task.state == "assigned" and task.deadline <= now]
-        return sorted(late, key=lambda task: (task.deadline, str(task.id)))
+        late = [task for task in self.tasks.values() if task.zset == "assigned" and task.deadline <= now]
+        return sorted(late, key=lambda task: task.rank)
 
     def reclaim(self, limit: int, now: int) -> int:
         late = self.overdue(now)[:limit]
@@ -147,3 +166,53 @@ class ModelProject:
 
     def forgettable(self, now: int) -> set[int | str]:
         return {hash for hash, expiry in self.remembered.items() if self.remember_closed == 0 or expiry <= now}
+
+    def retry(self, id: int) -> bool:
+        task = self.tasks.get(id)
+        if task is None or task.zset != "failed":
+            return False
+        task.retries = 0
+        self.give_back(task)
+        return True
+
+    def remove(self, id: int) -> bool:
+        task = self.tasks.get(id)
+        if task is None or task.drain:
+            return False
+        del self.tasks[id]
+        self.count("removed")
+        return True
+
+    def begin_drain(self, operation: str) -> int:
+        every = ["queue", "verifying", "assigned", "failed"]
+        concerned = {"reset_failed": ["failed"], "reclaim_assigned": ["assigned"]}.get(operation, every)
+        tasks = sorted(self.tasks.values(), key=lambda task: task.rank)
+        taken = [task for zset in concerned for task in tasks if task.zset == zset]
+        for task in taken:
+            task.drain = operation
+        self.seq += 1
+        if operation == "hard_reset":
+            self.remembered.clear()
+        if taken:
+            self.drains.append((operation, [task.id for task in taken]))
+        return len(taken)
+
+    def drain(self, limit: int) -> tuple[int, bool]:
+        if not self.drains:
+            return 0, False
+        operation, ids = self.drains[0]
+        for id in ids[:limit]:
+            if operation == "hard_reset":
+                del self.tasks[id]
+                continue
+            task = self.tasks[id]
+            if operation == "reset_failed":
+                task.retries = 0
+            self.give_back(task)
+        done = len(ids[:limit])
+        if operation == "reclaim_assigned":
+            self.count("reclaimed", done)
+        del ids[:limit]
+        if done < limit:
+            self.drains.pop(0)
+        return done, bool(self.drains)

@@ -172,6 +172,25 @@ class Walk(RuleBasedStateMachine):
         for hash in expired:
             del model.remembered[hash]
 
+    @rule(project=PROJECTS, operation=st.sampled_from(["reset_failed", "reclaim_assigned", "hard_reset"]))
+    def begin_drain(self, project: int, operation: str) -> None:
+        model = self.projects[project]
+        assert self.run(self.store.tasks.begin_drain(model.id, operation)) == model.begin_drain(operation)
+
+    @rule(project=PROJECTS, limit=st.sampled_from([1, 2, 500]))
+    def drain(self, project: int, limit: int) -> None:
+        model = self.projects[project]
+        assert self.run(self.store.tasks.drain(model.id, limit)) == model.drain(limit)
+
+    @precondition(lambda self: any(project.tasks for project in self.projects))
+    @rule(data=st.data(), remove=st.booleans())
+    def manage_one(self, data: st.DataObject, remove: bool) -> None:
+        project = data.draw(st.sampled_from([project for project in self.projects if project.tasks]))
+        task = data.draw(st.sampled_from(sorted(project.tasks)))
+        call = self.store.tasks.remove if remove else self.store.tasks.retry
+        expected = project.remove(task) if remove else project.retry(task)
+        assert self.run(self.outcome(call(project.id, task))) == (None if expected else "not_found")
+
     @rule(project=PROJECTS)
     def flush(self, project: int) -> None:
         model = self.projects[project]
@@ -199,21 +218,26 @@ class Walk(RuleBasedStateMachine):
                 assert set(self.redis.zrange(f"{base}:{name}", 0, -1)) == there, name
             scores = {task: self.redis.zscore(f"{base}:queue", task) for task in map(str, model.tasks)}
             assert scores == {str(task.id): task.score if task.zset == "queue" else None for task in tasks}
-            assert self.redis.smembers(f"{base}:hashes") == {str(t.new.hash64) for t in tasks if t.new.hash64 != ""}
+            assert self.redis.smembers(f"{base}:hashes") == {str(hash) for hash in model.hashes()}
+            assert self.redis.smembers(f"{base}:voted") == {str(id) for id in model.awaiting()}
             assert self.redis.smembers(f"{base}:assignees") == {str(t.assignee) for t in tasks if t.assignee}
             for worker in self.workers:
-                assert self.redis.smembers(f"{base}:held:{worker}") == {str(id) for id in model.held(worker)}
+                theirs = {str(task.id) for task in tasks if task.assignee == worker}
+                assert self.redis.smembers(f"{base}:held:{worker}") == theirs
+                cursor, held = self.run(self.store.tasks.held(model.id, worker, "0", 1000))
+                assert (cursor, {task.id for task in held.tasks}) == ("0", model.held(worker))
             self.no_key_is_left_over(base, model)
             assert self.redis.xlen(f"{base}:outbox") == len(model.outbox)
             assert {name: int(n) for name, n in self.redis.hgetall(f"{base}:counters").items()} == model.counters
             assert {int(w): int(n) for w, n in self.redis.hgetall(f"{base}:closed").items()} == model.closed_by
             due = self.run(self.store.tasks.due(model.id))
-            waiting = any(t.state == "waiting" for t in tasks) or bool(model.overdue(self.now))
+            waiting = any(t.zset in ("queue", "verifying") for t in tasks) or bool(model.overdue(self.now))
             assert due == (
                 waiting and not model.paused,
                 bool(model.overdue(self.now)),
                 bool(model.outbox),
                 bool(model.forgettable(self.now)),
+                bool(model.drains),
             )
 
     def no_key_is_left_over(self, base: str, model: ModelProject) -> None:

@@ -1,0 +1,62 @@
+"""Webhooks of GitHub, Gitea and Gogs: a push to the main branch sets the version of the repository's projects."""
+
+import hashlib
+import hmac
+
+import msgspec
+from msgspec import Struct
+
+from broker.api.envelope import Call, Reply, route
+from broker.errors import BrokerError
+
+_BRANCHES = ("refs/heads/master", "refs/heads/main")
+_SHA1, _SHA256 = 40, 64
+"""Hexadecimal digits of a signature."""
+
+
+class Repository(Struct):
+    full_name: str | None = None
+
+
+class Push(Struct):
+    """What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
+
+    ref: str | None = None
+    after: str | None = None
+    repository: Repository | None = None
+
+
+_PUSH = msgspec.json.Decoder(Push | None)
+_HEADERS = ("x-hub-signature-256", "x-hub-signature", "x-gitea-signature", "x-gogs-signature")
+
+
+async def receive(call: Call) -> Reply:
+    """Each project of the repository whose own secret has signed the call."""
+    body = await call.read()
+    push = await call.decode(_PUSH, Push())
+    name = (push.repository.full_name if push.repository else None) or ""
+    projects = await call.store.projects.of_repo(name) if name else []
+    signed = [project for project, secret in projects if _signed(call, body, secret)]
+    if not signed:
+        raise BrokerError("denied", "No project of this repository has a webhook secret that signed the call")
+    if push.ref not in _BRANCHES or not push.after:
+        return Reply(message=f"Ignored: only pushes to {' and '.join(_BRANCHES)} count")
+    for project in signed:
+        await call.store.projects.update(None, project, {"version": push.after})
+    return Reply({"projects": signed})
+
+
+def _signed(call: Call, body: bytes, secret: str) -> bool:
+    """Whether a signature in one of the headers is the HMAC of the raw body; SHA-1 or SHA-256, told by its length."""
+    for header in _HEADERS:
+        given = call.headers.get(header, "").rpartition("=")[2].strip().lower()
+        algorithm = {_SHA1: hashlib.sha1, _SHA256: hashlib.sha256}.get(len(given))
+        if algorithm is None or not secret:
+            continue
+        expected = hmac.new(secret.encode(), body, algorithm).hexdigest()
+        if hmac.compare_digest(expected.encode(), given.encode()):
+            return True
+    return False
+
+
+ROUTES = [route("POST", "/git/receivehook", receive)]

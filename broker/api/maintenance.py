@@ -1,0 +1,101 @@
+"""Maintenance of a project, and a look at its single tasks."""
+
+from broker.api import auth
+from broker.api.envelope import Call, Handler, Reply, route
+from broker.api.projects import authorized
+from broker.errors import Invalid
+from broker.store.keys import project_of
+from broker.store.projects import MAINTENANCE, READ
+from broker.store.tasks import Row
+
+_STATES = {"queue": 1, "verifying": 1, "assigned": 1, "failed": 2}
+"""The task's status, as the original tracker counted: 1 new, 2 failed."""
+
+_SHORT = 200
+"""Characters of a recipe in a list."""
+
+_LARGEST_OFFSET = 10**9 - 1
+_PAGE = 50
+
+
+def _run(operation: str) -> Handler:
+    async def run(call: Call) -> Reply:
+        project = await authorized(call, MAINTENANCE)
+        return Reply({"affected_tasks": await call.store.maintenance.run(project, operation)})
+
+    return run
+
+
+async def delete(call: Call) -> Reply:
+    """Needs EDIT and MAINTENANCE; the script says so."""
+    manager = await auth.manager(call)
+    await call.store.maintenance.delete(manager.id, call.id("id"))
+    return Reply()
+
+
+async def tasks(call: Call) -> Reply:
+    project = await authorized(call, READ, changes=False)
+    state = call.query_params.get("state", "queue")
+    if state not in _STATES:
+        raise Invalid(f"state: one of {', '.join(_STATES)}")
+    offset, limit = call.number("offset", 0, _LARGEST_OFFSET) or 0, call.number("limit", 1, 500) or _PAGE
+    full = call.query_params.get("full") == "1"
+    # A character has four bytes at most; what is over is cut below.
+    total, rows = await call.store.tasks.page(project, state, offset, limit, longest=0 if full else 4 * _SHORT)
+    return Reply({"total": total, "tasks": [_view(row, state, full=full) for row in rows]})
+
+
+def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
+    recipe = row.recipe if full else row.recipe[:_SHORT]
+    return {
+        "id": int(row.id),
+        "state": state,
+        "status": _STATES[state],
+        "recipe": recipe,
+        "recipe_bytes": row.length,
+        "priority": int(row.priority or 0),
+        "retries": int(row.retries or 0),
+        "max_retries": int(row.max_retries or 0),
+        "max_assign_time": int(row.max_assign_time or 0),
+        "verification_count": int(row.verification_count or 1),
+        "hash64": int(row.hash) if row.hash else None,
+        "created": int(row.created),
+        "assignee": int(row.assignee) if row.assignee else None,
+        "assign_time": int(row.assign_time) if row.assign_time else None,
+        "deadline": int(float(row.score)) // 1000 if state == "assigned" else None,
+        "fail_time": int(float(row.score)) // 1000 if state == "failed" else None,
+        "votes": [
+            {"worker": int(worker), "verification": int(vote)}
+            for worker, vote in zip(row.votes[::2], row.votes[1::2], strict=True)
+        ],
+    }
+
+
+async def retry_task(call: Call) -> Reply:
+    project, task = await _task(call)
+    await call.store.tasks.retry(project, task)
+    return Reply()
+
+
+async def remove_task(call: Call) -> Reply:
+    project, task = await _task(call)
+    await call.store.tasks.remove(project, task)
+    return Reply()
+
+
+async def _task(call: Call) -> tuple[int, int]:
+    project, task = await authorized(call, MAINTENANCE), call.id("task")
+    if project_of(task) != project:
+        raise Invalid("task: not an id of this project")
+    return project, task
+
+
+ROUTES = [
+    route("POST", "/project/reset_failed_tasks/{id}", _run("reset_failed")),
+    route("POST", "/project/hard_reset/{id}", _run("hard_reset")),
+    route("POST", "/project/reclaim_assigned_tasks/{id}", _run("reclaim_assigned")),
+    route("POST", "/project/delete/{id}", delete),
+    route("GET", "/project/tasks/{id}", tasks),
+    route("POST", "/project/retry_task/{id}/{task}", retry_task),
+    route("POST", "/project/remove_task/{id}/{task}", remove_task),
+]

@@ -1,0 +1,44 @@
+"""Maintenance of whole projects: however many tasks there are, it begins in one step and is worked off in small ones.
+
+:meth:`Maintenance.begin` takes the tasks out of reach; after it, whatever dies, the sweeper works off what is left.
+"""
+
+import time
+
+from broker.store.projects import Projects
+from broker.store.tasks import CHUNK, Tasks
+
+PATIENCE = 30.0
+"""Seconds that a call waits for its drain; what is left then goes on behind it."""
+
+
+class Maintenance:
+    def __init__(self, tasks: Tasks, projects: Projects) -> None:
+        self._tasks = tasks
+        self._projects = projects
+
+    async def run(self, project: int, operation: str) -> int:
+        """reset_failed, reclaim_assigned or hard_reset; how many tasks were concerned."""
+        affected = await self._tasks.begin_drain(project, operation)
+        await self._drain(project)
+        return affected
+
+    async def delete(self, manager: int, project: int) -> None:
+        """The project, its tasks, its name, its roles, and the chains to it. Raises ``not_found``, ``denied``."""
+        await self._projects.delete(manager, project)
+        await self.bury(project)
+
+    async def bury(self, project: int) -> None:
+        """What is left of a project that the directory has forgotten. Safe to repeat."""
+        await self._projects.unchain(project)
+        await self._tasks.begin_burial(project)
+        if await self._drain(project):
+            await self._projects.buried(project)
+
+    async def _drain(self, project: int) -> bool:
+        """Whether nothing is left."""
+        deadline = time.monotonic() + PATIENCE
+        more = True
+        while more and time.monotonic() < deadline:
+            _, more = await self._tasks.drain(project, CHUNK)
+        return not more

@@ -1,0 +1,48 @@
+"""How many tasks each worker has closed, in one project or in all."""
+
+import asyncio
+import time
+
+from broker.store.projects import Projects
+from broker.store.workers import Workers
+
+SHARED = 10.0
+"""Seconds that the list of all workers is kept."""
+
+_PAGE = 500
+
+
+class WorkerStats:
+    def __init__(self, projects: Projects, workers: Workers) -> None:
+        self._projects = projects
+        self._workers = workers
+        self._counting = asyncio.Lock()
+        self._counted = float("-inf")
+        self._all: list[dict[str, object]] = []
+
+    async def all(self) -> list[dict[str, object]]:
+        """Every worker by id, as of at most ten seconds ago: with many workers and projects it takes a while."""
+        async with self._counting:
+            if time.monotonic() - self._counted > SHARED:
+                begun = time.monotonic()
+                count = await self._workers.count()
+                pages = [await self.page(offset, _PAGE, None) for offset in range(0, count, _PAGE)]
+                self._all, self._counted = [row for page in pages for row in page], begun
+            return self._all
+
+    async def page(self, offset: int, limit: int, project: int | None) -> list[dict[str, object]]:
+        """``{id, alias, closed_task_count, paused}`` of at most 500 workers, by id."""
+        last = min(offset + limit, await self._workers.count())
+        ids = range(offset + 1, last + 1)
+        if not ids:
+            return []
+        workers = await self._workers.get(ids)
+        closed = [0] * len(ids)
+        projects = [project] if project is not None else [id async for id, _ in self._projects.ids()]
+        for one in projects:
+            closed = [sum(pair) for pair in zip(closed, await self._workers.closed_by(one, ids), strict=True)]
+        return [
+            {"alias": worker.alias, "closed_task_count": count, "paused": worker.paused, "id": worker.id}
+            for worker, count in zip(workers, closed, strict=True)
+            if worker
+        ]

@@ -1,0 +1,31 @@
+--[[ admin_set: make a manager tracker admin, or make him one no longer. It holds at once in sessions already open.
+
+  Nobody can do it to himself: whoever demotes the last other admin is still one.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  manager id of who asks; '' for the operator's shell
+  ARGV[2]  manager id of whom it is about
+  ARGV[3]  '1' admin, '0' not
+
+  Returns  1
+  Refuses  DENIED, NOT_FOUND
+  Cost     O(1)
+]]
+--- @include "role"
+
+local base, guard, asking, about = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+
+if asking ~= '' and not is_admin(base, asking) then
+  return redis.error_reply('DENIED Needs a tracker admin')
+end
+if asking == about then
+  return redis.error_reply('DENIED You cannot promote or demote yourself')
+end
+if redis.call('EXISTS', base .. ':manager:' .. about) == 0 then
+  return redis.error_reply('NOT_FOUND No such manager')
+end
+
+redis.call('DEL', guard)
+redis.call('HSET', base .. ':manager:' .. about, 'tracker_admin', ARGV[3])
+return 1

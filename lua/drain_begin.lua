@@ -1,0 +1,45 @@
+--[[ drain_begin: take all tasks concerned by a maintenance call out of reach, in one step.
+
+  The sets are renamed, which takes the same time whatever they hold; drain_step then works them off. What is submitted
+  from here on is not concerned. A project that is deleted keeps a mark for a day, so that no late copy revives it.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  'reset_failed', 'reclaim_assigned', 'hard_reset' or 'delete'
+
+  Returns  how many tasks are concerned
+  Refuses  NOT_FOUND
+  Cost     O(1)
+]]
+--- @include "project"
+
+local base, guard, operation = KEYS[1], KEYS[2], ARGV[1]
+local ALL = { 'queue', 'verifying', 'assigned', 'failed' }
+local CONCERNED = { reset_failed = { 'failed' }, reclaim_assigned = { 'assigned' }, hard_reset = ALL, delete = ALL }
+
+if not project(base) then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+
+redis.call('DEL', guard)
+local n = string.format('%.0f', redis.call('INCR', base .. ':seq'))
+local affected = 0
+for _, state in ipairs(CONCERNED[operation]) do
+  local count = redis.call('ZCARD', base .. ':' .. state)
+  if count > 0 then
+    redis.call('RENAME', base .. ':' .. state, base .. ':drain:' .. n .. ':' .. state)
+    affected = affected + count
+  end
+end
+if operation == 'hard_reset' or operation == 'delete' then
+  redis.call('UNLINK', base .. ':hashes', base .. ':remembered', base .. ':voted')
+end
+if operation == 'delete' then
+  redis.call('DEL', base)
+  redis.call('HSET', base, 'deleted', '1')
+  redis.call('EXPIRE', base, 86400)
+end
+if affected > 0 or operation == 'delete' then
+  redis.call('HSET', base .. ':drains', n, operation)
+end
+return affected

@@ -1,0 +1,72 @@
+--[[ drain_step: work off some of what maintenance calls have taken, the oldest call first.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  how many tasks at most, 500 or fewer
+
+  Returns  {tasks done, 1 when there is more to do, else 0}
+  Refuses  nothing
+  Cost     O(tasks * log queue)
+]]
+--- @include "hold"
+--- @include "forget"
+
+local base, guard, limit = KEYS[1], KEYS[2], tonumber(ARGV[1])
+
+local function oldest()
+  local first
+  for _, n in ipairs(redis.call('HKEYS', base .. ':drains')) do
+    if not first or tonumber(n) < tonumber(first) then
+      first = n
+    end
+  end
+  return first
+end
+
+local n = oldest()
+if not n then
+  return { 0, 0 }
+end
+redis.call('DEL', guard)
+local operation = redis.call('HGET', base .. ':drains', n)
+
+local function work(task, state)
+  local assignee = state == 'assigned' and redis.call('HGET', base .. ':task:' .. task, 'assignee')
+  if operation == 'reset_failed' then
+    retry(base, task)
+  elseif operation == 'reclaim_assigned' then
+    give_back(base, task, assignee)
+  else
+    if assignee then
+      unassign(base, task, assignee)
+    end
+    forget(base, task)
+  end
+end
+
+local done = 0
+for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
+  local key = base .. ':drain:' .. n .. ':' .. state
+  local tasks = done < limit and redis.call('ZRANGE', key, 0, limit - done - 1) or {}
+  for _, task in ipairs(tasks) do
+    work(task, state)
+  end
+  if #tasks > 0 then
+    redis.call('ZREMRANGEBYRANK', key, 0, #tasks - 1)
+    done = done + #tasks
+  end
+end
+if operation == 'reclaim_assigned' and done > 0 then
+  redis.call('HINCRBY', base .. ':counters', 'reclaimed', done)
+end
+if done == limit then
+  return { done, 1 }
+end
+
+redis.call('HDEL', base .. ':drains', n)
+if operation == 'delete' then
+  redis.call('UNLINK', base .. ':drains', base .. ':seq', base .. ':access', base .. ':requests', base .. ':assignees',
+    base .. ':closed', base .. ':counters', base .. ':rate:assign', base .. ':rate:submit', base .. ':outbox',
+    base .. ':delivered', base .. ':snapshots')
+end
+return { done, redis.call('EXISTS', base .. ':drains') }

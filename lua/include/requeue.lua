@@ -1,0 +1,20 @@
+--- @include "ids"
+
+-- requeue(base, task): puts a task that is nowhere at the END of its priority, so that a task that always fails blocks
+-- no other. It takes a new, larger place: what `unvoted` knows of `verifying` relies on that.
+local function requeue(base, task)
+  local key = base .. ':task:' .. task
+  local waiting = redis.call('EXISTS', key .. ':verifiers') == 1 and ':verifying' or ':queue'
+  local place = redis.call('INCR', base .. ':seq')
+  redis.call('ZADD', base .. waiting, score_of(redis.call('HGET', key, 'priority') or 0, place), task)
+end
+
+-- retry(base, task): a failed task, taken out of `failed`, waits again, as if it had never failed. Its votes stand.
+local function retry(base, task)
+  local key = base .. ':task:' .. task
+  redis.call('HDEL', key, 'retries')
+  if redis.call('EXISTS', key .. ':verifiers') == 1 then
+    redis.call('SADD', base .. ':voted', task)
+  end
+  requeue(base, task)
+end

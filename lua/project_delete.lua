@@ -1,0 +1,38 @@
+--[[ project_delete: a manager deletes a project from the directory; its slot is cleared after that.
+
+  It is noted in `deleted` until its slot is clear and no chain leads to it, so that the sweeper can finish what a crash
+  left. Its id is never given again.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  manager id
+  ARGV[2]  project id
+
+  Returns  1
+  Refuses  NOT_FOUND, DENIED
+  Cost     O(managers with a role)
+]]
+--- @include "role"
+
+local base, guard, manager, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+local key = base .. ':project:' .. id
+
+local fields = redis.call('HMGET', key, 'name', 'repo')
+if not fields[1] then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+local bits = roles_of(base, manager, id)
+if not has_bit(bits, EDIT) or not has_bit(bits, MAINTENANCE) then
+  return redis.error_reply('DENIED Needs the EDIT and MAINTENANCE roles on the project')
+end
+
+redis.call('DEL', guard)
+redis.call('SADD', base .. ':deleted', id)
+redis.call('SREM', base .. ':unpushed', id)
+redis.call('ZREM', base .. ':projects', id)
+redis.call('HDEL', base .. ':names', fields[1])
+if fields[2] and fields[2] ~= '' then
+  redis.call('SREM', base .. ':repos:' .. fields[2], id)
+end
+redis.call('DEL', base .. ':roles:' .. id, key)
+return 1

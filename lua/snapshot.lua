@@ -1,0 +1,38 @@
+--[[ snapshot: note how many tasks are in each state now, unless that was done a moment ago.
+
+  Any number of processes may try: all but one are told that the last one is too young.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  ms since the last one at least
+  ARGV[3]  ms to keep them
+
+  Returns  1 when one was made, 0 when the last one is too young
+  Refuses  NOT_FOUND
+  Cost     O(snapshots that are too old)
+]]
+--- @include "clock"
+--- @include "project"
+
+local base, guard = KEYS[1], KEYS[2]
+local now, interval, keep = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local key = base .. ':snapshots'
+
+if not project(base) then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+if last and now - tonumber(string.match(last[1], '^%d+')) < interval then
+  return 0
+end
+
+redis.call('DEL', guard)
+local awaiting = redis.call('SCARD', base .. ':voted')
+local unfinished = redis.call('ZCARD', base .. ':queue') + redis.call('ZCARD', base .. ':verifying')
+  + redis.call('ZCARD', base .. ':assigned')
+redis.call('XADD', key, string.format('%.0f-0', now), 'new', unfinished - awaiting, 'failed',
+  redis.call('ZCARD', base .. ':failed'), 'closed', redis.call('HGET', base .. ':counters', 'closed') or 0, 'access',
+  redis.call('HLEN', base .. ':access'), 'awaiting', awaiting)
+redis.call('XTRIM', key, 'MINID', string.format('%.0f-0', math.max(0, now - keep)))
+return 1
