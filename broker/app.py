@@ -15,6 +15,7 @@ from starlette.routing import Mount, Router
 from broker import api, sweeper
 from broker.api.envelope import Reply
 from broker.errors import BrokerError
+from broker.logs import ToStore
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.keys import LAYOUT
@@ -51,16 +52,23 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     store: Store = app.state.store
-    background = asyncio.create_task(_live(store, app.state.settings.sweep_interval))
+    records = ToStore(store.logs)
+    logging.getLogger().addHandler(records)
+    background = [
+        asyncio.create_task(_live(store, app.state.settings.sweep_interval)),
+        asyncio.create_task(records.run()),
+    ]
     try:
         with suppress(TimeoutError):
             await asyncio.wait_for(store.ready.wait(), _FIRST_LOOK)
         yield
     finally:
-        while not background.done():
+        logging.getLogger().removeHandler(records)
+        while not all(task.done() for task in background):
             # asyncio.wait_for, which redis-py uses, may swallow a cancellation in Python 3.11: one is not enough.
-            background.cancel()
-            await asyncio.wait([background], timeout=0.1)
+            for task in background:
+                task.cancel()
+            await asyncio.wait(background, timeout=0.1)
         await store.close()
 
 
@@ -82,9 +90,15 @@ async def _live(store: Store, interval: float) -> None:
 async def _routing_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    code = "method_not_allowed" if error.status_code == 405 else "not_found"
-    message = "This path does not take this method" if error.status_code == 405 else "No such path"
-    return Reply(None, message, False, code, error.status_code, headers=error.headers).response()
+    if error.status_code != 405:
+        return Reply(None, "No such path", False, "not_found", error.status_code).response()
+    # Starlette tells the methods of the first route that has this path; the others take some as well.
+    path = request.url.path.removeprefix("/api")
+    taken = {method for route in api.routes() if route.path_regex.match(path) for method in route.methods or ()}
+    headers = {"Allow": ", ".join(sorted(taken))}
+    return Reply(
+        None, "This path does not take this method", False, "method_not_allowed", 405, headers=headers
+    ).response()
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -1,16 +1,21 @@
 """The broker's own log: lines for people on standard error, JSON lines in ``BROKER_LOG_FILE``."""
 
+import asyncio
 import atexit
 import logging
 import logging.handlers
 import queue
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
-from broker.errors import StartError
+from broker.errors import BrokerError, StartError
 from broker.settings import Settings
+from broker.store.logs import Logs
 
+_LEVELS = {logging.INFO: "info", logging.WARNING: "warn"}
+_WAITING = 1000
 _EXTRA = ("worker", "scope", "timestamp", "worker_level")
 
 
@@ -66,6 +71,36 @@ def _behind_a_queue(handlers: list[logging.Handler]) -> list[logging.Handler]:
     listener.start()
     atexit.register(listener.stop)
     return [_Queue(lines)]
+
+
+class ToStore(logging.Handler):
+    """Hands the broker's own records to a coroutine that keeps them where ``/logs`` reads them.
+
+    Records that come faster than the store takes them, or while it is away, are dropped: the log file has them.
+    """
+
+    def __init__(self, lines: Logs) -> None:
+        super().__init__(logging.INFO)
+        self._lines = lines
+        self._loop = asyncio.get_running_loop()
+        self._records: asyncio.Queue[logging.LogRecord] = asyncio.Queue(_WAITING)
+        # A worker's line has its place in the store already.
+        self.addFilter(lambda record: record.name != "broker.worker")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._put, record)
+
+    def _put(self, record: logging.LogRecord) -> None:
+        with suppress(asyncio.QueueFull):
+            self._records.put_nowait(record)
+
+    async def run(self) -> None:
+        while True:
+            record = await self._records.get()
+            level = _LEVELS.get(record.levelno, "error")
+            with suppress(BrokerError):
+                await self._lines.add(level, int(record.created), record.getMessage(), {"scope": record.name})
 
 
 class _Queue(logging.handlers.QueueHandler):

@@ -1,11 +1,11 @@
 """The HTTP API, thin: it decodes, authenticates, calls the store, and encodes."""
 
-from starlette.routing import BaseRoute
+from starlette.routing import Route
 
 from broker.api import git, health, logs, maintenance, managers, monitoring, projects, tasks, workers
 
 
-def routes() -> list[BaseRoute]:
+def routes() -> list[Route]:
     """Every call, those of workers first: routes are tried in order."""
     modules = (tasks, logs, workers, projects, managers, maintenance, monitoring, git, health)
     return [route for module in modules for route in module.ROUTES]

@@ -114,7 +114,7 @@ async def get_any(call: Call) -> Reply:
     worker = await _ready_worker(call)
     count = call.number("count", 1, _MAX_GET)
     limited: BrokerError | None = None
-    async for project in call.store.candidates.of(worker.id):
+    for project in await call.store.candidates.of(worker.id):
         try:
             assigned = await _assign(call, project, worker, count or 1)
         except BrokerError as error:

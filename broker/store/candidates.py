@@ -1,22 +1,21 @@
 """Where a worker that names no project may find a task.
 
-One look at the head of every project serves all requests of a process, and begins at most every 100 ms. An empty answer
-still comes only from a look that began after its request arrived: nothing that was submitted before it is overlooked.
+One look at the head of every project serves all requests that arrived before it began: an answer is never older than
+its question. Looks pause for ten times as long as they take, so that thousands of idle workers cost a tenth of a core.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 from broker.store.projects import Projects
 from broker.store.tasks import Tasks
 from broker.store.workers import Workers
 
-SHARED = 0.1
-"""Seconds between looks."""
+LONGEST_PAUSE = 0.1
+"""Seconds between looks at most."""
 
 MOST = 16
-"""Projects that one request tries, twice at most."""
+"""Projects that one request tries."""
 
 
 class Candidates:
@@ -25,28 +24,25 @@ class Candidates:
         self._tasks = tasks
         self._workers = workers
         self._looking = asyncio.Lock()
-        self._looked = float("-inf")
+        self._begun = self._ended = 0.0
         self._heads: list[tuple[int, bool]] = []
 
-    async def of(self, worker: int) -> AsyncIterator[int]:
-        """Projects where the worker may find a task, best priority first: as known, then as they are now."""
+    async def of(self, worker: int) -> list[int]:
+        """Projects where the worker may find a task, best priority first."""
         arrived = time.monotonic()
         granted = await self._workers.projects(worker)
-        for since in (arrived - SHARED, arrived):
-            began, heads = await self._look(since)
-            for project in [project for project, public in heads if public or project in granted][:MOST]:
-                yield project
-            if began >= arrived:
-                return
+        heads = await self._look(arrived)
+        return [project for project, public in heads if public or project in granted][:MOST]
 
-    async def _look(self, since: float) -> tuple[float, list[tuple[int, bool]]]:
-        """When a look at or after ``since`` began, and (project, public) of those that had a task."""
+    async def _look(self, arrived: float) -> list[tuple[int, bool]]:
+        """(project, public) of those that have a task, from a look that began after ``arrived``."""
         async with self._looking:
-            if self._looked < since:
-                await asyncio.sleep(self._looked + SHARED - time.monotonic())
+            if self._begun < arrived:
+                pause = min(LONGEST_PAUSE, 10 * (self._ended - self._begun))
+                await asyncio.sleep(self._ended + pause - time.monotonic())
                 begun = time.monotonic()
                 projects = [project async for project in self._projects.ids()]
                 due = await asyncio.gather(*(self._tasks.due(project) for project, _ in projects))
                 self._heads = [project for project, of in zip(projects, due, strict=True) if of.waiting]
-                self._looked = begun
-            return self._looked, self._heads
+                self._begun, self._ended = begun, time.monotonic()
+            return self._heads
