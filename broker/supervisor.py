@@ -30,14 +30,16 @@ _TICK = 0.1
 _RESPAWN = 1.0
 """Seconds a server process must have lived to be replaced at once."""
 
-_STORE_WAIT = 10.0
+_LOOK = 1.0
+"""Seconds that one look for the store may take; meanwhile no child is tended."""
+
+_STORE_WAIT = 5.0
 """Seconds to wait for the store before serving 503 without it."""
 
 
 class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._embedded = None if settings.redis_url else EmbeddedStore(settings)
-        self._given = settings
         self._settings = replace(settings, redis_url=self._embedded.url) if self._embedded else settings
         self._servers: list[tuple[subprocess.Popen[bytes], float]] = []
         self._stopping = threading.Event()
@@ -80,9 +82,11 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                warnings, accounts = asyncio.run(check(self._settings))
+                warnings, accounts = asyncio.run(check(replace(self._settings, redis_timeout=_LOOK)))
                 break
             except StoreAway as error:
+                if seconds and self._embedded:
+                    self._embedded.must_run()
                 if time.monotonic() >= deadline or self._stopping.wait(_TICK):
                     if seconds:
                         log.warning("the store does not answer (%s); calls get 503 until it does", error)
@@ -90,10 +94,10 @@ class Supervisor:
         for warning in warnings:
             log.warning("%s", warning)
         if not accounts and self._settings.host not in {"127.0.0.1", "::1", "localhost"}:
-            given = self._given
-            flag = f"--redis-url {given.redis_url}" if given.redis_url else f"--data-dir {given.data_dir}"
+            # Not with the URL itself: it may hold a password.
+            store = f"--data-dir {self._settings.data_dir}" if self._embedded else "--redis-url URL"
             log.warning("no manager has an account yet, and the first to register becomes admin; make one now:")
-            log.warning("broker create-admin %s NAME", flag)
+            log.warning("broker create-admin %s NAME", store)
         return True
 
     def _greet(self, listener: socket.socket) -> None:

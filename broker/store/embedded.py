@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import time
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,8 @@ from broker.settings import Settings
 
 _FSYNC = {"always": "always", "everysec": "everysec", "none": "no"}
 _STOP_SECONDS = 2.0
+_RESPAWN = 0.5
+"""Seconds between starts at least, should the server end again and again."""
 
 
 def binary() -> str:
@@ -45,6 +48,7 @@ class EmbeddedStore:
         self._socket = self._runtime / "store.sock"
         self._lock = -1
         self._program = ""
+        self._spawned = 0.0
         self._child: subprocess.Popen[bytes] | None = None
         self._adopted = False
         """A server that a killed broker left behind goes on; it is not our child."""
@@ -99,6 +103,13 @@ class EmbeddedStore:
         }
         command = [self._program, *(word for name, value in settings.items() for word in (f"--{name}", value))]
         self._child = processes.spawn(command)
+        self._spawned = time.monotonic()
+
+    def must_run(self) -> None:
+        """Raises :class:`StartError` when the server that was started has ended already."""
+        if self._child is not None and self._child.poll() is not None:
+            lines = (self._data / "store.log").read_text(errors="replace").strip().splitlines() or ["no reason given"]
+            raise StartError(f"the embedded store does not start: {lines[-1]}")
 
     def tend(self) -> str | None:
         """Starts the server again if it is gone, and says so; None while it runs."""
@@ -106,8 +117,9 @@ class EmbeddedStore:
             code = self._child.poll()
             if code is None:
                 return None
-            self._child = None
         elif self._adopted and _answers(self._socket):
+            return None
+        if time.monotonic() - self._spawned < _RESPAWN:
             return None
         self._adopted = False
         self._spawn()
@@ -119,7 +131,8 @@ class EmbeddedStore:
         elif self._adopted:
             _shut_down(self._socket)
         self._socket.unlink(missing_ok=True)
-        self._runtime.rmdir()
+        with suppress(OSError):
+            self._runtime.rmdir()
         os.close(self._lock)
 
 

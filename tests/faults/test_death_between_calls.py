@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from broker.errors import BrokerError
 from broker.settings import Settings
@@ -156,6 +157,54 @@ async def test_flushes_that_die_anywhere_and_overlap_deliver_each_task_once(stor
         while chunk := (await store.tasks.assign(target, worker, 500, 60)).tasks:
             arrived += [one.recipe for one in chunk]
         assert arrived == expected[target]
+
+
+@pytest.mark.parametrize("calls", range(ENOUGH))
+async def test_a_deleted_project_is_gone_from_everywhere(
+    store: Store, settings: Settings, redis_url: str, calls: int
+) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    project = await a_project(store, manager := await a_manager(store), "p", worker)
+    source = await a_project(store, manager, "source", worker, chain=project)
+    await store.tasks.submit(project, worker, [task(hash64=n) for n in range(3)])
+    await store.tasks.assign(project, worker, 1, 60)
+
+    cut = await dies(settings, calls, lambda dying: dying.maintenance.delete(manager, project))
+    await sweep(store)
+
+    if cut and calls == 0:
+        assert (await store.tasks.stats(project)).waiting == 2
+        return
+    assert not await store.projects.exists(project)
+    assert (await store.projects.get(source)).fields["chain"] == "0"
+    assert await store.projects.deleted(10) == []
+    with Redis.from_url(redis_url, decode_responses=True) as redis:
+        assert redis.keys(f"{settings.prefix}:{{project:{project}}}*") == [f"{settings.prefix}:{{project:{project}}}"]
+        assert 0 < redis.ttl(f"{settings.prefix}:{{project:{project}}}") <= 86_400
+    assert await a_project(store, manager, "p") > source
+
+
+@pytest.mark.parametrize("operation", ["reset_failed", "reclaim_assigned", "hard_reset"])
+@pytest.mark.parametrize("calls", range(3))
+async def test_maintenance_that_began_is_finished(store: Store, settings: Settings, calls: int, operation: str) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    project = await a_project(store, await a_manager(store), "p", worker)
+    await store.tasks.submit(project, worker, [task() for _ in range(700)])
+    for _ in range(2):
+        await store.tasks.assign(project, worker, 350, 60)
+    _, held = await store.tasks.held(project, worker, "0", 1000)
+    await store.tasks.release(project, worker, [(one.id, 1, 0) for one in held.tasks[:100]])
+    before = await store.tasks.stats(project)
+    assert (before.assigned, before.failed) == (600, 100)
+
+    cut = await dies(settings, calls, lambda dying: dying.maintenance.run(project, operation))
+    await sweep(store)
+
+    after = await store.tasks.stats(project)
+    states = (after.waiting, after.assigned, after.failed)
+    expected = {"reset_failed": (100, 600, 0), "reclaim_assigned": (600, 0, 100), "hard_reset": (0, 0, 0)}
+    assert states == ((0, 600, 100) if cut and calls == 0 else expected[operation])
+    assert not (await store.tasks.due(project)).drains
 
 
 @pytest.mark.parametrize("calls", range(3))

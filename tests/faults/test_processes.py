@@ -185,6 +185,19 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     assert ended.stderr == f"broker: --port: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
+def test_data_that_the_store_cannot_read_are_one_clear_line(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path)
+    assert serving.caller().post("/worker/create").status == 200
+    assert serving.stop() == 0
+    (manifest,) = (tmp_path / "data").rglob("*.manifest")
+    manifest.write_text("nonsense")
+
+    ended = serve("--port", str(free_port()), "--data-dir", str(tmp_path / "data"))
+
+    assert ended.returncode == 1
+    assert "the embedded store does not start: " in ended.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
@@ -207,10 +220,17 @@ def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str, says: 
     assert ended.stderr == f"broker: {name}: {value!r} is not {says}\n"
 
 
+def test_a_log_file_that_cannot_be_written_is_one_clear_line() -> None:
+    ended = serve(BROKER_LOG_FILE="/nowhere/at/all.log")
+
+    assert ended.returncode == 1
+    assert ended.stderr == "broker: BROKER_LOG_FILE: cannot write /nowhere/at/all.log: No such file or directory\n"
+
+
 def test_a_store_that_is_away_is_waited_for_with_503(tmp_path: Path) -> None:
     binary = tmp_path / "store.sock"
     serving = Serving.start(tmp_path, ready=False, redis_url=f"unix://{binary}")
-    # The start waits ten seconds for the store; then it serves without.
+    # The start waits some seconds for the store; then it serves without.
     serving.wait_for(503, seconds=20)
     assert httpx.get(f"{serving.url}/healthz").status_code == 200
 
