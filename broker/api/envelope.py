@@ -106,6 +106,9 @@ class Call(Request):
         """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
         body = (await self.read()).strip()
         try:
+            if not body.isascii():
+                # msgspec does not look into what it skips.
+                body.decode()
             decoded = decoder.decode(body) if body else None
         except msgspec.ValidationError as error:
             raise Invalid(_named(str(error))) from None

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.store
 EDGES = [-(2**63), -1, 1, 2**53 + 1, 2**63 - 1]
 DEFAULT_TIME = 100
 WORKERS = st.integers(0, 3)
-PROJECTS = st.integers(0, 2)
+# Most of it happens in one project, or too little would meet.
+PROJECTS = st.sampled_from([0, 0, 0, 0, 1, 2])
 NEW_TASKS = st.builds(
     NewTask,
     recipe=st.sampled_from(["r", "\0", "ünï\u2028", "x" * 2000]),
@@ -44,6 +45,7 @@ class Walk(RuleBasedStateMachine):
         self.redis = Redis.from_url(self.url, decode_responses=True)
         self.prefix = f"walk-{secrets.token_hex(6)}"
         self.store: Store = self.runner.run(self._open())
+        self.concerned: set[int] = set()
         self.now = 1_700_000_000_000
         self.store.set_clock(self.now)
 
@@ -64,12 +66,23 @@ class Walk(RuleBasedStateMachine):
         for n in range(3):
             id = self.run(self.store.projects.create(self.manager, {"name": f"p{n}"}))
             self.projects.append(ModelProject(id))
-            self.grant(n, 0, "assign,submit")
-            self.grant(n, 1, "assign")
+            for worker in range(3):
+                self.grant(n, worker, "assign,submit")
 
-    @rule(project=PROJECTS, worker=WORKERS, what=st.sampled_from(["assign", "submit", "assign,submit"]))
+    def at(self, project: int) -> ModelProject:
+        """A project that a step concerns: it is looked at after the step."""
+        self.concerned.add(project)
+        return self.projects[project]
+
+    @rule(project=PROJECTS, worker=WORKERS, what=st.sampled_from(["assign", "submit", "assign,submit", ""]))
+    def access(self, project: int, worker: int, what: str) -> None:
+        if what:
+            self.grant(project, worker, what)
+        else:
+            self.revoke(project, worker)
+
     def grant(self, project: int, worker: int, what: str) -> None:
-        model, id = self.projects[project], self.workers[worker]
+        model, id = self.at(project), self.workers[worker]
         asked = self.run(
             self.outcome(
                 self.store.workers.request_access(model.id, id, assign="assign" in what, submit="submit" in what)
@@ -85,28 +98,28 @@ class Walk(RuleBasedStateMachine):
         self.run(self.store.workers.grant(model.id, id))
         model.access[id] = set(what.split(","))
 
-    @rule(project=PROJECTS, worker=WORKERS)
     def revoke(self, project: int, worker: int) -> None:
-        model, id = self.projects[project], self.workers[worker]
+        model, id = self.at(project), self.workers[worker]
         revoked = self.run(self.outcome(self.store.workers.revoke(model.id, id)))
         assert revoked == (None if model.access.pop(id, None) else "not_found")
 
-    @rule(project=PROJECTS, paused=st.booleans(), public=st.booleans(), remember=st.sampled_from([0, 0, -1, 10]))
-    def configure(self, project: int, paused: bool, public: bool, remember: int) -> None:
-        model = self.projects[project]
+    @rule(
+        project=PROJECTS,
+        paused=st.sampled_from([False, False, False, True]),
+        public=st.booleans(),
+        remember=st.sampled_from([0, 0, -1, 10]),
+        chained=st.booleans(),
+    )
+    def configure(self, project: int, paused: bool, public: bool, remember: int, chained: bool) -> None:
+        model = self.at(project)
         model.paused, model.public, model.remember_closed = paused, public, remember
-        fields = {"paused": paused, "public": public, "remember_closed": remember}
+        model.chain = self.projects[project + 1].id if chained and project < 2 else 0
+        fields = {"paused": paused, "public": public, "remember_closed": remember, "chain": model.chain}
         self.run(self.store.projects.update(self.manager, model.id, fields))
-
-    @rule(project=st.integers(0, 1), on=st.booleans())
-    def chain(self, project: int, on: bool) -> None:
-        model = self.projects[project]
-        model.chain = self.projects[project + 1].id if on else 0
-        self.run(self.store.projects.update(self.manager, model.id, {"chain": model.chain}))
 
     @rule(project=PROJECTS, worker=WORKERS, tasks=st.lists(NEW_TASKS, min_size=1, max_size=6))
     def submit(self, project: int, worker: int, tasks: list[NewTask]) -> None:
-        model, id = self.projects[project], self.workers[worker]
+        model, id = self.at(project), self.workers[worker]
         call = self.store.tasks.submit(model.id, id, tasks)
         if (refused := model.refuses_submit(id)) is not None:
             assert self.run(self.outcome(call)) == refused
@@ -115,7 +128,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(project=PROJECTS, worker=WORKERS, count=st.sampled_from([1, 1, 1, 2, 100]))
     def assign(self, project: int, worker: int, count: int) -> None:
-        model, id = self.projects[project], self.workers[worker]
+        model, id = self.at(project), self.workers[worker]
         call = self.store.tasks.assign(model.id, id, count, DEFAULT_TIME)
         if (refused := model.refuses_assign(id)) is not None:
             assert self.run(self.outcome(call)) == refused
@@ -134,10 +147,19 @@ class Walk(RuleBasedStateMachine):
                 self.now // 1000,
             )
 
+    @rule(project=PROJECTS, worker=WORKERS, count=st.sampled_from([1, 2, 5]), result=st.sampled_from([0, 0, 1, 1, 2]))
+    def take_and_release(self, project: int, worker: int, count: int, result: int) -> None:
+        self.assign(project, worker, count)
+        model, id = self.at(project), self.workers[worker]
+        tasks = sorted(model.held(id))
+        expected = [model.release(id, task, result, 0, self.now) for task in tasks]
+        released = self.run(self.store.tasks.release(model.id, id, [(task, result, 0) for task in tasks]))
+        assert released.outcomes == expected
+
     @precondition(lambda self: any(project.tasks for project in self.projects))
     @rule(data=st.data(), worker=WORKERS, result=st.sampled_from([0, 0, 0, 1, 2]), vote=VOTES)
     def release(self, data: st.DataObject, worker: int, result: int, vote: int) -> None:
-        project = data.draw(st.sampled_from([project for project in self.projects if project.tasks]))
+        project = self.at(data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks])))
         held = sorted(id for id, task in project.tasks.items() if task.assignee) or sorted(project.tasks)
         task = data.draw(st.sampled_from(held))
         # Mostly its holder.
@@ -149,24 +171,32 @@ class Walk(RuleBasedStateMachine):
 
     @rule(data=st.data(), project=PROJECTS, worker=WORKERS, seconds=st.sampled_from([1, 500, 2**31 - 1]))
     def extend(self, data: st.DataObject, project: int, worker: int, seconds: int) -> None:
-        model, id = self.projects[project], self.workers[worker]
+        model, id = self.at(project), self.workers[worker]
         tasks = data.draw(st.lists(st.sampled_from([100_000 + model.id, 5, *model.tasks]), max_size=4, unique=True))
         expected = [model.extend(id, task, seconds, self.now) for task in tasks]
         assert self.run(self.store.tasks.extend(model.id, id, tasks, seconds)) == expected
 
-    @rule(ms=st.sampled_from([1, 999, 1000, 60_000, 3_600_000]))
+    @rule(ms=st.sampled_from([1, 1000, 60_000, 3_600_000]))
     def time_passes(self, ms: int) -> None:
         self.now += ms
         self.store.set_clock(self.now)
 
-    @rule(project=PROJECTS, limit=st.sampled_from([1, 3, 100]))
+    @rule(project=PROJECTS, limit=st.sampled_from([1, 3, 500]), what=st.sampled_from(["reclaim", "drain", "other"]))
+    def upkeep(self, project: int, limit: int, what: str) -> None:
+        if what == "reclaim":
+            self.reclaim(project, limit)
+        elif what == "drain":
+            self.drain(project, limit)
+        else:
+            self.forget(project)
+            self.flush(project)
+
     def reclaim(self, project: int, limit: int) -> None:
-        model = self.projects[project]
+        model = self.at(project)
         assert self.run(self.store.tasks.reclaim(model.id, limit)) == model.reclaim(limit, self.now)
 
-    @rule(project=PROJECTS)
     def forget(self, project: int) -> None:
-        model = self.projects[project]
+        model = self.at(project)
         expired = model.forgettable(self.now)
         assert self.run(self.store.tasks.forget(model.id, 500)) == len(expired)
         for hash in expired:
@@ -174,29 +204,28 @@ class Walk(RuleBasedStateMachine):
 
     @rule(project=PROJECTS, operation=st.sampled_from(["reset_failed", "reclaim_assigned", "hard_reset"]))
     def begin_drain(self, project: int, operation: str) -> None:
-        model = self.projects[project]
+        model = self.at(project)
         assert self.run(self.store.tasks.begin_drain(model.id, operation)) == model.begin_drain(operation)
 
-    @rule(project=PROJECTS, limit=st.sampled_from([1, 2, 500]))
     def drain(self, project: int, limit: int) -> None:
-        model = self.projects[project]
+        model = self.at(project)
         assert self.run(self.store.tasks.drain(model.id, limit)) == model.drain(limit)
 
     @precondition(lambda self: any(project.tasks for project in self.projects))
     @rule(data=st.data(), remove=st.booleans())
     def manage_one(self, data: st.DataObject, remove: bool) -> None:
-        project = data.draw(st.sampled_from([project for project in self.projects if project.tasks]))
+        project = self.at(data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks])))
         task = data.draw(st.sampled_from(sorted(project.tasks)))
         call = self.store.tasks.remove if remove else self.store.tasks.retry
         expected = project.remove(task) if remove else project.retry(task)
         assert self.run(self.outcome(call(project.id, task))) == (None if expected else "not_found")
 
-    @rule(project=PROJECTS)
     def flush(self, project: int) -> None:
-        model = self.projects[project]
+        model = self.at(project)
         self.run(self.store.chain.flush(model.id))
         for target, new in model.outbox:
-            next(p for p in self.projects if p.id == target).add([new], self.now, "chained")
+            number = next(n for n, one in enumerate(self.projects) if one.id == target)
+            self.at(number).add([new], self.now, "chained")
         model.outbox.clear()
 
     @staticmethod
@@ -210,7 +239,8 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def redis_holds_what_the_model_says(self) -> None:
-        for model in getattr(self, "projects", []):
+        while self.concerned:
+            model = self.projects[self.concerned.pop()]
             base = f"{self.prefix}:{{project:{model.id}}}"
             tasks = model.tasks.values()
             for name in ("queue", "verifying", "assigned", "failed"):
@@ -258,7 +288,7 @@ class Walk(RuleBasedStateMachine):
 
 
 Walk.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=100, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -1,0 +1,123 @@
+"""Forged sessions, and calls that another site makes a manager's browser send."""
+
+import secrets
+
+import pytest
+
+from tests.client import Fleet
+
+PASSWORD = "a long password"
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "",
+        "1",
+        "None",
+        "A" * 43,
+        "A" * 10_000,
+        "\u00e9\u00ff",
+        '"quoted"',
+        "a=b; tt=c",
+        "..%2f..%00",
+        "*",
+        "{directory}",
+    ],
+)
+def test_a_forged_cookie_is_nobody(fleet: Fleet, cookie: str) -> None:
+    headers = [(b"Cookie", b"tt=" + cookie.encode("latin-1"))]
+
+    assert fleet.anybody.get("/account", headers=headers).content() == {"logged_in": False, "manager": None}
+    answer = fleet.anybody.post("/project/create", {"name": "x"}, headers=headers)
+    assert (answer.status, answer.code) == (401, "not_logged_in")
+
+
+@pytest.mark.parametrize(
+    "cookie", [b"", b";", b"=", b"tt", b"tt;tt=;", b"\xff=\xfe", b"tt=" + b";" * 1000, b"a" * 9000]
+)
+def test_a_broken_cookie_header_is_nobody(fleet: Fleet, cookie: bytes) -> None:
+    assert fleet.anybody.get("/account", headers=[(b"Cookie", cookie)]).content()["logged_in"] is False
+
+
+FROM_ANOTHER_SITE = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "something new"},
+    {"Sec-Fetch-Site": ""},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "http://[::1"},
+    {"Origin": "http://evil.example:3010"},
+    {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+]
+
+
+@pytest.mark.parametrize("headers", FROM_ANOTHER_SITE, ids=str)
+def test_another_site_cannot_use_a_manager_s_session(fleet: Fleet, headers: dict[str, str]) -> None:
+    manager = fleet.manager()
+    project = fleet.project(manager)
+    worker = fleet.worker()
+    worker.post("/project/request_access", {"project": project, "assign": True}).content()
+    login = {"username": manager.username, "password": manager.password}
+
+    for method, path, body in (
+        ("POST", "/project/create", {"name": "made by another site"}),
+        ("POST", f"/project/update/{project}", {"motd": "changed"}),
+        ("POST", f"/project/accept_request/{project}/{worker.id}", None),
+        ("POST", f"/project/reject_request/{project}/{worker.id}", None),
+        ("POST", f"/project/secret/{project}", {"secret": "changed"}),
+        ("POST", f"/project/webhook_secret/{project}", {"webhook_secret": "changed"}),
+        ("POST", f"/manager/set_role_for_project/{project}", {"manager": 1, "role": 31}),
+        ("POST", "/worker/set_paused", {"worker": worker.id, "paused": True}),
+        ("POST", "/register", {"username": f"m-{secrets.token_hex(5)}", "password": PASSWORD}),
+        ("POST", "/login", login),
+        ("POST", "/logout", None),
+        ("GET", "/logout", None),
+    ):
+        answer = manager.send(method, path, headers=headers, **({"json": body} if body else {}))
+        assert (method, path, answer.status, answer.code) == (method, path, 403, "cross_site")
+        assert "set-cookie" not in answer.headers
+    assert manager.get("/account").content()["logged_in"] is True
+    assert manager.get(f"/project/get/{project}").content()["motd"] == ""
+    assert manager.get(f"/project/secret/{project}").content()["secret"] == "{}"
+    assert [access["request"] for access in manager.get(f"/project/access_list/{project}").content()["accesses"]] == [
+        True
+    ]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "http://{host}"},
+        {"Origin": "http://{host}", "Sec-Fetch-Site": "same-origin"},
+    ],
+    ids=str,
+)
+def test_this_site_and_clients_that_are_no_browser_may(fleet: Fleet, headers: dict[str, str]) -> None:
+    manager = fleet.manager()
+    host = fleet.url.removeprefix("http://")
+    sent = {name: value.format(host=host) for name, value in headers.items()}
+
+    answer = manager.post("/project/create", {"name": f"project {secrets.token_hex(6)}"}, headers=sent)
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("headers", FROM_ANOTHER_SITE, ids=str)
+def test_calls_that_change_nothing_or_carry_no_cookie_may_come_from_anywhere(
+    fleet: Fleet, headers: dict[str, str]
+) -> None:
+    manager = fleet.manager()
+    project = fleet.project(manager)
+
+    for path in ("/account", "/project/list", f"/project/get/{project}", f"/project/access_list/{project}"):
+        assert manager.get(path, headers=headers).status == 200
+    created = fleet.anybody.post("/project/create", {"name": "x"}, headers=headers)
+    assert (created.status, created.code) == (401, "not_logged_in")
+    assert fleet.anybody.post("/worker/create", headers=headers).status == 200
+    fleet.worker(project).post("/task/submit", {"project": project, "recipe": "x"}, headers=headers).content()
