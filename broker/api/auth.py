@@ -23,42 +23,17 @@ async def worker(call: Call, status: int = 401) -> Worker:
         raise
 
 
-async def manager(call: Call, *, changes: bool | None = None) -> Manager:
-    """The manager who is signed in. Raises ``not_logged_in``, or ``cross_site`` when another site sends the call.
-
-    ``changes``: whether the call changes anything; by default every method but GET and HEAD does.
-    """
-    found = await manager_if_any(call, changes=changes)
+async def manager(call: Call) -> Manager:
+    """The manager who is signed in. Raises ``not_logged_in``."""
+    found = await manager_if_any(call)
     if found is None:
         raise BrokerError("not_logged_in", "Not logged in")
     return found
 
 
-async def manager_if_any(call: Call, *, changes: bool | None = None) -> Manager | None:
-    cookie = session_cookie(call)
-    if cookie is None:
-        return None
-    if changes or (changes is None and call.method not in {"GET", "HEAD"}):
-        same_site(call)
-    return await call.store.managers.of_session(cookie)
-
-
-def session_cookie(call: Call) -> str | None:
-    return call.cookies.get(call.settings.cookie) or None
-
-
-def same_site(call: Call) -> None:
-    """Raises ``cross_site`` when a browser says that another site made it send this call.
-
-    What is neither said by Sec-Fetch-Site nor by Origin comes from no browser, and carries no cookie unawares.
-    """
-    site, origin = call.headers.get("sec-fetch-site"), call.headers.get("origin")
-    if site is not None:
-        allowed = site in {"same-origin", "none"}
-    else:
-        allowed = origin is None or origin.partition("://")[2] == call.headers.get("host", "")
-    if not allowed:
-        raise BrokerError("cross_site", "This call comes from another site")
+async def manager_if_any(call: Call) -> Manager | None:
+    cookie = call.session_cookie
+    return await call.store.managers.of_session(cookie) if cookie else None
 
 
 def admin(of: Manager) -> None:

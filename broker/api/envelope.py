@@ -79,6 +79,23 @@ class Call(Request):
         settings: Settings = self.app.state.settings
         return settings
 
+    @property
+    def session_cookie(self) -> str | None:
+        return self.cookies.get(self.settings.cookie) or None
+
+    def refuse_other_sites(self) -> None:
+        """Raises ``cross_site`` when a browser says that another site made it send this call.
+
+        What is neither said by Sec-Fetch-Site nor by Origin comes from no browser, and carries no cookie unawares.
+        """
+        site, origin = self.headers.get("sec-fetch-site"), self.headers.get("origin")
+        if site is not None:
+            allowed = site in {"same-origin", "none"}
+        else:
+            allowed = origin is None or origin.partition("://")[2] == self.headers.get("host", "")
+        if not allowed:
+            raise BrokerError("cross_site", "This call comes from another site")
+
     def id(self, name: str) -> int:
         """An id from the path: a decimal number from 1 to 2^53."""
         text: str = self.path_params[name]
@@ -148,14 +165,22 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 
 class Endpoint:
-    """A handler as an ASGI application: no wrapping between it and the server."""
+    """A handler as an ASGI application: no wrapping between it and the server.
 
-    def __init__(self, handler: Handler) -> None:
+    ``changes``: whether a GET of it changes anything, as every POST may. A call that changes something and carries the
+    session cookie must not come from another site.
+    """
+
+    def __init__(self, handler: Handler, *, changes: bool = False) -> None:
         self._handler = handler
+        self._changes = changes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(scope, receive)
         try:
-            reply = await self._handler(Call(scope, receive))
+            if (self._changes or scope["method"] == "POST") and call.session_cookie:
+                call.refuse_other_sites()
+            reply = await self._handler(call)
         except BrokerError as error:
             reply = refused(error)
         except ClientDisconnect:
@@ -164,8 +189,8 @@ class Endpoint:
         await reply.response()(scope, receive, send)
 
 
-def route(methods: str, path: str, handler: Handler) -> Route:
+def route(methods: str, path: str, handler: Handler, *, changes: bool = False) -> Route:
     """``methods``: 'GET', 'POST' or both. HEAD is not taken for GET: it would hand a task out and throw it away."""
-    made = Route(path, Endpoint(handler), methods=methods.split())
+    made = Route(path, Endpoint(handler, changes=changes), methods=methods.split())
     made.methods = set(methods.split())
     return made

@@ -39,7 +39,7 @@ async def add(call: Call) -> Reply:
 async def read(call: Call) -> Reply:
     """Lines of exactly one level, the last to come first."""
     if not call.settings.public_logs:
-        await auth.manager(call, changes=False)
+        await auth.manager(call)
     query = await call.decode(_QUERY, LogQuery())
     number, since = required(query.level, "level"), required(query.since, "since")
     level = next((name for name, value in LEVELS.items() if value == number), None)

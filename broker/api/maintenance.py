@@ -34,7 +34,7 @@ async def delete(call: Call) -> Reply:
 
 
 async def tasks(call: Call) -> Reply:
-    project = await authorized(call, READ, changes=False)
+    project = await authorized(call, READ)
     state = call.query_params.get("state", "queue")
     if state not in _STATES:
         raise Invalid(f"state: one of {', '.join(_STATES)}")

@@ -28,30 +28,29 @@ async def register(call: Call) -> Reply:
     username, password = await _credentials(call)
     new_username(username)
     new_password(password)
-    auth.same_site(call)
+    call.refuse_other_sites()
     everybody = call.settings.allow_registration
     return await _signed_in(call, await call.store.managers.register(username, password, open_to_all=everybody))
 
 
 async def login(call: Call) -> Reply:
     username, password = await _credentials(call)
-    auth.same_site(call)
+    call.refuse_other_sites()
     # No account has a longer name or password; hashing and counting stay bounded.
     manager = await call.store.managers.check_password(username[:17], password[: LONGEST_PASSWORD + 1])
     return await _signed_in(call, manager)
 
 
 async def _signed_in(call: Call, manager: int) -> Reply:
-    cookie = await call.store.managers.open_session(manager, auth.session_cookie(call))
+    cookie = await call.store.managers.open_session(manager, call.session_cookie)
     signed_in = await call.store.managers.of_session(cookie)
     content = {"manager": signed_in.view() if signed_in else None}
     return Reply(content, headers={"Set-Cookie": _cookie(call, cookie, int(call.settings.session_ttl))})
 
 
 async def logout(call: Call) -> Reply:
-    cookie = auth.session_cookie(call)
-    if cookie is not None:
-        auth.same_site(call)
+    cookie = call.session_cookie
+    if cookie:
         await call.store.managers.close_session(cookie)
     return Reply(headers={"Set-Cookie": _cookie(call, "", 0)})
 
@@ -96,7 +95,7 @@ async def demote(call: Call) -> Reply:
 
 
 async def _set_admin(call: Call, admin: bool) -> Reply:
-    asking = await auth.manager(call, changes=True)
+    asking = await auth.manager(call)
     await call.store.managers.set_admin(asking.id, call.id("id"), admin)
     return Reply(status=204)
 
@@ -112,12 +111,12 @@ async def set_role_for_project(call: Call) -> Reply:
 ROUTES = [
     route("POST", "/register", register),
     route("POST", "/login", login),
-    route("GET POST", "/logout", logout),
+    route("GET POST", "/logout", logout, changes=True),
     route("GET", "/account", account),
     route("POST", "/account/password", change_password),
     route("GET", "/manager/list", list_all),
     route("GET", "/manager/list_for_project/{id}", list_for_project),
-    route("GET POST", "/manager/promote/{id}", promote),
-    route("GET POST", "/manager/demote/{id}", demote),
+    route("GET POST", "/manager/promote/{id}", promote, changes=True),
+    route("GET POST", "/manager/demote/{id}", demote, changes=True),
     route("POST", "/manager/set_role_for_project/{id}", set_role_for_project),
 ]

@@ -70,7 +70,7 @@ async def request_access(call: Call) -> Reply:
 
 
 async def access_list(call: Call) -> Reply:
-    project = await authorized(call, MANAGE_ACCESS, changes=False)
+    project = await authorized(call, MANAGE_ACCESS)
     accesses = await call.store.workers.access_list(project)
     workers = {}
     for start in range(0, len(accesses), _PAGE):
@@ -110,12 +110,12 @@ async def reject_request(call: Call) -> Reply:
 async def get_secret(call: Call) -> Reply:
     """For a manager with SECRET, or a worker that was granted ASSIGN."""
     project = call.id("id")
-    if auth.session_cookie(call) is None or "x-worker-id" in call.headers:
+    if call.session_cookie is None or "x-worker-id" in call.headers:
         worker = await auth.worker(call)
         if "assign" not in await call.store.workers.access(project, worker.id):
             raise BrokerError("denied", "Needs ASSIGN on the project")
     else:
-        await authorized(call, SECRET, changes=False)
+        await authorized(call, SECRET)
     return Reply({"secret": (await call.store.projects.get(project)).fields["secret"]})
 
 
@@ -127,7 +127,7 @@ async def set_secret(call: Call) -> Reply:
 
 
 async def get_webhook_secret(call: Call) -> Reply:
-    project = await authorized(call, SECRET, changes=False)
+    project = await authorized(call, SECRET)
     return Reply({"webhook_secret": (await call.store.projects.get(project)).fields["webhook_secret"]})
 
 
@@ -138,9 +138,9 @@ async def set_webhook_secret(call: Call) -> Reply:
     return Reply()
 
 
-async def authorized(call: Call, role: int, *, changes: bool = True) -> int:
+async def authorized(call: Call, role: int) -> int:
     """The project in the path, when the manager who asks holds ``role`` there."""
-    manager, project = await auth.manager(call, changes=changes), call.id("id")
+    manager, project = await auth.manager(call), call.id("id")
     await call.store.projects.authorize(manager.id, project, role)
     return project
 
