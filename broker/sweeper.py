@@ -8,7 +8,7 @@ again in the next round.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from broker.errors import BrokerError
@@ -60,16 +60,16 @@ async def _snapshot(store: Store, project: int) -> bool:
     return False
 
 
-JOBS = (
+EACH_ROUND = (
     Job("reclaim", lambda due: due.overdue, _reclaim),
     Job("flush", lambda due: due.outbox, _flush),
     Job("forget", lambda due: due.forgotten, _forget),
     Job("drain", lambda due: due.drains, _drain),
-    Job("snapshot", lambda due: True, _snapshot),
 )
+JOBS = (*EACH_ROUND, Job("snapshot", lambda due: True, _snapshot))
 
 
-async def sweep(store: Store) -> None:
+async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
     """One round: what the directory has left to do, then every project."""
     for project in await store.projects.unpushed(BATCH):
         await _survive("push", project, store.projects.push(project))
@@ -77,7 +77,7 @@ async def sweep(store: Store) -> None:
         await _survive("delete", project, store.maintenance.bury(project))
     async for project, _ in store.projects.ids():
         due = await store.tasks.due(project)
-        for job in JOBS:
+        for job in jobs:
             if job.due(due):
                 await _survive(job.name, project, _repeat(job, store, project))
 
@@ -99,17 +99,24 @@ async def _survive(name: str, project: int, work: Awaitable[None]) -> None:
 
 async def sweep_for_ever(store: Store, interval: float) -> None:
     """A round each ``interval`` seconds, in the process that can claim it."""
+    noted = float("-inf")
     while True:
         await asyncio.sleep(interval)
+        begun = time.monotonic()
+        jobs = JOBS if begun - noted >= store.snapshots.interval else EACH_ROUND
         try:
-            await sweep_if_claimed(store, interval)
+            if await sweep_if_claimed(store, interval, jobs) and jobs is JOBS:
+                noted = begun
         except BrokerError as error:
             log.warning("sweep: %s", error.message)
         except Exception:
             log.exception("sweep failed")
 
 
-async def sweep_if_claimed(store: Store, interval: float) -> None:
+async def sweep_if_claimed(store: Store, interval: float, jobs: Sequence[Job] = JOBS) -> bool:
+    """Whether this process did the round."""
     # A little less than the interval, or every other round would find its own claim.
-    if await store.directory.claim("sweep", int(interval * 900)):
-        await sweep(store)
+    claimed = await store.directory.claim("sweep", int(interval * 900))
+    if claimed:
+        await sweep(store, jobs)
+    return claimed

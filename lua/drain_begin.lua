@@ -9,7 +9,7 @@
 
   Returns  how many tasks are concerned
   Refuses  NOT_FOUND
-  Cost     O(1)
+  Cost     O(maintenance calls in progress)
 ]]
 --- @include "project"
 
@@ -23,7 +23,19 @@ end
 
 redis.call('DEL', guard)
 local n = string.format('%.0f', redis.call('INCR', base .. ':seq'))
-local affected = 0
+local deletes, affected = operation == 'hard_reset' or operation == 'delete', 0
+
+-- What an earlier call has taken and not worked off yet would come back after this one: it is deleted, too.
+local earlier = deletes and redis.call('HGETALL', base .. ':drains') or {}
+for i = 1, #earlier, 2 do
+  if earlier[i + 1] == 'reset_failed' or earlier[i + 1] == 'reclaim_assigned' then
+    redis.call('HSET', base .. ':drains', earlier[i], 'hard_reset')
+    for _, state in ipairs(ALL) do
+      affected = affected + redis.call('ZCARD', base .. ':drain:' .. earlier[i] .. ':' .. state)
+    end
+  end
+end
+
 for _, state in ipairs(CONCERNED[operation]) do
   local count = redis.call('ZCARD', base .. ':' .. state)
   if count > 0 then
@@ -31,7 +43,7 @@ for _, state in ipairs(CONCERNED[operation]) do
     affected = affected + count
   end
 end
-if operation == 'hard_reset' or operation == 'delete' then
+if deletes then
   redis.call('UNLINK', base .. ':hashes', base .. ':remembered', base .. ':voted')
 end
 if operation == 'delete' then

@@ -21,13 +21,13 @@ class Snapshots:
         """A snapshot each ``interval`` seconds, kept ``history`` seconds."""
         self._calls = calls
         self._keys = keys
-        self._interval = round(interval * 1000)
+        self.interval = interval
         self._history = round(history * 1000)
         self.now = now
 
     async def take(self, project: int) -> bool:
         """False when the last one is too young."""
-        args: Arguments = [self.now, self._interval, self._history]
+        args: Arguments = [self.now, round(self.interval * 1000), self._history]
         return bool(await self._calls.call("snapshot", self._keys.project(project), args))
 
     async def newest_first(self, project: int, newest: int | None, oldest: int | None) -> AsyncIterator[dict[str, Any]]:

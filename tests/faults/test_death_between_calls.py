@@ -236,3 +236,22 @@ async def test_a_delivery_whose_target_is_not_pushed_yet_waits_for_it(store: Sto
     await store.chain.flush(source)
 
     assert len((await store.tasks.assign(target, worker, 10, 60)).tasks) == 1
+
+
+@pytest.mark.parametrize("operation", ["hard_reset", "delete"])
+async def test_what_earlier_maintenance_has_not_put_back_yet_is_deleted_as_well(
+    store: Store, settings: Settings, redis_url: str, operation: str
+) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    project = await a_project(store, await a_manager(store), "p", worker)
+    await store.tasks.submit(project, worker, [task(hash64=n) for n in range(10)])
+    await store.tasks.assign(project, worker, 10, 60)
+    assert await store.tasks.begin_drain(project, "reclaim_assigned") == 10
+
+    assert await store.tasks.begin_drain(project, operation) == 10
+    while (await store.tasks.drain(project, 3))[1]:
+        pass
+
+    with Redis.from_url(redis_url, decode_responses=True) as redis:
+        keys = {key.partition("}")[2] for key in redis.keys(f"{settings.prefix}:{{project:{project}}}*")}
+    assert not {key for key in keys if key.startswith((":task", ":queue", ":drain", ":held", ":hashes"))}

@@ -191,11 +191,16 @@ class ModelProject:
         for task in taken:
             task.drain = operation
         self.seq += 1
+        affected = len(taken)
         if operation == "hard_reset":
             self.remembered.clear()
+            affected += sum(len(ids) for earlier, ids in self.drains if earlier != "hard_reset")
+            self.drains = [("hard_reset", ids) for _, ids in self.drains]
+            for task in self.tasks.values():
+                task.drain = "hard_reset"
         if taken:
             self.drains.append((operation, [task.id for task in taken]))
-        return len(taken)
+        return affected
 
     def drain(self, limit: int) -> tuple[int, bool]:
         if not self.drains:

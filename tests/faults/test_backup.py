@@ -1,0 +1,242 @@
+"""Backup and restore of a broker under load: the commands of docs/operating.md, as they stand there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from broker.store.embedded import binary
+from tests.client import Caller, Fleet, WorkerCaller
+from tests.conftest import until_it_answers
+from tests.serving import Serving, free_port, until
+
+OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
+
+_SECTION = OPERATING.read_text().partition("## Backup and restore\n")[2].partition("\n## ")[0]
+ONE_FILE, RESTORE_ONE_FILE, FILES, RESTORE_FILES = re.findall(r"```sh\n(.*?)```", _SECTION, re.DOTALL)
+SAVED = "cp DIR/dump.rdb /backup/tasks.rdb"
+"""What is left to do after a BGSAVE."""
+
+PASSWORD = "a long password"
+_BULK = 50
+
+
+@dataclass
+class Place:
+    """Where a broker has its data: in its embedded store, or in a server of its own."""
+
+    folder: Path
+    own: bool = False
+    server: "subprocess.Popen[bytes] | None" = None
+    url: str = ""
+    """Of the server of its own."""
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def start(self) -> Serving:
+        self.data.mkdir(parents=True, exist_ok=True)
+        if self.own:
+            port = free_port()
+            command = [shutil.which("redis-server") or binary(), "--port", str(port), "--bind", "127.0.0.1"]
+            options = ["--dir", str(self.data), "--appendonly", "yes", "--save", ""]
+            self.server = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+            self.url = f"redis://127.0.0.1:{port}/0"
+            until_it_answers(self.url)
+        return Serving.start(self.folder, redis_url=self.url)
+
+    def store(self, serving: Serving) -> Redis:
+        return Redis.from_url(self.url or f"unix://{serving.store_socket()}")
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.terminate()
+            self.server.wait(10)
+
+    def shell(self, script: str, folder: Path) -> None:
+        """Runs what the page says, with its paths moved below ``folder``."""
+        moved = script.replace("/var/lib/broker", str(self.data)).replace("DIR", str(self.data))
+        moved = moved.replace("/var/lib/restored", str(folder / "restored" / "data"))
+        moved = moved.replace("/backup/", f"{folder}/backup/")
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "BROKER_DATA_DIR": str(self.data), "BROKER_REDIS_URL": self.url}
+        done = subprocess.run(
+            ["bash", "-eu"], input=moved, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(autouse=True)
+def _has_a_client() -> None:
+    if not (shutil.which("redis-cli") or shutil.which("valkey-cli")):
+        pytest.skip("neither redis-cli nor valkey-cli is on PATH")
+
+
+@contextmanager
+def running(place: Place) -> Iterator[Serving]:
+    try:
+        serving = place.start()
+        try:
+            yield serving
+        finally:
+            code = serving.stop()
+        assert code == 0
+    finally:
+        place.close()
+
+
+@dataclass
+class Load:
+    """Two submit, one takes and closes, all the time; what was acknowledged is noted."""
+
+    project: int
+    submitted: list[int] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
+    """Whether that was acknowledged or not."""
+    failures: list[BaseException] = field(default_factory=list)
+
+    @contextmanager
+    def on(self, workers: list[WorkerCaller]) -> Iterator[None]:
+        end = threading.Event()
+
+        def repeat(step: Callable[[WorkerCaller], None], worker: WorkerCaller) -> None:
+            try:
+                while not end.is_set():
+                    step(worker)
+            except BaseException as error:
+                self.failures.append(error)
+
+        steps = (self.submit, self.submit, self.close)
+        threads = [
+            threading.Thread(target=repeat, args=(step, worker)) for step, worker in zip(steps, workers, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            for thread in threads:
+                thread.join(20)
+        assert self.failures == []
+
+    def submit(self, worker: WorkerCaller) -> None:
+        tasks = [{"project": self.project, "recipe": "x" * 100} for _ in range(_BULK)]
+        self.submitted += worker.post("/task/bulk_submit", {"requests": tasks}).content()["outcomes"]
+
+    def close(self, worker: WorkerCaller) -> None:
+        answer = worker.get(f"/task/get/{self.project}?count={_BULK}")
+        tasks = [task["id"] for task in answer.body.get("content", {}).get("tasks", [])]
+        self.released += tasks
+        if tasks:
+            releases = [{"task_id": task, "result": 0} for task in tasks]
+            updated = worker.post("/task/bulk_release", {"requests": releases}).content()["updated"]
+            assert all(updated)
+            self.closed += tasks
+
+
+def live_tasks(admin: Caller, project: int) -> set[int]:
+    live: set[int] = set()
+    for state in ("queue", "assigned"):
+        offset, total = 0, 1
+        while offset < total:
+            page = admin.get(f"/project/tasks/{project}?state={state}&limit=500&offset={offset}").content()
+            live |= {task["id"] for task in page["tasks"]}
+            offset, total = offset + 500, page["total"]
+    return live
+
+
+@pytest.mark.parametrize(
+    ("own", "backup", "restore"),
+    [
+        pytest.param(False, ONE_FILE, RESTORE_ONE_FILE, id="embedded-one-file"),
+        pytest.param(False, FILES, RESTORE_FILES, id="embedded-files"),
+        pytest.param(True, ONE_FILE, RESTORE_ONE_FILE, id="own-one-file", marks=pytest.mark.slow),
+        pytest.param(True, SAVED, RESTORE_ONE_FILE, id="own-bgsave", marks=pytest.mark.slow),
+        pytest.param(True, FILES, RESTORE_FILES, id="own-files", marks=pytest.mark.slow),
+    ],
+)
+def test_a_backup_under_load_has_all_that_was_acknowledged_before_it_began(
+    tmp_path: Path, own: bool, backup: str, restore: str
+) -> None:
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "restored").mkdir()
+    original = Place(tmp_path / "original", own)
+    with running(original) as serving:
+        admin = serving.caller()
+        admin.post("/register", {"username": "admin", "password": PASSWORD}).content()
+        fleet = Fleet(serving.url, admin)
+        load = Load(fleet.project())
+        workers = [fleet.worker(load.project) for _ in range(3)]
+        with load.on(workers), original.store(serving) as client:
+            until(lambda: len(load.submitted) >= 5000 and len(load.closed) >= 500)
+            # The store waits five seconds for others who want a copy as well; a test does not.
+            client.config_set("repl-diskless-sync-delay", 0)
+            if backup is SAVED:
+                begun = save(client, load)
+            else:
+                # A rewrite is under way when the backup begins.
+                client.bgrewriteaof()
+                begun = set(load.submitted), set(load.closed)
+            original.shell(backup, tmp_path)
+            until(lambda: len(load.submitted) > len(begun[0]) + 1000)
+        fleet.close()
+
+    original.shell(restore, tmp_path)
+
+    with running(Place(tmp_path / "restored", own)) as again:
+        admin = again.caller()
+        admin.post("/login", {"username": "admin", "password": PASSWORD}).content()
+        live = live_tasks(admin, load.project)
+        submitted, closed = begun
+        assert submitted - live <= set(load.released)
+        assert closed & live == set()
+        # Nothing is half there.
+        counters = admin.get(f"/project/stats/{load.project}").content()["stats"]["counters"]
+        assert counters["submitted"] == len(live) + counters["closed"]
+        assert live <= set(load.submitted)
+        # And the work goes on, with the workers' old secrets.
+        worker = WorkerCaller(again.url, {"id": workers[0].id, "alias": "again", "secret": workers[0].secret})
+        assert worker.submit(load.project, priority=9) not in live
+        assert worker.release(worker.take(load.project)["id"])
+        worker.close()
+
+
+def save(client: Redis, load: Load) -> tuple[set[int], set[int]]:
+    """What was acknowledged before a BGSAVE, when it is done."""
+    begun = set(load.submitted), set(load.closed)
+    client.bgsave()
+    until(lambda: client.info("persistence")["rdb_bgsave_in_progress"] == 0)
+    return begun
+
+
+def test_a_copy_that_ends_in_the_middle_of_a_change_restores_without_it(tmp_path: Path) -> None:
+    with running(Place(tmp_path)) as serving:
+        admin = serving.caller()
+        admin.post("/register", {"username": "admin", "password": PASSWORD}).content()
+        fleet = Fleet(serving.url, admin)
+        project = fleet.project()
+        worker = fleet.worker(project)
+        kept, cut = worker.submit(project), worker.submit(project)
+        fleet.close()
+
+    (changes,) = (tmp_path / "data" / "appendonlydir").glob("*.incr.aof")
+    # A submit is one transaction of several commands: the last one ends in the middle now.
+    changes.write_bytes(changes.read_bytes()[: changes.read_bytes().rindex(str(cut).encode()) + 3])
+
+    with running(Place(tmp_path)) as again:
+        admin = again.caller()
+        admin.post("/login", {"username": "admin", "password": PASSWORD}).content()
+        assert live_tasks(admin, project) == {kept}
+        assert admin.get(f"/project/stats/{project}").content()["stats"]["counters"]["submitted"] == 1
