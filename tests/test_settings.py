@@ -43,7 +43,8 @@ def test_settings_survive_the_way_through_the_environment() -> None:
 
 
 def test_every_setting_is_in_the_operators_table_with_its_default() -> None:
-    rows = dict(re.findall(r"^\|.*?`(BROKER_[A-Z_]+)` *\| *`?([^|`]*)`? *\|", OPERATING.read_text(), re.MULTILINE))
+    table = OPERATING.read_text().partition("## Settings\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\|.*?`(BROKER_[A-Z_]+)` *\| *`?([^|`]*)`? *\|", table, re.MULTILINE))
 
     assert {name: default.strip() or "-" for name, default in rows.items()} == {
         variable(setting): setting.metadata["default"] or "-" for setting in fields(Settings)

@@ -54,17 +54,18 @@ def open_store(settings: Settings, client: Redis | None = None) -> Store:
     calls = Calls(client or connect(settings), scripts.load())
     keys = Keys(settings.prefix)
     tasks, projects, workers = Tasks(calls, keys), Projects(calls, keys), Workers(calls, keys)
+    chain = Chain(tasks, projects)
     return Store(
         calls=calls,
         directory=Directory(calls, keys),
         tasks=tasks,
-        chain=Chain(tasks, projects),
+        chain=chain,
         projects=projects,
         workers=workers,
         candidates=Candidates(projects, tasks, workers),
         managers=Managers(calls, keys, int(settings.session_ttl)),
         logs=Logs(calls, keys),
         snapshots=Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history),
-        maintenance=Maintenance(tasks, projects),
+        maintenance=Maintenance(tasks, projects, chain),
         worker_stats=WorkerStats(projects, workers),
     )

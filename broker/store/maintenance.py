@@ -5,6 +5,7 @@
 
 import time
 
+from broker.store.chain import Chain
 from broker.store.projects import Projects
 from broker.store.tasks import CHUNK, Tasks
 
@@ -13,7 +14,8 @@ PATIENCE = 30.0
 
 
 class Maintenance:
-    def __init__(self, tasks: Tasks, projects: Projects) -> None:
+    def __init__(self, tasks: Tasks, projects: Projects, chain: Chain) -> None:
+        self._chain = chain
         self._tasks = tasks
         self._projects = projects
 
@@ -29,9 +31,13 @@ class Maintenance:
         await self.bury(project)
 
     async def bury(self, project: int) -> None:
-        """What is left of a project that the directory has forgotten. Safe to repeat."""
+        """What is left of a project that the directory has forgotten. Safe to repeat.
+
+        What it closed goes on to its chained project, unless that is full now: then it is gone with the rest.
+        """
         await self._projects.unchain(project)
         await self._tasks.begin_burial(project)
+        await self._chain.flush_if_possible(project)
         if await self._drain(project):
             await self._projects.buried(project)
 
