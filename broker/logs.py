@@ -99,8 +99,11 @@ class ToStore(logging.Handler):
         while True:
             record = await self._records.get()
             level = _LEVELS.get(record.levelno, "error")
+            message = record.getMessage().strip()
+            if record.exc_info and record.exc_info[1] is not None:
+                message = f"{message}: {record.exc_info[1]!r}"
             with suppress(BrokerError):
-                await self._lines.add(level, int(record.created), record.getMessage(), {"scope": record.name})
+                await self._lines.add(level, int(record.created), message, {"scope": record.name})
 
 
 class _Queue(logging.handlers.QueueHandler):

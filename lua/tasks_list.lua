@@ -6,7 +6,7 @@
   ARGV[2]  offset
   ARGV[3]  how many, 500 or fewer
   ARGV[4]  bytes of recipes at which to stop; one task is always given
-  ARGV[5]  characters of a recipe to give at most, by bytes; 0 for all
+  ARGV[5]  bytes of a recipe to give at most, up to a whole character; 0 for all
 
   Returns  {how many there are, task...}, a task as {id, score, recipe, bytes of the whole recipe, priority, retries,
            max_retries, max_assign_time, verification_count, hash, created (unix s), assignee, assign_time (unix s),
@@ -30,7 +30,11 @@ for i = 1, #found, 2 do
   local row = redis.call('HMGET', task, 'recipe', 'priority', 'retries', 'max_retries', 'max_assign_time',
     'verification_count', 'hash', 'created', 'assignee', 'assign_time')
   local length = #row[1]
-  local recipe = longest > 0 and string.sub(row[1], 1, longest) or row[1]
+  local recipe = row[1]
+  if longest > 0 and length > longest then
+    -- The last character may be cut in two.
+    recipe = string.gsub(string.sub(recipe, 1, longest), '[\192-\247][\128-\191]*$', '')
+  end
   size = size + #recipe
   if size > bytes and #rows > 0 then
     break

@@ -116,7 +116,7 @@ class Call(Request):
         """Unix seconds from the query."""
         text = self.query_params.get(name, "")
         if not _MOMENT.fullmatch(text):
-            raise Invalid(f"{name}: required, in unix seconds")
+            raise Invalid(f"{name}: required, a whole number of unix seconds")
         return int(text)
 
     async def decode(self, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:

@@ -19,7 +19,9 @@ class Repository(Struct):
 
 
 class Push(Struct):
-    """What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
+    """``after`` is all zeros when the branch was deleted.
+
+    What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
 
     ref: str | None = None
     after: str | None = None
@@ -39,7 +41,7 @@ async def receive(call: Call) -> Reply:
     signed = [project for project, secret in projects if _signed(call, body, secret)]
     if not signed:
         raise BrokerError("denied", "No project of this repository has a webhook secret that signed the call")
-    if push.ref not in _BRANCHES or not push.after:
+    if push.ref not in _BRANCHES or not (push.after or "").strip("0"):
         return Reply(message=f"Ignored: only pushes to {' and '.join(_BRANCHES)} count")
     for project in signed:
         await call.store.projects.update(None, project, {"version": push.after})

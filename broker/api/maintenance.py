@@ -40,8 +40,9 @@ async def tasks(call: Call) -> Reply:
         raise Invalid(f"state: one of {', '.join(_STATES)}")
     offset, limit = call.number("offset", 0, _LARGEST_OFFSET) or 0, call.number("limit", 1, 500) or _PAGE
     full = call.query_params.get("full") == "1"
-    # A character has four bytes at most; what is over is cut below.
-    total, rows = await call.store.tasks.page(project, state, offset, limit, longest=0 if full else 4 * _SHORT)
+    # A character has four bytes at most, and the script may leave the last one out; what is over is cut below.
+    longest = 0 if full else 4 * (_SHORT + 1)
+    total, rows = await call.store.tasks.page(project, state, offset, limit, longest=longest)
     return Reply({"total": total, "tasks": [_view(row, state, full=full) for row in rows]})
 
 

@@ -1,0 +1,24 @@
+# The broker, for a Redis of your own (BROKER_REDIS_URL) or, without one, with its embedded store in /data.
+FROM python:3.11-slim
+
+ENV BROKER_HOST=0.0.0.0 \
+    BROKER_PORT=3010 \
+    BROKER_DATA_DIR=/data
+
+RUN useradd --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin broker \
+    && install --directory --owner broker --group broker --mode 700 /data
+
+# The sources are mounted, not copied, and pip removes what it builds with: only installed packages are left.
+RUN --mount=type=bind,target=/src \
+    pip install --no-cache-dir --only-binary :all: /src
+
+# By number, so that an orchestrator can see that it is not root.
+USER 10001:10001
+WORKDIR /data
+EXPOSE 3010
+
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['BROKER_PORT']), timeout=3); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
+
+# Without a shell: process 1 is the broker itself, and hears SIGTERM.
+CMD ["broker", "serve"]
