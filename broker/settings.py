@@ -101,7 +101,6 @@ class Settings:
     maxmemory: int = _setting("0", size, "bytes that the embedded store may use, e.g. 2gb; 0 for no limit")
     prefix: str = _setting("broker", word, "first part of every key in Redis")
     redis_timeout: float = _setting("5s", duration, "how long the store may take to answer one command")
-    redis_connections: int = _setting("32", whole(1, 10000), "connections to the store, per process")
     sweep_interval: float = _setting("1s", duration, "how often overdue tasks are reclaimed and chains flushed")
     snapshot_interval: float = _setting("120s", duration, "how often the monitoring notes a project's counts")
     monitoring_history: float = _setting("400h", duration, "how long the monitoring keeps them")

@@ -5,10 +5,9 @@ A call is never repeated, except as EVAL when the server says that it does not k
 """
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from broker.errors import BrokerError, Unavailable, refusal
@@ -22,10 +21,18 @@ Arguments = list[Argument]
 _PASSING = ("LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "OOM", "TRYAGAIN")
 
 
+class Client(Protocol):
+    """What carries commands: :class:`~broker.store.pipeline.Pipeline`, or a client of redis-py."""
+
+    def execute_command(self, *command: Argument) -> Awaitable[Any]: ...
+
+    async def aclose(self) -> None: ...
+
+
 class Calls:
     """Calls scripts by name on one client."""
 
-    def __init__(self, client: Redis, scripts: dict[str, Script]) -> None:
+    def __init__(self, client: Client, scripts: dict[str, Script]) -> None:
         self._client = client
         self._scripts = scripts
 
@@ -34,14 +41,11 @@ class Calls:
         known = self._scripts[script]
         try:
             try:
-                return await self._send("EVALSHA", known.sha, len(keys), *keys, *args)
+                return await self._client.execute_command("EVALSHA", known.sha, len(keys), *keys, *args)
             except NoScriptError:
-                return await self._send("EVAL", known.source, len(keys), *keys, *args)
+                return await self._client.execute_command("EVAL", known.source, len(keys), *keys, *args)
         except (RedisError, OSError) as error:
             raise _translated(script, error) from error
-
-    async def _send(self, *command: Argument) -> Any:
-        return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.asyncio import Redis
 
 from broker.errors import Unavailable
 from broker.settings import Settings
@@ -71,7 +72,8 @@ async def test_a_store_that_is_not_there_is_unavailable() -> None:
 async def test_a_server_that_forgot_the_scripts_learns_them_again(settings: Settings) -> None:
     store = open_store(settings)
     assert (await store.workers.create("w"))[0].id == 1
-    await store.calls._client.script_flush()
+    async with Redis.from_url(settings.redis_url) as client:
+        await client.script_flush()
 
     assert (await store.workers.create("w"))[0].id == 2
     assert (await store.workers.create("w"))[0].id == 3

@@ -1,0 +1,163 @@
+"""Carries the commands of many requests over few connections, without waiting for one reply before the next command.
+
+Commands that are given in one turn of the event loop leave in one write; replies come back in order. redis-py opens and
+authenticates the connection. A connection that is lost, or silent for too long, fails every call in flight, each once:
+whether it was carried out is not known, and nothing is repeated.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import hiredis
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError, NoScriptError, OutOfMemoryError, ResponseError, TimeoutError
+
+_READ = 1 << 16
+_LARGE = 100
+"""Arguments from which a command goes over the second connection, so that small ones need not wait behind it."""
+
+_NOTHING = object()
+
+
+class Pipeline:
+    """What redis-py's client does for one command at a time, for many at once."""
+
+    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+        """``timeout``: seconds without any reply after which a connection is given up."""
+        self._small = _Line(pool, timeout)
+        self._large = _Line(pool, timeout)
+
+    async def execute_command(self, *command: str | int | float) -> Any:
+        """The reply. Raises what redis-py raises: ResponseError, ConnectionError, TimeoutError."""
+        line = self._large if len(command) > _LARGE else self._small
+        wire = line.wire if line.wire is not None and line.wire.open else await line.connected()
+        return await wire.send(command)
+
+    async def aclose(self) -> None:
+        await self._small.close()
+        await self._large.close()
+
+
+class _Line:
+    """One connection at a time: a new one when the last was lost, which all that wait for it share."""
+
+    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+        self._pool = pool
+        self._timeout = timeout
+        self._connecting: asyncio.Task[_Wire] | None = None
+        self.wire: _Wire | None = None
+
+    async def connected(self) -> "_Wire":
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect())
+            self._connecting.add_done_callback(self._done)
+        # A request that is cancelled must not take the connection from the others.
+        return await asyncio.shield(self._connecting)
+
+    def _done(self, connecting: "asyncio.Task[_Wire]") -> None:
+        self._connecting = None
+        if not connecting.cancelled() and connecting.exception() is None:
+            self.wire = connecting.result()
+
+    async def _connect(self) -> "_Wire":
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()  # type: ignore[no-untyped-call]
+        return _Wire(connection, self._timeout)
+
+    async def close(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self.wire is not None:
+            await self.wire.close()
+
+
+class _Wire:
+    """An open connection, and the calls that wait for their replies, oldest first."""
+
+    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
+        self._connection = connection
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._unsent: list[bytes] = []
+        self._heard = self._loop.time()
+        self.open = True
+        self._reading = asyncio.create_task(self._read())
+        self._watching = self._loop.call_later(timeout, self._watch)
+
+    def send(self, command: tuple[str | int | float, ...]) -> "asyncio.Future[Any]":
+        if not self.open:
+            # Lost between being opened and being used.
+            raise ConnectionError("the store hung up")
+        packed = self._connection.pack_command(*command)
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        if not self._waiting:
+            self._heard = self._loop.time()
+        self._unsent += packed
+        reply = self._loop.create_future()
+        self._waiting.append(reply)
+        return reply
+
+    def _flush(self) -> None:
+        if self.open and self._connection._writer is not None:
+            self._connection._writer.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    async def _read(self) -> None:
+        lost: Exception = ConnectionError("the store hung up")
+        try:
+            stream = self._connection._reader
+            replies = hiredis.Reader(encoding="utf-8", errors="replace", replyError=_error, notEnoughData=_NOTHING)
+            while stream is not None and (data := await stream.read(_READ)):
+                self._heard = self._loop.time()
+                replies.feed(data)
+                while (reply := replies.gets()) is not _NOTHING:
+                    self._answer(reply)
+        except (OSError, hiredis.HiredisError) as error:
+            lost = ConnectionError(str(error))
+        finally:
+            self._give_up(lost)
+
+    def _answer(self, reply: Any) -> None:
+        waiting = self._waiting.popleft()
+        # A request that was cancelled has left its place here, so that the replies of others are not mixed up.
+        if waiting.done():
+            return
+        if isinstance(reply, ResponseError):
+            waiting.set_exception(reply)
+        else:
+            waiting.set_result(reply)
+
+    def _watch(self) -> None:
+        silent = self._loop.time() - self._heard
+        if self._waiting and silent >= self._timeout:
+            self._give_up(TimeoutError("the store does not answer"))
+            return
+        pause = self._timeout - silent if self._waiting else self._timeout
+        self._watching = self._loop.call_later(pause, self._watch)
+
+    def _give_up(self, error: Exception) -> None:
+        """Fails each call in flight, once."""
+        self.open = False
+        self._watching.cancel()
+        self._reading.cancel()
+        self._connection._close()  # type: ignore[no-untyped-call]
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(error)
+
+    async def close(self) -> None:
+        self._give_up(ConnectionError("the broker is stopping"))
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+
+def _error(text: str) -> ResponseError:
+    if text.startswith("NOSCRIPT"):
+        return NoScriptError(text)
+    if text.startswith("OOM"):
+        return OutOfMemoryError(text)
+    return ResponseError(text)

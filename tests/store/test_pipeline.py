@@ -1,0 +1,147 @@
+"""Many calls over one connection: replies in order, each call answered once, whatever happens to the others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+
+from broker.settings import Settings
+from broker.store.connection import pool
+from broker.store.pipeline import Pipeline
+
+pytestmark = pytest.mark.store
+
+
+@asynccontextmanager
+async def pipeline(settings: Settings, silence: float = 5) -> AsyncIterator[Pipeline]:
+    opened = Pipeline(pool(settings), silence)
+    yield opened
+    await opened.aclose()
+
+
+@asynccontextmanager
+async def echo_server(answers: int) -> AsyncIterator[str]:
+    """Answers the greeting, then ``answers`` ECHO commands, and hangs up at the next."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        left = answers
+        try:
+            while line := await reader.readline():
+                words = []
+                for _ in range(int(line[1:])):
+                    length = int((await reader.readline())[1:])
+                    words.append((await reader.readexactly(length + 2))[:-2])
+                if words[0] != b"ECHO":
+                    writer.write(b"+OK\r\n")
+                elif left:
+                    left -= 1
+                    writer.write(b"$%d\r\n%s\r\n" % (len(words[1]), words[1]))
+                else:
+                    break
+        except (ConnectionError, OSError, asyncio.IncompleteReadError):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_thousand_calls_at_once_get_their_own_replies(settings: Settings) -> None:
+    async with pipeline(settings) as calls:
+        replies = await asyncio.gather(*(calls.execute_command("ECHO", n) for n in range(1000)))
+
+    assert replies == [str(n) for n in range(1000)]
+
+
+async def test_an_error_is_the_answer_of_its_own_call_only(settings: Settings) -> None:
+    async with pipeline(settings) as calls:
+        replies = await asyncio.gather(
+            calls.execute_command("ECHO", "before"),
+            calls.execute_command("NONSENSE"),
+            calls.execute_command("ECHO", "after"),
+            return_exceptions=True,
+        )
+
+    assert replies[0] == "before"
+    assert isinstance(replies[1], ResponseError)
+    assert replies[2] == "after"
+
+
+async def test_cancelled_calls_do_not_shift_the_replies_of_others(settings: Settings) -> None:
+    async with pipeline(settings) as calls:
+        await calls.execute_command("ECHO", "connected")
+        tasks = [asyncio.create_task(calls.execute_command("ECHO", n)) for n in range(1000)]
+        await asyncio.sleep(0)
+        for task in tasks[::3]:
+            task.cancel()
+        replies = await asyncio.gather(*tasks, return_exceptions=True)
+
+    for n, reply in enumerate(replies):
+        if n % 3 == 0:
+            assert isinstance(reply, asyncio.CancelledError)
+        else:
+            assert reply == str(n)
+
+
+async def test_a_call_that_is_cancelled_while_connecting_leaves_the_connection_to_the_others(
+    settings: Settings,
+) -> None:
+    async with pipeline(settings) as calls:
+        first, second = (asyncio.create_task(calls.execute_command("ECHO", n)) for n in (1, 2))
+        await asyncio.sleep(0)
+        first.cancel()
+
+        assert await second == "2"
+
+
+async def test_a_lost_connection_fails_each_call_in_flight_once_and_the_next_call_opens_another() -> None:
+    async with echo_server(answers=10) as url, pipeline(Settings(redis_url=url)) as calls:
+        replies = await asyncio.gather(*(calls.execute_command("ECHO", n) for n in range(1000)), return_exceptions=True)
+        assert replies[:10] == [str(n) for n in range(10)]
+        assert {type(reply) for reply in replies[10:]} == {ConnectionError}
+
+        assert await calls.execute_command("ECHO", "again") == "again"
+
+
+async def test_a_store_that_falls_silent_is_given_up_and_late_replies_reach_nobody(settings: Settings) -> None:
+    async with pipeline(settings, silence=0.2) as calls:
+        # The server answers in order: this call holds up the other.
+        held_up = [calls.execute_command("BLPOP", "nothing", 5), calls.execute_command("ECHO", "late")]
+        replies = await asyncio.gather(*held_up, return_exceptions=True)
+        assert [type(reply) for reply in replies] == [TimeoutError, TimeoutError]
+
+        assert await calls.execute_command("ECHO", "fresh") == "fresh"
+
+
+async def test_a_large_command_does_not_hold_up_small_ones(settings: Settings) -> None:
+    async with pipeline(settings) as calls:
+        large = asyncio.create_task(calls.execute_command("BLPOP", *(f"none{n}" for n in range(200)), 1))
+        await asyncio.sleep(0)
+
+        assert await asyncio.wait_for(calls.execute_command("ECHO", "small"), 0.9) == "small"
+        assert await large is None
+
+
+async def test_many_commands_of_one_turn_leave_in_one_write(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pipeline(settings) as calls:
+        await calls.execute_command("ECHO", "connected")
+        wire = calls._small.wire
+        assert wire is not None
+        assert wire._connection._writer is not None
+        writes: list[bytes] = []
+        write = wire._connection._writer.write
+
+        def noted(data: bytes) -> None:
+            writes.append(data)
+            write(data)
+
+        monkeypatch.setattr(wire._connection._writer, "write", noted)
+
+        await asyncio.gather(*(calls.execute_command("ECHO", n) for n in range(100)))
+
+    assert len(writes) == 1
