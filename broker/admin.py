@@ -71,7 +71,10 @@ async def _checked(settings: Settings) -> None:
 
 def _password() -> str:
     if not sys.stdin.isatty():
-        return new_password(sys.stdin.readline().rstrip("\n"))
+        try:
+            return new_password(sys.stdin.readline().rstrip("\n"))
+        except UnicodeError:
+            raise StartError("the password is not UTF-8") from None
     first = new_password(getpass.getpass("Password: "))
     if getpass.getpass("Again: ") != first:
         raise StartError("the two passwords differ")

@@ -103,7 +103,7 @@ class ToStore(logging.Handler):
             if record.exc_info and record.exc_info[1] is not None:
                 message = f"{message}: {record.exc_info[1]!r}"
             with suppress(BrokerError):
-                await self._lines.add(level, int(record.created), message, {"scope": record.name})
+                await self._lines.add(level, int(record.created), message, record.name)
 
 
 class _Queue(logging.handlers.QueueHandler):

@@ -31,8 +31,18 @@ redis.call('DEL', guard)
 local awaiting = redis.call('SCARD', base .. ':voted')
 local unfinished = redis.call('ZCARD', base .. ':queue') + redis.call('ZCARD', base .. ':verifying')
   + redis.call('ZCARD', base .. ':assigned')
-redis.call('XADD', key, string.format('%.0f-0', now), 'new', unfinished - awaiting, 'failed',
-  redis.call('ZCARD', base .. ':failed'), 'closed', redis.call('HGET', base .. ':counters', 'closed') or 0, 'access',
+local failed = redis.call('ZCARD', base .. ':failed')
+-- What maintenance has taken and not put back yet is counted as what it was.
+local drains = redis.call('HGETALL', base .. ':drains')
+for i = 1, #drains, 2 do
+  local drain = base .. ':drain:' .. drains[i]
+  if drains[i + 1] == 'reclaim_assigned' then
+    unfinished = unfinished + redis.call('ZCARD', drain .. ':assigned')
+  elseif drains[i + 1] == 'reset_failed' then
+    failed = failed + redis.call('ZCARD', drain .. ':failed')
+  end
+end
+redis.call('XADD', key, string.format('%.0f-0', now), 'new', unfinished - awaiting, 'failed', failed, 'closed', redis.call('HGET', base .. ':counters', 'closed') or 0, 'access',
   redis.call('HLEN', base .. ':access'), 'awaiting', awaiting)
 redis.call('XTRIM', key, 'MINID', string.format('%.0f-0', math.max(0, now - keep)))
 return 1

@@ -2,16 +2,20 @@
 
 import hashlib
 import hmac
+import re
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from broker.api.envelope import Call, Reply, route
 from broker.errors import BrokerError
 
 _BRANCHES = ("refs/heads/master", "refs/heads/main")
-_SHA1, _SHA256 = 40, 64
-"""Hexadecimal digits of a signature."""
+_SHA1 = 40
+"""Hexadecimal digits of a SHA-1; a SHA-256 has 64."""
+
+_SIGNATURE = re.compile(r"(?:sha(?:1|256)=)?([0-9a-fA-F]{40}|[0-9a-fA-F]{64})")
 
 
 class Repository(Struct):
@@ -24,7 +28,7 @@ class Push(Struct):
     What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
 
     ref: str | None = None
-    after: str | None = None
+    after: Annotated[str, Meta(max_length=255)] | None = None
     repository: Repository | None = None
 
 
@@ -51,12 +55,12 @@ async def receive(call: Call) -> Reply:
 def _signed(call: Call, body: bytes, secret: str) -> bool:
     """Whether a signature in one of the headers is the HMAC of the raw body; SHA-1 or SHA-256, told by its length."""
     for header in _HEADERS:
-        given = call.headers.get(header, "").rpartition("=")[2].strip().lower()
-        algorithm = {_SHA1: hashlib.sha1, _SHA256: hashlib.sha256}.get(len(given))
-        if algorithm is None or not secret:
+        given = _SIGNATURE.fullmatch(call.headers.get(header, ""))
+        if given is None or not secret:
             continue
+        algorithm = hashlib.sha1 if len(given[1]) == _SHA1 else hashlib.sha256
         expected = hmac.new(secret.encode(), body, algorithm).hexdigest()
-        if hmac.compare_digest(expected.encode(), given.encode()):
+        if hmac.compare_digest(expected, given[1].lower()):
             return True
     return False
 

@@ -1,6 +1,6 @@
 """Log lines of workers and of the broker itself, in capped streams, one per level."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import orjson
@@ -11,7 +11,10 @@ from broker.store.keys import Keys
 LEVELS = {"trace": 7, "debug": 6, "info": 5, "warn": 4, "error": 3}
 
 _LONGEST = 4096
-"""Characters kept of a message or scope: 10,000 lines of a level then stay under 100 MB."""
+"""Bytes kept of a message: 10,000 lines of a level then stay under 100 MB."""
+
+_LONGEST_SCOPE = 256
+"""Bytes; a control character takes six in JSON."""
 
 
 _PAGE = 500
@@ -29,8 +32,11 @@ class Logs:
         self._calls = calls
         self._keys = keys
 
-    async def add(self, level: str, timestamp: int, message: str, data: Mapping[str, object]) -> None:
-        """``timestamp`` in unix seconds: of a worker's line as the client gave it."""
+    async def add(self, level: str, timestamp: int, message: str, scope: str, worker: int | None = None) -> None:
+        """``timestamp`` in unix seconds: of a worker's line as the client gave it. Long texts are cut."""
+        data: dict[str, object] = {"scope": cut(scope, _LONGEST_SCOPE)}
+        if worker is not None:
+            data["worker"] = worker
         args: Arguments = [level, timestamp, cut(message), orjson.dumps(data).decode()]
         await self._calls.call("log_add", self._keys.directory, args)
 
@@ -46,5 +52,9 @@ class Logs:
                 return
 
 
-def cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text) - _LONGEST} more characters)"
+def cut(text: str, longest: int = _LONGEST) -> str:
+    """As much of ``text`` as fits in ``longest`` bytes, and how much there was more."""
+    encoded = text.encode()
+    if len(encoded) <= longest:
+        return text
+    return f"{encoded[:longest].decode(errors='ignore')}... ({len(encoded) - longest} more bytes)"

@@ -1,0 +1,163 @@
+"""Snapshots of the counts, below HTTP, with a clock."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from broker.settings import Settings
+from broker.store import open_store
+from broker.sweeper import sweep
+from tests.store.conftest import NOON, Yard, new
+
+pytestmark = pytest.mark.store
+NAMES = (
+    "new_task_count",
+    "failed_task_count",
+    "closed_task_count",
+    "worker_access_count",
+    "awaiting_verification_count",
+)
+
+# Seconds, as the settings have them by default.
+INTERVAL, HISTORY = 120, 400 * 3600
+
+
+async def snapshots(
+    yard: Yard, project: int, newest: int | None = None, oldest: int | None = None
+) -> list[dict[str, Any]]:
+    return [one async for one in yard.store.snapshots.newest_first(project, newest, oldest)]
+
+
+async def counts(yard: Yard, project: int) -> tuple[int, ...]:
+    """new, failed, closed, access, awaiting: of a snapshot taken now."""
+    yard.passes(INTERVAL)
+    assert await yard.store.snapshots.take(project)
+    snapshot = (await snapshots(yard, project))[0]
+    assert snapshot["time_stamp"] == yard.now // 1000
+    return tuple(snapshot[name] for name in NAMES)
+
+
+@pytest.mark.store
+async def test_a_snapshot_has_the_counts_of_every_state(yard: Yard) -> None:
+    project = await yard.project()
+    assert await counts(yard, project) == (0, 0, 0, 0, 0)
+    one, two, three = [await yard.worker(project) for _ in range(3)]
+    assert await counts(yard, project) == (0, 0, 0, 3, 0)
+
+    await yard.submit(project, one, *[new() for _ in range(6)])
+    assert await counts(yard, project) == (6, 0, 0, 3, 0)
+    first, second, third = (task.id for task in await yard.take(project, one, 3))
+    assert await counts(yard, project) == (6, 0, 0, 3, 0)
+    await yard.release(project, one, first)
+    await yard.release(project, one, second, 1)
+    await yard.release(project, one, third, 2)
+    assert await counts(yard, project) == (4, 1, 1, 3, 0)
+
+    await yard.submit(project, one, new(votes=2, priority=5))
+    (held,) = await yard.take(project, one)
+    assert await counts(yard, project) == (5, 1, 1, 3, 0)
+    assert await yard.release(project, one, held.id, 0, 7) == "voted"
+    assert await counts(yard, project) == (4, 1, 1, 3, 1)
+    await yard.take(project, two)
+    assert await counts(yard, project) == (4, 1, 1, 3, 1)
+    assert await yard.release(project, two, held.id, 0, 8) == "voted"
+    assert await counts(yard, project) == (4, 1, 1, 3, 1)
+    await yard.take(project, three)
+    assert await yard.release(project, three, held.id, 0, 8) == "closed"
+    assert await counts(yard, project) == (4, 1, 2, 3, 0)
+    await yard.store.workers.revoke(project, three)
+    assert await counts(yard, project) == (4, 1, 2, 2, 0)
+
+
+@pytest.mark.store
+async def test_a_task_with_votes_that_fails_and_is_reset_awaits_again(yard: Yard) -> None:
+    project = await yard.project()
+    one, two = [await yard.worker(project) for _ in range(2)]
+    await yard.submit(project, one, new(votes=2))
+    (held,) = await yard.take(project, one)
+    await yard.release(project, one, held.id, 0, 7)
+    await yard.take(project, two)
+    assert await yard.release(project, two, held.id, 1) == "failed"
+    assert await counts(yard, project) == (0, 1, 0, 2, 0)
+
+    await yard.store.maintenance.run(project, "reset_failed")
+    assert await counts(yard, project) == (0, 0, 0, 2, 1)
+    await yard.store.maintenance.run(project, "hard_reset")
+    assert await counts(yard, project) == (0, 0, 0, 2, 0)
+    assert len(await snapshots(yard, project)) == 3
+
+
+@pytest.mark.store
+async def test_a_snapshot_in_the_middle_of_maintenance_counts_no_task_below_zero(yard: Yard) -> None:
+    project = await yard.project()
+    one, two = [await yard.worker(project) for _ in range(2)]
+    await yard.submit(project, one, *[new(votes=2) for _ in range(5)], *[new(priority=-1) for _ in range(2)])
+    for task in await yard.take(project, one, 5):
+        await yard.release(project, one, task.id, 0, 7)
+    assert len(await yard.take(project, two, 5)) == 5
+    assert await counts(yard, project) == (2, 0, 0, 2, 5)
+
+    await yard.store.tasks.begin_drain(project, "reclaim_assigned")
+    in_the_middle = await counts(yard, project)
+    await sweep(yard.store)
+
+    assert in_the_middle == (2, 0, 0, 2, 5)
+    assert await counts(yard, project) == (2, 0, 0, 2, 5)
+
+
+@pytest.mark.store
+async def test_a_second_snapshot_too_soon_is_none(yard: Yard) -> None:
+    project = await yard.project()
+    assert await yard.store.snapshots.take(project)
+    yard.passes(INTERVAL - 0.001)
+    assert not await yard.store.snapshots.take(project)
+    yard.passes(0.001)
+    assert await yard.store.snapshots.take(project)
+
+    assert [one["time_stamp"] for one in await snapshots(yard, project)] == [NOON // 1000 + INTERVAL, NOON // 1000]
+
+
+@pytest.mark.store
+async def test_many_processes_at_once_make_one_snapshot(yard: Yard, settings: Settings) -> None:
+    project = await yard.project()
+    stores = [open_store(settings) for _ in range(8)]
+    for store in stores:
+        store.set_clock(yard.now)
+
+    taken = await asyncio.gather(*(store.snapshots.take(project) for store in stores))
+
+    assert taken.count(True) == 1
+    assert len(await snapshots(yard, project)) == 1
+    for store in stores:
+        await store.close()
+
+
+@pytest.mark.store
+async def test_snapshots_that_are_too_old_go(yard: Yard) -> None:
+    project = await yard.project()
+    for _ in range(3):
+        await yard.store.snapshots.take(project)
+        yard.passes(INTERVAL)
+    yard.passes(HISTORY - 2 * INTERVAL)
+    assert await yard.store.snapshots.take(project)
+
+    times = [one["time_stamp"] - NOON // 1000 for one in await snapshots(yard, project)]
+    assert times == [HISTORY + INTERVAL, 2 * INTERVAL, INTERVAL]
+
+
+@pytest.mark.store
+async def test_snapshots_between_two_moments_include_both(yard: Yard) -> None:
+    project, start = await yard.project(), NOON // 1000
+    for _ in range(1200):
+        await yard.store.snapshots.take(project)
+        yard.passes(INTERVAL)
+
+    async def between(oldest: int, newest: int) -> list[int]:
+        found = await snapshots(yard, project, start + newest, start + oldest)
+        return [one["time_stamp"] - start for one in found]
+
+    assert await between(INTERVAL, 3 * INTERVAL) == [3 * INTERVAL, 2 * INTERVAL, INTERVAL]
+    assert await between(INTERVAL + 1, 3 * INTERVAL - 1) == [2 * INTERVAL]
+    assert await between(3 * INTERVAL, INTERVAL) == []
+    assert await between(-start, 10**9) == [n * INTERVAL for n in reversed(range(1200))]

@@ -1,0 +1,179 @@
+"""Every call of the API, as everybody who may try it."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from broker.api import routes
+from tests.client import Caller, Fleet, ManagerCaller
+from tests.manage.scene import BODIES, Scene, path_of
+from tests.serving import Serving
+
+# A stranger has an account and no role; those named after a role hold only this one on the project; the worker was
+# granted both accesses there. Without (hidden) a project is private, and everybody may see it.
+TABLE = """
+                                                nobody worker stranger READ EDIT ACCESS SECRET MAINT admin
+POST /task/submit                                 401    200    401    401  401    401    401   401   401
+GET  /task/get/{project}                          403    200    403    403  403    403    403   403   403
+GET  /task/get                                    403    200    403    403  403    403    403   403   403
+POST /task/release                                403    200    403    403  403    403    403   403   403
+POST /task/bulk_submit                            401    200    401    401  401    401    401   401   401
+POST /task/bulk_release                           401    200    401    401  401    401    401   401   401
+POST /task/extend                                 401    200    401    401  401    401    401   401   401
+GET  /task/assigned/{project}                     401    200    401    401  401    401    401   401   401
+
+POST /logs                                        401    401    200    200  200    200    200   200   200
+POST /log/{level}                                 401    200    401    401  401    401    401   401   401
+
+POST /worker/create                               200    200    200    200  200    200    200   200   200
+POST /worker/update                               401    200    401    401  401    401    401   401   401
+GET  /worker/get/{id}                             200    200    200    200  200    200    200   200   200
+POST /worker/rotate_secret                        401    200    401    401  401    401    401   401   401
+POST /worker/set_paused                           401    401    403    403  403    403    403   403   200
+GET  /worker/stats                                200    200    200    200  200    200    200   200   200
+GET  /worker/stats (project)                      200    200    200    200  200    200    200   200   200
+GET  /worker/stats (project,hidden)               401    401    403    200  403    403    403   403   200
+
+POST /project/create                              401    401    200    200  200    200    200   200   200
+POST /project/create (public)                     401    401    403    403  403    403    403   403   200
+POST /project/create (chain)                      401    401    403    403  200    403    403   403   200
+POST /project/update/{id}                         401    401    403    403  200    403    403   403   200
+POST /project/update/{id} (public)                401    401    403    403  403    403    403   403   200
+GET  /project/get/{id}                            200    200    200    200  200    200    200   200   200
+GET  /project/get/{id} (hidden)                   401    401    403    200  403    403    403   403   200
+GET  /project/list                                200    200    200    200  200    200    200   200   200
+GET  /project/stats/{id}                          200    200    200    200  200    200    200   200   200
+GET  /project/stats/{id} (hidden)                 401    401    403    200  403    403    403   403   200
+POST /project/request_access                      401    200    401    401  401    401    401   401   401
+GET  /project/access_list/{id}                    401    401    403    403  403    200    403   403   200
+POST /project/accept_request/{id}/{worker}        401    401    403    403  403    200    403   403   200
+POST /project/reject_request/{id}/{worker}        401    401    403    403  403    200    403   403   200
+GET  /project/secret/{id}                         401    200    403    403  403    403    200   403   200
+POST /project/secret/{id}                         401    401    403    403  403    403    200   403   200
+GET  /project/webhook_secret/{id}                 401    401    403    403  403    403    200   403   200
+POST /project/webhook_secret/{id}                 401    401    403    403  403    403    200   403   200
+
+POST /register                                    200    200    200    200  200    200    200   200   200
+POST /login                                       200    200    200    200  200    200    200   200   200
+GET  /logout                                      200    200    200    200  200    200    200   200   200
+POST /logout                                      200    200    200    200  200    200    200   200   200
+GET  /account                                     200    200    200    200  200    200    200   200   200
+POST /account/password                            401    401    200    200  200    200    200   200   200
+GET  /manager/list                                401    401    200    200  200    200    200   200   200
+GET  /manager/list_for_project/{id}               401    401    200    200  200    200    200   200   200
+GET  /manager/promote/{id}                        401    401    403    403  403    403    403   403   204
+POST /manager/promote/{id}                        401    401    403    403  403    403    403   403   204
+GET  /manager/demote/{id}                         401    401    403    403  403    403    403   403   204
+POST /manager/demote/{id}                         401    401    403    403  403    403    403   403   204
+POST /manager/set_role_for_project/{id}           401    401    403    403  403    200    403   403   200
+
+POST /project/reset_failed_tasks/{id}             401    401    403    403  403    403    403   200   200
+POST /project/hard_reset/{id}                     401    401    403    403  403    403    403   200   200
+POST /project/reclaim_assigned_tasks/{id}         401    401    403    403  403    403    403   200   200
+POST /project/delete/{id}                         401    401    403    403  403    403    403   403   200
+GET  /project/tasks/{id}                          401    401    403    200  403    403    403   403   200
+POST /project/retry_task/{id}/{task}              401    401    403    403  403    403    403   200   200
+POST /project/remove_task/{id}/{task}             401    401    403    403  403    403    403   200   200
+
+GET  /project/monitoring/{id}                     200    200    200    200  200    200    200   200   200
+GET  /project/monitoring/{id} (hidden)            401    401    403    200  403    403    403   403   200
+GET  /project/monitoring-between/{id}             200    200    200    200  200    200    200   200   200
+GET  /project/monitoring-between/{id} (hidden)    401    401    403    200  403    403    403   403   200
+GET  /project/assignees/{id}                      200    200    200    200  200    200    200   200   200
+GET  /project/assignees/{id} (hidden)             401    401    403    200  403    403    403   403   200
+
+POST /git/receivehook                             403    403    403    403  403    403    403   403   403
+POST /git/receivehook (signed)                    200    200    200    200  200    200    200   200   200
+
+GET  /                                            200    200    200    200  200    200    200   200   200
+HEAD /                                            200    200    200    200  200    200    200   200   200
+GET  /healthz                                     200    200    200    200  200    200    200   200   200
+HEAD /healthz                                     200    200    200    200  200    200    200   200   200
+"""
+
+WHO, LINES = TABLE.split("\n")[1].split(), [line for line in TABLE.split("\n")[2:] if line]
+BITS = {"READ": 1, "EDIT": 2, "ACCESS": 4, "SECRET": 8, "MAINT": 16}
+ENDS_THE_SESSION = {"/register", "/login", "/logout", "/account/password"}
+
+
+class Row(NamedTuple):
+    method: str
+    path: str
+    variant: str
+    statuses: dict[str, int]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.variant}".strip()
+
+
+def row(line: str) -> Row:
+    match = re.fullmatch(r"(\w+) +(\S+)(?: \((\S+)\))?((?: +\d{3})+)", line)
+    assert match, line
+    statuses = [int(status) for status in match[4].split()]
+    return Row(match[1], match[2], match[3] or "", dict(zip(WHO, statuses, strict=True)))
+
+
+ROWS = [row(line) for line in LINES]
+
+
+@pytest.fixture(scope="module")
+def people(serving: Serving, admin: Caller) -> Iterator[Fleet]:
+    """A fleet for the whole table."""
+    fleet = Fleet(serving.url, admin)
+    yield fleet
+    fleet.close()
+
+
+@pytest.fixture(scope="module")
+def managers(people: Fleet) -> dict[str, ManagerCaller]:
+    return {who: manager_like(people, who) for who in WHO[2:]}
+
+
+def manager_like(fleet: Fleet, who: str) -> ManagerCaller:
+    manager = fleet.manager()
+    if who == "admin":
+        assert fleet.admin.post(f"/manager/promote/{manager.id}").status == 204
+    return manager
+
+
+def asked(row: Row, who: str, people: Fleet, managers: dict[str, ManagerCaller]) -> int:
+    scene = Scene(people, row.variant)
+    caller: Caller = Caller(people.url)
+    if who == "worker":
+        caller.http.headers.update({"X-Worker-ID": str(scene.worker.id), "X-Secret": scene.worker.secret})
+    elif who != "nobody":
+        manager = manager_like(people, who) if row.path in ENDS_THE_SESSION else managers[who]
+        caller.http.cookies.update(manager.http.cookies)
+        if who in BITS:
+            role = {"manager": manager.id, "role": BITS[who]}
+            people.admin.post(f"/manager/set_role_for_project/{scene.project}", role).content()
+    if row.path.startswith("/task/get"):
+        assert scene.waiting
+
+    options: dict[str, Any] = {"headers": scene.signature()} if row.variant == "signed" else {}
+    if row.path in BODIES and row.method == "POST":
+        body = BODIES[row.path](scene)
+        options["content"] = body if isinstance(body, str) else json.dumps(body)
+    answer = caller.send(row.method, path_of(row.path, scene), **options)
+    caller.close()
+
+    if answer.body:
+        assert answer.body["ok"] is (answer.status == 200), answer
+    return answer.status
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_a_call_answers_everybody_as_the_table_says(
+    people: Fleet, managers: dict[str, ManagerCaller], row: Row
+) -> None:
+    assert {who: asked(row, who, people, managers) for who in WHO} == row.statuses
+
+
+def test_the_table_has_every_call_and_no_other() -> None:
+    served = {f"{method} {route.path}" for route in routes() for method in route.methods or ()}
+
+    assert {f"{row.method} {row.path}" for row in ROWS} == served
+    assert len({str(row) for row in ROWS}) == len(ROWS)
