@@ -6,16 +6,18 @@ import logging
 import logging.handlers
 import queue
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
 
-from broker.errors import BrokerError, StartError
+from broker.errors import StartError
 from broker.settings import Settings
 from broker.store.logs import Logs
 
 _LEVELS = {logging.INFO: "info", logging.WARNING: "warn"}
 _WAITING = 1000
+_keeping: ContextVar[bool] = ContextVar("keeping", default=False)
 _EXTRA = ("worker", "scope", "timestamp", "worker_level")
 
 
@@ -84,10 +86,14 @@ class ToStore(logging.Handler):
         self._lines = lines
         self._loop = asyncio.get_running_loop()
         self._records: asyncio.Queue[logging.LogRecord] = asyncio.Queue(_WAITING)
-        # A worker's line has its place in the store already.
+        # A worker's line has its place in the store already, and of what clients get wrong there is no end.
         self.addFilter(lambda record: record.name != "broker.worker")
+        self.addFilter(lambda record: record.name.startswith("broker") or record.levelno >= logging.ERROR)
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _keeping.get():
+            # What goes wrong in keeping a record is no record to keep.
+            return
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._put, record)
 
@@ -96,13 +102,14 @@ class ToStore(logging.Handler):
             self._records.put_nowait(record)
 
     async def run(self) -> None:
+        _keeping.set(True)
         while True:
             record = await self._records.get()
             level = _LEVELS.get(record.levelno, "error")
             message = record.getMessage().strip()
             if record.exc_info and record.exc_info[1] is not None:
                 message = f"{message}: {record.exc_info[1]!r}"
-            with suppress(BrokerError):
+            with suppress(Exception):
                 await self._lines.add(level, int(record.created), message, record.name)
 
 

@@ -9,6 +9,7 @@ import sys
 import uvicorn
 
 from broker import logs
+from broker.protocol import Protocol
 from broker.settings import Settings
 
 GRACE = 7
@@ -24,6 +25,7 @@ def main() -> None:
         factory=True,
         log_config=None,
         access_log=False,
+        http=Protocol,
         ws="none",
         lifespan="on",
         # Fleets poll slower than uvicorn's five seconds, and would reconnect each time.

@@ -7,6 +7,7 @@ in use is a clear error, and no connection is lost while a server process is rep
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -30,6 +31,9 @@ _TICK = 0.1
 _RESPAWN = 1.0
 """Seconds a server process must have lived to be replaced at once."""
 
+_FILES = 65_536
+"""Files, connections among them, that each process may have open."""
+
 _LOOK = 1.0
 """Seconds that one look for the store may take; meanwhile no child is tended."""
 
@@ -50,6 +54,7 @@ class Supervisor:
             # Whoever started us under nohup wants no hang-up.
             if signal.getsignal(name) is not signal.SIG_IGN:
                 signal.signal(name, lambda *_: self._stopping.set())
+        _raise_file_limit()
         listener = self._listen()
         if self._embedded:
             self._embedded.start()
@@ -135,3 +140,13 @@ class Supervisor:
         if self._embedded:
             self._embedded.stop()
         log.info("stopped")
+
+
+def _raise_file_limit() -> None:
+    """Each connection is an open file, and the usual soft limit of 1,024 would cut a fleet off without a word."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < _FILES:
+        log.warning("only %d files may be open: about as many clients can be connected to a server process", wanted)

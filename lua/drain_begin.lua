@@ -17,7 +17,8 @@ local base, guard, operation = KEYS[1], KEYS[2], ARGV[1]
 local ALL = { 'queue', 'verifying', 'assigned', 'failed' }
 local CONCERNED = { reset_failed = { 'failed' }, reclaim_assigned = { 'assigned' }, hard_reset = ALL, delete = ALL }
 
-if not project(base) then
+-- A project may be deleted before its copy has come: the mark keeps a late one out.
+if not project(base) and (operation ~= 'delete' or redis.call('EXISTS', base) == 1) then
   return redis.error_reply('NOT_FOUND No such project')
 end
 

@@ -66,7 +66,11 @@ end
 redis.call('HDEL', base .. ':drains', n)
 if operation == 'delete' then
   redis.call('UNLINK', base .. ':drains', base .. ':seq', base .. ':access', base .. ':requests', base .. ':assignees',
-    base .. ':closed', base .. ':counters', base .. ':rate:assign', base .. ':rate:submit', base .. ':outbox',
-    base .. ':delivered', base .. ':snapshots')
+    base .. ':closed', base .. ':counters', base .. ':rate:assign', base .. ':rate:submit', base .. ':delivered',
+    base .. ':snapshots')
+  -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
+  if redis.call('XLEN', base .. ':outbox') == 0 then
+    redis.call('DEL', base .. ':outbox')
+  end
 end
 return { done, redis.call('EXISTS', base .. ':drains') }

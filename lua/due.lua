@@ -12,6 +12,7 @@
 ]]
 --- @include "clock"
 --- @include "project"
+--- @include "remembered"
 
 local base = KEYS[1]
 local now = clock(ARGV[1])
@@ -27,7 +28,7 @@ end
 
 local overdue = any(':assigned', now)
 local waiting = overdue or any(':queue', '+inf') or any(':verifying', '+inf')
-local forgotten = any(':remembered', tonumber(fields[3] or 0) == 0 and '+inf' or now)
+local forgotten = any(':remembered', forgotten_before(tonumber(fields[3] or 0), now))
 return {
   waiting and fields[2] ~= '1' and 1 or 0,
   overdue and 1 or 0,

@@ -11,14 +11,14 @@
 ]]
 --- @include "clock"
 --- @include "project"
+--- @include "remembered"
 
 local base, guard = KEYS[1], KEYS[2]
 local now, limit = clock(ARGV[1]), ARGV[2]
 
 redis.call('DEL', guard)
 local fields = project(base, 'remember_closed')
--- A project that remembers nothing any more lets all of them go.
-local highest = fields and tonumber(fields[2] or 0) == 0 and '+inf' or now
+local highest = forgotten_before(tonumber(fields and fields[2] or 0), now)
 local hashes = redis.call('ZRANGE', base .. ':remembered', '-inf', highest, 'BYSCORE', 'LIMIT', 0, limit)
 if #hashes > 0 then
   redis.call('ZREM', base .. ':remembered', unpack(hashes))

@@ -1,5 +1,6 @@
 """Webhooks of GitHub, Gitea and Gogs: a push to the main branch sets the version of the repository's projects."""
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -42,7 +43,9 @@ async def receive(call: Call) -> Reply:
     push = await call.decode(_PUSH, Push())
     name = (push.repository.full_name if push.repository else None) or ""
     projects = await call.store.projects.of_repo(name) if name else []
-    signed = [project for project, secret in projects if _signed(call, body, secret)]
+    # In a thread: a large body and many projects take a while.
+    given = [match[1].lower() for header in _HEADERS if (match := _SIGNATURE.fullmatch(call.headers.get(header, "")))]
+    signed = await asyncio.to_thread(_signed, projects, body, given) if given else []
     if not signed:
         raise BrokerError("denied", "No project of this repository has a webhook secret that signed the call")
     if push.ref not in _BRANCHES or not (push.after or "").strip("0"):
@@ -52,17 +55,19 @@ async def receive(call: Call) -> Reply:
     return Reply({"projects": signed})
 
 
-def _signed(call: Call, body: bytes, secret: str) -> bool:
-    """Whether a signature in one of the headers is the HMAC of the raw body; SHA-1 or SHA-256, told by its length."""
-    for header in _HEADERS:
-        given = _SIGNATURE.fullmatch(call.headers.get(header, ""))
-        if given is None or not secret:
-            continue
-        algorithm = hashlib.sha1 if len(given[1]) == _SHA1 else hashlib.sha256
-        expected = hmac.new(secret.encode(), body, algorithm).hexdigest()
-        if hmac.compare_digest(expected, given[1].lower()):
-            return True
-    return False
+def _signed(projects: list[tuple[int, str]], body: bytes, given: list[str]) -> list[int]:
+    """Projects whose secret makes one of the ``given`` signatures of the raw body; SHA-1 or SHA-256 by its length."""
+    algorithms = {hashlib.sha1 if len(signature) == _SHA1 else hashlib.sha256 for signature in given}
+    return [
+        project
+        for project, secret in projects
+        if any(
+            hmac.compare_digest(hmac.new(secret.encode(), body, algorithm).hexdigest(), signature)
+            for algorithm in algorithms
+            for signature in given
+            if secret
+        )
+    ]
 
 
 ROUTES = [route("POST", "/git/receivehook", receive)]

@@ -5,6 +5,7 @@ its question. Looks pause for ten times as long as they take, so that thousands 
 """
 
 import asyncio
+import random
 import time
 
 from broker.store.projects import Projects
@@ -14,8 +15,9 @@ from broker.store.workers import Workers
 LONGEST_PAUSE = 0.1
 """Seconds between looks at most."""
 
-MOST = 16
-"""Projects that one request tries."""
+BEST, OTHERS = 12, 4
+"""Projects that one request tries: the best, and some at random, so that none starves behind those that turn out to
+have nothing for this worker."""
 
 
 class Candidates:
@@ -32,7 +34,9 @@ class Candidates:
         arrived = time.monotonic()
         granted = await self._workers.projects(worker)
         heads = await self._look(arrived)
-        return [project for project, public in heads if public or project in granted][:MOST]
+        projects = [project for project, public in heads if public or project in granted]
+        best, others = projects[:BEST], projects[BEST:]
+        return best + sorted(random.sample(others, min(len(others), OTHERS)), key=others.index)
 
     async def _look(self, arrived: float) -> list[tuple[int, bool]]:
         """(project, public) of those that have a task, from a look that began after ``arrived``."""

@@ -3,11 +3,15 @@
 :meth:`Maintenance.begin` takes the tasks out of reach; after it, whatever dies, the sweeper works off what is left.
 """
 
+import logging
 import time
 
+from broker.errors import BrokerError
 from broker.store.chain import Chain
 from broker.store.projects import Projects
 from broker.store.tasks import CHUNK, Tasks
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 30.0
 """Seconds that a call waits for its drain; what is left then goes on behind it."""
@@ -26,19 +30,26 @@ class Maintenance:
         return affected
 
     async def delete(self, manager: int, project: int) -> None:
-        """The project, its tasks, its name, its roles, and the chains to it. Raises ``not_found``, ``denied``."""
+        """The project, its tasks, its name, its roles, and the chains to it. Raises ``not_found``, ``denied``.
+
+        Once the directory has forgotten it, it is deleted, though the sweeper may have to do the rest.
+        """
         await self._projects.delete(manager, project)
-        await self.bury(project)
+        try:
+            await self.bury(project)
+        except BrokerError as error:
+            log.warning("the rest of project %d is deleted later: %s", project, error.message)
 
     async def bury(self, project: int) -> None:
         """What is left of a project that the directory has forgotten. Safe to repeat.
 
-        What it closed goes on to its chained project, unless that is full now: then it is gone with the rest.
+        What it has closed goes on to its chained project; until that can take it, the project is not buried.
         """
         await self._projects.unchain(project)
         await self._tasks.begin_burial(project)
-        await self._chain.flush_if_possible(project)
-        if await self._drain(project):
+        drained = await self._drain(project)
+        await self._chain.flush(project)
+        if drained and not await self._tasks.outbox(project, 1):
             await self._projects.buried(project)
 
     async def _drain(self, project: int) -> bool:

@@ -24,10 +24,9 @@ class WorkerStats:
         """Every worker by id, as of at most ten seconds ago: with many workers and projects it takes a while."""
         async with self._counting:
             if time.monotonic() - self._counted > SHARED:
-                begun = time.monotonic()
                 count = await self._workers.count()
                 pages = [await self.page(offset, _PAGE, None) for offset in range(0, count, _PAGE)]
-                self._all, self._counted = [row for page in pages for row in page], begun
+                self._all, self._counted = [row for page in pages for row in page], time.monotonic()
             return self._all
 
     async def page(self, offset: int, limit: int, project: int | None) -> list[dict[str, object]]:

@@ -1,4 +1,5 @@
 --- @include "ids"
+--- @include "remembered"
 
 local NAMES = { 'recipe', 'priority', 'max_retries', 'max_assign_time', 'verification_count', 'hash' }
 local DEFAULTS = { false, '0', '0', '0', '1', '' }
@@ -17,9 +18,10 @@ local function add(base, tasks, remember, now)
   local taken, fresh = {}, {}
   if #hashes > 0 then
     local live = redis.call('SMISMEMBER', base .. ':hashes', unpack(hashes))
-    local expiry = remember ~= 0 and redis.call('ZMSCORE', base .. ':remembered', unpack(hashes)) or {}
+    local closed = remember ~= 0 and redis.call('ZMSCORE', base .. ':remembered', unpack(hashes)) or {}
+    local forgotten = tonumber(forgotten_before(remember, now))
     for i, hash in ipairs(hashes) do
-      taken[hash] = live[i] == 1 or (expiry[i] and tonumber(expiry[i]) > now) or false
+      taken[hash] = live[i] == 1 or (closed[i] and tonumber(closed[i]) > forgotten) or false
     end
   end
 

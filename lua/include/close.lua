@@ -11,7 +11,7 @@ local function close(base, task, chain, remember, now)
   if hash then
     redis.call('SREM', base .. ':hashes', hash)
     if remember ~= 0 then
-      redis.call('ZADD', base .. ':remembered', remember < 0 and '+inf' or now + remember * 1000, hash)
+      redis.call('ZADD', base .. ':remembered', now, hash)
     end
   end
   if chain ~= '0' then

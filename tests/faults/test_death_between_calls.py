@@ -11,6 +11,7 @@ from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.calls import Argument
+from broker.store.keys import Keys
 from broker.store.tasks import NewTask
 from broker.sweeper import sweep
 
@@ -255,3 +256,40 @@ async def test_what_earlier_maintenance_has_not_put_back_yet_is_deleted_as_well(
     with Redis.from_url(redis_url, decode_responses=True) as redis:
         keys = {key.partition("}")[2] for key in redis.keys(f"{settings.prefix}:{{project:{project}}}*")}
     assert not {key for key in keys if key.startswith((":task", ":queue", ":drain", ":held", ":hashes"))}
+
+
+async def test_a_deleted_project_hands_on_all_that_it_has_closed(
+    store: Store, settings: Settings, redis_url: str
+) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    target = await a_project(store, manager := await a_manager(store), "target", worker)
+    source = await a_project(store, manager, "source", worker, chain=target)
+    closed = 0
+    while closed < 10_500:
+        await store.tasks.submit(source, worker, [task() for _ in range(500)])
+        held = (await store.tasks.assign(source, worker, 500, 60)).tasks
+        await store.tasks.release(source, worker, [(one.id, 0, 0) for one in held])
+        closed += len(held)
+
+    await store.maintenance.delete(manager, source)
+    await sweep(store)
+
+    assert (await store.tasks.stats(target)).waiting == closed
+    assert await store.projects.deleted(10) == []
+    with Redis.from_url(redis_url, decode_responses=True) as redis:
+        assert redis.keys(f"{settings.prefix}:{{project:{source}}}*") == [f"{settings.prefix}:{{project:{source}}}"]
+
+
+async def test_a_late_copy_does_not_revive_a_project_that_was_deleted_before_its_first(
+    store: Store, settings: Settings
+) -> None:
+    manager = await a_manager(store)
+    await dies(settings, 1, lambda dying: dying.projects.create(manager, {"name": "p"}))
+    (project,) = [project async for project, _ in store.projects.ids()]
+    late = await store.projects.get(project)
+
+    await store.maintenance.delete(manager, project)
+    await store.calls.call("copy", Keys(settings.prefix).project(project), [late.revision, "paused", "0"])
+
+    with pytest.raises(BrokerError, match="No such project"):
+        await store.tasks.stats(project)

@@ -1,7 +1,6 @@
 """What a project is, in plain Python: the rules of the queue as one would say them, and no faster."""
 
 from dataclasses import dataclass, field
-from math import inf
 
 from broker.store.tasks import NewTask
 
@@ -48,7 +47,7 @@ class ModelProject:
         self.requests: dict[int, set[str]] = {}
         self.paused = self.public = False
         self.chain = self.remember_closed = self.seq = 0
-        self.remembered: dict[int | str, float] = {}
+        self.remembered: dict[int | str, int] = {}
         self.outbox: list[tuple[int, NewTask]] = []
         self.closed_by: dict[int, int] = {}
         self.counters: dict[str, int] = {}
@@ -62,7 +61,7 @@ class ModelProject:
         ids: list[int | None] = []
         live = self.hashes()
         for new in tasks:
-            known = self.remember_closed != 0 and self.remembered.get(new.hash64, 0) > now
+            known = new.hash64 in self.remembered and new.hash64 not in self.forgettable(now)
             if new.hash64 != "" and (new.hash64 in live or known):
                 ids.append(None)
                 continue
@@ -139,8 +138,7 @@ class ModelProject:
                 return "voted"
         del self.tasks[task.id]
         if task.new.hash64 != "" and self.remember_closed:
-            forever = self.remember_closed < 0
-            self.remembered[task.new.hash64] = inf if forever else now + self.remember_closed * 1000
+            self.remembered[task.new.hash64] = now
         if self.chain:
             self.outbox.append((self.chain, task.new))
         self.count("closed")
@@ -165,7 +163,10 @@ class ModelProject:
         return len(late)
 
     def forgettable(self, now: int) -> set[int | str]:
-        return {hash for hash, expiry in self.remembered.items() if self.remember_closed == 0 or expiry <= now}
+        if self.remember_closed < 0:
+            return set()
+        kept = self.remember_closed * 1000
+        return {hash for hash, closed in self.remembered.items() if kept == 0 or closed + kept <= now}
 
     def retry(self, id: int) -> bool:
         task = self.tasks.get(id)

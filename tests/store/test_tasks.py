@@ -124,6 +124,20 @@ async def test_a_hash_remembered_for_ever_goes_when_the_project_stops_rememberin
     assert await yard.store.tasks.forget(project, BATCH) == 1
 
 
+async def test_how_long_a_hash_is_remembered_follows_the_project(yard: Yard) -> None:
+    project = await yard.project(remember_closed=-1)
+    worker = await yard.worker(project)
+    (id,) = await yard.submit(project, worker, new(hash64=7))
+    await yard.take(project, worker)
+    await yard.release(project, worker, id)
+    yard.passes(30)
+
+    await yard.store.projects.update(yard.manager, project, {"remember_closed": 60})
+    assert await yard.submit(project, worker, new(hash64=7)) == [None]
+    yard.passes(30)
+    assert await yard.submit(project, worker, new(hash64=7)) != [None]
+
+
 async def test_an_overdue_task_comes_back_without_a_retry_and_the_late_release_changes_nothing(yard: Yard) -> None:
     project = await yard.project()
     slow, quick = await yard.worker(project), await yard.worker(project)

@@ -1,0 +1,114 @@
+"""What a stranger sends must not cost the broker more than a refusal."""
+
+import os
+import resource
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+from redis import Redis
+
+from tests.client import Fleet
+from tests.serving import Serving, until
+
+
+def connected(url: str) -> socket.socket:
+    host, _, port = url.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def test_headers_without_end_are_cut_off(fleet: Fleet) -> None:
+    with connected(fleet.url) as client:
+        client.sendall(b"GET /account HTTP/1.1\r\nX-A: ")
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                sent += client.send(b"a" * 65_536)
+        except OSError:
+            pass
+
+    assert sent < 16 << 20
+
+
+def test_a_head_of_sixty_kilobytes_and_a_large_body_are_fine(fleet: Fleet) -> None:
+    padding = {f"X-{n}": "x" * 1000 for n in range(60)}
+    for _ in range(3):
+        answer = fleet.anybody.post("/worker/create", {"alias": "a", "padding": "x" * 1_000_000}, headers=padding)
+        assert answer.status == 200
+
+
+def test_a_cookie_that_takes_python_minutes_to_read_takes_us_no_time(fleet: Fleet) -> None:
+    hostile = 'a="' + "\\a" * 30_000 + '"'
+
+    # Python 3.11.7 reads it for four seconds, in which the process does nothing else.
+    answer = fleet.anybody.post("/worker/create", headers={"Cookie": hostile}, timeout=2)
+
+    assert answer.status == 200
+
+
+def test_a_call_whose_body_an_upgrade_would_swallow_is_refused(fleet: Fleet) -> None:
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk"}
+
+    answer = fleet.anybody.post("/worker/create", {"alias": "mine"}, headers=offer)
+    assert (answer.status, answer.code) == (400, "invalid")
+    assert answer.message.startswith("upgrade: ")
+
+    assert fleet.anybody.get("/project/list", headers=offer).status == 200
+
+
+def test_a_store_that_takes_no_log_lines_does_not_make_the_log_feed_itself(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path)
+    fleet = Fleet(serving.url, serving.caller())
+    worker = fleet.worker()
+    with Redis(unix_socket_path=str(serving.store_socket())) as redis:
+        redis.set("broker:{directory}:logs:error", "no stream")
+
+    line = {"scope": "s", "message": "m", "timestamp": 1}
+    assert worker.post("/log/error", line).status == 503
+    assert worker.post("/log/error", line).status == 503
+    assert worker.post("/log/info", line).status == 200
+
+    # Each refused line is one complaint, and keeping the complaint, which fails as well, is one more.
+    until(lambda: serving.log.read_text().count("script log_add") >= 2)
+    for _ in range(20):
+        assert httpx.get(f"{serving.url}/healthz").status_code == 200
+    assert serving.log.read_text().count("script log_add") <= 4
+    fleet.close()
+    assert serving.stop() == 0
+
+
+def test_a_server_process_may_have_as_many_connections_as_the_system_lets_it(tmp_path: Path) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    serving = Serving.start(tmp_path)
+    (server,) = serving.servers()
+
+    limit = int(Path(f"/proc/{server}/limits").read_text().partition("Max open files")[2].split()[0])
+
+    assert limit >= min(hard if hard != resource.RLIM_INFINITY else 65_536, 65_536)
+    assert serving.stop() == 0
+
+
+def test_an_operator_hears_that_few_clients_fit(tmp_path: Path) -> None:
+    limit = "resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))"
+    code = f"import resource, os, sys; {limit}; os.execv(sys.argv[1], sys.argv[1:])"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        sys.executable,
+        "-m",
+        "broker",
+        "serve",
+        "--port",
+        "1",
+        "--host",
+        "203.0.113.1",
+    ]
+
+    ended = subprocess.run(
+        command, env={**os.environ, "BROKER_DATA_DIR": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+
+    assert "only 300 files may be open" in ended.stderr
