@@ -91,12 +91,13 @@ class _Wire:
         if not self.open:
             # Lost between being opened and being used.
             raise ConnectionError("the store hung up")
-        packed = self._connection.pack_command(*command)
+        # hiredis's own types allow for one word only.
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]
         if not self._unsent:
             self._loop.call_soon(self._flush)
         if not self._waiting:
             self._heard = self._loop.time()
-        self._unsent += packed
+        self._unsent.append(packed)
         reply = self._loop.create_future()
         self._waiting.append(reply)
         return reply
