@@ -71,9 +71,9 @@ JOBS = (*EACH_ROUND, Job("snapshot", lambda due: True, _snapshot))
 
 async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
     """One round: what the directory has left to do, then every project."""
-    for project in await store.projects.unpushed(BATCH):
+    for project in await store.projects.pending("unpushed", BATCH):
         await _survive("push", project, store.projects.push(project))
-    for project in await store.projects.deleted(BATCH):
+    for project in await store.projects.pending("deleted", BATCH):
         await _survive("delete", project, store.maintenance.bury(project))
     async for project, _ in store.projects.ids():
         due = await store.tasks.due(project)

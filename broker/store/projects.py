@@ -98,8 +98,9 @@ class Projects:
         await self._calls.call("copy", self._keys.project(project), [current.revision, *copied])
         await self._calls.call("pushed", self._keys.directory, [project, current.revision])
 
-    async def unpushed(self, limit: int) -> list[int]:
-        return [int(project) for project in await self._calls.call("unpushed", self._keys.directory, [limit])]
+    async def pending(self, which: str, limit: int) -> list[int]:
+        """Projects that are ``unpushed``: their copy may be behind; or ``deleted``: something of them may be left."""
+        return [int(project) for project in await self._calls.call("pending", self._keys.directory, [which, limit])]
 
     async def get(self, project: int, manager: int | None = None) -> Project:
         """Raises ``not_found``."""
@@ -146,10 +147,6 @@ class Projects:
     async def delete(self, manager: int, project: int) -> None:
         """Takes the project out of the directory; maintenance does the rest. Raises ``not_found``, ``denied``."""
         await self._calls.call("project_delete", self._keys.directory, [manager, project])
-
-    async def deleted(self, limit: int) -> list[int]:
-        """Projects of which something may be left."""
-        return [int(project) for project in await self._calls.call("deleted", self._keys.directory, [limit])]
 
     async def unchain(self, target: int) -> None:
         """No project hands its tasks on to ``target`` any more."""

@@ -11,6 +11,7 @@ from broker.errors import Unavailable
 from broker.settings import Settings
 from broker.store import open_store
 from broker.store.tasks import NewTask
+from tests.resp import command
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -27,11 +28,7 @@ def swallowing(commands: list[bytes], *, hang_up: bool) -> Handler:
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while line := await reader.readline():
-                words = []
-                for _ in range(int(line[1:])):
-                    length = int((await reader.readline())[1:])
-                    words.append((await reader.readexactly(length + 2))[:-2])
+            while words := await command(reader):
                 if words[0] in {b"EVALSHA", b"EVAL"}:
                     commands.append(words[0])
                     if hang_up:

@@ -81,7 +81,7 @@ async def test_a_project_that_is_made_reaches_its_scripts(store: Store, settings
     assert len(ids) == (0 if cut and calls == 0 else 1)
     for project in ids:
         assert (await store.tasks.assign(project, 1, 1, 60)).revision == 1
-    assert await store.projects.unpushed(10) == []
+    assert await store.projects.pending("unpushed", 10) == []
     assert cut is (calls < 4)
 
 
@@ -178,7 +178,7 @@ async def test_a_deleted_project_is_gone_from_everywhere(
         return
     assert not await store.projects.exists(project)
     assert (await store.projects.get(source)).fields["chain"] == "0"
-    assert await store.projects.deleted(10) == []
+    assert await store.projects.pending("deleted", 10) == []
     with Redis.from_url(redis_url, decode_responses=True) as redis:
         assert redis.keys(f"{settings.prefix}:{{project:{project}}}*") == [f"{settings.prefix}:{{project:{project}}}"]
         assert 0 < redis.ttl(f"{settings.prefix}:{{project:{project}}}") <= 86_400
@@ -275,7 +275,7 @@ async def test_a_deleted_project_hands_on_all_that_it_has_closed(
     await sweep(store)
 
     assert (await store.tasks.stats(target)).waiting == closed
-    assert await store.projects.deleted(10) == []
+    assert await store.projects.pending("deleted", 10) == []
     with Redis.from_url(redis_url, decode_responses=True) as redis:
         assert redis.keys(f"{settings.prefix}:{{project:{source}}}*") == [f"{settings.prefix}:{{project:{source}}}"]
 

@@ -176,7 +176,7 @@ async def test_a_deletion_that_only_the_directory_knows_is_finished_by_the_sweep
 
     assert set(keys_of(settings, project)) == {f"{settings.prefix}:{{project:{project}}}"}
     assert (await yard.store.projects.get(source)).fields["chain"] == "0"
-    assert await yard.store.projects.deleted(10) == []
+    assert await yard.store.projects.pending("deleted", 10) == []
     with pytest.raises(BrokerError, match="project"):
         await yard.submit(project, worker, new())
 

@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from broker.settings import Settings
 from broker.store.connection import pool
 from broker.store.pipeline import Pipeline
+from tests.resp import command
 
 pytestmark = pytest.mark.store
 
@@ -28,11 +29,7 @@ async def echo_server(answers: int) -> AsyncIterator[str]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         left = answers
         try:
-            while line := await reader.readline():
-                words = []
-                for _ in range(int(line[1:])):
-                    length = int((await reader.readline())[1:])
-                    words.append((await reader.readexactly(length + 2))[:-2])
+            while words := await command(reader):
                 if words[0] != b"ECHO":
                     writer.write(b"+OK\r\n")
                 elif left:
