@@ -51,6 +51,7 @@ class ModelProject:
         self.outbox: list[tuple[int, NewTask]] = []
         self.closed_by: dict[int, int] = {}
         self.counters: dict[str, int] = {}
+        self.noted = 0
         self.drains: list[tuple[str, list[int]]] = []
 
     def count(self, name: str, by: int = 1) -> None:
@@ -80,6 +81,17 @@ class ModelProject:
     def awaiting(self) -> set[int]:
         tasks = self.tasks.values()
         return {task.id for task in tasks if task.votes and task.state != "failed" and task.drain != "hard_reset"}
+
+    def snapshot(self) -> dict[str, int]:
+        tasks = self.tasks.values()
+        unfinished = sum(t.state != "failed" and t.drain != "hard_reset" for t in tasks)
+        return {
+            "new_task_count": unfinished - len(self.awaiting()),
+            "failed_task_count": sum(t.state == "failed" and t.drain != "hard_reset" for t in tasks),
+            "closed_task_count": self.counters.get("closed", 0),
+            "worker_access_count": len(self.access),
+            "awaiting_verification_count": len(self.awaiting()),
+        }
 
     def refuses_submit(self, worker: int) -> str | None:
         return None if "submit" in self.access.get(worker, ()) else "denied"

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.store
 
 EDGES = [-(2**63), -1, 1, 2**53 + 1, 2**63 - 1]
 DEFAULT_TIME = 100
+SNAPSHOT_INTERVAL = 120
 WORKERS = st.integers(0, 3)
 # Most of it happens in one project, or too little would meet.
 PROJECTS = st.sampled_from([0, 0, 0, 0, 1, 2])
@@ -190,6 +191,18 @@ class Walk(RuleBasedStateMachine):
         else:
             self.forget(project)
             self.flush(project)
+            self.snapshot(project)
+
+    def snapshot(self, project: int) -> None:
+        model = self.at(project)
+        due = self.now - model.noted >= SNAPSHOT_INTERVAL * 1000
+        assert self.run(self.store.snapshots.take(model.id)) is due
+        if due:
+            model.noted = self.now
+            assert self.run(self.newest_snapshot(model.id)) == model.snapshot() | {"time_stamp": self.now // 1000}
+
+    async def newest_snapshot(self, project: int) -> dict[str, Any]:
+        return await anext(self.store.snapshots.newest_first(project, None, None))
 
     def reclaim(self, project: int, limit: int) -> None:
         model = self.at(project)
