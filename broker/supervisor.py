@@ -31,8 +31,8 @@ _TICK = 0.1
 _RESPAWN = 1.0
 """Seconds a server process must have lived to be replaced at once."""
 
-_FILES = 65_536
-"""Files, connections among them, that each process may have open."""
+_FILES, _FEW_FILES = 65_536, 4_096
+"""Files, connections among them, that each process may have open; and how few are worth a warning."""
 
 _LOOK = 1.0
 """Seconds that one look for the store may take; meanwhile no child is tended."""
@@ -148,5 +148,5 @@ def _raise_file_limit() -> None:
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    if wanted < _FILES:
+    if wanted < _FEW_FILES:
         log.warning("only %d files may be open: about as many clients can be connected to a server process", wanted)

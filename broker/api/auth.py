@@ -5,7 +5,8 @@ import re
 from broker.api.envelope import LARGEST_ID, Call
 from broker.errors import BrokerError
 from broker.store.managers import Manager
-from broker.store.workers import Worker, bad_credentials
+from broker.store.worker_records import Worker
+from broker.store.workers import bad_credentials
 
 _ID = re.compile(r"[0-9]{1,16}")
 

@@ -22,7 +22,7 @@ from broker.schemas import (
     required,
 )
 from broker.store.tasks import BATCH_BYTES, CHUNK, Assigned, NewTask, Task, by_project
-from broker.store.workers import Worker
+from broker.store.worker_records import Worker
 
 _SUBMIT = msgspec.json.Decoder(SubmitTask | None)
 _BULK_SUBMIT = msgspec.json.Decoder(BulkSubmit | None)

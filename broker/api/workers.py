@@ -6,7 +6,7 @@ from broker.api import auth
 from broker.api.envelope import Call, Reply, route
 from broker.errors import BrokerError
 from broker.schemas import SetPaused, WorkerAlias, non_empty, required
-from broker.store.workers import Worker
+from broker.store.worker_records import Worker
 
 _ALIAS = msgspec.json.Decoder(WorkerAlias | None)
 _PAUSED = msgspec.json.Decoder(SetPaused | None)

@@ -11,17 +11,10 @@ from typing import NamedTuple
 from broker.errors import BrokerError
 from broker.store.calls import Calls
 from broker.store.keys import Keys
+from broker.store.worker_records import Worker, WorkerRecords
 
 _PAGE = 500
 _NO_DIGEST = "0" * 64
-
-
-class Worker(NamedTuple):
-    id: int
-    alias: str
-    created: int
-    paused: bool
-    digest: str
 
 
 class Access(NamedTuple):
@@ -35,6 +28,7 @@ class Workers:
     def __init__(self, calls: Calls, keys: Keys, now: str = "") -> None:
         self._calls = calls
         self._keys = keys
+        self._records = WorkerRecords(self._read)
         self.now = now
 
     async def create(self, alias: str) -> tuple[Worker, str]:
@@ -45,16 +39,19 @@ class Workers:
 
     async def authenticate(self, id: int, secret: str) -> Worker:
         """The worker with this id and secret (base64). Raises ``bad_credentials`` for anything else."""
-        worker = (await self.get([id]))[0]
+        worker = await self._records.get(id)
         right = hmac.compare_digest(_digest(secret), worker.digest if worker else _NO_DIGEST)
         if worker is None or not right:
             raise bad_credentials()
         return worker
 
     async def get(self, ids: Sequence[int]) -> list[Worker | None]:
-        """The worker of each id, or None; at most 500."""
-        rows = await self._calls.call("worker_get", self._keys.directory, ids)
-        return [
+        """The worker of each id as it is now, or None; at most 500."""
+        return (await self._read(ids))[1]
+
+    async def _read(self, ids: Sequence[int]) -> tuple[int, list[Worker | None]]:
+        version, *rows = await self._calls.call("worker_get", self._keys.directory, ids)
+        return version, [
             Worker(id, row[0], int(row[1]), row[2] == "1", row[3]) if row else None
             for id, row in zip(ids, rows, strict=True)
         ]
@@ -83,6 +80,7 @@ class Workers:
 
     async def _set(self, id: int, field: str, value: str) -> None:
         await self._calls.call("worker_set", self._keys.directory, [id, field, value])
+        await self._records.outlive()
 
     async def projects(self, id: int) -> set[int]:
         """Where the worker was granted access, as a hint."""
