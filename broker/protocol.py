@@ -9,8 +9,11 @@ LARGEST_HEAD = 65_536
 class Protocol(HttpToolsProtocol):
     _reading_head = True
     _head = 0
+    _deaf = False
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         if self._reading_head:
             self._head += len(data)
         super().data_received(data)
@@ -20,6 +23,10 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._reading_head = False
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # The parser takes the rest for another protocol's: this is the connection's last request.
+            self._deaf = True
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._reading_head = True

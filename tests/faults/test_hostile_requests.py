@@ -55,7 +55,18 @@ def test_a_call_whose_body_an_upgrade_would_swallow_is_refused(fleet: Fleet) -> 
     assert (answer.status, answer.code) == (400, "invalid")
     assert answer.message.startswith("upgrade: ")
 
-    assert fleet.anybody.get("/project/list", headers=offer).status == 200
+    assert answer.headers["connection"] == "close"
+
+
+def test_an_offer_to_upgrade_is_ignored_and_the_connection_serves_no_second_request(fleet: Fleet) -> None:
+    with connected(fleet.url) as client:
+        head = "HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        client.sendall(f"GET /healthz {head}".encode())
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        answers = b"".join(iter(lambda: client.recv(65_536), b""))
+
+    assert answers.startswith(b"HTTP/1.1 200")
+    assert answers.count(b"HTTP/1.1") == 1
 
 
 def test_a_store_that_takes_no_log_lines_does_not_make_the_log_feed_itself(tmp_path: Path) -> None:
