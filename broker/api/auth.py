@@ -1,23 +1,19 @@
 """Who asks: a worker by its two headers, a manager by the session cookie."""
 
-import re
-
-from broker.api.envelope import LARGEST_ID, Call
+from broker.api.envelope import Call, parsed_id
 from broker.errors import BrokerError
 from broker.store.managers import Manager
 from broker.store.worker_records import Worker
 from broker.store.workers import bad_credentials
 
-_ID = re.compile(r"[0-9]{1,16}")
-
 
 async def worker(call: Call, status: int = 401) -> Worker:
     """Raises ``bad_credentials`` with this status for whatever is not the id and secret of a worker."""
-    id, secret = call.headers.get("x-worker-id", ""), call.headers.get("x-secret", "")
+    id, secret = parsed_id(call.headers.get("x-worker-id", "")), call.headers.get("x-secret", "")
     try:
-        if not _ID.fullmatch(id) or not 1 <= int(id) <= LARGEST_ID or not secret:
+        if id is None or not secret:
             raise bad_credentials()
-        return await call.store.workers.authenticate(int(id), secret)
+        return await call.store.workers.authenticate(id, secret)
     except BrokerError as error:
         if error.code == "bad_credentials":
             error.status = status

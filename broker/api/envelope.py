@@ -59,6 +59,11 @@ class Reply(NamedTuple):
         return Response(orjson.dumps(body), self.status, headers, media_type="application/json")
 
 
+def parsed_id(text: str) -> int | None:
+    """The id that a path or header spells, None when it can be none."""
+    return int(text) if _ID.fullmatch(text) and 1 <= int(text) <= LARGEST_ID else None
+
+
 def refused(error: BrokerError) -> Reply:
     """The one place where a refusal becomes an answer."""
     return Reply(error.content, error.message, False, error.code, error.status, error.delay)
@@ -104,10 +109,10 @@ class Call(Request):
 
     def id(self, name: str) -> int:
         """An id from the path: a decimal number from 1 to 2^53."""
-        text: str = self.path_params[name]
-        if not _ID.fullmatch(text) or not 1 <= int(text) <= LARGEST_ID:
+        id = parsed_id(self.path_params[name])
+        if id is None:
             raise Invalid(f"{name}: an id is a decimal number from 1 to {LARGEST_ID}")
-        return int(text)
+        return id
 
     def number(self, name: str, low: int, high: int) -> int | None:
         """A number from the query, None when it is absent."""

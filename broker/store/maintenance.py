@@ -1,6 +1,6 @@
 """Maintenance of whole projects: however many tasks there are, it begins in one step and is worked off in small ones.
 
-:meth:`Maintenance.begin` takes the tasks out of reach; after it, whatever dies, the sweeper works off what is left.
+:meth:`Tasks.begin_drain` takes the tasks out of reach; after it, whatever dies, the sweeper works off what is left.
 """
 
 import logging

@@ -34,12 +34,12 @@ class Manager(NamedTuple):
 
 
 class Managers:
-    def __init__(self, calls: Calls, keys: Keys, session_ttl: int, now: str = "") -> None:
+    def __init__(self, calls: Calls, keys: Keys, session_ttl: int) -> None:
         """``session_ttl`` in seconds."""
         self._calls = calls
         self._keys = keys
         self._session_ttl = session_ttl
-        self.now = now
+        self.now = ""
         # One password at a time: guesses at one name stay countable, and hashing never takes more than a core.
         self._hashing = asyncio.Lock()
 

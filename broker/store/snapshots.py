@@ -17,13 +17,13 @@ _NAMES = {
 
 
 class Snapshots:
-    def __init__(self, calls: Calls, keys: Keys, interval: float, history: float, now: str = "") -> None:
+    def __init__(self, calls: Calls, keys: Keys, interval: float, history: float) -> None:
         """A snapshot each ``interval`` seconds, kept ``history`` seconds."""
         self._calls = calls
         self._keys = keys
         self.interval = interval
         self._history = round(history * 1000)
-        self.now = now
+        self.now = ""
 
     async def take(self, project: int) -> bool:
         """False when the last one is too young."""

@@ -98,11 +98,11 @@ class OutboxEntry(NamedTuple):
 
 
 class Tasks:
-    def __init__(self, calls: Calls, keys: Keys, now: str = "") -> None:
-        """``now``, unix ms as text, is given by tests only; else Redis's own clock counts."""
+    def __init__(self, calls: Calls, keys: Keys) -> None:
         self._calls = calls
         self._keys = keys
-        self.now = now
+        self.now = ""
+        """Unix ms as text, set by tests only; empty, Redis's own clock counts."""
 
     async def submit(
         self, project: int, worker: int, tasks: Sequence[NewTask], *, first: bool = True

@@ -25,11 +25,11 @@ class Access(NamedTuple):
 
 
 class Workers:
-    def __init__(self, calls: Calls, keys: Keys, now: str = "") -> None:
+    def __init__(self, calls: Calls, keys: Keys) -> None:
         self._calls = calls
         self._keys = keys
         self._records = WorkerRecords(self._read)
-        self.now = now
+        self.now = ""
 
     async def create(self, alias: str) -> tuple[Worker, str]:
         """A new worker and its secret, which is shown here and nowhere again."""
