@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Router
 
-from broker import api, sweeper
+from broker import api, sweeper, web
 from broker.api.envelope import Reply
 from broker.errors import BrokerError
 from broker.logs import ToStore
@@ -39,7 +39,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     store = store or open_store(settings)
     routes = api.routes()
     app = Starlette(
-        routes=[*routes, Mount("/api", Router(routes, redirect_slashes=False))],
+        routes=[*routes, Mount("/api", Router(routes, redirect_slashes=False)), *web.routes()],
         exception_handlers={HTTPException: _routing_error, Exception: _unexpected},
         lifespan=_lifespan,
     )

@@ -106,6 +106,10 @@ class ChangePassword(Struct):
     new: str | None = None
 
 
+class CloseSessions(Struct):
+    session: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+
+
 class LogQuery(Struct):
     level: int | None = None
     since: Int64 | None = None

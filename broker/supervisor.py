@@ -22,6 +22,7 @@ from broker.server import GRACE
 from broker.settings import Settings
 from broker.store.check import StoreAway, check
 from broker.store.embedded import EmbeddedStore
+from broker.web.static import chart_library
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Supervisor:
             if signal.getsignal(name) is not signal.SIG_IGN:
                 signal.signal(name, lambda *_: self._stopping.set())
         _raise_file_limit()
+        chart_library()
         listener = self._listen()
         if self._embedded:
             self._embedded.start()

@@ -1,19 +1,20 @@
---[[ session_close: a manager has signed out.
+--[[ session_close: a manager has signed out, or ends another of his sessions.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  SHA-256 of the cookie, in hexadecimal
+  ARGV[2]  manager id: only a session of his ends; '' for any
 
   Returns  1 when there was such a session, else 0
   Refuses  nothing
   Cost     O(log sessions of the manager)
 ]]
-local base, guard, digest = KEYS[1], KEYS[2], ARGV[1]
+local base, guard, digest, only = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local key = base .. ':session:' .. digest
 
 redis.call('DEL', guard)
 local manager = redis.call('HGET', key, 'manager')
-if not manager then
+if not manager or (only ~= '' and only ~= manager) then
   return 0
 end
 redis.call('DEL', key)

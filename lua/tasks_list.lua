@@ -8,13 +8,12 @@
   ARGV[4]  bytes of recipes at which to stop; one task is always given
   ARGV[5]  bytes of a recipe to give at most, up to a whole character; 0 for all
 
-  Returns  {how many there are, task...}, a task as {id, score, recipe, bytes of the whole recipe, priority, retries,
-           max_retries, max_assign_time, verification_count, hash, created (unix s), assignee, assign_time (unix s),
-           votes}, with false for a field at its default; votes are pairs: worker, verification
+  Returns  {how many there are, task...}, a task as in include/row.lua
   Refuses  NOT_FOUND
   Cost     O(log tasks in this state + tasks + votes)
 ]]
 --- @include "project"
+--- @include "row"
 
 local base, key, offset, count = KEYS[1], KEYS[1] .. ':' .. ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local bytes, longest = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -26,20 +25,11 @@ end
 local found = redis.call('ZRANGE', key, offset, offset + count - 1, 'WITHSCORES')
 local rows, size = {}, 0
 for i = 1, #found, 2 do
-  local task = base .. ':task:' .. found[i]
-  local row = redis.call('HMGET', task, 'recipe', 'priority', 'retries', 'max_retries', 'max_assign_time',
-    'verification_count', 'hash', 'created', 'assignee', 'assign_time')
-  local length = #row[1]
-  local recipe = row[1]
-  if longest > 0 and length > longest then
-    -- The last character may be cut in two.
-    recipe = string.gsub(string.sub(recipe, 1, longest), '[\192-\247][\128-\191]*$', '')
-  end
-  size = size + #recipe
+  local task, length = row(base, found[i], found[i + 1], longest)
+  size = size + length
   if size > bytes and #rows > 0 then
     break
   end
-  rows[#rows + 1] = { found[i], found[i + 1], recipe, length, row[2], row[3], row[4], row[5], row[6], row[7], row[8],
-    row[9], row[10], redis.call('HGETALL', task .. ':verifiers') }
+  rows[#rows + 1] = task
 end
 return { redis.call('ZCARD', key), unpack(rows) }

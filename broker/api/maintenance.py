@@ -72,6 +72,12 @@ def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
     }
 
 
+async def task(call: Call) -> Reply:
+    project = await authorized(call, READ)
+    state, row = await call.store.task_views.get(project, _task_of(call, project))
+    return Reply({"task": _view(row, state, full=True)})
+
+
 async def retry_task(call: Call) -> Reply:
     project, task = await _task(call)
     await call.store.tasks.retry(project, task)
@@ -85,10 +91,15 @@ async def remove_task(call: Call) -> Reply:
 
 
 async def _task(call: Call) -> tuple[int, int]:
-    project, task = await authorized(call, MAINTENANCE), call.id("task")
+    project = await authorized(call, MAINTENANCE)
+    return project, _task_of(call, project)
+
+
+def _task_of(call: Call, project: int) -> int:
+    task = call.id("task")
     if project_of(task) != project:
         raise Invalid("task: not an id of this project")
-    return project, task
+    return task
 
 
 ROUTES = [
@@ -97,6 +108,7 @@ ROUTES = [
     route("POST", "/project/reclaim_assigned_tasks/{id}", _run("reclaim_assigned")),
     route("POST", "/project/delete/{id}", delete),
     route("GET", "/project/tasks/{id}", tasks),
+    route("GET", "/project/task/{id}/{task}", task),
     route("POST", "/project/retry_task/{id}/{task}", retry_task),
     route("POST", "/project/remove_task/{id}/{task}", remove_task),
 ]

@@ -4,9 +4,11 @@ import msgspec
 
 from broker.api import auth
 from broker.api.envelope import Call, Reply, route
+from broker.errors import BrokerError
 from broker.schemas import (
     LONGEST_PASSWORD,
     ChangePassword,
+    CloseSessions,
     Credentials,
     SetRole,
     new_password,
@@ -16,6 +18,7 @@ from broker.schemas import (
 
 _CREDENTIALS = msgspec.json.Decoder(Credentials | None)
 _PASSWORD = msgspec.json.Decoder(ChangePassword | None)
+_SESSION = msgspec.json.Decoder(CloseSessions | None)
 _ROLE = msgspec.json.Decoder(SetRole | None)
 
 
@@ -75,6 +78,28 @@ async def change_password(call: Call) -> Reply:
     return Reply(headers={"Set-Cookie": _cookie(call, "", 0)})
 
 
+async def sessions(call: Call) -> Reply:
+    manager = await auth.manager(call)
+    found = await call.store.managers.sessions(manager.id, call.session_cookie or "")
+    return Reply({"sessions": [session._asdict() for session in found]})
+
+
+async def close_sessions(call: Call) -> Reply:
+    """One session of the manager, or all but this one."""
+    manager = await auth.manager(call)
+    id = (await call.decode(_SESSION, CloseSessions())).session
+    if id is not None:
+        if not await call.store.managers.end_session(manager.id, id):
+            raise BrokerError("not_found", "session: no such session")
+        return Reply({"closed": 1})
+    closed = 0
+    while others := [
+        one for one in await call.store.managers.sessions(manager.id, call.session_cookie or "") if not one.current
+    ]:
+        closed += sum([await call.store.managers.end_session(manager.id, one.id) for one in others])
+    return Reply({"closed": closed})
+
+
 async def list_all(call: Call) -> Reply:
     await auth.manager(call)
     return Reply({"managers": [manager.view() for manager in await call.store.managers.every()]})
@@ -114,6 +139,8 @@ ROUTES = [
     route("GET POST", "/logout", logout, changes=True),
     route("GET", "/account", account),
     route("POST", "/account/password", change_password),
+    route("GET", "/account/sessions", sessions),
+    route("POST", "/account/close_sessions", close_sessions),
     route("GET", "/manager/list", list_all),
     route("GET", "/manager/list_for_project/{id}", list_for_project),
     route("GET POST", "/manager/promote/{id}", promote, changes=True),

@@ -17,6 +17,7 @@ from broker.store.managers import Managers
 from broker.store.pipeline import Pipeline
 from broker.store.projects import Projects
 from broker.store.snapshots import Snapshots
+from broker.store.task_views import TaskViews
 from broker.store.tasks import Tasks
 from broker.store.worker_stats import WorkerStats
 from broker.store.workers import Workers
@@ -36,6 +37,7 @@ class Store:
     snapshots: Snapshots
     maintenance: Maintenance
     worker_stats: WorkerStats
+    task_views: TaskViews
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the layout of the data was seen to be ours."""
 
@@ -54,6 +56,7 @@ def open_store(settings: Settings, client: Client | None = None) -> Store:
     keys = Keys(settings.prefix)
     tasks, projects, workers = Tasks(calls, keys), Projects(calls, keys), Workers(calls, keys)
     chain = Chain(tasks, projects)
+    snapshots = Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history)
     return Store(
         calls=calls,
         directory=Directory(calls, keys),
@@ -64,7 +67,8 @@ def open_store(settings: Settings, client: Client | None = None) -> Store:
         candidates=Candidates(projects, tasks, workers),
         managers=Managers(calls, keys, int(settings.session_ttl)),
         logs=Logs(calls, keys),
-        snapshots=Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history),
+        snapshots=snapshots,
         maintenance=Maintenance(tasks, projects, chain),
-        worker_stats=WorkerStats(projects, workers),
+        worker_stats=WorkerStats(projects, workers, snapshots),
+        task_views=TaskViews(calls, keys),
     )

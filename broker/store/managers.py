@@ -17,6 +17,9 @@ ATTEMPTS = 10
 
 _PAGE = 500
 
+_SESSIONS = 100
+"""Sessions that a list has at most."""
+
 # OWASP's first choice for argon2id: 19 MiB, two passes, one lane. About 20 ms.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # Verified in place of an unknown manager's, so that the time tells nothing.
@@ -31,6 +34,14 @@ class Manager(NamedTuple):
 
     def view(self) -> dict[str, object]:
         return self._asdict()
+
+
+class Session(NamedTuple):
+    id: str
+    """The digest of its cookie, which does not give the cookie away."""
+    created: int
+    ends: int
+    current: bool
 
 
 class Managers:
@@ -104,8 +115,19 @@ class Managers:
         row = await self._calls.call("session_get", self._keys.directory, [_digest(cookie)])
         return Manager(int(row[0]), row[1], row[2] == "1", int(row[3])) if row else None
 
+    async def sessions(self, manager: int, cookie: str) -> list[Session]:
+        """The latest of a manager's sessions; ``cookie`` says which is the current one."""
+        args: Arguments = [manager, self.now, _SESSIONS]
+        rows = await self._calls.call("session_list", self._keys.directory, args)
+        return [Session(id, created, ends, id == _digest(cookie)) for id, created, ends in rows]
+
     async def close_session(self, cookie: str) -> None:
-        await self._calls.call("session_close", self._keys.directory, [_digest(cookie)])
+        await self.end_session(None, _digest(cookie))
+
+    async def end_session(self, manager: int | None, id: str) -> bool:
+        """Whether ``manager`` had this session; with None it may be anybody's."""
+        args: Arguments = [id, "" if manager is None else manager]
+        return bool(await self._calls.call("session_close", self._keys.directory, args))
 
 
 def wrong_password() -> BrokerError:

@@ -1,9 +1,11 @@
-"""How many tasks each worker has closed, in one project or in all."""
+"""How many tasks each worker has closed and holds, in one project or in all."""
 
 import asyncio
 import time
 
+from broker.errors import BrokerError
 from broker.store.projects import Projects
+from broker.store.snapshots import Snapshots
 from broker.store.workers import Workers
 
 SHARED = 10.0
@@ -13,7 +15,8 @@ _PAGE = 500
 
 
 class WorkerStats:
-    def __init__(self, projects: Projects, workers: Workers) -> None:
+    def __init__(self, projects: Projects, workers: Workers, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
         self._projects = projects
         self._workers = workers
         self._counting = asyncio.Lock()
@@ -30,18 +33,36 @@ class WorkerStats:
             return self._all
 
     async def page(self, offset: int, limit: int, project: int | None) -> list[dict[str, object]]:
-        """``{id, alias, closed_task_count, paused}`` of at most 500 workers, by id."""
+        """``{id, alias, closed_task_count, held_task_count, paused}`` of at most 500 workers, by id."""
         last = min(offset + limit, await self._workers.count())
         ids = range(offset + 1, last + 1)
         if not ids:
             return []
         workers = await self._workers.get(ids)
-        closed = [0] * len(ids)
+        closed, held = [0] * len(ids), dict.fromkeys(ids, 0)
         projects = [project] if project is not None else [id async for id, _ in self._projects.ids()]
         for one in projects:
             closed = [sum(pair) for pair in zip(closed, await self._workers.closed_by(one, ids), strict=True)]
+            for worker, count in (await self._held(one)).items():
+                if worker in held:
+                    held[worker] += count
         return [
-            {"alias": worker.alias, "closed_task_count": count, "paused": worker.paused, "id": worker.id}
+            {
+                "alias": worker.alias,
+                "closed_task_count": count,
+                "held_task_count": held[worker.id],
+                "paused": worker.paused,
+                "id": worker.id,
+            }
             for worker, count in zip(workers, closed, strict=True)
             if worker
         ]
+
+    async def _held(self, project: int) -> dict[int, int]:
+        """Of a project that has been deleted meanwhile nobody holds anything."""
+        try:
+            return await self._snapshots.assignees(project)
+        except BrokerError as error:
+            if error.code != "not_found":
+                raise
+            return {}

@@ -148,8 +148,8 @@ def test_closed_tasks_are_counted_for_each_worker_and_project(fleet: Fleet) -> N
     around = f"?offset={one.id - 1}&limit=2"
 
     assert stats(fleet.anybody, around) == {
-        one.id: {"id": one.id, "alias": "one", "closed_task_count": 3, "paused": False},
-        two.id: {"id": two.id, "alias": "two", "closed_task_count": 3, "paused": True},
+        one.id: {"id": one.id, "alias": "one", "closed_task_count": 3, "held_task_count": 0, "paused": False},
+        two.id: {"id": two.id, "alias": "two", "closed_task_count": 3, "held_task_count": 0, "paused": True},
     }
     in_first = stats(fleet.anybody, f"{around}&project={first}")
     assert [in_first[worker.id]["closed_task_count"] for worker in (one, two)] == [2, 3]

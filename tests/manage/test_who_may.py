@@ -62,6 +62,8 @@ GET  /logout                                      200    200    200    200  200 
 POST /logout                                      200    200    200    200  200    200    200   200   200
 GET  /account                                     200    200    200    200  200    200    200   200   200
 POST /account/password                            401    401    200    200  200    200    200   200   200
+GET  /account/sessions                             401    401    200    200  200    200    200   200   200
+POST /account/close_sessions                      401    401    200    200  200    200    200   200   200
 GET  /manager/list                                401    401    200    200  200    200    200   200   200
 GET  /manager/list_for_project/{id}               401    401    200    200  200    200    200   200   200
 GET  /manager/promote/{id}                        401    401    403    403  403    403    403   403   204
@@ -75,6 +77,7 @@ POST /project/hard_reset/{id}                     401    401    403    403  403 
 POST /project/reclaim_assigned_tasks/{id}         401    401    403    403  403    403    403   200   200
 POST /project/delete/{id}                         401    401    403    403  403    403    403   403   200
 GET  /project/tasks/{id}                          401    401    403    200  403    403    403   403   200
+GET  /project/task/{id}/{task}                     401    401    403    200  403    403    403   403   200
 POST /project/retry_task/{id}/{task}              401    401    403    403  403    403    403   200   200
 POST /project/remove_task/{id}/{task}             401    401    403    403  403    403    403   200   200
 

@@ -1,0 +1,105 @@
+"""How values read on a page: numbers, times, and what other people have written."""
+
+import time
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import msgspec
+
+from broker.store.projects import UNLIMITED
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_LARGEST_PRETTY = 1 << 18
+"""Bytes of a recipe that are worth indenting."""
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def signed(value: int) -> str:
+    return f"{value:,}".replace("-", "\N{MINUS SIGN}")
+
+
+def count(value: int, thing: str) -> str:
+    """``1 task``, ``2,000 tasks``."""
+    return f"{value:,} {thing}" if value == 1 else f"{value:,} {thing}s"
+
+
+def size(value: int) -> str:
+    if value < 1024:
+        return count(value, "byte")
+    return f"{value / 1024:,.1f} kB" if value < 1 << 20 else f"{value / (1 << 20):,.1f} MB"
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: ``2 h 5 min``."""
+    left, parts = max(0, round(seconds)), []
+    for length, unit in _UNITS:
+        if left >= length:
+            parts.append(f"{left // length:,} {unit}")
+            left %= length
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
+
+
+def relative(moment: float, now: float | None = None) -> str:
+    """``5 min ago``, ``in 2 h``; static/times.js says the same of a page that stays open."""
+    ahead = moment - (time.time() if now is None else now)
+    unit = next(((length, unit) for length, unit in _UNITS if abs(ahead) >= length), None)
+    if unit is None or abs(ahead) < 5:
+        return "now"
+    text = f"{int(abs(ahead)) // unit[0]:,} {unit[1]}"
+    return f"in {text}" if ahead > 0 else f"{text} ago"
+
+
+def moment(seconds: float) -> datetime | None:
+    """None for what no calendar has: workers may write any number into a log line."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def pace(per_second: float | None) -> str:
+    """Tasks in a unit of time that leaves a number one can read."""
+    if per_second is None:
+        return "\N{EN DASH}"
+    if per_second >= 100:
+        return f"{per_second:,.0f}/s"
+    if per_second >= 1 or per_second == 0:
+        return f"{per_second:.3g}/s"
+    if per_second * 60 >= 1:
+        return f"{per_second * 60:.3g}/min"
+    return f"{per_second * 3600:.3g}/h"
+
+
+def rate(per_second: float) -> str:
+    return "unlimited" if per_second in {0, UNLIMITED} else f"{per_second:,g}/s"
+
+
+def short(text: str, longest: int = 80) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def web_link(url: str) -> str | None:
+    """The URL if it may be a link: a browser would run what javascript: says."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    fine = parts.scheme in {"http", "https"} and parts.netloc and url.isprintable() and " " not in url
+    return url if fine else None
+
+
+def pretty(recipe: str) -> str | None:
+    """The recipe indented, if it is a JSON object or array."""
+    if not recipe.lstrip().startswith(("{", "[")) or len(recipe) > _LARGEST_PRETTY:
+        return None
+    try:
+        # Formatted, not decoded: numbers stay as they were written.
+        msgspec.json.decode(recipe)
+        return msgspec.json.format(recipe, indent=2)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return None

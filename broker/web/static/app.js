@@ -1,0 +1,14 @@
+// What every page has: forms and buttons that call the API, regions that update themselves, times, copying.
+import { api } from "./api.js";
+import { watchCopying } from "./copy.js";
+import { watchForms } from "./forms.js";
+import { watchLive } from "./live.js";
+import { watchTimes } from "./times.js";
+
+for (const place of document.querySelectorAll('[data-fill="api"]')) {
+  place.textContent = api.href;
+}
+watchForms();
+watchCopying();
+watchTimes();
+watchLive();

@@ -1,0 +1,158 @@
+// Forms and buttons with data-call: what they hold goes to the API as JSON, and what it says comes back to the field.
+import { go, post } from "./api.js";
+import { ask } from "./ask.js";
+import { refresh } from "./live.js";
+import { say } from "./say.js";
+
+export function watchForms() {
+  document.addEventListener("submit", (event) => {
+    if (event.target.matches("form[data-call]")) {
+      event.preventDefault();
+      send(event.target, event.target, body(event.target));
+    }
+  });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-call]");
+    if (button) {
+      press(button);
+    }
+    const reveal = event.target.closest("button[data-reveal]");
+    if (reveal) {
+      const field = document.getElementById(reveal.dataset.reveal);
+      field.type = field.type === "password" ? "text" : "password";
+      reveal.setAttribute("aria-pressed", String(field.type === "text"));
+      reveal.textContent = field.type === "text" ? "Hide" : "Show";
+    }
+  });
+  for (const box of document.querySelectorAll("[data-unlimited]")) {
+    const field = document.getElementById(box.dataset.unlimited);
+    const follow = () => {
+      field.disabled = box.checked;
+      field.required = !box.checked;
+    };
+    box.addEventListener("change", follow);
+    follow();
+  }
+}
+
+async function press(button) {
+  const { confirm, yes, typed } = button.dataset;
+  if (confirm && !(await ask(button.textContent.trim(), confirm, yes, typed))) {
+    return;
+  }
+  await send(button, null, button.dataset.body ? JSON.parse(button.dataset.body) : undefined);
+}
+
+/** Sends what `owner`, a form or a button, says; `before` may refuse, see secrets.js. */
+async function send(owner, form, values) {
+  const { call, done, then, next } = owner.dataset;
+  if (owner.dataset.busy || (form && !form.dispatchEvent(new CustomEvent("sending", { cancelable: true })))) {
+    return;
+  }
+  owner.dataset.busy = "yes";
+  clear(form);
+  try {
+    const content = await post(call, values);
+    if ("leave" in owner.dataset) {
+      forgetConsole();
+    }
+    if (done) {
+      say(filled(done, content));
+    }
+    await follow(filled(then ?? "stay", content), next);
+  } catch (error) {
+    show(error, form);
+  } finally {
+    delete owner.dataset.busy;
+  }
+}
+
+async function follow(then, next) {
+  if (then === "next") {
+    go(next ?? "");
+  } else if (then.startsWith("go:")) {
+    go(then.slice(3));
+  } else if (then === "reload") {
+    location.reload();
+  } else if (then === "refresh") {
+    await refresh();
+  }
+}
+
+/** The values of a form as the API wants them. Fields that are disabled belong to it all the same. */
+export function body(form) {
+  const values = {};
+  for (const field of form.elements) {
+    const { name, value } = field;
+    if (!name) {
+      continue;
+    }
+    switch (field.dataset.kind) {
+      case "integer":
+        values[name] = Number.parseInt(value, 10);
+        break;
+      case "flag":
+        values[name] = field.checked;
+        break;
+      case "rate":
+        values[name] = field.disabled ? 0 : Number(value);
+        break;
+      case "bit":
+        values[name] = (values[name] ?? 0) + (field.checked ? Number(value) : 0);
+        break;
+      case "visibility":
+        if (field.checked) {
+          values.public = value === "public";
+          values.hidden = value === "hidden";
+        }
+        break;
+      default:
+        values[name] = value;
+    }
+  }
+  return values;
+}
+
+function clear(form) {
+  for (const place of form?.querySelectorAll(".error") ?? []) {
+    place.hidden = true;
+  }
+  for (const field of form?.querySelectorAll("[aria-invalid]") ?? []) {
+    field.removeAttribute("aria-invalid");
+  }
+}
+
+/** At the field that the refusal is about, else in the status line. */
+export function show(error, form) {
+  const codes = Object.fromEntries((form?.dataset.codes ?? "").split(" ").map((pair) => pair.split("=")));
+  const name = error.field ?? codes[error.code];
+  const field = name && form?.elements.namedItem(name);
+  const place = (name && form?.querySelector(`#${CSS.escape(name)}-error`)) || form?.querySelector(".error[role=alert]");
+  if (!place) {
+    say(error.message, "bad");
+    return;
+  }
+  place.textContent = error.message;
+  place.hidden = false;
+  if (field instanceof HTMLElement) {
+    field.setAttribute("aria-invalid", "true");
+    field.focus();
+  } else {
+    place.scrollIntoView({ block: "nearest" });
+  }
+}
+
+/** `{name}` is a field of the answer. */
+function filled(text, content) {
+  return text.replace(/\{(\w+)\}/g, (whole, name) => {
+    const value = content[name];
+    return typeof value === "number" && !text.startsWith("go:") ? value.toLocaleString("en") : String(value ?? "");
+  });
+}
+
+/** The console's worker belongs to who was signed in. */
+function forgetConsole() {
+  for (const key of Object.keys(localStorage).filter((key) => key.startsWith("console-worker:"))) {
+    localStorage.removeItem(key);
+  }
+}

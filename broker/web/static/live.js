@@ -1,0 +1,101 @@
+// Regions with data-live update themselves: the page is read again, and what has changed in them is changed here.
+import { signIn, ui } from "./api.js";
+import { morph } from "./morph.js";
+import { updateTimes } from "./times.js";
+
+const every = Number(document.body.dataset.every ?? 0) * 1000;
+const connection = document.getElementById("connection");
+let timer;
+let reading = 0;
+
+export function watchLive() {
+  for (const form of document.querySelectorAll("form[data-filter]")) {
+    watchFilter(form);
+  }
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) {
+      refresh();
+    }
+  });
+  plan();
+}
+
+function plan() {
+  clearTimeout(timer);
+  if (every) {
+    timer = setTimeout(() => (document.hidden ? plan() : refresh()), every);
+  }
+}
+
+/** Reads the page again. Of several at once the last one counts. */
+export async function refresh() {
+  const mine = ++reading;
+  clearTimeout(timer);
+  try {
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const page = await response.text();
+    if (mine !== reading) {
+      return;
+    }
+    if (response.redirected && response.url.startsWith(new URL("sign-in", ui).href)) {
+      signIn();
+      return;
+    }
+    if (response.status === 404) {
+      // It was deleted meanwhile; the page that says so has other regions.
+      location.reload();
+      return;
+    }
+    if (!response.ok) {
+      throw new Error(`status ${response.status}`);
+    }
+    replace(new DOMParser().parseFromString(page, "text/html"));
+    lost(false);
+  } catch {
+    lost(mine === reading);
+  }
+  plan();
+}
+
+function replace(fresh) {
+  for (const region of document.querySelectorAll("[data-live]")) {
+    const now = fresh.querySelector(`[data-live="${CSS.escape(region.dataset.live)}"]`);
+    if (now) {
+      morph(region, now);
+    }
+  }
+  updateTimes();
+  document.dispatchEvent(new CustomEvent("refreshed"));
+}
+
+function lost(away) {
+  connection.hidden = !away;
+  const text = away ? "No connection to the broker; trying again" : "";
+  if (connection.textContent !== text) {
+    connection.textContent = text;
+  }
+}
+
+/** A form whose fields are the query of the page. */
+function watchFilter(form) {
+  let typing;
+  const apply = () => {
+    clearTimeout(typing);
+    const query = new URLSearchParams(new FormData(form));
+    for (const [name, value] of [...query]) {
+      if (!value) {
+        query.delete(name);
+      }
+    }
+    history.replaceState(null, "", `?${query}`);
+    refresh();
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(apply, 200);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    apply();
+  });
+}

@@ -1,0 +1,96 @@
+"""Log lines of the workers and of the broker."""
+
+import hashlib
+import time
+from collections import Counter
+from typing import NamedTuple
+
+import orjson
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from broker.store.logs import LEVELS, Line
+from broker.web.site import Site
+from broker.web.visit import Visit
+
+_READ = 1000
+"""Lines of each level that are looked at, as a call of the API gives."""
+
+_SHOWN = 200
+_SINCE = {"all": 0, "15m": 900, "1h": 3600, "24h": 86_400, "7d": 604_800}
+_LEVELS = {
+    "warn": ("warn", "error"),
+    "error": ("error",),
+    "info": ("info", "warn", "error"),
+    "all": tuple(LEVELS),
+    "only-info": ("info",),
+    "only-debug": ("debug",),
+    "only-trace": ("trace",),
+}
+
+
+class Entry(NamedTuple):
+    timestamp: int
+    level: str
+    worker: int | None
+    """None for a line of the broker itself."""
+    scope: str
+    message: str
+
+
+class Wanted(NamedTuple):
+    since: float
+    worker: str
+    """An id, 'broker', or '' for all."""
+    scope: str
+    words: str
+
+    def has(self, entry: Entry) -> bool:
+        from_worker = "broker" if entry.worker is None else str(entry.worker)
+        return (
+            entry.timestamp >= self.since
+            and self.worker in {"", from_worker}
+            and self.scope.casefold() in entry.scope.casefold()
+            and self.words.casefold() in entry.message.casefold()
+        )
+
+
+async def logs(visit: Visit) -> Response:
+    level, since = visit.choice("level", *_LEVELS), visit.choice("since", *_SINCE)
+    oldest = time.time() - _SINCE[since] if _SINCE[since] else float("-inf")
+    wanted = Wanted(oldest, visit.text("worker"), visit.text("scope"), visit.text("q"))
+    entries = [entry for name in _LEVELS[level] for entry in await _read(visit, name) if wanted.has(entry)]
+    entries.sort(key=lambda entry: -entry.timestamp)
+    return visit.page(
+        "logs.html", entries=_keyed(entries[:_SHOWN]), found=len(entries), level=level, since=since, wanted=wanted
+    )
+
+
+async def _read(visit: Visit, level: str) -> list[Entry]:
+    """The last lines to come."""
+    entries: list[Entry] = []
+    async for line in visit.store.logs.newest_first(level):
+        entries.append(_entry(line, level))
+        if len(entries) == _READ:
+            break
+    return entries
+
+
+def _entry(line: Line, level: str) -> Entry:
+    data = orjson.loads(line.data)
+    return Entry(line.timestamp, level, data.get("worker"), data.get("scope", ""), line.message)
+
+
+def _keyed(entries: list[Entry]) -> list[tuple[str, Entry]]:
+    """With a key each, the same one at the next look, so that a line that was opened stays open."""
+    seen: Counter[Entry] = Counter()
+    keyed = []
+    for entry in reversed(entries):
+        seen[entry] += 1
+        key = hashlib.blake2b(repr((entry, seen[entry])).encode(), digest_size=8)
+        keyed.append((key.hexdigest(), entry))
+    return keyed[::-1]
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    return [site.route("/logs", logs)]

@@ -1,0 +1,73 @@
+"""One project: how it goes, its settings, its secrets; and a new one."""
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from broker.store.projects import EDIT, MAINTENANCE, SECRET
+from broker.web.site import Site
+from broker.web.visit import Visit
+
+_HOLDERS = 16
+_RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "all": 0}
+"""Seconds that the timeline goes back; 0: as far as there are snapshots."""
+
+
+async def project(visit: Visit) -> Response:
+    shown = await visit.project()
+    stats = await visit.store.tasks.stats(shown.id)
+    held = await visit.store.snapshots.assignees(shown.id)
+    largest = sorted(held, key=lambda worker: (-held[worker], worker))[:_HOLDERS]
+    workers = await visit.store.workers.get(largest) if largest else []
+    chain = shown.view()["chain"]
+    return visit.page(
+        "project.html",
+        project=shown,
+        stats=stats,
+        trend=await visit.site.trends.of(visit.store, shown.id, stats),
+        holders=[(worker, held[worker.id]) for worker in workers if worker],
+        more_holders=len(held) - len(largest),
+        chained=await _name(visit, chain) if chain else None,
+        ranges=_RANGES,
+        span=visit.choice("range", "6h", *_RANGES),
+        may={"edit": bool(shown.roles & EDIT), "maintain": bool(shown.roles & MAINTENANCE)},
+    )
+
+
+async def _name(visit: Visit, project: int) -> str | None:
+    """None when the manager may not see it."""
+    async for other in visit.store.projects.every(visit.me.id):
+        if other.id == project:
+            return other.fields["name"] if other.visible else None
+    return None
+
+
+async def settings(visit: Visit) -> Response:
+    shown = await visit.project(EDIT)
+    targets = await _targets(visit, shown.id, shown.view()["chain"])
+    return visit.page("settings.html", project=shown, values=shown.view(), targets=targets)
+
+
+async def new(visit: Visit) -> Response:
+    return visit.page("new_project.html", values=None, targets=await _targets(visit, 0, 0))
+
+
+async def _targets(visit: Visit, project: int, current: int) -> list[tuple[int, str]]:
+    """Projects that closed tasks may go on to."""
+    every = [other async for other in visit.store.projects.every(visit.me.id)]
+    allowed = [one for one in every if one.id != project and (one.roles & EDIT or one.id == current)]
+    names = ((one.id, one.fields["name"] if one.visible else f"project {one.id}") for one in allowed)
+    return sorted(names, key=lambda target: target[1].casefold())
+
+
+async def secrets(visit: Visit) -> Response:
+    shown = await visit.project(SECRET)
+    return visit.page("secrets.html", project=shown)
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    return [
+        site.route("/projects/new", new),
+        site.route("/projects/{id}", project),
+        site.route("/projects/{id}/settings", settings),
+        site.route("/projects/{id}/secrets", secrets),
+    ]

@@ -1,0 +1,93 @@
+"""Tasks of a project, by state, and a single one."""
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from broker.errors import BrokerError
+from broker.store.keys import project_of
+from broker.store.projects import MAINTENANCE, READ
+from broker.store.tasks import Row
+from broker.store.worker_records import Worker
+from broker.web import formats
+from broker.web.site import Site
+from broker.web.visit import Visit
+
+STATES = {
+    "queue": ("Waiting", "No task waits without votes.", "Workers or the console submit them."),
+    "verifying": ("Awaiting verification", "No task waits for another vote.", "Tasks come here that need votes."),
+    "assigned": ("Assigned", "No worker holds a task.", "Workers that get one appear here."),
+    "failed": ("Failed", "No task has failed.", "What comes here can be tried again."),
+}
+_PAGE = 50
+_SHORT = 200
+"""Characters of a recipe in the list."""
+
+
+class Shown:
+    """A task, with what the templates ask of it."""
+
+    def __init__(self, row: Row, state: str, workers: dict[int, Worker]) -> None:
+        self.row = row
+        self.id = int(row.id)
+        self.state = state
+        self.title = STATES[state][0]
+        self.score = float(row.score) / 1000
+        self.holder = workers.get(int(row.assignee)) if row.assignee else None
+        self.votes = [
+            (int(worker), workers.get(int(worker)), vote)
+            for worker, vote in zip(row.votes[::2], row.votes[1::2], strict=True)
+        ]
+
+
+async def tasks(visit: Visit) -> Response:
+    project = await visit.project(READ)
+    if wanted := visit.text("task"):
+        return visit.go(f"projects/{project.id}/tasks/{wanted if wanted.isdecimal() and wanted.isascii() else 0}")
+    state, page = visit.choice("state", *STATES), visit.number("page", 1)
+    # A character has four bytes at most, and the script may leave the last one out.
+    longest = 4 * (_SHORT + 1)
+    total, rows = await visit.store.tasks.page(project.id, state, (page - 1) * _PAGE, _PAGE, longest=longest)
+    workers = await _workers(visit, rows)
+    stats = await visit.store.tasks.stats(project.id)
+    totals = {"queue": stats.waiting, "verifying": stats.verifying, "assigned": stats.assigned, "failed": stats.failed}
+    return visit.page(
+        "tasks.html",
+        project=project,
+        states=STATES,
+        state=state,
+        totals=totals,
+        tasks=[Shown(row, state, workers) for row in rows],
+        page=page,
+        pages=max(1, -(-total // _PAGE)),
+        may_change=bool(project.roles & MAINTENANCE),
+    )
+
+
+async def task(visit: Visit) -> Response:
+    project, id = await visit.project(READ), visit.id("task")
+    try:
+        found = await visit.store.task_views.get(project.id, id) if project_of(id) == project.id else None
+    except BrokerError as error:
+        if error.code != "not_found":
+            raise
+        found = None
+    if found is None:
+        return visit.page("task_gone.html", 404, project=project, id=id)
+    state, row = found
+    shown = Shown(row, state, await _workers(visit, [row]))
+    pretty = formats.pretty(row.recipe)
+    return visit.page(
+        "task.html", project=project, task=shown, pretty=pretty, may_change=bool(project.roles & MAINTENANCE)
+    )
+
+
+async def _workers(visit: Visit, rows: list[Row]) -> dict[int, Worker]:
+    """Those that hold these tasks or have voted on them."""
+    ids = {int(row.assignee) for row in rows if row.assignee} | {int(id) for row in rows for id in row.votes[::2]}
+    some = sorted(ids)[:500]
+    found = await visit.store.workers.get(some) if some else []
+    return {worker.id: worker for worker in found if worker}
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    return [site.route("/projects/{id}/tasks", tasks), site.route("/projects/{id}/tasks/{task}", task)]

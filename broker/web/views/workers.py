@@ -1,0 +1,53 @@
+"""All workers: what they have closed, what they hold, and whether they are paused."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from broker.web.site import Site
+from broker.web.visit import Visit
+
+_PAGE = 100
+_ORDERS: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+    "closed": lambda row: (-row["closed_task_count"], row["id"]),
+    "held": lambda row: (-row["held_task_count"], row["id"]),
+    "alias": lambda row: (row["alias"].casefold(), row["id"]),
+    "id": lambda row: (row["id"],),
+}
+
+
+async def workers(visit: Visit) -> Response:
+    order, words, page = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("page", 1)
+    which = visit.choice("show", "all", "holding", "paused")
+    every: list[dict[str, Any]] = await visit.store.worker_stats.all()
+    found = [
+        row
+        for row in every
+        if (words.casefold() in row["alias"].casefold() or words == str(row["id"]))
+        and (which != "holding" or row["held_task_count"])
+        and (which != "paused" or row["paused"])
+    ]
+    found.sort(key=_ORDERS[order])
+    shown = found[(page - 1) * _PAGE : page * _PAGE]
+    # The list is some seconds old; what a button on this page has changed is shown as it is.
+    now = await visit.store.workers.get([row["id"] for row in shown]) if shown else []
+    rows = [
+        row | {"alias": worker.alias, "paused": worker.paused} for row, worker in zip(shown, now, strict=True) if worker
+    ]
+    return visit.page(
+        "workers.html",
+        rows=rows,
+        total=len(every),
+        found=len(found),
+        order=order,
+        words=words,
+        which=which,
+        page=page,
+        pages=max(1, -(-len(found) // _PAGE)),
+    )
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    return [site.route("/workers", workers)]

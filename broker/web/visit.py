@@ -1,0 +1,108 @@
+"""A browser asks for a page: who it is, what it may see, and the way back."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broker.errors import BrokerError, Unavailable
+from broker.settings import Settings
+from broker.store import Store
+from broker.store.managers import Manager
+from broker.store.projects import ROLE_NAMES, Project
+
+if TYPE_CHECKING:
+    from broker.web.site import Site
+
+_LONGEST_COOKIE = 64
+_LARGEST_PAGE = 1_000_000
+
+
+class Visit:
+    def __init__(self, request: Request, site: "Site") -> None:
+        self._site = site
+        self.request = request
+        self.manager: Manager | None = None
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+        self.place = path.lstrip("/")
+        """The path below ``/ui/``."""
+        self.root = "../" * self.place.count("/") or "./"
+        """The way back to ``/ui/``. All links are relative: a proxy may have put the broker under a path."""
+
+    @property
+    def store(self) -> Store:
+        """Raises ``unavailable`` until the store was seen once."""
+        store: Store = self.request.app.state.store
+        if not store.ready.is_set():
+            raise Unavailable("The store has not answered yet")
+        return store
+
+    @property
+    def settings(self) -> Settings:
+        settings: Settings = self.request.app.state.settings
+        return settings
+
+    @property
+    def site(self) -> "Site":
+        return self._site
+
+    @property
+    def me(self) -> Manager:
+        """The manager, on a page that only those who are signed in can see."""
+        if self.manager is None:
+            raise BrokerError("not_logged_in", "Not logged in")
+        return self.manager
+
+    @property
+    def cookie(self) -> str | None:
+        """The session cookie. Python's own parser takes minutes for some hostile cookies."""
+        for pair in self.request.headers.get("cookie", "").split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name == self.settings.cookie and 0 < len(value) <= _LONGEST_COOKIE:
+                return value
+        return None
+
+    async def sign_in(self) -> Manager | None:
+        self.manager = await self.store.managers.of_session(self.cookie) if self.cookie else None
+        return self.manager
+
+    async def project(self, role: int = 0) -> Project:
+        """The project in the path. Raises ``not_found``, or ``denied`` without ``role`` on it."""
+        project = await self.store.projects.get(self.id("id"), self.me.id)
+        if not project.visible:
+            raise BrokerError("denied", "This project is hidden: it needs the READ role on it")
+        if role and not project.roles & role:
+            raise BrokerError("denied", f"This page needs the {ROLE_NAMES[role]} role on the project")
+        return project
+
+    def id(self, name: str) -> int:
+        text = self.request.path_params[name]
+        if not (text.isascii() and text.isdecimal() and len(text) <= 16 and 1 <= int(text) <= 2**53):
+            raise BrokerError("not_found", "No such page")
+        return int(text)
+
+    def text(self, name: str) -> str:
+        return self.request.query_params.get(name, "").strip()
+
+    def choice(self, name: str, *words: str) -> str:
+        """A word from the query, the first one if it has none of them."""
+        given = self.request.query_params.get(name, "")
+        return given if given in words else words[0]
+
+    def number(self, name: str, default: int) -> int:
+        text = self.request.query_params.get(name, "")
+        fine = text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= _LARGEST_PAGE
+        return int(text) if fine else default
+
+    def page(self, template: str, status: int = 200, **values: object) -> Response:
+        return self._site.page(self, template, status, values)
+
+    def go(self, place: str) -> Response:
+        """To a path below ``/ui/``."""
+        return Response(status_code=303, headers={"Location": self.root + place})
+
+    def go_sign_in(self) -> Response:
+        query = self.request.url.query
+        place = quote(f"{self.place}?{query}" if query else self.place, safe="/")
+        return self.go(f"sign-in?next={place}" if place else "sign-in")

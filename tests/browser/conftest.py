@@ -1,0 +1,54 @@
+"""One Chromium and one broker for all stories; Debian's Chromium, or the one that BROKER_TEST_CHROMIUM names."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.tab import Tab
+from tests.browser.town import Town
+from tests.serving import Serving
+
+CHROMIUM = os.environ.get("BROKER_TEST_CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    *(["--no-sandbox"] if os.getuid() == 0 else []),
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+]
+
+
+# For this package only: while the browser lives, no other test could run an event loop of its own.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        assert os.environ.get("CI") != "true", f"no Chromium at {CHROMIUM}"
+        pytest.skip(f"no Chromium at {CHROMIUM}: install it, or name it in BROKER_TEST_CHROMIUM")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="package")
+def town(browser: Browser, scratch: Path) -> Iterator[Town]:
+    """A broker of two server processes, with an admin and projects in every state."""
+    serving = Serving.start(scratch / "browser", workers=2)
+    made = Town(serving)
+    yield made
+    made.close()
+    assert serving.stop() == 0
+
+
+@pytest.fixture
+def tab(browser: Browser, town: Town) -> Iterator[Tab]:
+    """A browser of its own, with the admin signed in; in the end nothing may have gone wrong in it."""
+    opened = Tab.open(browser, town.url, town.admin)
+    yield opened
+    opened.close()

@@ -1,0 +1,99 @@
+"""Every page, light and dark, wide and narrow: nothing to complain of for a browser, or for those who cannot see it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, ViewportSize
+
+from tests.browser.tab import Tab
+from tests.browser.town import Town
+
+FOLDER = Path(__file__).parent / "screenshots"
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 380, "height": 800}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+PAGES = {
+    "overview": "",
+    "project": "projects/{busy}",
+    "project-empty": "projects/{empty}",
+    "project-paused": "projects/{paused}",
+    "project-hostile": "projects/{hostile}",
+    "tasks": "projects/{busy}/tasks",
+    "tasks-verifying": "projects/{busy}/tasks?state=verifying",
+    "tasks-assigned": "projects/{hostile}/tasks?state=assigned",
+    "tasks-failed": "projects/{busy}/tasks?state=failed",
+    "tasks-hostile": "projects/{hostile}/tasks",
+    "task": "projects/{hostile}/tasks/{task}",
+    "task-gone": "projects/{busy}/tasks/1",
+    "settings": "projects/{busy}/settings",
+    "new-project": "projects/new",
+    "access": "projects/{busy}/access",
+    "access-hostile": "projects/{hostile}/access",
+    "secrets": "projects/{busy}/secrets",
+    "workers": "workers",
+    "logs": "logs?level=all",
+    "managers": "managers",
+    "console": "console?project={busy}",
+    "account": "account",
+    "not-found": "nowhere",
+}
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser, town: Town) -> Iterator[Tab]:
+    """One for all pages: what is read once is in its cache."""
+    FOLDER.mkdir(exist_ok=True)
+    opened = Tab.open(browser, town.url, town.admin)
+    yield opened
+    opened.close()
+
+
+def looked_at(tab: Tab, name: str) -> None:
+    """Four screenshots; raises when a page is wider than its window, or axe finds a serious violation."""
+    tab.page.wait_for_load_state("networkidle")
+    for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
+        tab.page.set_viewport_size(viewport)
+        for scheme in SCHEMES:
+            tab.page.emulate_media(color_scheme=scheme)
+            tab.page.screenshot(path=FOLDER / f"{name}-{size}-{scheme}.png", full_page=True)
+            if size == "wide":
+                assert violations(tab) == [], scheme
+        wider = tab.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, f"{size}: {wider} px too wide"
+    tab.page.set_viewport_size(WIDE)
+
+
+def violations(tab: Tab) -> list[str]:
+    found = Axe().run(tab.page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for violation in found
+        for node in violation["nodes"]
+        if violation["impact"] in {"serious", "critical"}
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_fit_for_everybody(window: Tab, town: Town, name: str) -> None:
+    place = PAGES[name].format(
+        busy=town.busy, empty=town.empty, paused=town.paused, hostile=town.hostile, task=town.hostile_task
+    )
+
+    window.go(place)
+
+    looked_at(window, name)
+    assert window.page.title() != "taken"
+    assert window.complaints == []
+
+
+@pytest.mark.parametrize("name", ["sign-in", "register"])
+def test_the_way_in_is_fit_for_everybody(browser: Browser, town: Town, name: str) -> None:
+    outside = Tab.open(browser, town.url)
+
+    outside.go(name)
+
+    looked_at(outside, name)
+    outside.close()

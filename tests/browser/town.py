@@ -1,0 +1,135 @@
+"""A broker with projects in every state, and with people who write what no page should trust."""
+
+import math
+import time
+from typing import Any
+
+from redis import Redis
+
+from tests.client import Caller, Fleet, ManagerCaller, WorkerCaller
+from tests.serving import Serving
+
+SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+TURNED = "\N{RIGHT-TO-LEFT OVERRIDE}evil\N{RIGHT-TO-LEFT ISOLATE}"
+WORD = "x" * 10_000
+HOSTILE = f"{SCRIPT}{TURNED}"
+
+_SNAPSHOT = 120
+_DAY = 86_400
+
+
+class Town:
+    def __init__(self, serving: Serving) -> None:
+        self.serving = serving
+        self.url = serving.url
+        self.admin: Caller = serving.caller()
+        self.admin.post("/register", {"username": "ada", "password": "a long password"}).content()
+        self.fleet = Fleet(self.url, self.admin)
+        self.index = self.fleet.project(name="Python docs: index", priority=5)
+        self.busy = self._busy()
+        self.hostile = self._hostile()
+        self.empty = self.fleet.project(name="Not begun yet")
+        self.paused = self.fleet.project(name="Shop prices", paused=True, assign_rate=2.5, submit_rate=100)
+        worker = self.fleet.worker(self.paused, alias="prices-1")
+        self._submit(worker, self.paused, 340)
+        self.fleet.project(name="Old archive", hidden=True)
+        self.applicant = self.fleet.worker(alias="newcomer-7")
+        asked = {"project": self.busy, "assign": True, "submit": True}
+        self.applicant.post("/project/request_access", asked).content()
+        self.manager: ManagerCaller = self.fleet.manager()
+        self._role(self.busy, self.manager, 1 | 16)
+        self._logs(worker)
+
+    def close(self) -> None:
+        self.fleet.close()
+
+    def _role(self, project: int, manager: ManagerCaller, bits: int) -> None:
+        body = {"manager": manager.id, "role": bits}
+        self.admin.post(f"/manager/set_role_for_project/{project}", body).content()
+
+    def _busy(self) -> int:
+        """Tasks in every state, a chain, and two days of snapshots."""
+        fields: dict[str, Any] = {
+            "name": "Python docs: pages",
+            "priority": 10,
+            "chain": self.index,
+            "version": "6113728",
+            "clone_url": "https://git.example/ada/crawler",
+            "git_repo": "ada/crawler",
+            "motd": "Be gentle with docs.example: two requests a second, no more.",
+        }
+        project = self.fleet.project(**fields)
+        workers = [self.fleet.worker(project, alias=f"crawler-{n}") for n in range(1, 6)]
+        self.workers = workers
+        self._submit(workers[0], project, 1_200, max_retries=0)
+        for worker, share in zip(workers, (260, 210, 90, 40, 12), strict=True):
+            tasks = worker.get(f"/task/get/{project}?count={share}").content()["tasks"]
+            kept = share // 10
+            releases = [{"task_id": task["id"], "result": int(n % 40 == 0)} for n, task in enumerate(tasks[kept:])]
+            worker.post("/task/bulk_release", {"requests": releases}).content()
+        self._submit(workers[0], project, 30, priority=3, verification_count=3)
+        for task in workers[1].get(f"/task/get/{project}?count=24").content()["tasks"]:
+            workers[1].release(task["id"], verification=7)
+        self._history(project)
+        return project
+
+    def _submit(self, worker: WorkerCaller, project: int, count: int, **fields: int) -> None:
+        pages = ("library", "howto", "reference", "tutorial", "whatsnew")
+        requests = [
+            {"project": project, "recipe": f'{{"url": "https://docs.example/{pages[n % 5]}/{n}.html"}}', **fields}
+            for n in range(count)
+        ]
+        worker.post("/task/bulk_submit", {"requests": requests}).content()
+
+    def _history(self, project: int) -> None:
+        """Snapshots of the last two days, as the sweeper would have made them."""
+        closed = self.admin.get(f"/project/stats/{project}").content()["stats"]["counters"]["closed"]
+        now = int(time.time())
+        with Redis(unix_socket_path=str(self.serving.store_socket())) as redis:
+            key = f"broker:{{project:{project}}}:snapshots"
+            redis.delete(key)
+            steps = 2 * _DAY // _SNAPSHOT
+            for step in range(steps):
+                done = step / steps
+                wave = math.sin(step / 90) * 0.5 + math.sin(step / 17) * 0.12
+                counts = {
+                    "new": round(1900 - 1200 * done + 260 * wave),
+                    "failed": round(15 * done**2),
+                    "closed": round(closed * (done + 0.025 * wave)),
+                    "access": 5,
+                    "awaiting": round(30 + 25 * math.sin(step / 40)),
+                }
+                redis.xadd(key, counts, id=f"{(now - 60 - (steps - step) * _SNAPSHOT) * 1000}-0")
+
+    def _hostile(self) -> int:
+        project = self.fleet.project(
+            name=f"{HOSTILE} shop",
+            motd=f"{HOSTILE}\n{WORD}",
+            version=WORD,
+            clone_url="javascript:document.title='taken'",
+            git_repo=HOSTILE,
+        )
+        worker = self.fleet.worker(project, alias=f"{HOSTILE}{WORD}")
+        for recipe in (HOSTILE, WORD, f'{{"a": "{WORD}", "b": ["<b>", 12345678901234567890]}}', "</script></bdi>"):
+            self.hostile_task = worker.submit(project, recipe, verification_count=2)
+        worker.release(worker.take(project)["id"], verification=1)
+        worker.release(worker.take(project)["id"], result=1)
+        worker.take(project)
+        asking = self.fleet.worker(alias=HOSTILE)
+        asking.post("/project/request_access", {"project": project, "assign": True}).content()
+        worker.post("/log/error", {"scope": HOSTILE, "message": f"{HOSTILE} {WORD}", "timestamp": -(2**63)}).content()
+        worker.post("/log/warn", {"scope": WORD, "message": HOSTILE, "timestamp": 2**63 - 1}).content()
+        return project
+
+    def _logs(self, worker: WorkerCaller) -> None:
+        now = int(time.time())
+        lines = [
+            ("info", "fetch", "started, 4 threads"),
+            ("warn", "fetch", "https://shop.example/robots.txt answers 429; waiting 30 s"),
+            ("info", "parse", "1,204 prices in 32 pages"),
+            ("error", "parse", "no price in https://shop.example/p/4711: the page has changed"),
+            ("warn", "fetch", "slow: 14.2 s for https://shop.example/p/4712"),
+        ]
+        for n, (level, scope, message) in enumerate(lines):
+            body = {"scope": scope, "message": message, "timestamp": now - 3600 + 700 * n}
+            worker.post(f"/log/{level}", body).content()
