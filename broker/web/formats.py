@@ -1,5 +1,6 @@
 """How values read on a page: numbers, times, and what other people have written."""
 
+import math
 import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -44,14 +45,20 @@ def duration(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
+def eta(seconds: float) -> str:
+    """As exactly as an estimate deserves: ``17 h``, ``2 h 5 min``."""
+    length, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
+    return f"{round(seconds / length):,} {unit}" if seconds >= 10 * length else duration(seconds)
+
+
 def relative(moment: float, now: float | None = None) -> str:
     """``5 min ago``, ``in 2 h``; static/times.js says the same of a page that stays open."""
     ahead = moment - (time.time() if now is None else now)
     unit = next(((length, unit) for length, unit in _UNITS if abs(ahead) >= length), None)
     if unit is None or abs(ahead) < 5:
         return "now"
-    text = f"{int(abs(ahead)) // unit[0]:,} {unit[1]}"
-    return f"in {text}" if ahead > 0 else f"{text} ago"
+    length, name = unit
+    return f"in {math.ceil(ahead / length):,} {name}" if ahead > 0 else f"{int(-ahead / length):,} {name} ago"
 
 
 def moment(seconds: float) -> datetime | None:

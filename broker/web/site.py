@@ -33,7 +33,20 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
-_FILTERS = ("number", "signed", "count", "size", "duration", "relative", "moment", "pace", "rate", "short", "web_link")
+_FILTERS = (
+    "number",
+    "signed",
+    "count",
+    "size",
+    "duration",
+    "eta",
+    "relative",
+    "moment",
+    "pace",
+    "rate",
+    "short",
+    "web_link",
+)
 
 
 class Site:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from tests.browser.tab import Tab
+from tests.browser.tab import Tab, signed_in
 from tests.browser.town import Town
 from tests.serving import Serving
 
@@ -46,9 +46,17 @@ def town(browser: Browser, scratch: Path) -> Iterator[Town]:
     assert serving.stop() == 0
 
 
+@pytest.fixture(scope="package")
+def window(browser: Browser, town: Town) -> Iterator[BrowserContext]:
+    """The admin's. It keeps what it has read once."""
+    opened = signed_in(browser, town.url, town.admin)
+    opened.new_page()
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def tab(browser: Browser, town: Town) -> Iterator[Tab]:
-    """A browser of its own, with the admin signed in; in the end nothing may have gone wrong in it."""
-    opened = Tab.open(browser, town.url, town.admin)
+def tab(window: BrowserContext, town: Town) -> Iterator[Tab]:
+    opened = Tab(window, town.url)
     yield opened
     opened.close()

@@ -1,7 +1,6 @@
 """One page of a browser, and whatever it complains of."""
 
 import re
-from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
@@ -12,10 +11,19 @@ expect.set_options(timeout=8_000)
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 
 
+def signed_in(browser: Browser, url: str, manager: Caller | None = None) -> BrowserContext:
+    """A browser without a past, with the session of ``manager``, if there is one."""
+    context = browser.new_context(base_url=url, locale="en-GB", timezone_id="UTC")
+    if manager is not None:
+        cookie = dict(manager.http.cookies)["tt"]
+        context.add_cookies([{"name": "tt", "value": cookie, "url": url, "httpOnly": True, "sameSite": "Strict"}])
+    return context
+
+
 class Tab:
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.url = url
-        self.context = context
+        self._context = context
         self.page: Page = context.new_page()
         self.page.set_default_timeout(8_000)
         self.complaints: list[str] = []
@@ -25,13 +33,9 @@ class Tab:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     @classmethod
-    def open(cls, browser: Browser, url: str, manager: Caller | None = None, **options: Any) -> "Tab":
-        """With the session of ``manager``, if there is one."""
-        context = browser.new_context(base_url=url, locale="en-GB", timezone_id="UTC", **options)
-        if manager is not None:
-            cookie = dict(manager.http.cookies)["tt"]
-            context.add_cookies([{"name": "tt", "value": cookie, "url": url, "httpOnly": True, "sameSite": "Strict"}])
-        return cls(context, url)
+    def open(cls, browser: Browser, url: str, manager: Caller | None = None) -> "Tab":
+        """In a browser of its own."""
+        return cls(signed_in(browser, url, manager), url)
 
     def _console(self, message: ConsoleMessage) -> None:
         if _REFUSED.match(message.text):
@@ -59,6 +63,12 @@ class Tab:
     def sees(self, text: str) -> None:
         expect(self.page.get_by_text(text, exact=True).first).to_be_visible()
 
+    def sees_part(self, text: str) -> None:
+        expect(self.page.get_by_text(text).first).to_be_visible()
+
     def close(self) -> None:
-        self.context.close()
+        """Nothing may have gone wrong in it."""
+        self.page.close()
+        if not self._context.pages:
+            self._context.close()
         assert self.complaints == []

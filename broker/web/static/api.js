@@ -50,7 +50,7 @@ export const post = (path, body, headers) => call("POST", path, body, headers);
 /** Leaves for the sign-in page, to come back afterwards. */
 export function signIn() {
   const here = location.href.slice(ui.href.length);
-  go(`sign-in?next=${encodeURIComponent(here)}`);
+  go(here ? `sign-in?next=${encodeURIComponent(here)}` : "sign-in");
 }
 
 /** To a place below /ui/; to nowhere else, whatever `place` says. */

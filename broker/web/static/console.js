@@ -49,13 +49,14 @@ function showCurl() {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = [
     `curl ${quoted(new URL(many() ? "task/bulk_submit" : "task/submit", api).href)}`,
-    `-H 'X-Worker-ID: ID' -H 'X-Secret: SECRET'`,
+    "-H 'X-Worker-ID: ID'",
+    "-H 'X-Secret: SECRET'",
     `-d ${quoted(JSON.stringify(body))}`,
   ];
   const text = lines.join(" \\\n  ");
   const box = field("curl");
   box.textContent = text;
-  const worker = workerFor(form, true);
+  const worker = workerFor(form);
   box.dataset.value = worker ? text.replace(": ID'", `: ${worker.id}'`).replace(": SECRET'", `: ${worker.secret}'`) : text;
   if (worker) {
     field("curl-note").textContent = `Copied with the id and secret of worker ${worker.id}; the secret is not shown here.`;

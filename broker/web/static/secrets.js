@@ -67,3 +67,4 @@ try {
 } catch (error) {
   show(error, webhookForm);
 }
+delete document.body.dataset.late;

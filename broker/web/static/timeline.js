@@ -47,7 +47,7 @@ function draw(anew) {
   const points = thinned();
   box.dataset.points = String(points.length);
   note.textContent = points.length
-    ? `${snapshots.length.toLocaleString("en")} snapshots`
+    ? `${snapshots.length.toLocaleString("en")} ${snapshots.length === 1 ? "snapshot" : "snapshots"}`
     : "No snapshot in this range yet: the broker takes one every few minutes.";
   const of = (name) => points.map((point) => ({ x: point.time_stamp * 1000, y: point[name] }));
   const pace = points.slice(1).map((point, index) => {
@@ -69,7 +69,11 @@ function draw(anew) {
   charts.forEach((made, at) => {
     made.data.datasets.forEach((set, index) => {
       set.data = series[at][index];
+      // A line needs two points; of fewer, the points are shown.
+      set.pointRadius = set.data.length < 2 ? 3 : 0;
     });
+    const highest = Math.max(0, ...series[at].flat().map((point) => point.y));
+    made.options.scales.y.suggestedMax = highest ? undefined : 1;
     made.options.scales.x.min = seconds ? (now() - seconds) * 1000 : undefined;
     made.options.scales.x.max = seconds ? now() * 1000 : undefined;
     made.update("none");
@@ -100,17 +104,10 @@ function chart(id, lines) {
       maintainAspectRatio: false,
       locale: "en",
       interaction: { mode: "index", intersect: false },
-      plugins: {
-        legend: {
-          display: lines.length > 1,
-          position: "bottom",
-          align: "start",
-          labels: { color: muted, usePointStyle: true, pointStyle: "line", pointStyleWidth: 28, boxHeight: 8 },
-        },
-      },
+      plugins: { legend: { display: false } },
       scales: {
         x: { ...scale, type: "time", time: { displayFormats: { minute: "HH:mm", hour: "HH:mm", day: "d MMM" }, tooltipFormat: "d MMM HH:mm:ss" }, ticks: { ...scale.ticks, maxRotation: 0 } },
-        y: { ...scale, beginAtZero: true, suggestedMax: 1 },
+        y: { ...scale, beginAtZero: true },
       },
     },
   });
@@ -136,4 +133,5 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   draw(true);
 });
 document.addEventListener("refreshed", () => load(false));
-load(true);
+await load(true);
+delete document.body.dataset.late;

@@ -38,6 +38,7 @@ function relative(moment) {
   if (!unit || size < 5) {
     return "now";
   }
-  const text = `${Math.floor(Math.floor(size) / unit[0]).toLocaleString("en")} ${unit[1]}`;
+  const count = ahead > 0 ? Math.ceil(size / unit[0]) : Math.floor(size / unit[0]);
+  const text = `${count.toLocaleString("en")} ${unit[1]}`;
   return ahead > 0 ? `in ${text}` : `${text} ago`;
 }

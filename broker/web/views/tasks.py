@@ -14,7 +14,7 @@ from broker.web.visit import Visit
 
 STATES = {
     "queue": ("Waiting", "No task waits without votes.", "Workers or the console submit them."),
-    "verifying": ("Awaiting verification", "No task waits for another vote.", "Tasks come here that need votes."),
+    "verifying": ("Verifying", "No task waits for another vote.", "Tasks come here that need votes."),
     "assigned": ("Assigned", "No worker holds a task.", "Workers that get one appear here."),
     "failed": ("Failed", "No task has failed.", "What comes here can be tried again."),
 }

@@ -1,0 +1,125 @@
+"""Signing in and out, passwords, sessions, and the way there and back."""
+
+from playwright.sync_api import Browser, expect
+
+from tests.browser.tab import Tab
+from tests.browser.town import Town
+from tests.client import Caller
+
+PASSWORD = "a long password"
+
+
+def sign_in(tab: Tab, username: str, password: str) -> None:
+    tab.fill("Username", username)
+    tab.fill("Password", password)
+    tab.press("Sign in")
+
+
+def test_a_visitor_signs_in_and_comes_to_the_page_that_he_wanted(browser: Browser, town: Town) -> None:
+    manager = town.fleet.manager()
+    tab = Tab.open(browser, town.url)
+    tab.go(f"projects/{town.busy}?range=1h")
+
+    sign_in(tab, manager.username, "a wrong password")
+    tab.sees("Wrong username or password")
+    expect(tab.page.get_by_label("Password")).to_be_focused()
+    sign_in(tab, manager.username, PASSWORD)
+
+    tab.at(f"projects/{town.busy}\\?range=1h")
+    tab.press("Sign out")
+    tab.at("sign-in")
+    tab.go("workers")
+    tab.at("sign-in\\?next=workers")
+    tab.close()
+
+
+def test_the_way_back_leads_nowhere_else(browser: Browser, town: Town) -> None:
+    manager = town.fleet.manager()
+    for elsewhere in ("//evil.example/", "javascript:alert(1)"):
+        tab = Tab.open(browser, town.url)
+        tab.go(f"sign-in?next={elsewhere}")
+        sign_in(tab, manager.username, PASSWORD)
+        tab.at("")
+        tab.close()
+
+
+def test_a_name_that_is_taken_is_said_at_its_field(browser: Browser, town: Town) -> None:
+    tab = Tab.open(browser, town.url)
+    tab.go("register")
+    tab.fill("Username", "ada")
+    tab.fill("Password", PASSWORD)
+
+    tab.press("Register")
+
+    expect(tab.page.locator("#username-error")).to_be_visible()
+    expect(tab.page.get_by_label("Username")).to_be_focused()
+    tab.close()
+
+
+def test_a_new_password_ends_the_session(browser: Browser, town: Town) -> None:
+    manager = town.fleet.manager()
+    tab = Tab.open(browser, town.url, manager)
+    tab.go("account")
+    tab.fill("Password now", "not the one")
+    tab.fill("New password", "another password")
+    tab.press("Change the password")
+    tab.sees("Wrong username or password")
+
+    tab.fill("Password now", PASSWORD)
+    tab.press("Change the password")
+
+    tab.at("sign-in")
+    sign_in(tab, manager.username, "another password")
+    tab.at("")
+    tab.close()
+
+
+def test_other_sessions_are_ended(browser: Browser, town: Town) -> None:
+    manager = town.fleet.manager()
+    others = [Caller(town.url) for _ in range(3)]
+    for other in others:
+        other.post("/login", {"username": manager.username, "password": PASSWORD}).content()
+    tab = Tab.open(browser, town.url, manager)
+    tab.go("account")
+    rows = tab.page.locator("tbody tr")
+    expect(rows).to_have_count(4)
+
+    rows.filter(has_not_text="this one").first.get_by_role("button").click()
+    tab.sees("The session has ended")
+    expect(rows).to_have_count(3)
+    tab.press("End all others")
+    tab.press("End all others", inside=tab.page.get_by_role("dialog"))
+
+    expect(rows).to_have_count(1)
+    assert [other.get("/account").content()["logged_in"] for other in others] == [False] * 3
+    for other in others:
+        other.close()
+    tab.go("")
+    tab.sees("Projects")
+    tab.close()
+
+
+def test_who_is_signed_out_elsewhere_comes_to_the_sign_in_page(browser: Browser, town: Town) -> None:
+    manager = town.fleet.manager()
+    tab = Tab.open(browser, town.url, manager)
+    tab.go("")
+
+    manager.post("/logout").content()
+
+    tab.at("sign-in")
+    tab.close()
+
+
+def test_a_page_is_used_with_the_keyboard(tab: Tab, town: Town) -> None:
+    tab.go(f"projects/{town.busy}")
+
+    tab.page.keyboard.press("Tab")
+    expect(tab.page.get_by_role("link", name="Skip to content")).to_be_focused()
+    tab.page.keyboard.press("Enter")
+    expect(tab.page.get_by_role("main")).to_be_focused()
+    tab.page.get_by_role("button", name="Delete").focus()
+    tab.page.keyboard.press("Enter")
+    expect(tab.page.get_by_role("dialog").get_by_role("textbox")).to_be_focused()
+    tab.page.keyboard.press("Escape")
+
+    expect(tab.page.get_by_role("button", name="Delete")).to_be_focused()

@@ -1,0 +1,116 @@
+"""Tasks by hand: one, or many from a text or a file."""
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.tab import Tab
+from tests.browser.town import Town
+
+
+@pytest.fixture
+def project(town: Town) -> int:
+    return town.fleet.project()
+
+
+def waiting(town: Town, project: int) -> list[dict[str, Any]]:
+    tasks: list[dict[str, Any]] = town.admin.get(f"/project/tasks/{project}?limit=500&full=1").content()["tasks"]
+    return tasks
+
+
+def outcome(tab: Tab, text: str) -> None:
+    expect(tab.page.locator("#outcome")).to_contain_text(text, timeout=20_000)
+
+
+def test_one_task_is_submitted_with_its_fields_and_as_curl_once_more(tab: Tab, town: Town, project: int) -> None:
+    tab.go(f"console?project={project}")
+    tab.fill("Recipe", "it's <b>one</b>")
+    tab.page.get_by_text("Priority, retries, verification").click()
+    tab.fill("Priority", "-7")
+    tab.fill("Votes needed", "2")
+
+    tab.press("Submit")
+    outcome(tab, "Submitted: task")
+    tab.fill("Unique string", "second")
+    command = tab.page.locator("#curl").get_attribute("data-value")
+    assert command
+    subprocess.run(shlex.split(command.replace("\\\n", " ")), check=True, capture_output=True)
+
+    tasks = waiting(town, project)
+    assert [(task["recipe"], task["priority"], task["verification_count"]) for task in tasks] == [
+        ("it's <b>one</b>", -7, 2)
+    ] * 2
+    assert "SECRET" in tab.page.locator("#curl").inner_text()
+
+
+def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, town: Town, project: int) -> None:
+    lines = ["plain", '{"recipe": "with fields", "hash64": -9223372036854775808, "priority": 4}', "", "plain", "{}x"]
+    tab.go(f"console?project={project}")
+    tab.page.get_by_label("Many tasks").check()
+
+    tab.fill("One task a line", "\n".join(lines))
+    tab.press("Submit")
+    outcome(tab, "Line 5 begins like JSON, but is none")
+    assert waiting(town, project) == []
+    tab.fill("One task a line", "\n".join(lines[:4]))
+    tab.press("Submit")
+    outcome(tab, "Done: 2 tasks submitted, 1 duplicate")
+
+    tasks = {task["recipe"]: task for task in waiting(town, project)}
+    assert (tasks["with fields"]["hash64"], tasks["with fields"]["priority"]) == (-(2**63), 4)
+    tab.press("Submit")
+    outcome(tab, "Done: 0 tasks submitted, 3 duplicates")
+
+
+def test_a_file_goes_in_piece_by_piece_and_waits_for_the_rate(
+    tab: Tab, town: Town, project: int, tmp_path: Path
+) -> None:
+    town.admin.post(f"/project/update/{project}", {"submit_rate": 2000}).content()
+    (tmp_path / "lines.txt").write_text("".join(f"https://shop.example/{n}\n" for n in range(1_700)))
+    tab.go(f"console?project={project}")
+    tab.page.get_by_label("Many tasks").check()
+    tab.page.get_by_label("Or a file").set_input_files(tmp_path / "lines.txt")
+
+    tab.press("Submit")
+
+    expect(tab.page.get_by_role("progressbar")).to_be_visible()
+    outcome(tab, "Done: 1,700 tasks submitted, 0 duplicates")
+    stats = town.admin.get(f"/project/stats/{project}").content()["stats"]
+    assert stats["waiting"] == 1_700
+    assert "status of 429" in json.dumps(tab.refused)
+
+
+def test_who_may_let_no_worker_in_is_told_that_a_request_waits(browser: Browser, town: Town, project: int) -> None:
+    theirs = Tab.open(browser, town.url, town.fleet.manager())
+    theirs.go(f"console?project={project}")
+    theirs.fill("Recipe", "a wish")
+
+    theirs.press("Submit")
+
+    outcome(theirs, "has asked for access: a manager of the project must accept it first")
+    (request,) = town.admin.get(f"/project/access_list/{project}").content()["accesses"]
+    assert (request["request"], request["submit"], request["assign"]) == (True, True, False)
+    theirs.close()
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "message"),
+    [("Recipe", "", "Write what the worker shall do"), ("Priority", "40000", "Value must be less than or equal to")],
+)
+def test_what_cannot_be_a_task_is_said_at_its_field(
+    tab: Tab, project: int, label: str, value: str, message: str
+) -> None:
+    tab.go(f"console?project={project}")
+    tab.fill("Recipe", "a task")
+    tab.page.get_by_text("Priority, retries, verification").click()
+    tab.fill(label, value)
+
+    tab.press("Submit")
+
+    tab.sees_part(message)
+    expect(tab.page.get_by_label(label, exact=True)).to_be_focused()

@@ -1,0 +1,244 @@
+"""What managers do with a project, in the browser."""
+
+import hashlib
+import hmac
+import json
+import re
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser.tab import Tab
+from tests.browser.town import HOSTILE, Town
+from tests.client import WorkerCaller
+
+
+@pytest.fixture
+def project(town: Town) -> int:
+    return town.fleet.project(git_repo="ada/shop")
+
+
+@pytest.fixture
+def worker(town: Town, project: int) -> WorkerCaller:
+    return town.fleet.worker(project, alias="crawler")
+
+
+def tile(tab: Tab, name: str) -> Locator:
+    return tab.page.locator(f"#{name}")
+
+
+def test_a_request_appears_by_itself_is_accepted_and_revoked(tab: Tab, town: Town, project: int) -> None:
+    tab.go(f"projects/{project}/access")
+    tab.sees("No worker has access yet.")
+    newcomer = town.fleet.worker(alias="late comer")
+
+    newcomer.post("/project/request_access", {"project": project, "assign": True, "submit": True}).content()
+    tab.press("Accept: late comer")
+
+    tab.sees("Access granted")
+    newcomer.submit(project)
+    tab.press("Revoke: late comer")
+    tab.press("Revoke")
+    tab.sees("Access revoked")
+    assert newcomer.get(f"/task/get/{project}").code == "denied"
+
+
+def test_a_project_is_paused_and_goes_on(tab: Tab, project: int, worker: WorkerCaller) -> None:
+    worker.submit(project)
+    tab.go(f"projects/{project}")
+
+    tab.press("Pause")
+    tab.sees("paused")
+    assert worker.get(f"/task/get/{project}").code == "paused"
+    tab.press("Resume")
+    tab.sees("The project goes on")
+
+    assert worker.take(project)["recipe"] == "recipe"
+
+
+def test_a_webhook_works_with_what_the_page_says_to_paste(tab: Tab, town: Town, project: int) -> None:
+    tab.go(f"projects/{project}/secrets")
+    expect(tab.page.get_by_label("Webhook secret", exact=True)).not_to_have_value("")
+    tab.press("Generate")
+    tab.press("Show")
+    tab.press("Save the webhook secret")
+    tab.sees("The webhook secret is saved")
+
+    url, secret = (tab.page.locator(f"details[open] [data-fill={which}]").inner_text() for which in ("url", "secret"))
+    push = json.dumps({"ref": "refs/heads/main", "after": "f" * 40, "repository": {"full_name": "ada/shop"}})
+    signature = hmac.new(secret.encode(), push.encode(), hashlib.sha256).hexdigest()
+    answer = town.fleet.anybody.post(
+        url.removeprefix(town.url), push, headers={"X-Hub-Signature-256": f"sha256={signature}"}
+    )
+
+    assert answer.content() == {"projects": [project]}
+    tab.follow("Summary")
+    tab.sees("f" * 40)
+
+
+def test_a_secret_that_is_no_json_is_saved_only_when_one_insists(tab: Tab, town: Town, project: int) -> None:
+    tab.go(f"projects/{project}/secrets")
+    tab.sees("Valid JSON")
+    tab.fill("Secret for workers", '{"token": "abc"}')
+    tab.press("Save the secret")
+    tab.sees("The secret is saved")
+    tab.fill("Secret for workers", "token=abc")
+    tab.press("Save the secret")
+    tab.press("Cancel")
+    assert secret(town, project) == '{"token": "abc"}'
+
+    tab.press("Save the secret")
+    tab.press("Save anyway")
+
+    tab.sees("The secret is saved")
+    assert secret(town, project) == "token=abc"
+
+
+def secret(town: Town, project: int) -> str:
+    text: str = town.admin.get(f"/project/secret/{project}").content()["secret"]
+    return text
+
+
+def test_a_failed_task_is_looked_at_and_tried_again(tab: Tab, project: int, worker: WorkerCaller) -> None:
+    task = worker.submit(project, '{"url":"https://shop.example/1","hash":12345678901234567890}')
+    worker.release(worker.take(project)["id"], result=1)
+    tab.go(f"projects/{project}/tasks?state=failed")
+
+    tab.follow(str(task))
+    expect(tab.page.get_by_label("Recipe", exact=True)).to_contain_text('"hash": 12345678901234567890')
+    tab.press("Retry")
+    tab.sees("waiting")
+
+    assert worker.take(project)["id"] == task
+
+
+def test_a_task_is_removed_after_a_question(tab: Tab, project: int, worker: WorkerCaller) -> None:
+    task = worker.submit(project)
+    tab.go(f"projects/{project}/tasks")
+
+    tab.press(f"Remove: {task}")
+    tab.press("Cancel")
+    expect(tab.page.get_by_role("link", name=str(task))).to_be_visible()
+    tab.press(f"Remove: {task}")
+    tab.press("Remove")
+
+    tab.sees("No task waits without votes.")
+
+
+def test_a_hard_reset_asks_for_the_words(tab: Tab, project: int, worker: WorkerCaller) -> None:
+    for _ in range(3):
+        worker.submit(project)
+    tab.go(f"projects/{project}")
+    dialog = tab.page.get_by_role("dialog")
+
+    tab.press("Hard reset")
+    expect(dialog.get_by_role("textbox")).to_be_focused()
+    expect(dialog.get_by_role("button", name="Hard reset")).to_be_disabled()
+    dialog.get_by_role("textbox").fill("hard rest")
+    tab.page.keyboard.press("Enter")
+    expect(dialog.get_by_role("button", name="Hard reset")).to_be_disabled()
+    tab.page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(tile(tab, "waiting")).to_have_text("3")
+    tab.press("Hard reset")
+    dialog.get_by_role("textbox").fill("hard reset")
+    tab.page.keyboard.press("Enter")
+
+    tab.sees("3 tasks deleted")
+    expect(tile(tab, "waiting")).to_have_text("0")
+
+
+def test_a_deleted_project_leaves_the_overview(tab: Tab, town: Town) -> None:
+    project = town.fleet.project(name="Not for long")
+    tab.go(f"projects/{project}")
+
+    tab.press("Delete")
+    tab.page.get_by_role("dialog").get_by_role("textbox").fill(f"delete {project}")
+    tab.press("Delete the project")
+
+    tab.at("")
+    expect(tab.page.get_by_role("link", name="Shop prices")).to_be_visible()
+    expect(tab.page.get_by_role("link", name="Not for long")).to_have_count(0)
+
+
+def test_settings_are_saved_and_a_refusal_stands_at_its_field(tab: Tab, town: Town, project: int) -> None:
+    tab.go(f"projects/{project}/settings")
+    tab.page.locator("#assign_rate-unlimited").uncheck()
+    tab.fill("Tasks handed out a second", "2.5")
+    tab.page.get_by_label("Closed tasks go on to").select_option(label="Python docs: index")
+    tab.page.get_by_label("Hidden").check()
+    tab.press("Save")
+    tab.sees("Saved")
+    saved = town.admin.get(f"/project/get/{project}").content()["project"]
+    assert (saved["assign_rate"], saved["chain"], saved["hidden"]) == (2.5, town.index, True)
+
+    tab.fill("Name", "Shop prices")
+    tab.press("Save")
+
+    expect(tab.page.get_by_label("Name", exact=True)).to_be_focused()
+    expect(tab.page.get_by_label("Name", exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(tab.page.locator("#name-error")).to_have_text("Another project has this name")
+
+
+def test_each_sees_and_does_what_his_roles_say(browser: Browser, tab: Tab, town: Town, project: int) -> None:
+    helper = town.fleet.manager()
+    theirs = Tab.open(browser, town.url, helper)
+    theirs.go(f"projects/{project}")
+    expect(theirs.page.get_by_role("link", name="Summary")).to_be_visible()
+    expect(theirs.page.get_by_role("link", name="Tasks", exact=True)).to_have_count(0)
+    theirs.go(f"projects/{project}/tasks")
+    theirs.sees("Not allowed")
+
+    tab.go(f"projects/{project}/access")
+    tab.page.get_by_label("Manager to add").select_option(label=helper.username)
+    tab.page.locator("form.add").get_by_label("Maintenance").check()
+    tab.press("Add")
+    expect(tab.page.get_by_role("group", name=helper.username)).to_be_visible()
+    theirs.go(f"projects/{project}")
+
+    expect(theirs.page.get_by_role("link", name="Tasks", exact=True)).to_be_visible()
+    expect(theirs.page.get_by_role("button", name="Reset failed")).to_be_visible()
+    for label in ("Pause", "Delete"):
+        expect(theirs.page.get_by_role("button", name=label)).to_have_count(0)
+    for label in ("Settings", "Access", "Secrets"):
+        expect(theirs.page.get_by_role("link", name=label)).to_have_count(0)
+    row = tab.page.get_by_role("group", name=helper.username)
+    row.get_by_label("Maintenance").uncheck()
+    tab.press("Save", inside=row)
+    tab.sees("Roles saved")
+    expect(theirs.page.get_by_role("button", name="Reset failed")).to_have_count(1)
+    theirs.press("Reset failed")
+    theirs.press("Reset failed", inside=theirs.page.get_by_role("dialog"))
+    theirs.sees("Needs the MAINTENANCE role on the project")
+    theirs.close()
+
+
+def test_a_link_that_a_browser_would_run_is_no_link(tab: Tab, town: Town) -> None:
+    tab.go(f"projects/{town.hostile}")
+
+    tab.sees("javascript:document.title='taken'")
+    assert tab.page.locator("a[href^=javascript]").count() == 0
+    tab.go(f"projects/{town.busy}")
+    expect(tab.page.get_by_role("link", name="https://git.example/ada/crawler")).to_be_visible()
+
+
+def test_a_question_about_a_hostile_worker_is_a_question(tab: Tab, town: Town) -> None:
+    tab.go(f"projects/{town.hostile}/access")
+
+    tab.page.get_by_role("button", name=f"Accept: {HOSTILE[:30]}").click()
+
+    tab.sees("Access granted")
+    assert tab.page.title() != "taken"
+
+
+def test_the_timeline_shows_the_range_that_is_chosen(tab: Tab, town: Town) -> None:
+    tab.go(f"projects/{town.busy}")
+    chart = tab.page.locator("#timeline")
+    expect(chart).to_have_attribute("data-points", re.compile("^1(79|80)$"))
+
+    tab.follow("1h")
+    expect(chart).to_have_attribute("data-points", re.compile("^(29|30)$"))
+    tab.follow("all")
+
+    tab.sees_part("1,44")
+    tab.at(f"projects/{town.busy}\\?range=all")
