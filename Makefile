@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SERVE  ?=
 
-.PHONY: run test test-slow check format clean
+.PHONY: run test test-slow check format pictures clean
 
 run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/share/broker
 	$(BIN)/broker serve $(SERVE)
@@ -23,6 +23,10 @@ check: $(VENV)/test.stamp  ## format, lint, types
 format: $(VENV)/test.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+pictures: $(VENV)/test.stamp  ## the README's screenshots, taken anew by the browser tests
+	$(BIN)/pytest tests/browser -k readme
+	cp tests/browser/screenshots/ui-*.png docs/
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -107,7 +107,7 @@ class ChangePassword(Struct):
 
 
 class CloseSessions(Struct):
-    session: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    session: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
 
 
 class LogQuery(Struct):

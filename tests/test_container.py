@@ -135,7 +135,13 @@ def scripts() -> set[str]:
     return {str(path.relative_to(ROOT)) for path in (ROOT / "lua").rglob("*.lua")}
 
 
-def test_the_wheel_has_every_script(tmp_path: Path) -> None:
+def pages() -> set[str]:
+    """Templates and files of the UI."""
+    folders = (ROOT / "broker/web/templates", ROOT / "broker/web/static")
+    return {str(path.relative_to(ROOT / "broker")) for folder in folders for path in folder.iterdir()}
+
+
+def test_the_wheel_has_every_script_and_page(tmp_path: Path) -> None:
     # What builds it is fetched only where it is not installed.
     isolated = ["--no-build-isolation"] if find_spec("hatchling") else []
     command = [
@@ -157,6 +163,8 @@ def test_the_wheel_has_every_script(tmp_path: Path) -> None:
         names = {name.removeprefix("broker/") for name in archive.namelist()}
     assert len(scripts()) > 50
     assert scripts() <= names
+    assert len(pages()) > 30
+    assert pages() <= names
 
 
 ORDINARY: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}

@@ -5,13 +5,15 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, ViewportSize
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from tests.browser.tab import Tab
 from tests.browser.town import Town
 
 AXE = Axe()
+ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "screenshots"
+LARGEST_PICTURE = 200_000
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 380, "height": 800}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -46,7 +48,7 @@ def looked_at(tab: Tab, name: str) -> None:
     """Takes four screenshots; raises when a page is wider than its window, or axe finds a serious violation."""
     FOLDER.mkdir(exist_ok=True)
     # Charts and secrets come after the page.
-    tab.page.wait_for_function("document.body.dataset.late === undefined")
+    expect(tab.page.locator("body[data-late]")).to_have_count(0)
     for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
         tab.page.set_viewport_size(viewport)
         for scheme in SCHEMES:
@@ -83,6 +85,21 @@ def test_a_page_is_fit_for_everybody(tab: Tab, town: Town, name: str) -> None:
     looked_at(tab, name)
     assert tab.page.title() != "taken"
     assert tab.refused == ["Failed to load resource: the server responded with a status of 404 (Not Found)"] * gone
+
+
+def test_the_readme_shows_the_ui_as_it_is(browser: Browser, town: Town) -> None:
+    """``make pictures`` puts them into docs/."""
+    FOLDER.mkdir(exist_ok=True)
+    tab = Tab.open(browser, town.url, town.guide)
+    tab.page.set_viewport_size(WIDE)
+    for name, place in (("ui-overview", ""), ("ui-project", f"projects/{town.busy}?range=24h")):
+        tab.go(place)
+        expect(tab.page.locator("body[data-late]")).to_have_count(0)
+        tab.page.screenshot(path=FOLDER / f"{name}.png")
+        assert (FOLDER / f"{name}.png").stat().st_size < LARGEST_PICTURE
+        assert (ROOT / f"docs/{name}.png").stat().st_size < LARGEST_PICTURE
+        assert f"(docs/{name}.png)" in (ROOT / "README.md").read_text()
+    tab.close()
 
 
 @pytest.mark.parametrize("name", ["sign-in", "register"])

@@ -1,11 +1,11 @@
 """A broker with projects in every state, and with people who write what no page should trust."""
 
-import math
 import time
 from typing import Any
 
 from redis import Redis
 
+from tests.browser.history import write_history
 from tests.client import Caller, Fleet, ManagerCaller, WorkerCaller
 from tests.serving import Serving
 
@@ -13,9 +13,6 @@ SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.t
 TURNED = "\N{RIGHT-TO-LEFT OVERRIDE}evil\N{RIGHT-TO-LEFT ISOLATE}"
 WORD = "x" * 10_000
 HOSTILE = f"{SCRIPT}{TURNED}"
-
-_SNAPSHOT = 120
-_DAY = 86_400
 
 
 class Town:
@@ -33,14 +30,21 @@ class Town:
         worker = self.fleet.worker(self.paused, alias="prices-1")
         self._submit(worker, self.paused, 340)
         self.fleet.project(name="Old archive", hidden=True)
+        with Redis(unix_socket_path=str(serving.store_socket())) as redis:
+            write_history(redis, self.busy, closed=48_000, waiting=(1900, 680), failed=16)
+            write_history(redis, self.index, closed=21_400, waiting=(1200, 535))
+            write_history(redis, self.paused, closed=3_210, waiting=(900, 340))
         self.applicant = self.fleet.worker(alias="newcomer-7")
         asked = {"project": self.busy, "assign": True, "submit": True}
         self.applicant.post("/project/request_access", asked).content()
-        self.manager: ManagerCaller = self.fleet.manager()
-        self._role(self.busy, self.manager, 1 | 16)
+        self.guide = ManagerCaller(self.url, "grace", "a long password")
+        """Sees what a README may show."""
+        for project in (self.busy, self.index, self.paused, self.empty):
+            self._role(project, self.guide, 31)
         self._logs(worker)
 
     def close(self) -> None:
+        self.guide.close()
         self.fleet.close()
 
     def _role(self, project: int, manager: ManagerCaller, bits: int) -> None:
@@ -70,7 +74,6 @@ class Town:
         self._submit(workers[0], project, 30, priority=3, verification_count=3)
         for task in workers[1].get(f"/task/get/{project}?count=24").content()["tasks"]:
             workers[1].release(task["id"], verification=7)
-        self._history(project)
         return project
 
     def _submit(self, worker: WorkerCaller, project: int, count: int, **fields: int) -> None:
@@ -81,30 +84,10 @@ class Town:
         ]
         worker.post("/task/bulk_submit", {"requests": requests}).content()
 
-    def _history(self, project: int) -> None:
-        """Snapshots of the last two days, as the sweeper would have made them."""
-        now, before = int(time.time()), 48_000
-        with Redis(unix_socket_path=str(self.serving.store_socket())) as redis:
-            key = f"broker:{{project:{project}}}:snapshots"
-            redis.delete(key)
-            for counter in ("submitted", "assigned", "closed"):
-                closed = redis.hincrby(f"broker:{{project:{project}}}:counters", counter, before)
-            steps = 2 * _DAY // _SNAPSHOT
-            for step in range(steps):
-                done = step / steps
-                wave = math.sin(step / 90) * 0.5 + math.sin(step / 17) * 0.12
-                counts = {
-                    "new": round(1900 - 1200 * done + 260 * wave),
-                    "failed": round(15 * done**2),
-                    "closed": round(closed * (done + 0.02 * wave * (1 - done))),
-                    "access": 5,
-                    "awaiting": round(30 + 25 * math.sin(step / 40)),
-                }
-                redis.xadd(key, counts, id=f"{(now - 60 - (steps - step) * _SNAPSHOT) * 1000}-0")
-
     def _hostile(self) -> int:
         project = self.fleet.project(
             name=f"{HOSTILE} shop",
+            hidden=True,
             motd=f"{HOSTILE}\n{WORD}",
             version=WORD,
             clone_url="javascript:document.title='taken'",

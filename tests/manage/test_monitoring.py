@@ -157,6 +157,19 @@ def test_closed_tasks_are_counted_for_each_worker_and_project(fleet: Fleet) -> N
     assert [in_second[worker.id]["closed_task_count"] for worker in (one, two)] == [1, 0]
 
 
+def test_what_each_worker_holds_is_counted_as_well(fleet: Fleet) -> None:
+    first, second = fleet.project(), fleet.project()
+    worker = fleet.worker(first, second)
+    for project in (first, first, second):
+        worker.submit(project)
+        worker.take(project)
+    around = f"?offset={worker.id - 1}&limit=1"
+
+    held = [stats(fleet.anybody, f"{around}{more}")[worker.id]["held_task_count"] for more in ("", f"&project={first}")]
+
+    assert held == [3, 2]
+
+
 def test_the_list_of_all_workers_is_at_most_ten_seconds_old(fleet: Fleet) -> None:
     worker = fleet.worker(project := fleet.project())
     closes(worker, project, 1)

@@ -195,3 +195,26 @@ def test_tasks_of_other_projects_and_unknown_ones_are_refused(
     assert status(own + 100_000) == 404
     assert fleet.admin.post(f"/project/{call}/99999/{99999 + 100_000}").status == 404
     assert page(fleet, elsewhere)["total"] == page(fleet, project)["total"] == 1
+
+
+def test_one_task_is_shown_whole_in_whatever_state_it_is(fleet: Fleet, project: int, worker: WorkerCaller) -> None:
+    recipe = "ä" * 1000
+    id = worker.submit(project, recipe, verification_count=2)
+
+    def shown() -> dict[str, Any]:
+        task: dict[str, Any] = fleet.admin.get(f"/project/task/{project}/{id}").content()["task"]
+        return task
+
+    assert (shown()["state"], shown()["recipe"], shown()["recipe_bytes"]) == ("queue", recipe, 2000)
+    worker.take(project)
+    assert (shown()["state"], shown()["assignee"]) == ("assigned", worker.id)
+    worker.release(id, verification=5)
+    assert shown()["votes"] == [{"worker": worker.id, "verification": 5}]
+    assert shown() == only(fleet, project, "verifying", "&full=1")
+    other = fleet.worker(project)
+    other.take(project)
+    other.release(id, 1)
+    assert shown() == only(fleet, project, "failed", "&full=1")
+    fleet.admin.post(f"/project/remove_task/{project}/{id}").content()
+    assert fleet.admin.get(f"/project/task/{project}/{id}").code == "not_found"
+    assert fleet.admin.get(f"/project/task/{project}/{id + 1}").code == "invalid"

@@ -1,0 +1,164 @@
+"""What every answer of the UI carries, where it leads, and what is kept of it."""
+
+import gzip
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from broker.errors import StartError
+from broker.web import static
+from tests.client import Fleet
+from tests.serving import Serving
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+
+def get(fleet: Fleet, path: str, **headers: str) -> httpx.Response:
+    """As the admin, with these headers."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return fleet.admin.http.get(path, headers=given)
+
+
+def page(fleet: Fleet, path: str) -> str:
+    answer = get(fleet, path)
+    assert answer.status_code == 200, answer
+    return answer.text
+
+
+def files(html: str) -> list[str]:
+    """What a page loads."""
+    return re.findall(r'(?:src|href)="([^"]*static/[^"]+)"', html)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/ui/", 200),
+        ("/ui/account", 200),
+        ("/ui/projects/1", 404),
+        ("/ui/projects/0", 404),
+        ("/ui/projects/99999999999999999999", 404),
+        ("/ui/nowhere/at/all", 404),
+        ("/ui/static/000000000000/app.css", 200),
+        ("/ui/static/000000000000/..%2f..%2fsite.py", 404),
+    ],
+)
+def test_every_answer_of_the_ui_is_guarded(fleet: Fleet, path: str, status: int) -> None:
+    if path == "/ui/projects/1":
+        path = f"/ui/projects/{10**5 - 1}"
+    answer = get(fleet, path)
+
+    assert answer.status_code == status
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert "camera=()" in answer.headers["permissions-policy"]
+    assert "strict-transport-security" not in answer.headers
+    assert answer.headers["content-type"].startswith(("text/html", "text/css"))
+
+
+def test_a_browser_that_came_over_https_is_told_to_stay_there(fleet: Fleet) -> None:
+    answer = get(fleet, "/ui/", X_Forwarded_Proto="https")
+
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_pages_are_for_those_who_are_signed_in(fleet: Fleet) -> None:
+    anybody = fleet.anybody.http
+
+    for path in ("/ui/projects/1/tasks?state=failed", "/ui/logs", "/ui/projects/new"):
+        answer = anybody.get(path)
+        assert answer.status_code == 303
+        # Relative: a proxy may have put the broker under a path.
+        assert re.fullmatch(r"(\./|(\.\./)+)sign-in\?next=[a-z0-9/%A-Z]+", answer.headers["location"])
+        assert answer.next_request
+        assert answer.next_request.url.path == "/ui/sign-in"
+    assert anybody.get("/ui/", headers={"Cookie": "tt=" + "x" * 5000}).status_code == 303
+    assert anybody.get("/ui/register").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["", "/", "/projects/new", "/static/x/app.js"])
+def test_the_ui_is_only_read(fleet: Fleet, path: str) -> None:
+    answer = fleet.admin.http.post(f"/ui{path}")
+
+    assert answer.status_code == 405
+    if path:
+        assert answer.headers["allow"] == "GET, HEAD"
+        assert "Pages can only be read" in answer.text
+
+
+def test_the_ui_is_found_without_its_slash_and_from_the_root(fleet: Fleet) -> None:
+    http = fleet.admin.http
+
+    assert http.get("/ui").headers["location"] == "ui/"
+    assert http.get("/", headers={"Accept": "text/html"}).headers["location"] == "/ui/"
+    assert http.head("/ui/").content == b""
+
+
+def test_files_are_kept_for_ever_and_pages_not_at_all(fleet: Fleet) -> None:
+    html = page(fleet, "/ui/")
+    loaded = files(html)
+    assert len(loaded) >= 3
+
+    for name in loaded:
+        answer = get(fleet, f"/ui/{name.removeprefix('./')}")
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["content-encoding"] == "gzip"
+        assert answer.headers["vary"] == "Accept-Encoding"
+    assert get(fleet, "/ui/").headers["cache-control"] == "no-store"
+    other = get(fleet, "/ui/static/000000000000/app.css", Accept_Encoding="identity")
+    assert other.headers["cache-control"] == "no-store"
+    assert "content-encoding" not in other.headers
+    assert other.content == (Path(static.__file__).parent / "static/app.css").read_bytes()
+
+
+def test_the_first_page_and_the_largest_are_under_250_kb(fleet: Fleet) -> None:
+    library = Path(static.__file__).parent / "static"
+    modules = sum(len(gzip.compress(path.read_bytes(), 9)) for path in library.glob("*.*"))
+    chart = len(gzip.compress(static.chart_library().read_bytes(), 9))
+    html = len(gzip.compress(page(fleet, f"/ui/projects/{fleet.project()}").encode(), 6))
+
+    assert modules + chart + html < 250_000
+
+
+def test_both_processes_name_the_same_version(fleet: Fleet, serving: Serving) -> None:
+    assert len(serving.servers()) == 2
+    versions = set()
+    for _ in range(20):
+        answer = httpx.get(f"{serving.url}/ui/sign-in", verify=False)
+        versions |= {name.split("/")[-2] for name in files(answer.text)}
+
+    assert len(versions) == 1
+
+
+def test_no_page_has_a_script_or_a_style_of_its_own() -> None:
+    for path in (Path(static.__file__).parent / "templates").iterdir():
+        text = path.read_text()
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text), path.name
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", text), path.name
+        assert "|safe" not in text, path.name
+    for path in (Path(static.__file__).parent / "static").glob("*.js"):
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", path.read_text())
+
+
+def test_without_chart_js_the_broker_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(static, "find_spec", lambda name: None)
+
+    with pytest.raises(StartError, match="chartkick"):
+        static.chart_library()
+
+
+def test_what_the_store_cannot_say_is_said_on_a_page(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path, redis_url=f"unix://{tmp_path}/nowhere.sock", ready=False)
+    serving.wait_for(503)
+
+    answer = httpx.get(f"{serving.url}/ui/sign-in", verify=False)
+
+    assert answer.status_code == 503
+    assert "The store is away" in answer.text
+    assert serving.stop() == 0
