@@ -11,8 +11,11 @@ from broker.store.tasks import Stats
 _SPAN = 7200
 """Seconds that a sparkline shows."""
 
-_KEPT = 20.0
+_KEPT = 20
 """Seconds that a project's snapshots are kept here: pages that update themselves ask every few seconds."""
+
+_LONGEST = 500
+"""Snapshots that are read at most, where they are taken every few seconds."""
 
 _MOST = 2000
 """Projects whose snapshots are kept."""
@@ -40,22 +43,26 @@ class Trend(NamedTuple):
 
 class Trends:
     def __init__(self) -> None:
-        self._points: dict[int, tuple[float, list[Point]]] = {}
+        self._points: dict[int, tuple[int, list[Point]]] = {}
 
     async def of(self, store: Store, project: int, stats: Stats) -> Trend:
         now = time.time()
-        points = await self._snapshots(store, project, int(now))
-        return trend(points, stats, now)
+        return trend(await self._snapshots(store, project, int(now)), stats, now)
 
     async def _snapshots(self, store: Store, project: int, now: int) -> list[Point]:
-        """Oldest first."""
-        read, points = self._points.get(project, (float("-inf"), []))
-        if time.monotonic() - read > _KEPT:
-            newest_first = store.snapshots.newest_first(project, None, now - _SPAN)
-            points = [Point(row["time_stamp"], row["closed_task_count"]) async for row in newest_first][::-1]
+        """Oldest first, up to the last multiple of ``_KEPT``: all processes show the same pace."""
+        until = now - now % _KEPT
+        read, points = self._points.get(project, (0, []))
+        if read != until:
+            points = []
+            async for row in store.snapshots.newest_first(project, until, until - _SPAN):
+                points.append(Point(row["time_stamp"], row["closed_task_count"]))
+                if len(points) == _LONGEST:
+                    break
+            points.reverse()
             if len(self._points) >= _MOST:
                 self._points.clear()
-            self._points[project] = time.monotonic(), points
+            self._points[project] = until, points
         return points
 
 

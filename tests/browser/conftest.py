@@ -37,9 +37,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def town(browser: Browser, scratch: Path) -> Iterator[Town]:
+def town(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A broker of two server processes, with an admin and projects in every state."""
-    serving = Serving.start(scratch / "browser", workers=2)
+    serving = Serving.start(tmp_path_factory.mktemp("town"), workers=2)
     made = Town(serving)
     yield made
     made.close()

@@ -8,6 +8,8 @@ from redis import Redis
 
 _EVERY = 120
 _STEPS = 2 * 86_400 // _EVERY
+_SINCE = 180
+"""Seconds from the last of them until now."""
 
 
 def write_history(redis: Redis, project: int, *, closed: int, waiting: tuple[int, int], failed: int = 0) -> None:
@@ -16,7 +18,8 @@ def write_history(redis: Redis, project: int, *, closed: int, waiting: tuple[int
     for counter in ("submitted", "assigned", "closed"):
         total = redis.hincrby(f"{base}:counters", counter, closed)
     paces = [1 + 0.3 * math.sin(step / 11 + project) + 0.35 * math.sin(step / 150 - 1) for step in range(_STEPS)]
-    scale, done = (total - 1) / sum(paces), 0.0
+    # As many are left for the time since the last snapshot as its pace says.
+    scale, done = total / (sum(paces) + _SINCE / _EVERY * paces[-1]), 0.0
     redis.delete(f"{base}:snapshots")
     with redis.pipeline() as pipe:
         for step, pace in enumerate(paces):
@@ -30,5 +33,5 @@ def write_history(redis: Redis, project: int, *, closed: int, waiting: tuple[int
                 "access": 5,
                 "awaiting": round(30 + 25 * math.sin(step / 40)) if failed else 0,
             }
-            pipe.xadd(f"{base}:snapshots", counts, id=f"{(now - 60 - (_STEPS - step) * _EVERY) * 1000}-0")
+            pipe.xadd(f"{base}:snapshots", counts, id=f"{(now - _SINCE - (_STEPS - 1 - step) * _EVERY) * 1000}-0")
         pipe.execute()

@@ -1,6 +1,6 @@
 """Signing in and out, passwords, sessions, and the way there and back."""
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.tab import Tab
 from tests.browser.town import Town
@@ -108,6 +108,29 @@ def test_who_is_signed_out_elsewhere_comes_to_the_sign_in_page(browser: Browser,
 
     tab.at("sign-in")
     tab.close()
+
+
+def test_everything_works_under_a_path_that_a_proxy_takes_off(tab: Tab, town: Town) -> None:
+    project = town.fleet.project(name="Behind a proxy")
+    asked: list[str] = []
+
+    def proxy(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(response=route.fetch(url=route.request.url.replace("/tasks/", "/", 1)))
+
+    tab.page.route(f"{town.url}/**", lambda route: route.abort())
+    tab.page.route(f"{town.url}/tasks/**", proxy)
+    tab.page.goto("/tasks/ui/")
+    tab.follow("Behind a proxy")
+    tab.press("Pause")
+    tab.sees("The project is paused")
+    tab.follow("Secrets")
+    tab.sees(f"{town.url}/tasks/git/receivehook")
+    tab.follow("Overview")
+    tab.sees("Projects")
+
+    assert town.admin.get(f"/project/get/{project}").content()["paused"] is True
+    assert len(asked) > 20
 
 
 def test_a_page_is_used_with_the_keyboard(tab: Tab, town: Town) -> None:

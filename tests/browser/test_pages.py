@@ -91,8 +91,8 @@ def test_the_readme_shows_the_ui_as_it_is(browser: Browser, town: Town) -> None:
     """``make pictures`` puts them into docs/."""
     FOLDER.mkdir(exist_ok=True)
     tab = Tab.open(browser, town.url, town.guide)
-    tab.page.set_viewport_size(WIDE)
-    for name, place in (("ui-overview", ""), ("ui-project", f"projects/{town.busy}?range=24h")):
+    for name, place, height in (("ui-overview", "", 500), ("ui-project", f"projects/{town.busy}?range=24h", 800)):
+        tab.page.set_viewport_size({"width": 1280, "height": height})
         tab.go(place)
         expect(tab.page.locator("body[data-late]")).to_have_count(0)
         tab.page.screenshot(path=FOLDER / f"{name}.png")

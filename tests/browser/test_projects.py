@@ -222,6 +222,17 @@ def test_a_link_that_a_browser_would_run_is_no_link(tab: Tab, town: Town) -> Non
     expect(tab.page.get_by_role("link", name="https://git.example/ada/crawler")).to_be_visible()
 
 
+def test_marks_of_writing_direction_end_with_the_name_that_has_them(tab: Tab, town: Town) -> None:
+    tab.go(f"projects/{town.hostile}/access")
+    heading = tab.page.get_by_role("heading", level=1)
+
+    name, badge = heading.locator("bdi").bounding_box(), heading.locator(".badge").bounding_box()
+
+    assert name
+    assert badge
+    assert badge["x"] >= name["x"] + name["width"] or badge["y"] >= name["y"] + name["height"]
+
+
 def test_a_question_about_a_hostile_worker_is_a_question(tab: Tab, town: Town) -> None:
     tab.go(f"projects/{town.hostile}/access")
 
