@@ -33,7 +33,7 @@ NO_BODY = {
 }
 """Calls that do not look at the body."""
 
-NOTHING_REQUIRED = {"/worker/create", "/project/update/{id}"}
+NOTHING_REQUIRED = {"/worker/create", "/project/update/{id}", "/account/close_sessions"}
 """Calls that do, and do with none."""
 
 SIGNED = {"/git/receivehook"}
