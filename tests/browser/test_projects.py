@@ -180,7 +180,11 @@ def test_settings_are_saved_and_a_refusal_stands_at_its_field(tab: Tab, town: To
     expect(tab.page.locator("#name-error")).to_have_text("Another project has this name")
 
 
-def test_each_sees_and_does_what_his_roles_say(browser: Browser, tab: Tab, town: Town, project: int) -> None:
+def test_each_sees_and_does_what_his_roles_say(
+    browser: Browser, tab: Tab, town: Town, project: int, worker: WorkerCaller
+) -> None:
+    worker.submit(project)
+    worker.release(worker.take(project)["id"], result=1)
     helper = town.fleet.manager()
     theirs = Tab.open(browser, town.url, helper)
     theirs.go(f"projects/{project}")

@@ -46,9 +46,13 @@ function thinned() {
 function draw(anew) {
   const points = thinned();
   box.dataset.points = String(points.length);
-  note.textContent = points.length
-    ? `${snapshots.length.toLocaleString("en")} ${snapshots.length === 1 ? "snapshot" : "snapshots"}`
-    : "No snapshot in this range yet: the broker takes one every few minutes.";
+  const enough = points.length > 1;
+  note.textContent = enough
+    ? `${snapshots.length.toLocaleString("en")} snapshots`
+    : "Not enough snapshots in this range yet: the broker takes one every few minutes.";
+  for (const figure of box.querySelectorAll("figure")) {
+    figure.hidden = !enough;
+  }
   const of = (name) => points.map((point) => ({ x: point.time_stamp * 1000, y: point[name] }));
   const pace = points.slice(1).map((point, index) => {
     const before = points[index];
@@ -69,7 +73,7 @@ function draw(anew) {
   charts.forEach((made, at) => {
     made.data.datasets.forEach((set, index) => {
       set.data = series[at][index];
-      // A line needs two points; of fewer, the points are shown.
+      // A line needs two points; a single one is shown as such.
       set.pointRadius = set.data.length < 2 ? 3 : 0;
     });
     const highest = Math.max(0, ...series[at].flat().map((point) => point.y));
