@@ -15,18 +15,21 @@
   Cost     O(log tasks in this state + tasks + votes)
 ]]
 --- @include "project"
+--- @include "hold"
 
-local base, key, offset, count = KEYS[1], KEYS[1] .. ':' .. ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local base, state, offset, count = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local bytes, longest = tonumber(ARGV[4]), tonumber(ARGV[5])
 
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
+local key = base .. ':' .. state
 local found = redis.call('ZRANGE', key, offset, offset + count - 1, 'WITHSCORES')
 local rows, size = {}, 0
 for i = 1, #found, 2 do
-  local task = base .. ':task:' .. found[i]
+  local id = state == 'assigned' and holder(found[i]) or found[i]
+  local task = base .. ':task:' .. id
   local row = redis.call('HMGET', task, 'recipe', 'priority', 'retries', 'max_retries', 'max_assign_time',
     'verification_count', 'hash', 'created', 'assignee', 'assign_time')
   local length = #row[1]
@@ -39,7 +42,7 @@ for i = 1, #found, 2 do
   if size > bytes and #rows > 0 then
     break
   end
-  rows[#rows + 1] = { found[i], found[i + 1], recipe, length, row[2], row[3], row[4], row[5], row[6], row[7], row[8],
+  rows[#rows + 1] = { id, found[i + 1], recipe, length, row[2], row[3], row[4], row[5], row[6], row[7], row[8],
     row[9], row[10], redis.call('HGETALL', task .. ':verifiers') }
 end
 return { redis.call('ZCARD', key), unpack(rows) }

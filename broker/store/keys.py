@@ -3,7 +3,7 @@
 ``{...}`` is the Cluster hash tag: one project lives in one slot, the directory in another.
 """
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the key layout, kept in ``broker:{directory}:layout``."""
 
 PROJECT_LIMIT = 100_000

@@ -132,7 +132,7 @@ class Tasks:
         return [bool(done) for done in await self._calls.call("extend", self._keys.project(project), args)]
 
     async def held(self, project: int, worker: int, cursor: str, count: int) -> tuple[str, Assigned]:
-        """A page of what a worker holds, and the cursor of the next one, '0' at the end."""
+        """Those of about ``count`` assigned tasks that a worker holds, and the cursor to go on from, '0' at the end."""
         keys = self._keys.project(project)
         cursor, revision, *rows = await self._calls.call("held_tasks", keys, [worker, cursor, count])
         return cursor, Assigned(int(revision), [_task(row) for row in rows])
@@ -215,7 +215,7 @@ def _flag(value: bool) -> str:
 
 
 def _task(row: Sequence[str | None]) -> Task:
-    id, recipe, priority, retries, max_retries, max_assign_time, verification_count, assign_time = row
+    recipe, priority, retries, max_retries, max_assign_time, verification_count, id, assign_time = row
     return Task(
         int(id or 0),
         recipe or "",
