@@ -6,8 +6,8 @@
   ARGV[2]  cursor, '0' to begin
   ARGV[3]  about how many assigned tasks to look at, 500 or fewer
 
-  Returns  {next cursor ('0' at the end), revision, task...}, a task as in assign, with its assign time (unix s) after its
-           id; a task may come twice
+  Returns  {next cursor ('0' at the end), revision, task...}, a task as in assign, with its assign time (unix s) after
+           its id; a task may come twice
   Refuses  NOT_FOUND
   Cost     O(assigned tasks that are looked at)
 ]]

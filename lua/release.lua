@@ -63,9 +63,11 @@ end
 
 -- Hands a closed task to the chained project's outbox, in the step that closes it.
 local function pass_on(key)
-  local row = redis.call('HMGET', key, 'recipe', 'priority', 'max_retries', 'max_assign_time', 'verification_count', 'hash')
-  redis.call('XADD', base .. ':outbox', '*', 'target', chain, 'recipe', row[1], 'priority', row[2] or '0', 'max_retries',
-    row[3] or '0', 'max_assign_time', row[4] or '0', 'verification_count', row[5] or '1', 'hash', row[6] or '')
+  local row = redis.call('HMGET', key, 'recipe', 'priority', 'max_retries', 'max_assign_time', 'verification_count',
+    'hash')
+  redis.call('XADD', base .. ':outbox', '*', 'target', chain, 'recipe', row[1], 'priority', row[2] or '0',
+    'max_retries', row[3] or '0', 'max_assign_time', row[4] or '0', 'verification_count', row[5] or '1',
+    'hash', row[6] or '')
 end
 
 local function succeed(task, vote)

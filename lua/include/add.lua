@@ -24,8 +24,8 @@ local function claim(base, hashes, remember, now)
   return free
 end
 
--- add(base, list, first, step, seq, remember, now): makes tasks of a list: at `first` and each `step` after it begins one,
--- as recipe, priority, max_retries, max_assign_time, verification_count, hash. Answers an id for each, false for a
+-- add(base, list, first, step, seq, remember, now): makes tasks of a list. At `first` and each `step` after it begins
+-- one: recipe, priority, max_retries, max_assign_time, verification_count, hash. Answers an id for each, false for a
 -- duplicate, and how many were made; the caller raises `seq` by that. Its first write is one that the server refuses
 -- when memory is full: then nothing was written. Few writes a task: each one goes to the append-only file.
 local function add(base, list, first, step, seq, remember, now)
