@@ -35,11 +35,12 @@ async def delete(call: Call) -> Reply:
 
 async def tasks(call: Call) -> Reply:
     project = await authorized(call, READ)
-    state = call.query_params.get("state", "queue")
+    state = call.query("state")
+    state = "queue" if state is None else state
     if state not in _STATES:
         raise Invalid(f"state: one of {', '.join(_STATES)}")
     offset, limit = call.number("offset", 0, _LARGEST_OFFSET) or 0, call.number("limit", 1, 500) or _PAGE
-    full = call.query_params.get("full") == "1"
+    full = call.query("full") == "1"
     # A character has four bytes at most, and the script may leave the last one out; what is over is cut below.
     longest = 0 if full else 4 * (_SHORT + 1)
     total, rows = await call.store.tasks.page(project, state, offset, limit, longest=longest)

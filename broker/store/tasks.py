@@ -1,6 +1,7 @@
 """Tasks of a project: submit, assign, release, extend, and what the sweeper does for them."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from broker.errors import BrokerError
@@ -108,7 +109,7 @@ class Tasks:
         self, project: int, worker: int, tasks: Sequence[NewTask], *, first: bool = True
     ) -> list[int | None]:
         """An id for each task, or None for a duplicate; at most CHUNK tasks."""
-        args: Arguments = [worker, self.now, _flag(first), *(value for task in tasks for value in task)]
+        args: Arguments = [worker, self.now, _flag(first), *chain.from_iterable(tasks)]
         ids = await self._calls.call("submit", self._keys.project(project), args)
         return [int(id) if id else None for id in ids]
 
@@ -122,7 +123,7 @@ class Tasks:
 
     async def release(self, project: int, worker: int, releases: Sequence[tuple[int, int, int]]) -> Released:
         """``releases``: (task id, result, verification) of one project's tasks, at most CHUNK."""
-        args: Arguments = [worker, self.now, *(value for release in releases for value in release)]
+        args: Arguments = [worker, self.now, *chain.from_iterable(releases)]
         chained, *outcomes = await self._calls.call("release", self._keys.project(project), args)
         return Released(outcomes, chained)
 
