@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import orjson
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.settings import Settings
@@ -25,6 +25,7 @@ from broker.store import Store
 log = logging.getLogger(__name__)
 
 LARGEST_ID = 2**53
+_LONGEST_ID = len(str(LARGEST_ID))
 
 T = TypeVar("T")
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -74,7 +75,7 @@ class Reply(NamedTuple):
 
 def parsed_id(text: str | bytes) -> int | None:
     """The id that a path or header spells, None when it can be none."""
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_ID))):
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID):
         return None
     id = int(text)
     return id if 1 <= id <= LARGEST_ID else None
@@ -192,7 +193,9 @@ class Call:
             raise Invalid("upgrade: this server speaks HTTP/1.1; send the call without an Upgrade header")
         if length.isdigit() and (len(length) > _LONGEST_LENGTH or int(length) > limit):
             raise _too_large(limit)
-        message = await self._next()
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
         body: bytes = message.get("body", b"")
         if message.get("more_body", False):
             body = await self._rest(body, limit)
@@ -203,17 +206,13 @@ class Call:
     async def _rest(self, first: bytes, limit: int) -> bytes:
         chunks, size, more = [first], len(first), True
         while more and size <= limit:
-            message = await self._next()
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             more = message.get("more_body", False)
         return b"".join(chunks)
-
-    async def _next(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        return message
 
 
 def decoded(body: bytes, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:

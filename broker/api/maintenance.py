@@ -4,9 +4,8 @@ from broker.api import auth
 from broker.api.envelope import Call, Handler, Reply, route
 from broker.api.projects import authorized
 from broker.errors import Invalid
-from broker.store.keys import project_of
 from broker.store.projects import MAINTENANCE, READ
-from broker.store.tasks import Row
+from broker.store.tasks import Row, project_of
 
 _STATES = {"queue": 1, "verifying": 1, "assigned": 1, "failed": 2}
 """The task's status, as the original tracker counted: 1 new, 2 failed."""

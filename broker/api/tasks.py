@@ -22,7 +22,7 @@ from broker.schemas import (
     one_of,
     required,
 )
-from broker.store.tasks import BATCH_BYTES, CHUNK, Assigned, NewTask, Task, by_project
+from broker.store.tasks import BATCH_BYTES, CHUNK, Assigned, NewTask, Task, by_project, project_of
 from broker.store.worker_records import Worker
 
 _SUBMIT = msgspec.json.Decoder(SubmitTask | None)
@@ -144,25 +144,21 @@ async def _ready_worker(call: Call) -> Worker:
 
 async def _assign(call: Call, project: int, worker: Worker, count: int) -> Assigned:
     """Up to ``count`` tasks, in chunks. What was assigned is always answered: a later chunk that fails only ends it."""
-    default_time = int(call.settings.max_assign_time)
-    tasks: list[Task] = []
-    revision = size = 0
-    while len(tasks) < count and size < BATCH_BYTES:
-        wanted = min(CHUNK, count - len(tasks))
+    assign, default_time = call.store.tasks.assign, int(call.settings.max_assign_time)
+    assigned = await assign(project, worker.id, min(CHUNK, count), default_time)
+    tasks = assigned.tasks
+    more = len(tasks) == CHUNK < count
+    while more:
+        room, wanted = BATCH_BYTES - sum(len(task.recipe) for task in tasks), min(CHUNK, count - len(tasks))
+        if room <= 0:
+            break
         try:
-            chunk = await call.store.tasks.assign(
-                project, worker.id, wanted, default_time, bytes=BATCH_BYTES - size, first=not tasks
-            )
+            chunk = await assign(project, worker.id, wanted, default_time, bytes=room, first=False)
         except BrokerError:
-            if not tasks:
-                raise
             break
-        revision = chunk.revision
         tasks += chunk.tasks
-        size += sum(len(task.recipe) for task in chunk.tasks)
-        if len(chunk.tasks) < wanted:
-            break
-    return Assigned(revision, tasks)
+        more = len(chunk.tasks) == CHUNK and len(tasks) < count
+    return assigned
 
 
 async def _answer(call: Call, worker: Worker, project: int, assigned: Assigned, count: int | None) -> Reply:
@@ -216,45 +212,45 @@ async def assigned(call: Call) -> Reply:
 async def release(call: Call) -> Reply:
     worker = await auth.worker(call, status=403)
     release = _checked_release(await call.decode(_RELEASE, ReleaseTask()))
-    outcome = (await _release(call, worker, [release]))[0]
+    project = project_of(release[0])
+    outcome = (await _released(call, worker, project, [release]))[0] if project else "not_held"
     return Reply({"updated": _UPDATED[outcome]}, _WHY_NOT.get(outcome))
 
 
 async def bulk_release(call: Call) -> Reply:
+    """Raises ``unavailable`` with ``updated`` so far when a later chunk fails."""
     worker = await auth.worker(call)
     requests = _batch((await call.decode(_BULK_RELEASE, BulkRelease())).requests)
-    outcomes = await _release(call, worker, _each(requests, _checked_release))
-    return Reply({"updated": [_UPDATED[outcome] for outcome in outcomes]})
+    releases = _each(requests, _checked_release)
+    updated = [False] * len(releases)
+    answered = 0
+    for project, places in by_project([release[0] for release in releases]).items():
+        for start in range(0, len(places), CHUNK) if project else ():
+            chunk = places[start : start + CHUNK]
+            try:
+                outcomes = await _released(call, worker, project, [releases[place] for place in chunk])
+            except BrokerError as error:
+                if not answered:
+                    raise
+                message = f"Only {answered} of {len(releases)} releases were carried out: {error.message}"
+                raise Unavailable(message, {"updated": updated}) from error
+            for place, outcome in zip(chunk, outcomes, strict=True):
+                updated[place] = _UPDATED[outcome]
+            answered += len(chunk)
+    return Reply({"updated": updated})
 
 
 def _checked_release(body: ReleaseTask) -> tuple[int, int, int]:
     return required(body.task_id, "task_id"), required(body.result, "result"), body.verification or 0
 
 
-async def _release(call: Call, worker: Worker, releases: list[tuple[int, int, int]]) -> list[str]:
-    """The outcome of each. A chained project has the closed tasks before this returns, unless it cannot take them now.
-
-    Raises ``unavailable`` with ``updated`` so far when a later chunk fails.
-    """
-    outcomes = ["not_held"] * len(releases)
-    answered = 0
-    for project, places in by_project([release[0] for release in releases]).items():
-        for start in range(0, len(places), CHUNK) if project else ():
-            chunk = places[start : start + CHUNK]
-            try:
-                released = await call.store.tasks.release(project, worker.id, [releases[place] for place in chunk])
-            except BrokerError as error:
-                if not answered:
-                    raise
-                message = f"Only {answered} of {len(releases)} releases were carried out: {error.message}"
-                updated = [_UPDATED[outcome] for outcome in outcomes]
-                raise Unavailable(message, {"updated": updated}) from error
-            for place, outcome in zip(chunk, released.outcomes, strict=True):
-                outcomes[place] = outcome
-            answered += len(chunk)
-            if released.chained:
-                await call.store.chain.flush_if_possible(project)
-    return outcomes
+async def _released(call: Call, worker: Worker, project: int, releases: list[tuple[int, int, int]]) -> list[str]:
+    """The outcome of each. A chained project has the closed tasks before this returns, unless it cannot take them."""
+    store = call.store
+    released = await store.tasks.release(project, worker.id, releases)
+    if released.chained:
+        await store.chain.flush_if_possible(project)
+    return released.outcomes
 
 
 async def extend(call: Call) -> Reply:

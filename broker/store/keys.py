@@ -30,8 +30,3 @@ class Keys:
 
 def _pair(base: str) -> tuple[str, str]:
     return base, f"{base}:guard"
-
-
-def project_of(task: int) -> int:
-    """The project that a task id names; 0 when no task can have this id."""
-    return task % PROJECT_LIMIT if PROJECT_LIMIT < task <= 2**53 else 0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from broker.errors import BrokerError
 from broker.store.calls import Arguments, Calls
-from broker.store.keys import Keys, project_of
+from broker.store.keys import PROJECT_LIMIT, Keys
 
 CHUNK = 500
 """Tasks that one script takes at most: 10,000 at once kept Redis busy for 66 ms."""
@@ -201,6 +201,11 @@ class Tasks:
         waiting, verifying, assigned, failed, pairs = await self._calls.call("stats", self._keys.project(project))
         counters = {name: int(total) for name, total in zip(pairs[::2], pairs[1::2], strict=True)}
         return Stats(waiting, verifying, assigned, failed, counters)
+
+
+def project_of(task: int) -> int:
+    """The project that a task id names; 0 when no task can have this id."""
+    return task % PROJECT_LIMIT if PROJECT_LIMIT < task <= 2**53 else 0
 
 
 def by_project(tasks: Sequence[int]) -> dict[int, list[int]]:
