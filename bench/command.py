@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+from redis import RedisError
+
 from bench import results
 from bench.errors import BenchError
 from bench.figures import Fleet
@@ -35,7 +38,7 @@ def run(ask: Callable[[argparse.Namespace], results.Part], arguments: argparse.N
     except KeyboardInterrupt:
         say("interrupted")
         return 130
-    except (BenchError, OSError) as error:
+    except (BenchError, OSError, httpx.HTTPError, RedisError) as error:
         say(f"bench: {error}")
         return 1
     took = time.monotonic() - began

@@ -61,7 +61,10 @@ class _Drivers:
     def go(self) -> list[Outcome]:
         for child in self._children:
             _tell(child, b"go")
-        ends = [child.communicate(timeout=self._seconds + _PATIENCE)[0] for child in self._children]
+        try:
+            ends = [child.communicate(timeout=self._seconds + _PATIENCE)[0] for child in self._children]
+        except subprocess.TimeoutExpired:
+            raise BenchError("a driver does not come to its end") from None
         if any(child.returncode for child in self._children):
             raise BenchError("a driver failed")
         return [msgspec.json.decode(end, type=Outcome) for end in ends]

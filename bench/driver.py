@@ -114,7 +114,6 @@ class Closed(Run):
             self._left -= 1
             wire.send(now)
             return
-        self.until = min(self.until, now)
         self.rest()
 
 

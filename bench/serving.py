@@ -64,12 +64,9 @@ def noop() -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
         command = [sys.executable, "-m", "bench.noop", str(listener.fileno())]
-        child = processes.spawn(command, environment=_environment(), keep=[listener.fileno()])
-        try:
+        with _running(processes.spawn(command, environment=_environment(), keep=[listener.fileno()])) as child:
             _wait(child, f"http://127.0.0.1:{port}/")
             yield Server(port, [child.pid])
-        finally:
-            processes.stop([child], _STOP)
 
 
 @contextlib.contextmanager
@@ -79,14 +76,25 @@ def broker(workers: int = 1) -> Iterator[Broker]:
         folder, port = Path(name), _free_port()
         environment = _environment() | {"BROKER_DATA_DIR": str(folder / "data"), "BROKER_LOG_LEVEL": "warning"}
         command = [sys.executable, "-m", "broker", "serve", "--port", str(port), "--workers", str(workers)]
-        child = processes.spawn(command, environment=environment)
-        try:
+        with _running(processes.spawn(command, environment=environment)) as child:
             _wait(child, f"http://127.0.0.1:{port}/project/list")
             made = Broker(port, folder, child.pid)
             with made.redis:
                 yield made
-        finally:
-            processes.stop([child], _STOP)
+
+
+@contextlib.contextmanager
+def _running(child: "subprocess.Popen[bytes]") -> Iterator["subprocess.Popen[bytes]"]:
+    """Stopped when the block ends. One that ended before is what the user must hear of, whatever came of it."""
+    try:
+        yield child
+    except Exception:
+        if child.poll() is not None:
+            # 0: somebody has stopped the broker, gently.
+            raise BenchError(f"what is measured has ended meanwhile, with exit code {child.returncode}") from None
+        raise
+    finally:
+        processes.stop([child], _STOP)
 
 
 def _environment() -> dict[str, str]:
@@ -98,7 +106,7 @@ def _wait(child: "subprocess.Popen[bytes]", url: str) -> None:
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline:
         if child.poll() is not None:
-            raise BenchError(f"what was to be measured ended with {child.returncode}")
+            raise BenchError("what was to be measured does not start")
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(url, timeout=5, trust_env=False).status_code == 200:
                 return
