@@ -24,7 +24,7 @@ from broker.demo.progress import Progress
 _BAR = 30
 """Characters."""
 
-_KEPT = {"", ":seq", ":access", ":counters", ":closed", ":snapshots"}
+_KEPT = {"", ":access", ":closed", ":snapshots"}
 """What a project without tasks keeps, after its base key; and ``:seen:<worker>``, which expires."""
 
 _COUNTERS = ("submitted", "duplicates", "assigned", "voted", "closed", "failed", "retried", "skipped")

@@ -12,6 +12,10 @@ from broker import logs
 from broker.protocol import Protocol
 from broker.settings import Settings
 
+_GARBAGE = 20_000
+"""Objects more than there were before Python looks for cycles. Requests make none, but a turn of the event loop has more
+objects under way than Python's own 700: it looked in vain at every turn."""
+
 GRACE = 7
 """Seconds that requests in flight get at SIGTERM."""
 
@@ -46,6 +50,7 @@ def run(config: uvicorn.Config, listener: int) -> None:
     config.load()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_GARBAGE)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=listener)])
 
 
