@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SERVE  ?=
 
-.PHONY: run test test-slow check format pictures clean
+.PHONY: run test test-slow check format pictures bench bench-all clean
 
 run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/share/broker
 	$(BIN)/broker serve $(SERVE)
@@ -28,6 +28,19 @@ pictures: $(VENV)/test.stamp  ## the README's screenshots, taken anew by the bro
 	$(BIN)/pytest tests/browser -k readme
 	cp tests/browser/screenshots/ui-*.png docs/
 
+bench: $(VENV)/bench.stamp  ## how fast it is, against what was aimed at: docs/bench.md
+	$(BIN)/python -m bench.http
+	$(BIN)/python -m bench.scripts
+	$(BIN)/python -m bench.report
+
+bench-all: $(VENV)/bench.stamp  ## the same, and how it grows
+	$(BIN)/python -m bench.http
+	$(BIN)/python -m bench.scripts
+	$(BIN)/python -m bench.http --curve
+	$(BIN)/python -m bench.scale
+	$(BIN)/python -m bench.fleet
+	$(BIN)/python -m bench.report
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
@@ -39,4 +52,9 @@ $(VENV)/run.stamp: pyproject.toml
 $(VENV)/test.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(VENV)/bench.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@

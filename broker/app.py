@@ -5,15 +5,17 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Mount, Router
+from starlette.types import Receive, Scope, Send
 
 from broker import api, sweeper, web
-from broker.api.envelope import Reply
+from broker.api.envelope import Reply, fault
+from broker.api.table import Table
 from broker.errors import BrokerError
 from broker.logs import ToStore
 from broker.settings import Settings
@@ -36,26 +38,40 @@ def from_environment() -> Starlette:
 
 def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     """An application on ``store``, by default the one that the settings name."""
-    store = store or open_store(settings)
-    routes = api.routes()
-    app = Starlette(
-        routes=[*routes, Mount("/api", Router(routes, redirect_slashes=False)), *web.routes()],
-        exception_handlers={HTTPException: _routing_error, Exception: _unexpected},
-        lifespan=_lifespan,
-    )
-    app.router.redirect_slashes = False
-    app.state.settings = settings
-    app.state.store = store
-    return app
+    return Broker(settings, store or open_store(settings))
+
+
+class Broker(Starlette):
+    """Starlette; but calls that the table knows go straight to their endpoint."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        routes = api.routes()
+        super().__init__(
+            routes=[*routes, Mount("/api", Router(routes, redirect_slashes=False)), *web.routes()],
+            exception_handlers={HTTPException: _routing_error, Exception: _unexpected},
+            lifespan=_lifespan,
+        )
+        self.router.redirect_slashes = False
+        self.settings = settings
+        self.store = store
+        self._table = Table(routes, ("", "/api"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._table.find(scope) if scope["type"] == "http" else None
+        if endpoint is None:
+            await super().__call__(scope, receive, send)
+        else:
+            scope["app"] = self
+            await endpoint(scope, receive, send)
 
 
 @asynccontextmanager
-async def _lifespan(app: Starlette) -> AsyncIterator[None]:
-    store: Store = app.state.store
+async def _lifespan(app: Broker) -> AsyncIterator[None]:
+    store = app.store
     records = ToStore(store.logs)
     logging.getLogger().addHandler(records)
     background = [
-        asyncio.create_task(_live(store, app.state.settings.sweep_interval)),
+        asyncio.create_task(_live(store, app.settings.sweep_interval)),
         asyncio.create_task(records.run()),
     ]
     try:
@@ -87,20 +103,18 @@ async def _live(store: Store, interval: float) -> None:
     await sweeper.sweep_for_ever(store, interval)
 
 
-async def _routing_error(request: Request, error: Exception) -> Response:
+async def _routing_error(request: Request, error: Exception) -> Any:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code != 405:
-        return Reply(None, "No such path", False, "not_found", error.status_code).response()
+        return Reply(None, "No such path", False, "not_found", error.status_code)
     # Starlette tells the methods of the first route that has this path; the others take some as well.
     path = request.url.path.removeprefix("/api")
     taken = {method for route in api.routes() if route.path_regex.match(path) for method in route.methods or ()}
     headers = {"Allow": ", ".join(sorted(taken))}
-    return Reply(
-        None, "This path does not take this method", False, "method_not_allowed", 405, headers=headers
-    ).response()
+    return Reply(None, "This path does not take this method", False, "method_not_allowed", 405, headers=headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
-    """A fault of ours; Starlette logs it with its trace, the client sees neither."""
-    return Reply(None, "Internal error", False, "internal", 500).response()
+async def _unexpected(request: Request, error: Exception) -> Any:
+    """Starlette logs the error with its trace."""
+    return fault()

@@ -12,6 +12,10 @@ from broker import logs
 from broker.protocol import Protocol
 from broker.settings import Settings
 
+_GARBAGE = 20_000
+"""Objects more than there were before Python looks for cycles. Requests make none, but a turn of the event loop has
+more objects under way than Python's own 700: it looked in vain at every turn."""
+
 GRACE = 7
 """Seconds that requests in flight get at SIGTERM."""
 
@@ -20,8 +24,13 @@ def main() -> None:
     settings = Settings.read(os.environ)
     logs.configure(settings, thread=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    config = uvicorn.Config(
-        "broker.app:from_environment",
+    run(config("broker.app:from_environment", settings), int(sys.argv[1]))
+
+
+def config(app: str, settings: Settings) -> uvicorn.Config:
+    """How the application that the factory ``app`` (``module:function``) makes is served."""
+    return uvicorn.Config(
+        app,
         factory=True,
         log_config=None,
         access_log=False,
@@ -34,10 +43,15 @@ def main() -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
     )
+
+
+def run(config: uvicorn.Config, listener: int) -> None:
+    """Serves on this file descriptor until a signal."""
     config.load()
     gc.collect()
     gc.freeze()
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+    gc.set_threshold(_GARBAGE)
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=listener)])
 
 
 if __name__ == "__main__":

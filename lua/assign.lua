@@ -12,8 +12,8 @@
   ARGV[5]  seconds to hold a task that says 0
   ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up
 
-  Returns  {revision, assign time (unix s), task...}, a task as {id, recipe, priority, retries, max_retries,
-           max_assign_time, verification_count}, with false for a field at its default
+  Returns  {revision, assign time (unix s), task...}, a task as {recipe, priority, retries, max_retries,
+           max_assign_time, verification_count, id}, with false for a field at its default
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
   Cost     O(tasks * log queue), and at most 1,000 steps in `verifying`
 ]]
@@ -25,81 +25,88 @@
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us = clock(ARGV[2])
-local count, bytes, default_time = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local count, bytes, default_time = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local first_chunk = ARGV[6] == '1'
 
-local fields = project(base, 'paused', 'public', 'assign_rate')
+local fields = project(base, 'paused', 'public', 'assign_rate', 'assign_paid_off', 'assigned')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
-if fields[2] == '1' then
+local revision, paused, public, rate, paid_off, assigned = unpack(fields, 1, 6)
+if paused == '1' then
   return redis.error_reply('PAUSED The project is paused')
 end
-if fields[3] ~= '1' and redis.call('HEXISTS', base .. ':access', worker) == 0 then
+if public ~= '1' and redis.call('HEXISTS', base .. ':access', worker) == 0 then
   return redis.error_reply('DENIED This worker may not take tasks of the project')
 end
-local wait = first_chunk and rate_wait(base, 'assign', fields[4], now_us) or 0
+local wait = first_chunk and rate_wait(rate, paid_off, now_us) or 0
 if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
 
-redis.call('DEL', guard)
+local function read(task)
+  local row = redis.call('HMGET', base .. ':task:' .. task, 'recipe', 'priority', 'retries', 'max_retries',
+    'max_assign_time', 'verification_count')
+  row[7] = task
+  return row
+end
 
--- Chooses the tasks, best first: {rows, ids from `queue`, ids from `verifying`}.
-local function choose()
+-- Takes the best tasks from those that wait: rows, best first. Its first write is one that the server lets through when
+-- memory is full, and with it what follows.
+local function take()
+  if count == 1 and redis.call('EXISTS', base .. ':verifying') == 0 then
+    local task = redis.call('ZPOPMIN', base .. ':queue')[1]
+    return task and { read(task) } or {}
+  end
+  redis.call('DEL', guard)
   local queue = redis.call('ZRANGE', base .. ':queue', 0, count - 1, 'WITHSCORES')
   local next_unvoted = unvoted(base, worker)
   local voted_on, score = next_unvoted()
-  local rows, from_queue, from_verifying, size = {}, {}, {}, 0
+  local rows, from_queue, from_verifying, size = {}, 0, {}, 0
   while #rows < count do
-    local head, head_score = queue[2 * #from_queue + 1], queue[2 * #from_queue + 2]
+    local head, head_score = queue[2 * from_queue + 1], queue[2 * from_queue + 2]
     local verify = voted_on and not (head and tonumber(head_score) < tonumber(score))
     local task = verify and voted_on or head
     if not task then
       break
     end
-    local row = redis.call('HMGET', base .. ':task:' .. task, 'recipe', 'priority', 'retries', 'max_retries',
-      'max_assign_time', 'verification_count')
+    local row = read(task)
     size = size + #row[1]
     if size > bytes and #rows > 0 then
       break
     end
-    rows[#rows + 1] = { task, unpack(row, 1, 6) }
+    rows[#rows + 1] = row
     if verify then
       from_verifying[#from_verifying + 1] = task
       voted_on, score = next_unvoted()
     else
-      from_queue[#from_queue + 1] = task
+      from_queue = from_queue + 1
     end
   end
-  return rows, from_queue, from_verifying
-end
-
-local rows, from_queue, from_verifying = choose()
-if #rows == 0 and reclaim(base, now, 10) > 0 then
-  rows, from_queue, from_verifying = choose()
-end
-
-local assign_time = string.format('%.0f', math.floor(now / 1000))
-if #rows > 0 then
-  local ids, deadlines = {}, {}
-  for i, row in ipairs(rows) do
-    local seconds = tonumber(row[6] or 0)
-    ids[i] = row[1]
-    deadlines[2 * i - 1] = now + (seconds > 0 and seconds or default_time) * 1000
-    deadlines[2 * i] = row[1]
-    redis.call('HSET', base .. ':task:' .. row[1], 'assignee', worker, 'assign_time', assign_time)
-  end
-  if #from_queue > 0 then
-    redis.call('ZREM', base .. ':queue', unpack(from_queue))
+  if from_queue > 0 then
+    redis.call('ZREMRANGEBYRANK', base .. ':queue', 0, from_queue - 1)
   end
   if #from_verifying > 0 then
     redis.call('ZREM', base .. ':verifying', unpack(from_verifying))
   end
-  redis.call('ZADD', base .. ':assigned', unpack(deadlines))
-  redis.call('SADD', base .. ':held:' .. worker, unpack(ids))
-  redis.call('SADD', base .. ':assignees', worker)
-  redis.call('HINCRBY', base .. ':counters', 'assigned', #rows)
-  rate_charge(base, 'assign', fields[4], now_us, #rows)
+  return rows
 end
-return { fields[1], assign_time, unpack(rows) }
+
+local rows = take()
+if #rows == 0 and reclaim(base, now, 10) > 0 then
+  rows = take()
+end
+
+local assign_time = string.format('%d', now / 1000)
+if #rows > 0 then
+  local holds = {}
+  for i, row in ipairs(rows) do
+    local task = row[7]
+    holds[2 * i - 1], holds[2 * i] = now + (row[5] or default_time) * 1000, hold(task, worker)
+    redis.call('HSET', base .. ':task:' .. task, 'assignee', worker, 'assign_time', assign_time)
+  end
+  redis.call('ZADD', base .. ':assigned', unpack(holds))
+  redis.call('HSET', base, 'assigned', (assigned or 0) + #rows)
+  rate_charge(base, 'assign_paid_off', rate, paid_off, now_us, #rows)
+end
+return { revision, assign_time, unpack(rows) }

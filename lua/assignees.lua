@@ -3,11 +3,11 @@
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  cursor, '0' to begin
-  ARGV[2]  about how many workers
+  ARGV[2]  about how many assigned tasks to look at, 500 or fewer
 
-  Returns  {next cursor ('0' at the end), worker, tasks, ...}; a worker may come twice
+  Returns  {next cursor ('0' at the end), '<task>:<worker>', ...}; one may come twice
   Refuses  NOT_FOUND
-  Cost     O(workers)
+  Cost     O(assigned tasks that are looked at)
 ]]
 --- @include "project"
 
@@ -16,10 +16,8 @@ local base, cursor, count = KEYS[1], ARGV[1], ARGV[2]
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local scan = redis.call('SSCAN', base .. ':assignees', cursor, 'COUNT', count)
-local row = { scan[1] }
-for _, worker in ipairs(scan[2]) do
-  row[#row + 1] = worker
-  row[#row + 1] = redis.call('SCARD', base .. ':held:' .. worker)
+local scan, row = redis.call('ZSCAN', base .. ':assigned', cursor, 'COUNT', count), {}
+for i = 1, #scan[2], 2 do
+  row[#row + 1] = scan[2][i]
 end
-return row
+return { scan[1], unpack(row) }

@@ -23,9 +23,9 @@ redis.call('HSET', base, 'revision', ARGV[1], unpack(ARGV, 2))
 local after = redis.call('HMGET', base, 'assign_rate', 'submit_rate')
 -- A new rate begins at once, not after what the old one still owes.
 if before[1] ~= after[1] then
-  redis.call('DEL', base .. ':rate:assign')
+  redis.call('HDEL', base, 'assign_paid_off')
 end
 if before[2] ~= after[2] then
-  redis.call('DEL', base .. ':rate:submit')
+  redis.call('HDEL', base, 'submit_paid_off')
 end
 return 1

@@ -21,7 +21,7 @@
 local base, source = KEYS[1], ARGV[1]
 local now = clock(ARGV[2])
 
-local fields = project(base, 'remember_closed')
+local fields = project(base, 'remember_closed', 'seq', 'chained')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
@@ -31,25 +31,27 @@ local function parts(outbox_id)
   return tonumber(ms), tonumber(n)
 end
 
+-- Entries come in order: those that were delivered before are the first ones.
 local mark_ms, mark_n = parts(redis.call('HGET', base .. ':delivered', source) or '0-0')
-local tasks, last = {}, nil
-for i = 3, #ARGV, 7 do
-  local ms, n = parts(ARGV[i])
+local first = 3
+while ARGV[first] do
+  local ms, n = parts(ARGV[first])
   if ms > mark_ms or (ms == mark_ms and n > mark_n) then
-    tasks[#tasks + 1] = { unpack(ARGV, i + 1, i + 6) }
-    last = ARGV[i]
+    break
   end
+  first = first + 7
 end
-if not last then
+if not ARGV[first] then
   return 0
 end
 
-local ids, accepted = add(base, tasks, tonumber(fields[2] or 0), now)
-redis.call('HSET', base .. ':delivered', source, last)
+local remember, seq, chained = tonumber(fields[2] or 0), fields[3] or 0, fields[4] or 0
+local ids, accepted = add(base, ARGV, first + 1, 7, seq, remember, now)
+redis.call('HSET', base .. ':delivered', source, ARGV[#ARGV - 6])
 if accepted > 0 then
-  redis.call('HINCRBY', base .. ':counters', 'chained', accepted)
+  redis.call('HSET', base, 'seq', seq + accepted, 'chained', chained + accepted)
 end
 if accepted < #ids then
-  redis.call('HINCRBY', base .. ':counters', 'duplicates', #ids - accepted)
+  redis.call('HINCRBY', base, 'duplicates', #ids - accepted)
 end
 return accepted

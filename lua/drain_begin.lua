@@ -23,7 +23,7 @@ if not project(base) and (operation ~= 'delete' or redis.call('EXISTS', base) ==
 end
 
 redis.call('DEL', guard)
-local n = string.format('%.0f', redis.call('INCR', base .. ':seq'))
+local n = string.format('%d', redis.call('HINCRBY', base, 'seq', 1))
 local deletes, affected = operation == 'hard_reset' or operation == 'delete', 0
 
 -- What an earlier call has taken and not worked off yet would come back after this one: it is deleted, too.

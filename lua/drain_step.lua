@@ -30,16 +30,13 @@ end
 redis.call('DEL', guard)
 local operation = redis.call('HGET', base .. ':drains', n)
 
-local function work(task, state)
-  local assignee = state == 'assigned' and redis.call('HGET', base .. ':task:' .. task, 'assignee')
+local function work(member, state)
+  local task = state == 'assigned' and holder(member) or member
   if operation == 'reset_failed' then
     retry(base, task)
   elseif operation == 'reclaim_assigned' then
-    give_back(base, task, assignee)
+    give_back(base, task)
   else
-    if assignee then
-      unassign(base, task, assignee)
-    end
     forget(base, task)
   end
 end
@@ -57,7 +54,7 @@ for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
   end
 end
 if operation == 'reclaim_assigned' and done > 0 then
-  redis.call('HINCRBY', base .. ':counters', 'reclaimed', done)
+  redis.call('HINCRBY', base, 'reclaimed', done)
 end
 if done == limit then
   return { done, 1 }
@@ -65,9 +62,8 @@ end
 
 redis.call('HDEL', base .. ':drains', n)
 if operation == 'delete' then
-  redis.call('UNLINK', base .. ':drains', base .. ':seq', base .. ':access', base .. ':requests', base .. ':assignees',
-    base .. ':closed', base .. ':counters', base .. ':rate:assign', base .. ':rate:submit', base .. ':delivered',
-    base .. ':snapshots')
+  redis.call('UNLINK', base .. ':drains', base .. ':access', base .. ':requests', base .. ':closed',
+    base .. ':delivered', base .. ':snapshots')
   -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
   if redis.call('XLEN', base .. ':outbox') == 0 then
     redis.call('DEL', base .. ':outbox')

@@ -18,14 +18,19 @@
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local deadline = clock(ARGV[2]) + ARGV[3] * 1000
-local extended = {}
+local extended, deadlines = {}, {}
 
-redis.call('DEL', guard)
 for i = 4, #ARGV do
-  local mine = held(base, ARGV[i], worker)
+  local member = hold(ARGV[i], worker)
+  local mine = redis.call('ZSCORE', base .. ':assigned', member)
   if mine then
-    redis.call('ZADD', base .. ':assigned', deadline, ARGV[i])
+    deadlines[#deadlines + 1] = deadline
+    deadlines[#deadlines + 1] = member
   end
   extended[#extended + 1] = mine and 1 or 0
+end
+if #deadlines > 0 then
+  redis.call('DEL', guard)
+  redis.call('ZADD', base .. ':assigned', unpack(deadlines))
 end
 return extended

@@ -4,12 +4,12 @@
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
   ARGV[2]  cursor, '0' to begin
-  ARGV[3]  about how many tasks
+  ARGV[3]  about how many assigned tasks to look at, 500 or fewer
 
-  Returns  {next cursor ('0' at the end), revision, task...}, a task as in assign, with its assign time (unix s) as the
-           eighth; a task may come twice
+  Returns  {next cursor ('0' at the end), revision, task...}, a task as in assign, with its assign time (unix s) after
+           its id; a task may come twice
   Refuses  NOT_FOUND
-  Cost     O(tasks)
+  Cost     O(assigned tasks that are looked at)
 ]]
 --- @include "project"
 --- @include "hold"
@@ -21,14 +21,13 @@ if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
-local scan = redis.call('SSCAN', base .. ':held:' .. worker, cursor, 'COUNT', count)
+local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'MATCH', hold('*', worker), 'COUNT', count)
 local rows = {}
-for _, task in ipairs(scan[2]) do
-  -- What a maintenance call has taken from the worker is listed until the call gets to it.
-  if held(base, task, worker) then
-    local row = redis.call('HMGET', base .. ':task:' .. task, 'recipe', 'priority', 'retries', 'max_retries',
-      'max_assign_time', 'verification_count', 'assign_time')
-    rows[#rows + 1] = { task, unpack(row, 1, 7) }
-  end
+for i = 1, #scan[2], 2 do
+  local task = holder(scan[2][i])
+  local row = redis.call('HMGET', base .. ':task:' .. task, 'recipe', 'priority', 'retries', 'max_retries',
+    'max_assign_time', 'verification_count', 'assign_time')
+  row[7], row[8] = task, row[7]
+  rows[#rows + 1] = row
 end
 return { scan[1], fields[1], unpack(rows) }

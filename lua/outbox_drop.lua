@@ -16,7 +16,7 @@ local base, guard, lost = KEYS[1], KEYS[2], ARGV[1] == '1'
 redis.call('DEL', guard)
 local dropped = redis.call('XDEL', base .. ':outbox', unpack(ARGV, 2))
 if lost and dropped > 0 and project(base) then
-  redis.call('HINCRBY', base .. ':counters', 'dropped', dropped)
+  redis.call('HINCRBY', base, 'dropped', dropped)
 end
 if redis.call('XLEN', base .. ':outbox') == 0 and not project(base) then
   redis.call('DEL', base .. ':outbox')

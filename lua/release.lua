@@ -17,35 +17,81 @@
 --- @include "clock"
 --- @include "project"
 --- @include "hold"
---- @include "close"
+--- @include "forget"
 
-local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
-local now = clock(ARGV[2])
+local base, worker, given_now = KEYS[1], ARGV[1], ARGV[2]
 local OK, FAIL = '0', '1'
 
 -- A project that is gone holds nothing: every task below is then 'not_held'.
 local fields = project(base, 'chain', 'remember_closed') or {}
-local chain, remember = fields[2] or '0', tonumber(fields[3] or 0)
-local counts, outcomes = {}, {}
+local chain, remember = fields[2] or '0', fields[3] or '0'
 
-redis.call('DEL', guard)
+-- Takes the tasks from the worker, and answers a table with true for each that it held. This removal comes first: the
+-- server lets it through when memory is full, and with it what follows.
+local function take_back()
+  local members, taken, mine = {}, {}, {}
+  for i = 3, #ARGV, 3 do
+    members[#members + 1] = hold(ARGV[i], worker)
+  end
+  if #members == 1 then
+    taken[ARGV[3]] = redis.call('ZREM', base .. ':assigned', members[1]) == 1
+    return taken
+  end
+  local deadlines = #members > 0 and redis.call('ZMSCORE', base .. ':assigned', unpack(members)) or {}
+  for i, deadline in ipairs(deadlines) do
+    if deadline then
+      taken[ARGV[3 * i]] = true
+      mine[#mine + 1] = members[i]
+    end
+  end
+  if #mine > 0 then
+    redis.call('ZREM', base .. ':assigned', unpack(mine))
+  end
+  return taken
+end
+
+local counts, gone, freed = {}, {}, {}
+
+-- Adds the vote; whether as many workers agree now as are needed.
+local function agreed(task, key, vote, needed)
+  counts.voted = (counts.voted or 0) + 1
+  redis.call('HSET', key .. ':verifiers', worker, vote)
+  redis.call('SADD', base .. ':voted', task)
+  redis.call('SADD', key .. ':tally:' .. vote, worker)
+  return redis.call('SCARD', key .. ':tally:' .. vote) >= tonumber(needed)
+end
+
+-- Hands a closed task to the chained project's outbox, in the step that closes it.
+local function pass_on(key)
+  local row = redis.call('HMGET', key, 'recipe', 'priority', 'max_retries', 'max_assign_time', 'verification_count',
+    'hash')
+  redis.call('XADD', base .. ':outbox', '*', 'target', chain, 'recipe', row[1], 'priority', row[2] or '0',
+    'max_retries', row[3] or '0', 'max_assign_time', row[4] or '0', 'verification_count', row[5] or '1',
+    'hash', row[6] or '')
+end
 
 local function succeed(task, vote)
   local key = base .. ':task:' .. task
-  local needed = tonumber(redis.call('HGET', key, 'verification_count') or 1)
-  if needed > 1 then
-    counts.voted = (counts.voted or 0) + 1
-    redis.call('HSET', key .. ':verifiers', worker, vote)
-    redis.call('SADD', base .. ':voted', task)
-    redis.call('SADD', key .. ':tally:' .. vote, worker)
-    if redis.call('SCARD', key .. ':tally:' .. vote) < needed then
-      give_back(base, task, worker)
-      return 'voted'
+  local needed, hash = unpack(redis.call('HMGET', key, 'verification_count', 'hash'))
+  if needed and not agreed(task, key, vote, needed) then
+    give_back(base, task)
+    return 'voted'
+  end
+  counts.closed = (counts.closed or 0) + 1
+  if chain ~= '0' then
+    pass_on(key)
+  end
+  if hash then
+    freed[#freed + 1] = hash
+    if remember ~= '0' then
+      redis.call('ZADD', base .. ':remembered', clock(given_now), hash)
     end
   end
-  unassign(base, task, worker)
-  close(base, task, chain, remember, now)
-  counts.closed = (counts.closed or 0) + 1
+  if needed then
+    forget(base, task)
+  else
+    gone[#gone + 1] = key
+  end
   return 'closed'
 end
 
@@ -54,34 +100,42 @@ local function fail(task)
   local retries = redis.call('HINCRBY', key, 'retries', 1)
   if retries < tonumber(redis.call('HGET', key, 'max_retries') or 0) then
     counts.retried = (counts.retried or 0) + 1
-    give_back(base, task, worker)
+    give_back(base, task)
     return 'returned'
   end
   counts.failed = (counts.failed or 0) + 1
-  unassign(base, task, worker)
   redis.call('HDEL', key, 'assignee', 'assign_time')
   redis.call('SREM', base .. ':voted', task)
-  redis.call('ZADD', base .. ':failed', now, task)
+  redis.call('ZADD', base .. ':failed', clock(given_now), task)
   return 'failed'
 end
 
 local function skip(task)
   counts.skipped = (counts.skipped or 0) + 1
-  give_back(base, task, worker)
+  give_back(base, task)
   return 'returned'
 end
 
+local taken, outcomes = take_back(), {}
 for i = 3, #ARGV, 3 do
   local task, result, vote = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local outcome = 'not_held'
-  if held(base, task, worker) then
+  if taken[task] then
+    -- Named once more in this call, it is held no longer.
+    taken[task] = nil
     outcome = result == OK and succeed(task, vote) or result == FAIL and fail(task) or skip(task)
   end
   outcomes[#outcomes + 1] = outcome
 end
 
+if #freed > 0 then
+  redis.call('SREM', base .. ':hashes', unpack(freed))
+end
+if #gone > 0 then
+  redis.call('DEL', unpack(gone))
+end
 for name, count in pairs(counts) do
-  redis.call('HINCRBY', base .. ':counters', name, count)
+  redis.call('HINCRBY', base, name, count)
 end
 if counts.closed then
   redis.call('HINCRBY', base .. ':closed', worker, counts.closed)

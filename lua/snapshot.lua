@@ -42,8 +42,8 @@ for i = 1, #drains, 2 do
     failed = failed + redis.call('ZCARD', drain .. ':failed')
   end
 end
-local closed = redis.call('HGET', base .. ':counters', 'closed') or 0
-redis.call('XADD', key, string.format('%.0f-0', now), 'new', unfinished - awaiting, 'failed', failed, 'closed', closed,
-  'access', redis.call('HLEN', base .. ':access'), 'awaiting', awaiting)
+redis.call('XADD', key, string.format('%.0f-0', now), 'new', unfinished - awaiting, 'failed', failed,
+  'closed', redis.call('HGET', base, 'closed') or 0, 'access', redis.call('HLEN', base .. ':access'),
+  'awaiting', awaiting)
 redis.call('XTRIM', key, 'MINID', string.format('%.0f-0', math.max(0, now - keep)))
 return 1

@@ -10,14 +10,23 @@
 --- @include "project"
 
 local base = KEYS[1]
+local COUNTERS = { 'submitted', 'chained', 'duplicates', 'assigned', 'voted', 'closed', 'failed', 'retried', 'skipped',
+  'reclaimed', 'removed', 'dropped' }
 
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
+end
+local totals, counted = redis.call('HMGET', base, unpack(COUNTERS)), {}
+for i, name in ipairs(COUNTERS) do
+  if totals[i] then
+    counted[#counted + 1] = name
+    counted[#counted + 1] = totals[i]
+  end
 end
 return {
   redis.call('ZCARD', base .. ':queue'),
   redis.call('ZCARD', base .. ':verifying'),
   redis.call('ZCARD', base .. ':assigned'),
   redis.call('ZCARD', base .. ':failed'),
-  redis.call('HGETALL', base .. ':counters'),
+  counted,
 }

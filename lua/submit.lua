@@ -23,29 +23,27 @@
 local base, worker, first_chunk = KEYS[1], ARGV[1], ARGV[3] == '1'
 local now, now_us = clock(ARGV[2])
 
-local fields = project(base, 'submit_rate', 'remember_closed')
+local fields = project(base, 'submit_rate', 'submit_paid_off', 'remember_closed', 'seq', 'submitted')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
+local rate, paid_off, remember, seq, submitted = unpack(fields, 2, 6)
 if not string.find(redis.call('HGET', base .. ':access', worker) or '', 'submit', 1, true) then
   return redis.error_reply('DENIED This worker may not submit to the project')
 end
-local wait = first_chunk and rate_wait(base, 'submit', fields[2], now_us) or 0
+local wait = first_chunk and rate_wait(rate, paid_off, now_us) or 0
 if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
 
-local tasks = {}
-for i = 4, #ARGV, 6 do
-  tasks[#tasks + 1] = { unpack(ARGV, i, i + 5) }
-end
-local ids, accepted = add(base, tasks, tonumber(fields[3] or 0), now)
+seq = seq or 0
+local ids, accepted = add(base, ARGV, 4, 6, seq, tonumber(remember or 0), now)
 
-rate_charge(base, 'submit', fields[2], now_us, accepted)
+rate_charge(base, 'submit_paid_off', rate, paid_off, now_us, accepted)
 if accepted > 0 then
-  redis.call('HINCRBY', base .. ':counters', 'submitted', accepted)
+  redis.call('HSET', base, 'seq', seq + accepted, 'submitted', (submitted or 0) + accepted)
 end
 if accepted < #ids then
-  redis.call('HINCRBY', base .. ':counters', 'duplicates', #ids - accepted)
+  redis.call('HINCRBY', base, 'duplicates', #ids - accepted)
 end
 return ids

@@ -14,29 +14,29 @@
 
 local base, guard, task = KEYS[1], KEYS[2], ARGV[1]
 
-local function state_of()
+local fields = redis.call('HMGET', base .. ':task:' .. task, 'hash', 'assignee')
+local hash, worker = fields[1], fields[2]
+
+-- Where it is: the set, and its member there.
+local function place_of()
   for _, state in ipairs({ ':queue', ':verifying', ':assigned', ':failed' }) do
-    if redis.call('ZSCORE', base .. state, task) then
-      return state
+    local member = state == ':assigned' and hold(task, worker or '') or task
+    if redis.call('ZSCORE', base .. state, member) then
+      return state, member
     end
   end
 end
 
-local state = state_of()
+local state, member = place_of()
 if not project(base) or not state then
   return redis.error_reply('NOT_FOUND No such task')
 end
 
 redis.call('DEL', guard)
-local fields = redis.call('HMGET', base .. ':task:' .. task, 'hash', 'assignee')
-if state == ':assigned' then
-  unassign(base, task, fields[2])
-else
-  redis.call('ZREM', base .. state, task)
-end
+redis.call('ZREM', base .. state, member)
 forget(base, task)
-if fields[1] then
-  redis.call('SREM', base .. ':hashes', fields[1])
+if hash then
+  redis.call('SREM', base .. ':hashes', hash)
 end
-redis.call('HINCRBY', base .. ':counters', 'removed', 1)
+redis.call('HINCRBY', base, 'removed', 1)
 return 1

@@ -13,19 +13,22 @@
   Cost     O(log tasks in this state + tasks + votes)
 ]]
 --- @include "project"
+--- @include "hold"
 --- @include "row"
 
-local base, key, offset, count = KEYS[1], KEYS[1] .. ':' .. ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local base, state, offset, count = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local bytes, longest = tonumber(ARGV[4]), tonumber(ARGV[5])
 
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
+local key = base .. ':' .. state
 local found = redis.call('ZRANGE', key, offset, offset + count - 1, 'WITHSCORES')
 local rows, size = {}, 0
 for i = 1, #found, 2 do
-  local task, length = row(base, found[i], found[i + 1], longest)
+  local id = state == 'assigned' and holder(found[i]) or found[i]
+  local task, length = row(base, id, found[i + 1], longest)
   size = size + length
   if size > bytes and #rows > 0 then
     break

@@ -9,7 +9,7 @@ from broker.store.workers import bad_credentials
 
 async def worker(call: Call, status: int = 401) -> Worker:
     """Raises ``bad_credentials`` with this status for whatever is not the id and secret of a worker."""
-    id, secret = parsed_id(call.headers.get("x-worker-id", "")), call.headers.get("x-secret", "")
+    id, secret = parsed_id(call.headers.get(b"x-worker-id", b"")), call.headers.get(b"x-secret", b"")
     try:
         if id is None or not secret:
             raise bad_credentials()

@@ -1,18 +1,20 @@
 """What every call has in common: the way in (:class:`Call`), the way out (:class:`Reply`), and the envelope.
 
 ``{"ok", "message"?, "content"?, "rate_limit_delay"?, "code"?}``: ``content`` is an object or absent.
+
+Workers repeat a few calls all day, so this is ASGI itself, without Starlette's requests and responses: they would take
+as long as all the rest.
 """
 
+import logging
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 import orjson
-from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -20,15 +22,19 @@ from broker.errors import BrokerError, Invalid, Unavailable
 from broker.settings import Settings
 from broker.store import Store
 
+log = logging.getLogger(__name__)
+
 LARGEST_ID = 2**53
+_LONGEST_ID = len(str(LARGEST_ID))
 
 T = TypeVar("T")
-_ID = re.compile(r"[0-9]{1,16}")
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_LENGTH = re.compile(r"[0-9]{1,20}")
 _MOMENT = re.compile(r"[0-9]{1,11}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$", re.DOTALL)
+_JSON = (b"content-type", b"application/json")
+_LONGEST_LENGTH = 19
+"""Digits of a Content-Length that can be right."""
 
 
 class Reply(NamedTuple):
@@ -41,9 +47,20 @@ class Reply(NamedTuple):
     """Seconds after which to ask again."""
     headers: Mapping[str, str] | None = None
 
-    def response(self) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it, as an ASGI application does."""
+        body = b"" if self.status == 204 else orjson.dumps(self._envelope())
+        headers = [(b"content-length", b"%d" % len(body)), _JSON]
         if self.status == 204:
-            return Response(status_code=204, headers=self.headers)
+            headers.clear()
+        if self.delay is not None:
+            headers.append((b"retry-after", b"%d" % math.ceil(self.delay)))
+        if self.headers is not None:
+            headers += ((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in self.headers.items())
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _envelope(self) -> dict[str, Any]:
         body: dict[str, Any] = {"ok": self.ok}
         if self.message is not None:
             body["message"] = self.message
@@ -51,17 +68,17 @@ class Reply(NamedTuple):
             body["content"] = self.content
         if self.code is not None:
             body["code"] = self.code
-        headers = MutableHeaders(self.headers)
-        if self.delay is not None:
-            headers["Retry-After"] = str(math.ceil(self.delay))
-            if self.status == 429:
-                body["rate_limit_delay"] = self.delay
-        return Response(orjson.dumps(body), self.status, headers, media_type="application/json")
+        if self.delay is not None and self.status == 429:
+            body["rate_limit_delay"] = self.delay
+        return body
 
 
-def parsed_id(text: str) -> int | None:
+def parsed_id(text: str | bytes) -> int | None:
     """The id that a path or header spells, None when it can be none."""
-    return int(text) if _ID.fullmatch(text) and 1 <= int(text) <= LARGEST_ID else None
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID):
+        return None
+    id = int(text)
+    return id if 1 <= id <= LARGEST_ID else None
 
 
 def refused(error: BrokerError) -> Reply:
@@ -69,26 +86,49 @@ def refused(error: BrokerError) -> Reply:
     return Reply(error.content, error.message, False, error.code, error.status, error.delay)
 
 
-class Call(Request):
+class App(Protocol):
+    """What the application that an endpoint belongs to has."""
+
+    store: Store
+    settings: Settings
+
+
+class Disconnected(Exception):
+    """The client has gone; nobody is there to be answered."""
+
+
+class Call:
     """A request, with the ways of reading it that the API has."""
+
+    __slots__ = ("_receive", "app", "headers", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.app: App = scope["app"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        """Names in lower case."""
+        self._receive = receive
 
     @property
     def store(self) -> Store:
         """Raises ``unavailable`` until the store was seen once."""
-        store: Store = self.app.state.store
+        store = self.app.store
         if not store.ready.is_set():
             raise Unavailable("The store has not answered yet")
         return store
 
     @property
     def settings(self) -> Settings:
-        settings: Settings = self.app.state.settings
-        return settings
+        return self.app.settings
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     @property
     def session_cookie(self) -> str | None:
         """The session cookie, if it can be one of ours. Python's own parser takes minutes for some hostile cookies."""
-        for pair in self.headers.get("cookie", "").split(";"):
+        for pair in (self.header(b"cookie") or "").split(";"):
             name, _, value = pair.strip().partition("=")
             if name == self.settings.cookie and _COOKIE.fullmatch(value):
                 return value
@@ -99,24 +139,34 @@ class Call(Request):
 
         What is neither said by Sec-Fetch-Site nor by Origin comes from no browser, and carries no cookie unawares.
         """
-        site, origin = self.headers.get("sec-fetch-site"), self.headers.get("origin")
+        site, origin = self.header(b"sec-fetch-site"), self.header(b"origin")
         if site is not None:
             allowed = site in {"same-origin", "none"}
         else:
-            allowed = origin is None or origin.partition("://")[2] == self.headers.get("host", "")
+            allowed = origin is None or origin.partition("://")[2] == self.header(b"host")
         if not allowed:
             raise BrokerError("cross_site", "This call comes from another site")
 
+    def path(self, name: str) -> str:
+        """What stands in the path for ``{name}``."""
+        text: str = self.scope["path_params"][name]
+        return text
+
     def id(self, name: str) -> int:
         """An id from the path: a decimal number from 1 to 2^53."""
-        id = parsed_id(self.path_params[name])
+        id = parsed_id(self.path(name))
         if id is None:
             raise Invalid(f"{name}: an id is a decimal number from 1 to {LARGEST_ID}")
         return id
 
+    def query(self, name: str) -> str | None:
+        """What the query says for ``name``; the last word counts."""
+        query: bytes = self.scope["query_string"]
+        return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get(name) if query else None
+
     def number(self, name: str, low: int, high: int) -> int | None:
         """A number from the query, None when it is absent."""
-        text = self.query_params.get(name)
+        text = self.query(name)
         if text is None:
             return None
         if not _NUMBER.fullmatch(text) or not low <= int(text) <= high:
@@ -125,47 +175,63 @@ class Call(Request):
 
     def moment(self, name: str) -> int:
         """Unix seconds from the query."""
-        text = self.query_params.get(name, "")
+        text = self.query(name) or ""
         if not _MOMENT.fullmatch(text):
             raise Invalid(f"{name}: required, a whole number of unix seconds")
         return int(text)
 
     async def decode(self, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
         """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
-        body = (await self.read()).strip()
-        try:
-            if not body.isascii():
-                # msgspec does not look into what it skips.
-                body.decode()
-            decoded = decoder.decode(body) if body else None
-        except msgspec.ValidationError as error:
-            raise Invalid(_named(str(error))) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Invalid(f"body: not JSON: {error}") from None
-        return empty if decoded is None else decoded
+        return decoded(await self.read(), decoder, empty)
 
     async def read(self) -> bytes:
-        """The body as it came, within the limit."""
-        if "upgrade" in self.headers and ("transfer-encoding" in self.headers or self.headers.get("content-length")):
+        """The body as it came, within the limit; once."""
+        headers, limit = self.headers, self.app.settings.max_body
+        length = headers.get(b"content-length", b"0")
+        if b"upgrade" in headers and (b"transfer-encoding" in headers or length.strip(b"0")):
             # uvicorn's parser drops the body of such a request; acting on an empty one would be worse than saying so.
             raise Invalid("upgrade: this server speaks HTTP/1.1; send the call without an Upgrade header")
-        limit = self.settings.max_body
-        length = self.headers.get("content-length", "0")
-        chunks: list[bytes] = []
-        size = 0
-        if _LENGTH.fullmatch(length) and int(length) > limit:
-            size = int(length)
-        else:
-            async for chunk in self.stream():
-                size += len(chunk)
-                if size > limit:
-                    break
-                chunks.append(chunk)
-        if size > limit:
-            raise BrokerError("too_large", f"body: larger than {limit} bytes")
-        # Kept where Starlette looks for it, so that it can be read again.
-        self._body = b"".join(chunks)
-        return self._body
+        if length.isdigit() and (len(length) > _LONGEST_LENGTH or int(length) > limit):
+            raise _too_large(limit)
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            body = await self._rest(body, limit)
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+
+    async def _rest(self, first: bytes, limit: int) -> bytes:
+        chunks, size, more = [first], len(first), True
+        while more and size <= limit:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            more = message.get("more_body", False)
+        return b"".join(chunks)
+
+
+def decoded(body: bytes, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
+    """As :meth:`Call.decode`, of a body that was read."""
+    body = body.strip()
+    try:
+        if not body.isascii():
+            # msgspec does not look into what it skips.
+            body.decode()
+        found = decoder.decode(body) if body else None
+    except msgspec.ValidationError as error:
+        raise Invalid(_named(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"body: not JSON: {error}") from None
+    return empty if found is None else found
+
+
+def _too_large(limit: int) -> BrokerError:
+    return BrokerError("too_large", f"body: larger than {limit} bytes")
 
 
 def _named(message: str) -> str:
@@ -192,15 +258,22 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope, receive)
         try:
-            if (self._changes or scope["method"] == "POST") and call.session_cookie:
+            if b"cookie" in call.headers and (self._changes or scope["method"] == "POST") and call.session_cookie:
                 call.refuse_other_sites()
             reply = await self._handler(call)
         except BrokerError as error:
             reply = refused(error)
-        except ClientDisconnect:
-            # Nobody is there to be answered.
+        except Disconnected:
             return
-        await reply.response()(scope, receive, send)
+        except Exception:
+            log.exception("%s %s", scope["method"], scope["path"])
+            reply = fault()
+        await reply(scope, receive, send)
+
+
+def fault() -> Reply:
+    """A fault of ours: the log has its trace, the client sees nothing of it."""
+    return Reply(None, "Internal error", False, "internal", 500)
 
 
 def route(methods: str, path: str, handler: Handler, *, changes: bool = False) -> Route:

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from broker.api.envelope import Call, Reply, route
+from broker.api.envelope import Call, Reply, decoded, route
 from broker.errors import BrokerError
 
 _BRANCHES = ("refs/heads/master", "refs/heads/main")
@@ -34,17 +34,17 @@ class Push(Struct):
 
 
 _PUSH = msgspec.json.Decoder(Push | None)
-_HEADERS = ("x-hub-signature-256", "x-hub-signature", "x-gitea-signature", "x-gogs-signature")
+_HEADERS = (b"x-hub-signature-256", b"x-hub-signature", b"x-gitea-signature", b"x-gogs-signature")
 
 
 async def receive(call: Call) -> Reply:
     """Each project of the repository whose own secret has signed the call."""
     body = await call.read()
-    push = await call.decode(_PUSH, Push())
+    push = decoded(body, _PUSH, Push())
     name = (push.repository.full_name if push.repository else None) or ""
     projects = await call.store.projects.of_repo(name) if name else []
     # In a thread: a large body and many projects take a while.
-    given = [match[1].lower() for header in _HEADERS if (match := _SIGNATURE.fullmatch(call.headers.get(header, "")))]
+    given = [match[1].lower() for header in _HEADERS if (match := _SIGNATURE.fullmatch(call.header(header) or ""))]
     signed = await asyncio.to_thread(_signed, projects, body, given) if given else []
     if not signed:
         raise BrokerError("denied", "No project of this repository has a webhook secret that signed the call")

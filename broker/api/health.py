@@ -5,7 +5,7 @@ from broker.api.envelope import Call, Reply, route
 
 
 async def root(call: Call) -> Reply:
-    if "text/html" in call.headers.get("accept", ""):
+    if "text/html" in (call.header(b"accept") or ""):
         return Reply(status=303, headers={"Location": f"{call.scope.get('app_root_path', '')}/ui/"})
     return Reply({"name": "task-broker", "version": __version__})
 

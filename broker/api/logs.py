@@ -22,7 +22,7 @@ _PYTHON_LEVELS = {"trace": logging.DEBUG, "info": logging.INFO, "warn": logging.
 
 async def add(call: Call) -> Reply:
     worker = await auth.worker(call)
-    level = call.path_params["level"]
+    level = call.path("level")
     if level not in _PYTHON_LEVELS:
         raise BrokerError("not_found", f"No such log level; there are {', '.join(_PYTHON_LEVELS)}")
     line = await call.decode(_LINE, LogLine())

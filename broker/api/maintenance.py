@@ -4,9 +4,8 @@ from broker.api import auth
 from broker.api.envelope import Call, Handler, Reply, route
 from broker.api.projects import authorized
 from broker.errors import Invalid
-from broker.store.keys import project_of
 from broker.store.projects import MAINTENANCE, READ
-from broker.store.tasks import Row
+from broker.store.tasks import Row, project_of
 
 _STATES = {"queue": 1, "verifying": 1, "assigned": 1, "failed": 2}
 """The task's status, as the original tracker counted: 1 new, 2 failed."""
@@ -35,11 +34,12 @@ async def delete(call: Call) -> Reply:
 
 async def tasks(call: Call) -> Reply:
     project = await authorized(call, READ)
-    state = call.query_params.get("state", "queue")
+    state = call.query("state")
+    state = "queue" if state is None else state
     if state not in _STATES:
         raise Invalid(f"state: one of {', '.join(_STATES)}")
     offset, limit = call.number("offset", 0, _LARGEST_OFFSET) or 0, call.number("limit", 1, 500) or _PAGE
-    full = call.query_params.get("full") == "1"
+    full = call.query("full") == "1"
     # A character has four bytes at most, and the script may leave the last one out; what is over is cut below.
     longest = 0 if full else 4 * (_SHORT + 1)
     total, rows = await call.store.tasks.page(project, state, offset, limit, longest=longest)

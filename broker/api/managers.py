@@ -59,7 +59,7 @@ async def logout(call: Call) -> Reply:
 
 
 def _cookie(call: Call, value: str, seconds: int) -> str:
-    secure = "; Secure" if call.url.scheme == "https" else ""
+    secure = "; Secure" if call.scope["scheme"] == "https" else ""
     return f"{call.settings.cookie}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
 

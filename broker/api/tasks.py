@@ -1,6 +1,7 @@
 """The calls of workers on tasks: submit, get, release, extend."""
 
 import struct
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -21,7 +22,7 @@ from broker.schemas import (
     one_of,
     required,
 )
-from broker.store.tasks import BATCH_BYTES, CHUNK, Assigned, NewTask, Task, by_project
+from broker.store.tasks import BATCH_BYTES, CHUNK, Assigned, NewTask, Task, by_project, project_of
 from broker.store.worker_records import Worker
 
 _SUBMIT = msgspec.json.Decoder(SubmitTask | None)
@@ -33,6 +34,7 @@ _EXTEND = msgspec.json.Decoder(ExtendTasks | None)
 # The original tracker's SipHash-2-4 key: the integers 1 and 2.
 _HASH_KEY = struct.pack("<QQ", 1, 2)
 T = TypeVar("T")
+C = TypeVar("C")
 
 _MAX_GET = 1000
 _UPDATED = {"closed": True, "failed": True, "returned": True, "voted": False, "not_held": False}
@@ -44,31 +46,35 @@ _WHY_NOT = {
 
 def unique_hash(text: str) -> int:
     """SipHash-2-4 of a unique_string as a signed 64-bit number: ``b"test"`` is 6838688128588807185."""
-    digest: int = struct.unpack("<q", struct.pack("<Q", siphash(_HASH_KEY, text.encode())))[0]
-    return digest
+    digest: int = siphash(_HASH_KEY, text.encode())
+    return digest - 2**64 if digest >= 2**63 else digest
 
 
-def _new_task(body: SubmitTask, field: str) -> NewTask:
-    """What a worker submits, checked; ``field`` goes before the name of a field in messages."""
-    recipe = non_empty(body.recipe, f"{field}recipe")
-    hash64 = one_of(f"{field}hash64", body.hash64 or None, f"{field}hash_u64", body.hash_u64 or None)
-    unique = one_of(f"{field}unique_string", body.unique_string or None, f"{field}unique_str", body.unique_str or None)
-    if hash64 and unique:
-        raise Invalid(f"{field}unique_string: give this or hash64, not both")
+def _new_task(body: SubmitTask) -> NewTask:
+    """What a worker submits, checked."""
+    recipe = non_empty(body.recipe, "recipe")
+    hash64, unique = body.hash64 or None, body.unique_string or None
+    if body.hash_u64 or body.unique_str:
+        hash64 = one_of("hash64", hash64, "hash_u64", body.hash_u64 or None)
+        unique = one_of("unique_string", unique, "unique_str", body.unique_str or None)
+    if unique:
+        if hash64:
+            raise Invalid("unique_string: give this or hash64, not both")
+        hash64 = unique_hash(unique)
     return NewTask(
         recipe,
         body.priority or 0,
         body.max_retries or 0,
         body.max_assign_time or 0,
         body.verification_count or 1,
-        unique_hash(unique) if unique else hash64 or "",
+        hash64 or "",
     )
 
 
 async def submit(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(_SUBMIT, SubmitTask())
-    project, task = required(body.project, "project"), _new_task(body, "")
+    project, task = required(body.project, "project"), _new_task(body)
     task_id = (await call.store.tasks.submit(project, worker.id, [task]))[0]
     if task_id is None:
         raise BrokerError("duplicate", "The project has a task with this hash, or remembers one")
@@ -79,12 +85,13 @@ async def bulk_submit(call: Call) -> Reply:
     worker = await auth.worker(call)
     requests = _batch((await call.decode(_BULK_SUBMIT, BulkSubmit())).requests)
     project = required(requests[0].project, "requests[0].project")
-    tasks = []
-    for i, request in enumerate(requests):
-        if request.project != project:
-            raise Invalid(f"requests[{i}].project: differs from requests[0].project; one call, one project")
-        tasks.append(_new_task(request, f"requests[{i}]."))
 
+    def checked(request: SubmitTask) -> NewTask:
+        if request.project != project:
+            raise Invalid("project: differs from requests[0].project; one call, one project")
+        return _new_task(request)
+
+    tasks = _each(requests, checked)
     outcomes: list[int | None] = []
     for start in range(0, len(tasks), CHUNK):
         try:
@@ -137,25 +144,21 @@ async def _ready_worker(call: Call) -> Worker:
 
 async def _assign(call: Call, project: int, worker: Worker, count: int) -> Assigned:
     """Up to ``count`` tasks, in chunks. What was assigned is always answered: a later chunk that fails only ends it."""
-    default_time = int(call.settings.max_assign_time)
-    tasks: list[Task] = []
-    revision = size = 0
-    while len(tasks) < count and size < BATCH_BYTES:
-        wanted = min(CHUNK, count - len(tasks))
+    assign, default_time = call.store.tasks.assign, int(call.settings.max_assign_time)
+    assigned = await assign(project, worker.id, min(CHUNK, count), default_time)
+    tasks = assigned.tasks
+    more = len(tasks) == CHUNK < count
+    while more:
+        room, wanted = BATCH_BYTES - sum(len(task.recipe) for task in tasks), min(CHUNK, count - len(tasks))
+        if room <= 0:
+            break
         try:
-            chunk = await call.store.tasks.assign(
-                project, worker.id, wanted, default_time, bytes=BATCH_BYTES - size, first=not tasks
-            )
+            chunk = await assign(project, worker.id, wanted, default_time, bytes=room, first=False)
         except BrokerError:
-            if not tasks:
-                raise
             break
-        revision = chunk.revision
         tasks += chunk.tasks
-        size += sum(len(task.recipe) for task in chunk.tasks)
-        if len(chunk.tasks) < wanted:
-            break
-    return Assigned(revision, tasks)
+        more = len(chunk.tasks) == CHUNK and len(tasks) < count
+    return assigned
 
 
 async def _answer(call: Call, worker: Worker, project: int, assigned: Assigned, count: int | None) -> Reply:
@@ -208,48 +211,46 @@ async def assigned(call: Call) -> Reply:
 
 async def release(call: Call) -> Reply:
     worker = await auth.worker(call, status=403)
-    release = _checked_release(await call.decode(_RELEASE, ReleaseTask()), "")
-    outcome = (await _release(call, worker, [release]))[0]
+    release = _checked_release(await call.decode(_RELEASE, ReleaseTask()))
+    project = project_of(release[0])
+    outcome = (await _released(call, worker, project, [release]))[0] if project else "not_held"
     return Reply({"updated": _UPDATED[outcome]}, _WHY_NOT.get(outcome))
 
 
 async def bulk_release(call: Call) -> Reply:
+    """Raises ``unavailable`` with ``updated`` so far when a later chunk fails."""
     worker = await auth.worker(call)
     requests = _batch((await call.decode(_BULK_RELEASE, BulkRelease())).requests)
-    releases = [_checked_release(request, f"requests[{i}].") for i, request in enumerate(requests)]
-    outcomes = await _release(call, worker, releases)
-    return Reply({"updated": [_UPDATED[outcome] for outcome in outcomes]})
-
-
-def _checked_release(body: ReleaseTask, field: str) -> tuple[int, int, int]:
-    task, result = required(body.task_id, f"{field}task_id"), required(body.result, f"{field}result")
-    return task, result, body.verification or 0
-
-
-async def _release(call: Call, worker: Worker, releases: list[tuple[int, int, int]]) -> list[str]:
-    """The outcome of each. A chained project has the closed tasks before this returns, unless it cannot take them now.
-
-    Raises ``unavailable`` with ``updated`` so far when a later chunk fails.
-    """
-    outcomes = ["not_held"] * len(releases)
+    releases = _each(requests, _checked_release)
+    updated = [False] * len(releases)
     answered = 0
     for project, places in by_project([release[0] for release in releases]).items():
         for start in range(0, len(places), CHUNK) if project else ():
             chunk = places[start : start + CHUNK]
             try:
-                released = await call.store.tasks.release(project, worker.id, [releases[place] for place in chunk])
+                outcomes = await _released(call, worker, project, [releases[place] for place in chunk])
             except BrokerError as error:
                 if not answered:
                     raise
                 message = f"Only {answered} of {len(releases)} releases were carried out: {error.message}"
-                updated = [_UPDATED[outcome] for outcome in outcomes]
                 raise Unavailable(message, {"updated": updated}) from error
-            for place, outcome in zip(chunk, released.outcomes, strict=True):
-                outcomes[place] = outcome
+            for place, outcome in zip(chunk, outcomes, strict=True):
+                updated[place] = _UPDATED[outcome]
             answered += len(chunk)
-            if released.chained:
-                await call.store.chain.flush_if_possible(project)
-    return outcomes
+    return Reply({"updated": updated})
+
+
+def _checked_release(body: ReleaseTask) -> tuple[int, int, int]:
+    return required(body.task_id, "task_id"), required(body.result, "result"), body.verification or 0
+
+
+async def _released(call: Call, worker: Worker, project: int, releases: list[tuple[int, int, int]]) -> list[str]:
+    """The outcome of each. A chained project has the closed tasks before this returns, unless it cannot take them."""
+    store = call.store
+    released = await store.tasks.release(project, worker.id, releases)
+    if released.chained:
+        await store.chain.flush_if_possible(project)
+    return released.outcomes
 
 
 async def extend(call: Call) -> Reply:
@@ -274,6 +275,18 @@ def _batch(items: list[T] | None, field: str = "requests") -> list[T]:
     if not 1 <= len(batch) <= MAX_BULK:
         raise Invalid(f"{field}: 1 to {MAX_BULK} of them")
     return batch
+
+
+def _each(requests: list[T], checked: Callable[[T], C]) -> list[C]:
+    """Every request, checked; a refusal names the field as one of its request."""
+    done: list[C] = []
+    for request in requests:
+        try:
+            done.append(checked(request))
+        except BrokerError as error:
+            error.message = f"requests[{len(done)}].{error.message}"
+            raise
+    return done
 
 
 ROUTES = [

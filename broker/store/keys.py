@@ -3,11 +3,17 @@
 ``{...}`` is the Cluster hash tag: one project lives in one slot, the directory in another.
 """
 
-LAYOUT = 1
+from functools import lru_cache
+
+LAYOUT = 2
 """Version of the key layout, kept in ``broker:{directory}:layout``."""
 
 PROJECT_LIMIT = 100_000
 """A task id is ``n * 100,000 + project id``, so project ids stay below this."""
+
+
+_BUSY = 1024
+"""Projects whose keys are kept spelled out."""
 
 
 class Keys:
@@ -15,16 +21,12 @@ class Keys:
 
     def __init__(self, prefix: str = "broker") -> None:
         self._prefix = prefix
-        self.directory = self._pair(f"{prefix}:{{directory}}")
+        self.directory = _pair(f"{prefix}:{{directory}}")
+        self.project = lru_cache(_BUSY)(self._project)
 
-    def project(self, project: int) -> tuple[str, str]:
-        return self._pair(f"{self._prefix}:{{project:{project}}}")
-
-    @staticmethod
-    def _pair(base: str) -> tuple[str, str]:
-        return base, f"{base}:guard"
+    def _project(self, project: int) -> tuple[str, str]:
+        return _pair(f"{self._prefix}:{{project:{project}}}")
 
 
-def project_of(task: int) -> int:
-    """The project that a task id names; 0 when no task can have this id."""
-    return task % PROJECT_LIMIT if PROJECT_LIMIT < task <= 2**53 else 0
+def _pair(base: str) -> tuple[str, str]:
+    return base, f"{base}:guard"

@@ -1,5 +1,6 @@
 """Monitoring: how many tasks were in each state over time, and who holds how many now."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -45,13 +46,13 @@ class Snapshots:
 
     async def assignees(self, project: int) -> dict[int, int]:
         """How many tasks each worker holds."""
-        held: dict[int, int] = {}
+        holds: set[str] = set()
         cursor = "0"
         while True:
-            cursor, *row = await self._calls.call("assignees", self._keys.project(project), [cursor, _PAGE])
-            held |= {int(worker): count for worker, count in zip(row[::2], row[1::2], strict=True)}
+            cursor, *page = await self._calls.call("assignees", self._keys.project(project), [cursor, _PAGE])
+            holds.update(page)
             if cursor == "0":
-                return held
+                return Counter(int(hold.partition(":")[2]) for hold in holds)
 
 
 def _ms(stream_id: str) -> int:

@@ -1,11 +1,12 @@
 """Tasks of a project: submit, assign, release, extend, and what the sweeper does for them."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from broker.errors import BrokerError
 from broker.store.calls import Arguments, Calls
-from broker.store.keys import Keys, project_of
+from broker.store.keys import PROJECT_LIMIT, Keys
 
 CHUNK = 500
 """Tasks that one script takes at most: 10,000 at once kept Redis busy for 66 ms."""
@@ -108,7 +109,7 @@ class Tasks:
         self, project: int, worker: int, tasks: Sequence[NewTask], *, first: bool = True
     ) -> list[int | None]:
         """An id for each task, or None for a duplicate; at most CHUNK tasks."""
-        args: Arguments = [worker, self.now, _flag(first), *(value for task in tasks for value in task)]
+        args: Arguments = [worker, self.now, _flag(first), *chain.from_iterable(tasks)]
         ids = await self._calls.call("submit", self._keys.project(project), args)
         return [int(id) if id else None for id in ids]
 
@@ -122,7 +123,7 @@ class Tasks:
 
     async def release(self, project: int, worker: int, releases: Sequence[tuple[int, int, int]]) -> Released:
         """``releases``: (task id, result, verification) of one project's tasks, at most CHUNK."""
-        args: Arguments = [worker, self.now, *(value for release in releases for value in release)]
+        args: Arguments = [worker, self.now, *chain.from_iterable(releases)]
         chained, *outcomes = await self._calls.call("release", self._keys.project(project), args)
         return Released(outcomes, chained)
 
@@ -132,7 +133,7 @@ class Tasks:
         return [bool(done) for done in await self._calls.call("extend", self._keys.project(project), args)]
 
     async def held(self, project: int, worker: int, cursor: str, count: int) -> tuple[str, Assigned]:
-        """A page of what a worker holds, and the cursor of the next one, '0' at the end."""
+        """Those of about ``count`` assigned tasks that a worker holds, and the cursor to go on from, '0' at the end."""
         keys = self._keys.project(project)
         cursor, revision, *rows = await self._calls.call("held_tasks", keys, [worker, cursor, count])
         return cursor, Assigned(int(revision), [_task(row) for row in rows])
@@ -202,6 +203,11 @@ class Tasks:
         return Stats(waiting, verifying, assigned, failed, counters)
 
 
+def project_of(task: int) -> int:
+    """The project that a task id names; 0 when no task can have this id."""
+    return task % PROJECT_LIMIT if PROJECT_LIMIT < task <= 2**53 else 0
+
+
 def by_project(tasks: Sequence[int]) -> dict[int, list[int]]:
     """The places in ``tasks`` of each project's ids; project 0 gathers what cannot be an id."""
     places: dict[int, list[int]] = {}
@@ -215,7 +221,7 @@ def _flag(value: bool) -> str:
 
 
 def _task(row: Sequence[str | None]) -> Task:
-    id, recipe, priority, retries, max_retries, max_assign_time, verification_count, assign_time = row
+    recipe, priority, retries, max_retries, max_assign_time, verification_count, id, assign_time = row
     return Task(
         int(id or 0),
         recipe or "",

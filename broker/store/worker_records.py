@@ -33,6 +33,16 @@ class Worker(NamedTuple):
     digest: str
 
 
+class Record:
+    """A worker, and what it sent as its secret when that was last found right: the same again needs no digest."""
+
+    __slots__ = ("proven", "worker")
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.proven = b""
+
+
 Read = Callable[[Sequence[int]], Awaitable[tuple[int, list[Worker | None]]]]
 """The version, and the workers with these ids."""
 
@@ -41,18 +51,26 @@ class WorkerRecords:
     def __init__(self, read: Read, clock: Callable[[], float] = time.monotonic) -> None:
         self._read = read
         self._clock = clock
-        self._records: dict[int, Worker] = {}
+        self._records: dict[int, Record] = {}
         self._version = -1
         self._asked = float("-inf")
         self._refreshing: asyncio.Task[None] | None = None
 
-    async def get(self, id: int) -> Worker | None:
-        age = self._clock() - self._asked
-        if age < FRESH and (known := self._records.get(id)) is not None:
-            if age > _REFRESH and self._refreshing is None:
-                self._refreshing = asyncio.create_task(self._refresh())
+    async def get(self, id: int) -> Record | None:
+        known = self.fresh(id)
+        if known is not None:
             return known
-        return (await self._ask([id]))[0]
+        worker = (await self._ask([id]))[0]
+        return Record(worker) if worker else None
+
+    def fresh(self, id: int) -> Record | None:
+        """The record, if it is here and holds."""
+        age = self._clock() - self._asked
+        if age >= FRESH:
+            return None
+        if age > _REFRESH and self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._refresh())
+        return self._records.get(id)
 
     async def outlive(self) -> None:
         """Returns when no process holds a record from before this call."""
@@ -69,7 +87,7 @@ class WorkerRecords:
         self._version = version
         self._asked = max(self._asked, asked)
         if not overtaken:
-            self._records.update((worker.id, worker) for worker in workers if worker is not None)
+            self._records.update((worker.id, Record(worker)) for worker in workers if worker is not None)
         return workers
 
     async def _refresh(self) -> None:

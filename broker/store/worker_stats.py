@@ -9,7 +9,7 @@ from broker.store.snapshots import Snapshots
 from broker.store.workers import Workers
 
 SHARED = 10.0
-"""Seconds that the list of all workers is kept."""
+"""Seconds that the list of all workers is kept, and what each of them holds."""
 
 _PAGE = 500
 
@@ -22,6 +22,9 @@ class WorkerStats:
         self._counting = asyncio.Lock()
         self._counted = float("-inf")
         self._all: list[dict[str, object]] = []
+        self._counting_holds = asyncio.Lock()
+        self._counted_holds = float("-inf")
+        self._held: dict[int, dict[int, int]] = {}
 
     async def all(self) -> list[dict[str, object]]:
         """Every worker by id, as of at most ten seconds ago: with many workers and projects it takes a while."""
@@ -39,26 +42,35 @@ class WorkerStats:
         if not ids:
             return []
         workers = await self._workers.get(ids)
-        closed, held = [0] * len(ids), dict.fromkeys(ids, 0)
+        holds = await self._holds()
+        closed, held = [0] * len(ids), [0] * len(ids)
         projects = [project] if project is not None else [id async for id, _ in self._projects.ids()]
         for one in projects:
             closed = [sum(pair) for pair in zip(closed, await self._workers.closed_by(one, ids), strict=True)]
-            for worker, count in (await self._held(one)).items():
-                if worker in held:
-                    held[worker] += count
+            mine = holds.get(one, {})
+            held = [count + mine.get(id, 0) for count, id in zip(held, ids, strict=True)]
         return [
             {
                 "alias": worker.alias,
-                "closed_task_count": count,
-                "held_task_count": held[worker.id],
+                "closed_task_count": closed_count,
+                "held_task_count": held_count,
                 "paused": worker.paused,
                 "id": worker.id,
             }
-            for worker, count in zip(workers, closed, strict=True)
+            for worker, closed_count, held_count in zip(workers, closed, held, strict=True)
             if worker
         ]
 
-    async def _held(self, project: int) -> dict[int, int]:
+    async def _holds(self) -> dict[int, dict[int, int]]:
+        """How many tasks of each project each worker holds. A copy as well: counting looks at every assigned task."""
+        async with self._counting_holds:
+            if time.monotonic() - self._counted_holds > SHARED:
+                projects = [id async for id, _ in self._projects.ids()]
+                self._held = {project: await self._holds_in(project) for project in projects}
+                self._counted_holds = time.monotonic()
+            return self._held
+
+    async def _holds_in(self, project: int) -> dict[int, int]:
         """Of a project that has been deleted meanwhile nobody holds anything."""
         try:
             return await self._snapshots.assignees(project)

@@ -37,13 +37,16 @@ class Workers:
         id, created = await self._calls.call("worker_create", self._keys.directory, [alias, digest, self.now])
         return Worker(id, alias, created, False, digest), secret
 
-    async def authenticate(self, id: int, secret: str) -> Worker:
+    async def authenticate(self, id: int, secret: bytes) -> Worker:
         """The worker with this id and secret (base64). Raises ``bad_credentials`` for anything else."""
-        worker = await self._records.get(id)
-        right = hmac.compare_digest(_digest(secret), worker.digest if worker else _NO_DIGEST)
-        if worker is None or not right:
+        record = self._records.fresh(id) or await self._records.get(id)
+        if record is not None and record.proven and hmac.compare_digest(secret, record.proven):
+            return record.worker
+        right = hmac.compare_digest(_digest(secret), record.worker.digest if record else _NO_DIGEST)
+        if record is None or not right:
             raise bad_credentials()
-        return worker
+        record.proven = secret
+        return record.worker
 
     async def get(self, ids: Sequence[int]) -> list[Worker | None]:
         """The worker of each id as it is now, or None; at most 500."""
@@ -136,7 +139,7 @@ def _new_secret() -> tuple[str, str]:
     return base64.b64encode(raw).decode(), hashlib.sha256(raw).hexdigest()
 
 
-def _digest(secret: str) -> str:
+def _digest(secret: bytes) -> str:
     try:
         return hashlib.sha256(base64.b64decode(secret, validate=True)).hexdigest()
     except (binascii.Error, ValueError):

@@ -33,14 +33,14 @@ class Visit:
     @property
     def store(self) -> Store:
         """Raises ``unavailable`` until the store was seen once."""
-        store: Store = self.request.app.state.store
+        store: Store = self.request.app.store
         if not store.ready.is_set():
             raise Unavailable("The store has not answered yet")
         return store
 
     @property
     def settings(self) -> Settings:
-        settings: Settings = self.request.app.state.settings
+        settings: Settings = self.request.app.settings
         return settings
 
     @property

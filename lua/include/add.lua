@@ -1,68 +1,76 @@
 --- @include "ids"
 --- @include "remembered"
 
-local NAMES = { 'recipe', 'priority', 'max_retries', 'max_assign_time', 'verification_count', 'hash' }
-local DEFAULTS = { false, '0', '0', '0', '1', '' }
-
--- add(base, tasks, remember, now): makes tasks of {recipe, priority, max_retries, max_assign_time, verification_count,
--- hash}, and answers an id for each, or false for a duplicate. Its first write is SADD or INCRBY, which the server
--- refuses when memory is full: then nothing was written. Few writes a task: each one goes to the append-only file.
-local function add(base, tasks, remember, now)
-  local hashes = {}
-  for _, task in ipairs(tasks) do
-    if task[6] ~= '' then
-      hashes[#hashes + 1] = task[6]
-    end
+-- claim(base, hashes, remember, now): takes the hashes that are free, and answers a table with true for each of them.
+local function claim(base, hashes, remember, now)
+  if #hashes == 1 and remember == 0 then
+    return { [hashes[1]] = redis.call('SADD', base .. ':hashes', hashes[1]) == 1 }
   end
-
-  local taken, fresh = {}, {}
+  local free, fresh = {}, {}
   if #hashes > 0 then
     local live = redis.call('SMISMEMBER', base .. ':hashes', unpack(hashes))
     local closed = remember ~= 0 and redis.call('ZMSCORE', base .. ':remembered', unpack(hashes)) or {}
     local forgotten = tonumber(forgotten_before(remember, now))
     for i, hash in ipairs(hashes) do
-      taken[hash] = live[i] == 1 or (closed[i] and tonumber(closed[i]) > forgotten) or false
-    end
-  end
-
-  local ids, count = {}, 0
-  for i, task in ipairs(tasks) do
-    local hash = task[6]
-    ids[i] = hash == '' or not taken[hash]
-    if ids[i] then
-      count = count + 1
-      if hash ~= '' then
-        taken[hash] = true
+      if live[i] == 0 and not free[hash] and not (closed[i] and tonumber(closed[i]) > forgotten) then
+        free[hash] = true
         fresh[#fresh + 1] = hash
       end
     end
   end
-  if count == 0 then
-    return ids, 0
-  end
-
   if #fresh > 0 then
     redis.call('SADD', base .. ':hashes', unpack(fresh))
   end
-  local n = redis.call('INCRBY', base .. ':seq', count) - count
-  local created, entries = string.format('%.0f', math.floor(now / 1000)), {}
-  for i, task in ipairs(tasks) do
-    if ids[i] then
-      n = n + 1
-      local id = task_id(base, n)
-      local fields = { 'created', created }
-      for f, name in ipairs(NAMES) do
-        if task[f] ~= DEFAULTS[f] then
-          fields[#fields + 1] = name
-          fields[#fields + 1] = task[f]
-        end
-      end
-      redis.call('HSET', base .. ':task:' .. id, unpack(fields))
-      entries[#entries + 1] = score_of(task[2], n)
-      entries[#entries + 1] = id
-      ids[i] = id
+  return free
+end
+
+-- add(base, list, first, step, seq, remember, now): makes tasks of a list. At `first` and each `step` after it begins
+-- one: recipe, priority, max_retries, max_assign_time, verification_count, hash. Answers an id for each, false for a
+-- duplicate, and how many were made; the caller raises `seq` by that. Its first write is one that the server refuses
+-- when memory is full: then nothing was written. Few writes a task: each one goes to the append-only file.
+local function add(base, list, first, step, seq, remember, now)
+  local hashes, count = {}, 0
+  for i = first + 5, #list, step do
+    if list[i] ~= '' then
+      hashes[#hashes + 1] = list[i]
     end
   end
-  redis.call('ZADD', base .. ':queue', unpack(entries))
+  local free = claim(base, hashes, remember, now)
+
+  local created, suffix = string.format('%d', now / 1000), suffix_of(base)
+  local ids, entries, n = {}, {}, 0
+  for i = first, #list, step do
+    local recipe, priority, max_retries, max_assign_time, verification_count, hash = unpack(list, i, i + 5)
+    n = n + 1
+    ids[n] = false
+    if hash == '' or free[hash] then
+      -- The same hash once more in this call is a duplicate.
+      free[hash] = nil
+      count = count + 1
+      local id = string.format('%d', seq + count) .. suffix
+      ids[n] = id
+      local fields, f = { 'recipe', recipe, 'created', created, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }, 4
+      if priority ~= '0' then
+        fields[f + 1], fields[f + 2], f = 'priority', priority, f + 2
+      end
+      if max_retries ~= '0' then
+        fields[f + 1], fields[f + 2], f = 'max_retries', max_retries, f + 2
+      end
+      if max_assign_time ~= '0' then
+        fields[f + 1], fields[f + 2], f = 'max_assign_time', max_assign_time, f + 2
+      end
+      if verification_count ~= '1' then
+        fields[f + 1], fields[f + 2], f = 'verification_count', verification_count, f + 2
+      end
+      if hash ~= '' then
+        fields[f + 1], fields[f + 2], f = 'hash', hash, f + 2
+      end
+      redis.call('HSET', base .. ':task:' .. id, unpack(fields, 1, f))
+      entries[2 * count - 1], entries[2 * count] = score_of(priority, seq + count), id
+    end
+  end
+  if count > 0 then
+    redis.call('ZADD', base .. ':queue', unpack(entries))
+  end
   return ids, count
 end

@@ -3,11 +3,13 @@
 -- reclaim(base, now, limit): gives back up to `limit` tasks whose deadline has passed, and answers how many.
 local function reclaim(base, now, limit)
   local overdue = redis.call('ZRANGE', base .. ':assigned', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
-  for _, task in ipairs(overdue) do
-    give_back(base, task, redis.call('HGET', base .. ':task:' .. task, 'assignee'))
+  if #overdue == 0 then
+    return 0
   end
-  if #overdue > 0 then
-    redis.call('HINCRBY', base .. ':counters', 'reclaimed', #overdue)
+  redis.call('ZREM', base .. ':assigned', unpack(overdue))
+  for _, member in ipairs(overdue) do
+    give_back(base, (holder(member)))
   end
+  redis.call('HINCRBY', base, 'reclaimed', #overdue)
   return #overdue
 end

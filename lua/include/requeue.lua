@@ -4,9 +4,10 @@
 -- no other. It takes a new, larger place: what `unvoted` knows of `verifying` relies on that.
 local function requeue(base, task)
   local key = base .. ':task:' .. task
-  local waiting = redis.call('EXISTS', key .. ':verifiers') == 1 and ':verifying' or ':queue'
-  local place = redis.call('INCR', base .. ':seq')
-  redis.call('ZADD', base .. waiting, score_of(redis.call('HGET', key, 'priority') or 0, place), task)
+  local fields = redis.call('HMGET', key, 'priority', 'verification_count')
+  local voted = fields[2] and redis.call('EXISTS', key .. ':verifiers') == 1
+  local place = redis.call('HINCRBY', base, 'seq', 1)
+  redis.call('ZADD', base .. (voted and ':verifying' or ':queue'), score_of(fields[1] or 0, place), task)
 end
 
 -- retry(base, task): a failed task, taken out of `failed`, waits again, as if it had never failed. Its votes stand.

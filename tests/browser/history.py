@@ -16,7 +16,7 @@ def write_history(redis: Redis, project: int, *, closed: int, waiting: tuple[int
     """``closed`` tasks more than there were; ``waiting`` in the beginning and in the end."""
     base, now = f"broker:{{project:{project}}}", int(time.time())
     for counter in ("submitted", "assigned", "closed"):
-        total = redis.hincrby(f"{base}:counters", counter, closed)
+        total = redis.hincrby(base, counter, closed)
     paces = [1 + 0.3 * math.sin(step / 11 + project) + 0.35 * math.sin(step / 150 - 1) for step in range(_STEPS)]
     # As many are left for the time since the last snapshot as its pace says.
     scale, done = total / (sum(paces) + _SINCE / _EVERY * paces[-1]), 0.0

@@ -1,8 +1,13 @@
 """Many clients on one project, over two server processes: nothing is handed out twice, nothing is lost."""
 
+import json
+import socket
+import struct
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+
+import httpx
 
 from tests.client import Fleet, WorkerCaller
 
@@ -51,3 +56,42 @@ def test_sixteen_clients_close_each_task_once(fleet: Fleet) -> None:
     assert (stats["waiting"], stats["verifying"], stats["assigned"], stats["failed"]) == (0, 0, 0, 0)
     assert stats["counters"]["closed"] == TASKS
     assert fleet.anybody.get(f"/project/stats/{target}").content()["stats"]["waiting"] == TASKS
+
+
+def test_clients_that_vanish_in_the_middle_of_calls_never_shift_the_answers_of_others(fleet: Fleet) -> None:
+    project = fleet.project()
+    staying = [fleet.worker(project) for _ in range(8)]
+    leaving = fleet.worker(project)
+    done = threading.Event()
+
+    def vanish() -> int:
+        """Sends calls, and goes before they are answered."""
+        url, gone = httpx.URL(fleet.url), 0
+        body = json.dumps({"project": project, "recipe": "of a client that has gone"}).encode()
+        head = (
+            f"POST /task/submit HTTP/1.1\r\nHost: x\r\nX-Worker-ID: {leaving.id}\r\nX-Secret: {leaving.secret}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode()
+        while not done.is_set():
+            with socket.create_connection((url.host, url.port or 80)) as connection:
+                # Reset, not closed: what is answered meets an error.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.sendall(head + body)
+            gone += 1
+        return gone
+
+    def submit(worker: WorkerCaller) -> dict[int, str]:
+        recipes = [f"{worker.id}-{n}" for n in range(150)]
+        return {worker.submit(project, recipe, priority=1): recipe for recipe in recipes}
+
+    with ThreadPoolExecutor(12) as pool:
+        vanishing = [pool.submit(vanish) for _ in range(4)]
+        submitted = {id: recipe for ids in pool.map(submit, staying) for id, recipe in ids.items()}
+        done.set()
+        assert sum(leaver.result() for leaver in vanishing) > 100
+
+    assert len(submitted) == 8 * 150
+    while submitted:
+        task = staying[0].take(project)
+        assert submitted.pop(task["id"]) == task["recipe"]
+        assert staying[0].release(task["id"])

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from broker.store.keys import LAYOUT
 from tests.serving import Serving, free_port, until
 
 
@@ -252,10 +253,11 @@ def a_store(*options: str) -> "subprocess.Popen[bytes]":
 
 def test_data_of_a_newer_layout_stop_the_start(redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
-        client.set("newer:{directory}:layout", "2")
+        client.set("newer:{directory}:layout", LAYOUT + 1)
 
     ended = serve("--redis-url", redis_url, "--port", str(free_port()), BROKER_PREFIX="newer")
 
     assert ended.returncode == 1
-    assert ended.stderr.strip().endswith("the data has key layout 2, made by a newer broker; this one knows 1")
+    said = f"the data has key layout {LAYOUT + 1}, made by a newer broker; this one knows {LAYOUT}"
+    assert ended.stderr.strip().endswith(said)
     assert "Traceback" not in ended.stderr

@@ -254,7 +254,7 @@ async def test_places_and_ids_stay_exact_up_to_the_end_of_a_project(
     worker = await yard.worker(project)
     last = 90_000_000_000
     with Redis.from_url(redis_url) as redis:
-        redis.set(f"{settings.prefix}:{{project:{project}}}:seq", last)
+        redis.hset(f"{settings.prefix}:{{project:{project}}}", "seq", last)
 
     ids = await yard.submit(
         project, worker, new(priority=-32768), new(priority=32767), new(priority=32767), new(priority=-32768)

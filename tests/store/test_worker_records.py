@@ -35,10 +35,10 @@ class Directory:
         self.version += 1
 
     async def alias_of(self, id: int) -> str:
-        worker = await self.records.get(id)
+        record = await self.records.get(id)
         await asyncio.sleep(0)  # lets a refresh that this began end
-        assert worker is not None
-        return worker.alias
+        assert record is not None
+        return record.worker.alias
 
 
 async def test_a_record_is_asked_for_once_while_it_is_fresh() -> None:
@@ -116,14 +116,14 @@ async def other(settings: Settings) -> AsyncIterator[Store]:
 async def test_a_rotated_secret_has_ended_in_every_process_when_the_call_answers(store: Store, other: Store) -> None:
     worker, secret = await store.workers.create("w")
     for _ in range(5):
-        assert await other.workers.authenticate(worker.id, secret) == worker
+        assert await other.workers.authenticate(worker.id, secret.encode()) == worker
         fresh = await store.workers.rotate_secret(worker.id)
 
         for process in (store, other):
             with pytest.raises(BrokerError):
-                await process.workers.authenticate(worker.id, secret)
+                await process.workers.authenticate(worker.id, secret.encode())
         secret = fresh
-        worker = await other.workers.authenticate(worker.id, secret)
+        worker = await other.workers.authenticate(worker.id, secret.encode())
 
 
 async def test_pause_and_rename_hold_in_every_process_when_the_call_answers(store: Store, other: Store) -> None:
@@ -131,15 +131,15 @@ async def test_pause_and_rename_hold_in_every_process_when_the_call_answers(stor
 
     async def keeps_asking() -> None:
         while True:
-            await other.workers.authenticate(worker.id, secret)
+            await other.workers.authenticate(worker.id, secret.encode())
             await asyncio.sleep(0)
 
     asking = asyncio.create_task(keeps_asking())
     for n in range(5):
         await store.workers.pause(worker.id, n % 2 == 0)
-        assert (await other.workers.authenticate(worker.id, secret)).paused is (n % 2 == 0)
+        assert (await other.workers.authenticate(worker.id, secret.encode())).paused is (n % 2 == 0)
         await store.workers.rename(worker.id, f"name {n}")
-        assert (await other.workers.authenticate(worker.id, secret)).alias == f"name {n}"
+        assert (await other.workers.authenticate(worker.id, secret.encode())).alias == f"name {n}"
     while not asking.done():
         asking.cancel()
         await asyncio.wait([asking], timeout=0.1)

@@ -4,9 +4,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from broker.errors import BrokerError
-from broker.store.keys import project_of
 from broker.store.projects import MAINTENANCE, READ
-from broker.store.tasks import Row
+from broker.store.tasks import Row, project_of
 from broker.store.worker_records import Worker
 from broker.web import formats
 from broker.web.site import Site

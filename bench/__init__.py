@@ -1,0 +1,1 @@
+"""How fast the broker is: one module per question, run as ``python -m bench.http`` and the like. See docs/bench.md."""

@@ -1,0 +1,66 @@
+"""Results that nobody measured."""
+
+from bench.figures import Curve, Fleet, Http, Measured, Pairs, Results, Scale, Script, Scripts
+from bench.http import HOT
+from bench.scripts import RECIPES
+from bench.targets import BATCHES, SINGLE
+
+
+def measured(calls: float, tasks: float = 0) -> Measured:
+    latency = {"p50": 1.0, "p99": 4.0, "p99.9": 5.0, "max": 6.0}
+    return Measured(
+        load="a load",
+        connections=32,
+        seconds=1,
+        calls=calls,
+        tasks=tasks or calls,
+        errors={},
+        latency=latency,
+        late=latency,
+        server_us=20,
+        store_us=10,
+        server_share=0.9,
+        store_share=0.3,
+        driver_share=0.2,
+        other_share=0,
+        rewrites=0,
+        rate=calls,
+    )
+
+
+def made_up() -> Results:
+    """Every question was asked; a call takes 2.5 times as long as the no-op's."""
+    http = Http(
+        hot={load: _pairs(10_000, 4_000) for load in HOT},
+        depth={load: _pairs(4_000, 4_000) for load in ("submit", "get_release")},
+        queued=1_000_000,
+        fill=80_000,
+        saturated=measured(4_000),
+        half=measured(2_000),
+        processes=_pairs(4_000, 6_000),
+    )
+    single = Script(calls=10, tasks=10, script_us=100, cpu_us=110, p99_us=50, worst_us=2_000)
+    batch = Script(calls=10, tasks=5_000, script_us=25_000, cpu_us=30_000, p99_us=3_000, worst_us=4_000)
+    scripts = dict.fromkeys(SINGLE, single) | dict.fromkeys(BATCHES, batch)
+    loads = {"submit": measured(4_000)}
+    return Results(
+        commit="abc",
+        made="2026-01-01 00:00:00",
+        machine={"cpu": "a processor", "cores": "2"},
+        versions={"python": "3.11"},
+        http=http,
+        curve=Curve([measured(1_000), measured(2_000)]),
+        scripts=Scripts(sizes={"1000": scripts}, memory={str(recipe): 300.0 for recipe in RECIPES}),
+        scale=Scale(
+            queued={"1000": loads},
+            projects={"1": loads},
+            idle={"1": 0.01},
+            connections={"1": measured(4_000)},
+            processes={},
+        ),
+        fleet=Fleet(workers=1, tasks=1, seconds=1, calls=1, counters={}, wrong=[]),
+    )
+
+
+def _pairs(base: float, run: float) -> Pairs:
+    return Pairs([measured(base), measured(base)], [measured(run)])

@@ -1,0 +1,68 @@
+"""Each question is asked for a moment, as the commands ask it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import results
+from bench.figures import Results
+from bench.http import HOT
+from bench.report import markdown
+from bench.scripts import RECIPES
+from bench.targets import BATCHES, ROWS, SINGLE
+
+ROOT = Path(__file__).parents[2]
+
+
+def ask(folder: Path, module: str, *options: str) -> Results:
+    command = [sys.executable, "-m", f"bench.{module}", "--results", str(folder), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("*.json")
+    return results.load(path)
+
+
+def test_the_table_has_a_figure_in_each_row(tmp_path: Path) -> None:
+    ask(tmp_path, "http", "--seconds", "0.1", "--rounds", "1", "--queued", "2000")
+    made = ask(tmp_path, "scripts", "--seconds", "0.1", "--queued", "1000", "--memory-tasks", "5000")
+
+    assert made.http is not None
+    assert set(made.http.hot) == set(HOT)
+    assert sum(pairs.errors() for pairs in made.http.hot.values()) == 0
+    assert made.scripts is not None
+    assert made.scripts.sizes["1000"].keys() >= {*SINGLE, *BATCHES}
+    assert set(made.scripts.memory) == set(map(str, RECIPES))
+    assert [row.what for row in ROWS if row.figure(made) is None] == []
+    assert "not measured" not in markdown(made)
+
+
+def test_what_grows(tmp_path: Path) -> None:
+    sizes = {"queued": ["1000", "2000"], "projects": ["1", "3"], "connections": ["1", "600"], "processes": ["2"]}
+    options = [word for name, numbers in sizes.items() for word in (f"--{name}", *numbers)]
+
+    scale = ask(tmp_path, "scale", "--seconds", "0.1", *options).scale
+
+    assert scale is not None
+    assert {name: list(getattr(scale, name)) for name in sizes} == sizes
+    assert list(scale.idle) == sizes["projects"]
+    grown = [*scale.queued.values(), *scale.projects.values(), *scale.processes.values(), scale.connections]
+    assert [run.errors for loads in grown for run in loads.values() if run.errors] == []
+
+
+def test_the_books_of_a_fleet_balance(tmp_path: Path) -> None:
+    fleet = ask(tmp_path, "fleet", "--tasks", "200", "--workers", "10", "--processes", "1").fleet
+
+    assert fleet is not None
+    assert fleet.wrong == []
+    assert (fleet.counters["closed"], fleet.counters["failed"], fleet.counters["reclaimed"]) == (190, 10, 10)
+
+
+@pytest.mark.parametrize("module", ["http", "scripts", "scale", "fleet", "report"])
+def test_each_command_says_how_it_is_used(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"bench.{module}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert f"bench.{module}" in done.stdout

@@ -1,0 +1,117 @@
+"""The table, the verdicts and the chart, from made-up numbers."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench import results
+from bench.errors import BenchError
+from bench.figures import Curve, Fleet, Pairs
+from bench.histogram import Histogram
+from bench.report import markdown, reach
+from bench.targets import Row
+from tests.bench.made_up import made_up, measured
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("figure", "more", "verdict"),
+    [
+        (0.5, True, "met, aim too"),
+        (0.38, True, "met"),
+        (0.3751, True, "met"),  # printed as 0.38
+        (0.37, True, "not met"),
+        (0.38, False, "met, aim too"),
+        (0.4, False, "met"),
+        (0.46, False, "not met"),
+        (None, True, "not measured"),
+    ],
+)
+def test_a_row_is_judged_in_words(figure: float | None, more: bool, verdict: str) -> None:
+    must, aim = (0.38, 0.45) if more else (0.45, 0.38)
+
+    row = Row("a row", lambda _: figure, must, aim, more=more)
+
+    assert row.verdict(made_up()) == verdict
+
+
+def test_a_row_may_be_met_in_another_way() -> None:
+    row = Row("a row", lambda _: 0.9, 1.0, more=True, excused=lambda _: True)
+
+    assert row.verdict(made_up()) == "met"
+
+
+def test_a_ratio_is_to_the_base_before_and_after_it() -> None:
+    pairs = Pairs([measured(calls) for calls in (100, 300, 100, 300)], [measured(calls) for calls in (100, 20, 50)])
+
+    assert pairs.ratio(lambda run: run.calls, lambda base: base.calls) == pytest.approx(0.25)
+
+
+def test_the_table_names_every_row_with_its_goal() -> None:
+    table = reach(made_up())
+
+    assert "| submit, one task a call, with unique_string | 0.40 (4,000/s) | 0.38 | 0.45 | met | Go + Redis" in table
+    assert "| store, CPU a call: assign | 11.0 us | 16 us | 12 us | met, aim too |  |" in table
+    assert "| any script at any size, one call at worst | 2.00 ms | 1 ms |  | not met |  |" in table
+
+
+def test_doubtful_numbers_are_named() -> None:
+    made = made_up()
+    assert made.http is not None
+    made.http.hot["submit"].runs[0].errors = {"500": 7}
+    made.http.hot["poll"].runs[0].driver_share = 0.95
+    made.http.hot["batch"].runs[0].other_share = 2.0
+
+    text = markdown(made)
+
+    assert "submit: 7 wrong answers: {'500': 7}" in text
+    assert "poll: the driver was busy all the time" in text
+    assert "batch: other programs took 0.67 of a core" in text
+
+
+def test_the_report_is_written_beside_the_results(tmp_path: Path) -> None:
+    path = tmp_path / "2026-01-01-abc.json"
+    path.write_bytes(msgspec.json.encode(made_up()))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.report", str(path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert path.with_suffix(".md").read_text() == done.stdout.removesuffix("\n")
+    assert "the books balance" in done.stdout
+    assert path.with_suffix(".png").exists() == (find_spec("matplotlib") is not None)
+
+
+def test_parts_of_one_day_share_a_file(tmp_path: Path) -> None:
+    fleet, curve = Fleet(workers=1, tasks=1, seconds=1, calls=1, counters={}, wrong=[]), Curve([measured(10)])
+
+    path = results.save(fleet, 3, tmp_path)
+    assert results.save(curve, 4, tmp_path) == path
+
+    made = results.load(results.newest(tmp_path))
+    assert (made.fleet, made.curve) == (fleet, curve)
+    assert made.seconds == {"fleet": 3, "curve": 4}
+    assert made.versions["python"]
+
+
+def test_without_results_there_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="run make bench"):
+        results.newest(tmp_path)
+
+
+def test_percentiles_are_right_to_two_percent() -> None:
+    histogram, other = Histogram(), Histogram()
+    for value in range(1, 501):
+        histogram.add(value * 1_000_000)
+        other.add((value + 500) * 1_000_000)
+
+    histogram.merge(dict(other.buckets))
+
+    shown = histogram.summary()
+    assert [shown[name] for name in ("p50", "p99", "p99.9", "max")] == pytest.approx([500, 990, 999, 1000], rel=0.02)
+    assert Histogram().percentile(50) == 0
