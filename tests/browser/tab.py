@@ -55,6 +55,7 @@ class Tab:
         self.page.get_by_label(label, exact=True).fill(text)
 
     def press(self, label: str, *, inside: Locator | None = None) -> None:
+        expect(self.page.locator("html[data-ready]")).to_be_attached()
         (inside or self.page).get_by_role("button", name=label, exact=True).click()
 
     def follow(self, label: str) -> None:

@@ -146,6 +146,17 @@ def test_no_page_has_a_script_or_a_style_of_its_own() -> None:
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", path.read_text())
 
 
+def test_a_form_that_is_sent_before_its_module_is_there_puts_nothing_into_the_address() -> None:
+    forms = 0
+    for path in (Path(static.__file__).parent / "templates").iterdir():
+        for form in re.findall(r"<form .*?</form>", path.read_text(), re.DOTALL):
+            if "data-call" in form.partition(">")[0] or 'id="console"' in form:
+                forms += 1
+                assert 'method="post"' in form.partition(">")[0], path.name
+                assert re.search(r"<button [^>]*data-wait[^>]* disabled", form), path.name
+    assert forms >= 10
+
+
 def test_without_chart_js_the_broker_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(static, "find_spec", lambda name: None)
 

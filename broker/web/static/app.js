@@ -1,7 +1,7 @@
 // What every page has: forms and buttons that call the API, regions that update themselves, times, copying.
 import { api } from "./api.js";
 import { watchCopying } from "./copy.js";
-import { watchForms } from "./forms.js";
+import { enable, watchForms } from "./forms.js";
 import { watchLive } from "./live.js";
 import { watchTimes } from "./times.js";
 
@@ -12,3 +12,6 @@ watchForms();
 watchCopying();
 watchTimes();
 watchLive();
+// Until here a form would have gone to no place that takes it.
+enable('[data-wait=""]');
+document.documentElement.dataset.ready = "";

@@ -1,5 +1,6 @@
 // The console: tasks go to the API through a worker, one at a time, or many from a file or a text.
 import { Refused, api } from "./api.js";
+import { enable } from "./forms.js";
 import { submitOne, submitMany } from "./submit.js";
 import { callAs, workerFor } from "./worker.js";
 
@@ -149,3 +150,4 @@ form.addEventListener("input", () => {
   showCurl();
 });
 form.dispatchEvent(new Event("input"));
+enable("[data-wait=late]");

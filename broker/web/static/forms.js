@@ -35,6 +35,13 @@ export function watchForms() {
   }
 }
 
+/** Buttons that were waiting for the module that handles them. */
+export function enable(which) {
+  for (const button of document.querySelectorAll(which)) {
+    button.disabled = false;
+  }
+}
+
 async function press(button) {
   const { confirm, yes, typed } = button.dataset;
   if (confirm && !(await ask(button.textContent.trim(), confirm, yes, typed))) {

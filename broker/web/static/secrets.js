@@ -1,7 +1,7 @@
 // The secrets of a project. They are read from the API, so that they stand in no page.
 import { api, get } from "./api.js";
 import { ask } from "./ask.js";
-import { show } from "./forms.js";
+import { enable, show } from "./forms.js";
 
 const secretForm = document.getElementById("secret-form");
 const webhookForm = document.getElementById("webhook-form");
@@ -64,6 +64,7 @@ try {
   webhook.value = other.webhook_secret;
   check();
   fill();
+  enable("[data-wait=late]");
 } catch (error) {
   show(error, webhookForm);
 }
