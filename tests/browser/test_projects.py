@@ -185,8 +185,8 @@ def test_each_sees_and_does_what_his_roles_say(
 ) -> None:
     worker.submit(project)
     worker.release(worker.take(project)["id"], result=1)
-    helper = town.fleet.manager()
-    theirs = Tab.open(browser, town.url, helper)
+    clerk = town.fleet.manager()
+    theirs = Tab.open(browser, town.url, clerk)
     theirs.go(f"projects/{project}")
     expect(theirs.page.get_by_role("link", name="Summary")).to_be_visible()
     expect(theirs.page.get_by_role("link", name="Tasks", exact=True)).to_have_count(0)
@@ -194,10 +194,10 @@ def test_each_sees_and_does_what_his_roles_say(
     theirs.sees("Not allowed")
 
     tab.go(f"projects/{project}/access")
-    tab.page.get_by_label("Manager to add").select_option(label=helper.username)
+    tab.page.get_by_label("Manager to add").select_option(label=clerk.username)
     tab.page.locator("form.add").get_by_label("Maintenance").check()
     tab.press("Add")
-    expect(tab.page.get_by_role("group", name=helper.username)).to_be_visible()
+    expect(tab.page.get_by_role("group", name=clerk.username)).to_be_visible()
     theirs.go(f"projects/{project}")
 
     expect(theirs.page.get_by_role("link", name="Tasks", exact=True)).to_be_visible()
@@ -206,7 +206,7 @@ def test_each_sees_and_does_what_his_roles_say(
         expect(theirs.page.get_by_role("button", name=label)).to_have_count(0)
     for label in ("Settings", "Access", "Secrets"):
         expect(theirs.page.get_by_role("link", name=label)).to_have_count(0)
-    row = tab.page.get_by_role("group", name=helper.username)
+    row = tab.page.get_by_role("group", name=clerk.username)
     row.get_by_label("Maintenance").uncheck()
     tab.press("Save", inside=row)
     tab.sees("Roles saved")
