@@ -1,5 +1,6 @@
 """A broker with projects in every state, and with people who write what no page should trust."""
 
+import json
 import time
 from typing import Any
 
@@ -94,8 +95,14 @@ class Town:
             git_repo=HOSTILE,
         )
         worker = self.fleet.worker(project, alias=f"{HOSTILE}{WORD}")
-        for recipe in (HOSTILE, WORD, f'{{"a": "{WORD}", "b": ["<b>", 12345678901234567890]}}', "</script></bdi>"):
-            self.hostile_task = worker.submit(project, recipe, verification_count=2)
+        recipes = (
+            HOSTILE,
+            WORD,
+            f'{{"a": {json.dumps(HOSTILE)}, "b": ["{WORD}", 12345678901234567890]}}',
+            "</script></bdi>",
+        )
+        tasks = [worker.submit(project, recipe, verification_count=2) for recipe in recipes]
+        self.hostile_task = tasks[2]
         worker.release(worker.take(project)["id"], verification=1)
         worker.release(worker.take(project)["id"], result=1)
         worker.take(project)
