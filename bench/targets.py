@@ -105,7 +105,7 @@ def _worst(names: tuple[str, ...]) -> Figure:
 
     def figure(results: Results) -> float | None:
         sizes = results.scripts.sizes.values() if results.scripts else ()
-        return max((scripts[name].worst_us / 1000 for scripts in sizes for name in names), default=None)
+        return max((scripts[name].own_worst_us / 1000 for scripts in sizes for name in names), default=None)
 
     return figure
 

@@ -39,8 +39,10 @@ def made_up() -> Results:
         half=measured(2_000),
         processes=_pairs(4_000, 6_000),
     )
-    single = Script(calls=10, tasks=10, script_us=100, cpu_us=110, p99_us=50, worst_us=2_000)
-    batch = Script(calls=10, tasks=5_000, script_us=25_000, cpu_us=30_000, p99_us=3_000, worst_us=4_000)
+    single = Script(calls=10, tasks=10, script_us=100, cpu_us=110, p99_us=50, worst_us=9_000, own_worst_us=2_000)
+    batch = Script(
+        calls=10, tasks=5_000, script_us=25_000, cpu_us=30_000, p99_us=3_000, worst_us=4_000, own_worst_us=4_000
+    )
     scripts = dict.fromkeys(SINGLE, single) | dict.fromkeys(BATCHES, batch)
     loads = {"submit": measured(4_000)}
     return Results(
