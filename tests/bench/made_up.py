@@ -3,7 +3,7 @@
 from bench.figures import Curve, Fleet, Http, Measured, Pairs, Results, Scale, Script, Scripts
 from bench.http import HOT
 from bench.scripts import RECIPES
-from bench.targets import BATCHES, SINGLE
+from bench.targets import BATCHES, FEW, MANY, SINGLE
 
 
 def measured(calls: float, tasks: float = 0) -> Measured:
@@ -52,7 +52,7 @@ def made_up() -> Results:
         versions={"python": "3.11"},
         http=http,
         curve=Curve([measured(1_000), measured(2_000)]),
-        scripts=Scripts(sizes={"1000": scripts}, memory={str(recipe): 300.0 for recipe in RECIPES}),
+        scripts=Scripts(sizes={FEW: scripts, MANY: scripts}, memory={str(recipe): 300.0 for recipe in RECIPES}),
         scale=Scale(
             queued={"1000": loads},
             projects={"1": loads},
