@@ -35,7 +35,7 @@ def _draw_rates(axes: Any, made: Results) -> None:
     axes.barh(places, [figure for _, figure in rows], color=_MEASURED, height=0.55, label="measured")
     axes.plot([row.must for row, _ in rows], places, "|", color=_MUST, markersize=22, markeredgewidth=2, label="must")
     axes.axvline(1, color=_PLAIN, linewidth=1)
-    axes.annotate(" no-op", (1, -0.45), color=_PLAIN, va="center", fontsize=8)
+    axes.text(1, 1.01, "no-op", color=_PLAIN, ha="center", fontsize=8, transform=axes.get_xaxis_transform())
     for place, (row, figure) in enumerate(rows):
         unit = _TASKS if _TASKS in row.what else _CALLS
         axes.annotate(

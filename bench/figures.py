@@ -97,6 +97,8 @@ class Script(msgspec.Struct, kw_only=True):
     p99_us: float
     worst_us: float
     """Of a single call."""
+    own_worst_us: float
+    """The same without the time for which the store waited for a core meanwhile."""
 
     def each(self) -> float:
         """CPU microseconds a task, or a call when it is about no task."""

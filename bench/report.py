@@ -53,7 +53,7 @@ def _parts(made: Results) -> Iterator[str]:
         for queued, scripts in made.scripts.sizes.items():
             yield f"\n## scripts, {int(queued):,} tasks queued: microseconds\n"
             yield _table(
-                ("script", "calls", "in the script", "whole server", "a call, p99", "a call, worst"),
+                ("script", "calls", "in the script", "whole server", "a call, p99", "its own worst", "worst"),
                 (
                     (
                         name,
@@ -61,6 +61,7 @@ def _parts(made: Results) -> Iterator[str]:
                         f"{s.script_us / (s.tasks or s.calls):.1f}",
                         f"{s.each():.1f}",
                         f"{s.p99_us:,.0f}",
+                        f"{s.own_worst_us:,.0f}",
                         f"{s.worst_us:,.0f}",
                     )
                     for name, s in scripts.items()

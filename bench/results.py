@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,7 +31,10 @@ def save(part: Part, seconds: float, folder: Path = FOLDER) -> Path:
     # A bench that runs over midnight goes on in the file in which it began.
     recent = [old for old in folder.glob(f"*-{commit}.json") if old.stat().st_mtime > time.time() - _TOGETHER]
     path = max(recent, key=lambda old: old.stat().st_mtime, default=path)
-    made = load(path) if path.exists() else Results(commit=commit, made="", machine={}, versions={})
+    made = Results(commit=commit, made="", machine={}, versions={})
+    # What another version of the bench has written is not worth losing a measurement for.
+    with suppress(FileNotFoundError, BenchError):
+        made = load(path)
     name = type(part).__name__.lower()
     setattr(made, name, part)
     made.made, made.machine, made.versions = time.strftime("%Y-%m-%d %H:%M:%S"), machine(), versions()
@@ -40,7 +44,10 @@ def save(part: Part, seconds: float, folder: Path = FOLDER) -> Path:
 
 
 def load(path: Path) -> Results:
-    return msgspec.json.decode(path.read_bytes(), type=Results)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Results)
+    except msgspec.DecodeError as error:
+        raise BenchError(f"{path} is not of this version of the bench: {error}") from None
 
 
 def newest(folder: Path = FOLDER) -> Path:

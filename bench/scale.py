@@ -44,10 +44,12 @@ def by_projects(sizes: Sequence[int], seconds: float) -> tuple[dict[str, Loads],
         projects: list[int] = []
         for size in sizes:
             projects += [crowd.project() for _ in range(size - len(projects))]
+            # Whole seconds: each project is looked at once in one.
+            pause = max(1, round(seconds))
             meter = Meter(served)
-            time.sleep(seconds)
+            time.sleep(pause)
             used = meter.read()
-            idle[str(size)] = round((used.server + used.store) / seconds, 4)
+            idle[str(size)] = round((used.server + used.store) / pause, 4)
             command.say(f"  {size:,} projects, no calls: {idle[str(size)]:.3f} of a core")
             made[str(size)] = _both(crowd, f"{size:,} projects", projects, seconds)
     return made, idle

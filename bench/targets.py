@@ -78,7 +78,9 @@ def _absolute(load: str, *, tasks: bool = False) -> Figure:
 
 def _deep(load: str) -> Figure:
     def figure(results: Results) -> float | None:
-        return results.http.depth[load].ratio(_calls, _calls) if results.http else None
+        if results.http is None or results.http.queued < int(MANY):
+            return None
+        return results.http.depth[load].ratio(_calls, _calls)
 
     return figure
 
@@ -104,8 +106,10 @@ def _worst(names: tuple[str, ...]) -> Figure:
     """Milliseconds of the slowest single call of these scripts, at any size."""
 
     def figure(results: Results) -> float | None:
-        sizes = results.scripts.sizes.values() if results.scripts else ()
-        return max((scripts[name].worst_us / 1000 for scripts in sizes for name in names), default=None)
+        sizes = [_scripts(results, queued) for queued in (FEW, MANY)]
+        if not all(sizes):
+            return None
+        return max(scripts[name].own_worst_us / 1000 for scripts in sizes for name in names)
 
     return figure
 

@@ -24,7 +24,7 @@ end
 
 redis.call('DEL', guard)
 local n = string.format('%d', redis.call('HINCRBY', base, 'seq', 1))
-local deletes, affected = operation == 'hard_reset' or operation == 'delete', 0
+local deletes, affected, taken = operation == 'hard_reset' or operation == 'delete', 0, false
 
 -- What an earlier call has taken and not worked off yet would come back after this one: it is deleted, too.
 local earlier = deletes and redis.call('HGETALL', base .. ':drains') or {}
@@ -44,15 +44,19 @@ for _, state in ipairs(CONCERNED[operation]) do
     affected = affected + count
   end
 end
-if deletes then
-  redis.call('UNLINK', base .. ':hashes', base .. ':remembered', base .. ':voted')
+for _, name in ipairs(deletes and { 'hashes', 'remembered', 'voted' } or {}) do
+  -- Not unlinked: to free a million hashes at once holds the server up, though another thread does it.
+  if redis.call('EXISTS', base .. ':' .. name) == 1 then
+    redis.call('RENAME', base .. ':' .. name, base .. ':drain:' .. n .. ':' .. name)
+    taken = true
+  end
 end
 if operation == 'delete' then
   redis.call('DEL', base)
   redis.call('HSET', base, 'deleted', '1')
   redis.call('EXPIRE', base, 86400)
 end
-if affected > 0 or operation == 'delete' then
+if taken or affected > 0 or operation == 'delete' then
   redis.call('HSET', base .. ':drains', n, operation)
 end
 return affected

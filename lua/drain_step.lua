@@ -2,9 +2,9 @@
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  how many tasks at most, 500 or fewer
+  ARGV[1]  how many tasks and hashes at most, 500 or fewer
 
-  Returns  {tasks done, 1 when there is more to do, else 0}
+  Returns  {how many are done, 1 when there is more to do, else 0}
   Refuses  nothing
   Cost     O(tasks * log queue)
 ]]
@@ -52,6 +52,14 @@ for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
     redis.call('ZREMRANGEBYRANK', key, 0, #tasks - 1)
     done = done + #tasks
   end
+end
+for _, name in ipairs({ 'hashes', 'voted' }) do
+  if done < limit then
+    done = done + #redis.call('SPOP', base .. ':drain:' .. n .. ':' .. name, limit - done)
+  end
+end
+if done < limit then
+  done = done + redis.call('ZREMRANGEBYRANK', base .. ':drain:' .. n .. ':remembered', 0, limit - done - 1)
 end
 if operation == 'reclaim_assigned' and done > 0 then
   redis.call('HINCRBY', base, 'reclaimed', done)

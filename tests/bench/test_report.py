@@ -99,6 +99,16 @@ def test_parts_of_one_day_share_a_file(tmp_path: Path) -> None:
     assert made.versions["python"]
 
 
+def test_a_file_of_another_version_is_replaced(tmp_path: Path) -> None:
+    path = results.save(Curve([measured(10)]), 4, tmp_path)
+    path.write_text('{"commit": 1}')
+
+    with pytest.raises(BenchError, match="not of this version"):
+        results.load(path)
+    assert results.save(Curve([measured(10)]), 4, tmp_path) == path
+    assert results.load(path).curve is not None
+
+
 def test_without_results_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="run make bench"):
         results.newest(tmp_path)

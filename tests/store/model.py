@@ -52,7 +52,8 @@ class ModelProject:
         self.closed_by: dict[int, int] = {}
         self.counters: dict[str, int] = {}
         self.noted = 0
-        self.drains: list[tuple[str, list[int]]] = []
+        self.drains: list[tuple[str, list[int], int]] = []
+        """What a maintenance call does, its tasks, and how many hashes and marks are to be freed after them."""
 
     def count(self, name: str, by: int = 1) -> None:
         if by:
@@ -201,24 +202,25 @@ class ModelProject:
         concerned = {"reset_failed": ["failed"], "reclaim_assigned": ["assigned"]}.get(operation, every)
         tasks = sorted(self.tasks.values(), key=lambda task: task.rank)
         taken = [task for zset in concerned for task in tasks if task.zset == zset]
+        freed = len(self.hashes()) + len(self.awaiting()) + len(self.remembered) if operation == "hard_reset" else 0
         for task in taken:
             task.drain = operation
         self.seq += 1
         affected = len(taken)
         if operation == "hard_reset":
             self.remembered.clear()
-            affected += sum(len(ids) for earlier, ids in self.drains if earlier != "hard_reset")
-            self.drains = [("hard_reset", ids) for _, ids in self.drains]
+            affected += sum(len(ids) for earlier, ids, _ in self.drains if earlier != "hard_reset")
+            self.drains = [("hard_reset", ids, rest) for _, ids, rest in self.drains]
             for task in self.tasks.values():
                 task.drain = "hard_reset"
-        if taken:
-            self.drains.append((operation, [task.id for task in taken]))
+        if taken or freed:
+            self.drains.append((operation, [task.id for task in taken], freed))
         return affected
 
     def drain(self, limit: int) -> tuple[int, bool]:
         if not self.drains:
             return 0, False
-        operation, ids = self.drains[0]
+        operation, ids, freed = self.drains[0]
         for id in ids[:limit]:
             if operation == "hard_reset":
                 del self.tasks[id]
@@ -231,6 +233,9 @@ class ModelProject:
         if operation == "reclaim_assigned":
             self.count("reclaimed", done)
         del ids[:limit]
+        also = min(freed, limit - done)
+        self.drains[0] = operation, ids, freed - also
+        done += also
         if done < limit:
             self.drains.pop(0)
         return done, bool(self.drains)
