@@ -13,7 +13,7 @@ from broker.protocol import Protocol
 from broker.settings import Settings
 
 _GARBAGE = 20_000
-"""Objects more than there were before Python looks for cycles. Requests make none, but a turn of the event loop has
+"""Objects more than before, at which Python looks for cycles. Requests make none, but one turn of the event loop has
 more objects under way than Python's own 700: it looked in vain at every turn."""
 
 GRACE = 7
