@@ -44,20 +44,35 @@ if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
 
+local tasks = base .. ':task:'
+
 local function read(task)
-  local row = redis.call('HMGET', base .. ':task:' .. task, 'recipe', 'priority', 'retries', 'max_retries',
-    'max_assign_time', 'verification_count')
+  local row = redis.call('HMGET', tasks .. task, 'recipe', 'priority', 'retries', 'max_retries', 'max_assign_time',
+    'verification_count')
   row[7] = task
   return row
 end
 
--- Takes the best tasks from those that wait: rows, best first. Its first write is one that the server lets through when
--- memory is full, and with it what follows.
-local function take()
-  if count == 1 and redis.call('EXISTS', base .. ':verifying') == 0 then
-    local task = redis.call('ZPOPMIN', base .. ':queue')[1]
-    return task and { read(task) } or {}
+-- The first of the queue, when no task waits for another vote.
+local function take_first()
+  local popped = redis.call('ZPOPMIN', base .. ':queue', count)
+  local rows, size = {}, 0
+  for i = 1, #popped, 2 do
+    local row = read(popped[i])
+    size = size + #row[1]
+    if size > bytes and i > 1 then
+      for j = i, #popped, 2 do
+        redis.call('ZADD', base .. ':queue', popped[j + 1], popped[j])
+      end
+      break
+    end
+    rows[#rows + 1] = row
   end
+  return rows
+end
+
+-- The best of both sets by score, never a task that the worker has voted on.
+local function take_best()
   redis.call('DEL', guard)
   local queue = redis.call('ZRANGE', base .. ':queue', 0, count - 1, 'WITHSCORES')
   local next_unvoted = unvoted(base, worker)
@@ -92,18 +107,21 @@ local function take()
   return rows
 end
 
+-- Both begin with a write that the server lets through when memory is full, and with it what follows.
+local take = redis.call('EXISTS', base .. ':verifying') == 0 and take_first or take_best
 local rows = take()
 if #rows == 0 and reclaim(base, now, 10) > 0 then
-  rows = take()
+  rows = take_best()
 end
 
 local assign_time = string.format('%d', now / 1000)
 if #rows > 0 then
-  local holds = {}
+  local by_default, holds = string.format('%d', now + default_time * 1000), {}
   for i, row in ipairs(rows) do
     local task = row[7]
-    holds[2 * i - 1], holds[2 * i] = now + (row[5] or default_time) * 1000, hold(task, worker)
-    redis.call('HSET', base .. ':task:' .. task, 'assignee', worker, 'assign_time', assign_time)
+    holds[2 * i - 1] = row[5] and now + row[5] * 1000 or by_default
+    holds[2 * i] = hold(task, worker)
+    redis.call('HSET', tasks .. task, 'assignee', worker, 'assign_time', assign_time)
   end
   redis.call('ZADD', base .. ':assigned', unpack(holds))
   redis.call('HSET', base, 'assigned', (assigned or 0) + #rows)

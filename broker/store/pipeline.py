@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError, NoScriptError, OutOfMemoryError, R
 _LARGE = 100
 """Arguments from which a command goes over the second connection, so that small ones need not wait behind it."""
 
-_BURST = 4
+_BURST = 3
 """Commands that leave together at most: the store works on the first while requests of the same turn bring the next.
 With all of a turn in one write, each waited for the other, and a third of the calls per second was lost."""
 
