@@ -34,6 +34,8 @@ class Scales:
         process = redis.info("server")["process_id"]
         self._schedstat = Path(f"/proc/{process}/schedstat")
         self.scripts: dict[str, Script] = {}
+        # A rewrite of the append-only file slows whatever it meets: the latency in bench.http shows what that costs.
+        redis.config_set("auto-aof-rewrite-percentage", 0)
         # The largest is the last percentile.
         redis.config_set("latency-tracking-info-percentiles", "99 100")
 

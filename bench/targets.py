@@ -102,6 +102,16 @@ def _script(name: str) -> Figure:
     return figure
 
 
+def _alone(name: str) -> Figure:
+    """Microseconds a task in the script itself, with few queued."""
+
+    def figure(results: Results) -> float | None:
+        script = _scripts(results, FEW).get(name)
+        return script.script_us / (script.tasks or script.calls) if script else None
+
+    return figure
+
+
 def _worst(names: tuple[str, ...]) -> Figure:
     """Milliseconds of the slowest single call of these scripts, at any size."""
 
@@ -199,10 +209,14 @@ ROWS = (
     ),
     Row("idle poll, nothing queued", _rate("poll"), 0.45, 0.55, more=True, absolute=_absolute("poll")),
     Row("Python a call, against the no-op's own (CPU time)", _python, 2.2, 1.8, "x"),
-    Row("store, CPU a call: submit", _script("submit 1"), 16, 12, "us"),
-    Row("store, CPU a call: assign", _script("assign 1"), 16, 12, "us"),
-    Row("store, CPU a call: release", _script("release 1"), 12, 9, "us"),
-    Row("store, CPU a task: bulk_submit", _script("submit 500"), 8, 6, "us"),
+    Row("store, the script alone: submit", _alone("submit 1"), 16, 12, "us"),
+    Row("store, the script alone: assign", _alone("assign 1"), 16, 12, "us"),
+    Row("store, the script alone: release", _alone("release 1"), 12, 9, "us"),
+    Row("store, the script alone: bulk_submit, a task", _alone("submit 500"), 8, 6, "us"),
+    Row("store, all CPU a call: submit", _script("submit 1"), 16, 12, "us"),
+    Row("store, all CPU a call: assign", _script("assign 1"), 16, 12, "us"),
+    Row("store, all CPU a call: release", _script("release 1"), 12, 9, "us"),
+    Row("store, all CPU a task: bulk_submit", _script("submit 500"), 8, 6, "us"),
     Row("p99 of submit at half the saturation rate, 256 connections", _latency, 10, 5, "ms"),
     Row("memory a queued task with a hash, recipe of 30 bytes", _memory(30), 400, 340, "bytes"),
     Row("memory a queued task with a hash, recipe of 100 bytes", _memory(100), 470, 420, "bytes"),

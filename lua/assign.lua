@@ -24,7 +24,7 @@
 --- @include "unvoted"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
-local now, now_us = clock(ARGV[2])
+local now, now_us, assign_time = clock(ARGV[2])
 local count, bytes, default_time = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local first_chunk = ARGV[6] == '1'
 
@@ -114,7 +114,6 @@ if #rows == 0 and reclaim(base, now, 10) > 0 then
   rows = take_best()
 end
 
-local assign_time = string.format('%d', now / 1000)
 if #rows > 0 then
   local by_default, holds = string.format('%d', now + default_time * 1000), {}
   for i, row in ipairs(rows) do

@@ -19,7 +19,7 @@
 --- @include "add"
 
 local base, source = KEYS[1], ARGV[1]
-local now = clock(ARGV[2])
+local now, _, created = clock(ARGV[2])
 
 local fields = project(base, 'remember_closed', 'seq', 'chained')
 if not fields then
@@ -46,7 +46,7 @@ if not ARGV[first] then
 end
 
 local remember, seq, chained = tonumber(fields[2] or 0), fields[3] or 0, fields[4] or 0
-local ids, accepted = add(base, ARGV, first + 1, 7, seq, remember, now)
+local ids, accepted = add(base, ARGV, first + 1, 7, seq, remember, now, created)
 redis.call('HSET', base .. ':delivered', source, ARGV[#ARGV - 6])
 if accepted > 0 then
   redis.call('HSET', base, 'seq', seq + accepted, 'chained', chained + accepted)

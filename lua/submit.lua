@@ -21,7 +21,7 @@
 --- @include "add"
 
 local base, worker, first_chunk = KEYS[1], ARGV[1], ARGV[3] == '1'
-local now, now_us = clock(ARGV[2])
+local now, now_us, created = clock(ARGV[2])
 
 local fields = project(base, 'submit_rate', 'submit_paid_off', 'remember_closed', 'seq', 'submitted')
 if not fields then
@@ -37,7 +37,7 @@ if wait > 0 then
 end
 
 seq = seq or 0
-local ids, accepted = add(base, ARGV, 4, 6, seq, tonumber(remember or 0), now)
+local ids, accepted = add(base, ARGV, 4, 6, seq, tonumber(remember or 0), now, created)
 
 rate_charge(base, 'submit_paid_off', rate, paid_off, now_us, accepted)
 if accepted > 0 then

@@ -164,12 +164,13 @@ async def _assign(call: Call, project: int, worker: Worker, count: int) -> Assig
 async def _answer(call: Call, worker: Worker, project: int, assigned: Assigned, count: int | None) -> Reply:
     if not assigned.tasks:
         raise _no_task()
-    tasks = await _views(call, worker, project, assigned)
-    return Reply({"task": tasks[0]} if count is None else {"tasks": tasks})
+    views = _views(worker, assigned.tasks, await call.store.projects.json(project, assigned.revision))
+    return Reply({"task": views[0]} if count is None else {"tasks": views})
 
 
-async def _views(call: Call, worker: Worker, project: int, assigned: Assigned) -> list[dict[str, object]]:
-    project_json = orjson.Fragment(await call.store.projects.json(project, assigned.revision))
+def _views(worker: Worker, tasks: list[Task], project: bytes) -> list[dict[str, object]]:
+    """``project``: its JSON."""
+    project_json = orjson.Fragment(project)
     return [
         {
             "id": task.id,
@@ -184,7 +185,7 @@ async def _views(call: Call, worker: Worker, project: int, assigned: Assigned) -
             "verification_count": task.verification_count,
             "project": project_json,
         }
-        for task in assigned.tasks
+        for task in tasks
     ]
 
 
@@ -206,7 +207,7 @@ async def assigned(call: Call) -> Reply:
                 size += len(task.recipe)
         if cursor == "0" or size >= BATCH_BYTES or len(held) >= _MAX_GET:
             tasks = sorted(held.values(), key=lambda task: task.id)
-            return Reply({"tasks": await _views(call, worker, project, Assigned(page.revision, tasks))})
+            return Reply({"tasks": _views(worker, tasks, await call.store.projects.json(project, page.revision))})
 
 
 async def release(call: Call) -> Reply:

@@ -106,13 +106,16 @@ class _Wire(asyncio.Protocol):
             raise ConnectionError("the store hung up")
         # hiredis's own types allow for one word only.
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
         if not self._waiting:
+            # The store has nothing else to do.
             self._heard = self._loop.time()
-        self._unsent.append(packed)
-        if len(self._unsent) == _BURST:
-            self._flush()
+            self._transport.write(packed)
+        else:
+            if not self._unsent:
+                self._loop.call_soon(self._flush)
+            self._unsent.append(packed)
+            if len(self._unsent) == _BURST:
+                self._flush()
         reply = self._loop.create_future()
         self._waiting.append(reply)
         return reply

@@ -119,7 +119,7 @@ class Tasks:
         """Up to ``count`` tasks, at most CHUNK, to hold ``default_time`` seconds where they do not say."""
         args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
         revision, assign_time, *rows = await self._calls.call("assign", self._keys.project(project), args)
-        return Assigned(int(revision), [_task([*row, assign_time]) for row in rows])
+        return Assigned(int(revision), [_task(row, assign_time) for row in rows])
 
     async def release(self, project: int, worker: int, releases: Sequence[tuple[int, int, int]]) -> Released:
         """``releases``: (task id, result, verification) of one project's tasks, at most CHUNK."""
@@ -136,7 +136,7 @@ class Tasks:
         """Those of about ``count`` assigned tasks that a worker holds, and the cursor to go on from, '0' at the end."""
         keys = self._keys.project(project)
         cursor, revision, *rows = await self._calls.call("held_tasks", keys, [worker, cursor, count])
-        return cursor, Assigned(int(revision), [_task(row) for row in rows])
+        return cursor, Assigned(int(revision), [_task(row[:-1], row[-1]) for row in rows])
 
     async def reclaim(self, project: int, limit: int) -> int:
         count: int = await self._calls.call("reclaim", self._keys.project(project), [self.now, limit])
@@ -220,8 +220,8 @@ def _flag(value: bool) -> str:
     return "1" if value else ""
 
 
-def _task(row: Sequence[str | None]) -> Task:
-    recipe, priority, retries, max_retries, max_assign_time, verification_count, id, assign_time = row
+def _task(row: Sequence[str | None], assign_time: str | None) -> Task:
+    recipe, priority, retries, max_retries, max_assign_time, verification_count, id = row
     return Task(
         int(id or 0),
         recipe or "",

@@ -24,11 +24,11 @@ local function claim(base, hashes, remember, now)
   return free
 end
 
--- add(base, list, first, step, seq, remember, now): makes tasks of a list. At `first` and each `step` after it begins
--- one: recipe, priority, max_retries, max_assign_time, verification_count, hash. Answers an id for each, false for a
--- duplicate, and how many were made; the caller raises `seq` by that. Its first write is one that the server refuses
--- when memory is full: then nothing was written. Few writes a task: each one goes to the append-only file.
-local function add(base, list, first, step, seq, remember, now)
+-- add(base, list, first, step, seq, remember, now, created): makes tasks of a list. At `first` and each `step` after it
+-- begins one: recipe, priority, max_retries, max_assign_time, verification_count, hash. Answers an id for each, false
+-- for a duplicate, and how many were made; the caller raises `seq` by that. Its first write is one that the server
+-- refuses when memory is full: then nothing was written. Few writes a task: each goes to the append-only file.
+local function add(base, list, first, step, seq, remember, now, created)
   local hashes, count = {}, 0
   for i = first + 5, #list, step do
     if list[i] ~= '' then
@@ -37,8 +37,7 @@ local function add(base, list, first, step, seq, remember, now)
   end
   local free = claim(base, hashes, remember, now)
 
-  local created, suffix = string.format('%d', now / 1000), suffix_of(base)
-  local ids, entries, n = {}, {}, 0
+  local suffix, ids, entries, n = suffix_of(base), {}, {}, 0
   for i = first, #list, step do
     local recipe, priority, max_retries, max_assign_time, verification_count, hash = unpack(list, i, i + 5)
     n = n + 1

@@ -145,4 +145,4 @@ async def test_commands_of_one_turn_leave_in_bursts_so_that_the_store_begins_bef
 
         await asyncio.gather(*(calls.execute_command("ECHO", n) for n in range(100)))
 
-    assert [write.count(b"ECHO") for write in writes] == [3] * 33 + [1]
+    assert [write.count(b"ECHO") for write in writes] == [1] + [3] * 33
