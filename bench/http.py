@@ -113,10 +113,10 @@ def processes(bench: Bench, crowd: Crowd) -> Pairs:
         one_project, two_project = crowd.project(), others.project()
 
         def base() -> Measured:
-            return bench.run(crowd.broker, crowd.job("submit", bench.seconds, [one_project], connections=64))
+            return bench.run(crowd.broker, crowd.job("submit", bench.seconds, [one_project], connections=CROWDED))
 
         def run() -> Measured:
-            return bench.run(two, others.job("submit", bench.seconds, [two_project], connections=64))
+            return bench.run(two, others.job("submit", bench.seconds, [two_project], connections=CROWDED))
 
         return bench.pairs("submit, 2 processes", base, run)
 
