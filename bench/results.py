@@ -12,7 +12,7 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.figures import Curve, Fleet, Http, Results, Scale, Scripts
-from broker.store.embedded import binary
+from broker.store.embedded import allocator, binary
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "bench" / "results"
@@ -73,7 +73,13 @@ def machine() -> dict[str, str]:
 def versions() -> dict[str, str]:
     store = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout
     packages = ("uvicorn", "uvloop", "httptools", "starlette", "msgspec", "hiredis", "redis")
-    return {"python": platform.python_version(), "store": store.strip(), **{name: version(name) for name in packages}}
+    chosen = {**allocator(), **os.environ}
+    return {
+        "python": platform.python_version(),
+        "store": store.strip(),
+        "its allocator": chosen.get("LD_PRELOAD") or chosen.get("GLIBC_TUNABLES", "as built"),
+        **{name: version(name) for name in packages},
+    }
 
 
 def _commit() -> str:

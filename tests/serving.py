@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,18 +38,26 @@ class Serving:
     callers: list[Caller] = field(default_factory=list)
 
     @classmethod
-    def start(cls, folder: Path, *, workers: int = 1, ready: bool = True, **settings: str) -> "Serving":
-        """``settings`` go into the environment as BROKER_*; data and log go into ``folder``."""
+    def start(
+        cls,
+        folder: Path,
+        *,
+        workers: int = 1,
+        ready: bool = True,
+        environment: Mapping[str, str] | None = None,
+        **settings: str,
+    ) -> "Serving":
+        """``settings`` go into the environment as BROKER_*, beside ``environment``; data and log go into ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
-        environment["BROKER_DATA_DIR"] = str(folder / "data")
-        environment |= {f"BROKER_{name.upper()}": value for name, value in settings.items()}
+        its = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
+        its |= {"BROKER_DATA_DIR": str(folder / "data"), **(environment or {})}
+        its |= {f"BROKER_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "broker", "serve", "--port", str(port), "--workers", str(workers)]
         log = folder / "serve.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                command, env=its, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         serving = cls(process, f"http://127.0.0.1:{port}", log)
         if ready:
