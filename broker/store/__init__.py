@@ -10,6 +10,7 @@ from broker.store.candidates import Candidates
 from broker.store.chain import Chain
 from broker.store.connection import pool
 from broker.store.directory import Directory
+from broker.store.holders import Holders
 from broker.store.keys import Keys
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
@@ -36,6 +37,7 @@ class Store:
     logs: Logs
     snapshots: Snapshots
     maintenance: Maintenance
+    holders: Holders
     worker_stats: WorkerStats
     task_views: TaskViews
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,6 +59,7 @@ def open_store(settings: Settings, client: Client | None = None) -> Store:
     tasks, projects, workers = Tasks(calls, keys), Projects(calls, keys), Workers(calls, keys)
     chain = Chain(tasks, projects)
     snapshots = Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history)
+    holders = Holders(snapshots)
     return Store(
         calls=calls,
         directory=Directory(calls, keys),
@@ -69,6 +72,7 @@ def open_store(settings: Settings, client: Client | None = None) -> Store:
         logs=Logs(calls, keys),
         snapshots=snapshots,
         maintenance=Maintenance(tasks, projects, chain),
-        worker_stats=WorkerStats(projects, workers, snapshots),
+        holders=holders,
+        worker_stats=WorkerStats(projects, workers, holders),
         task_views=TaskViews(calls, keys),
     )

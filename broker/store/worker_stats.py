@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from broker.errors import BrokerError
+from broker.store.holders import Holders
 from broker.store.projects import Projects
-from broker.store.snapshots import Snapshots
 from broker.store.workers import Workers
 
 SHARED = 10.0
@@ -15,8 +15,8 @@ _PAGE = 500
 
 
 class WorkerStats:
-    def __init__(self, projects: Projects, workers: Workers, snapshots: Snapshots) -> None:
-        self._snapshots = snapshots
+    def __init__(self, projects: Projects, workers: Workers, holders: Holders) -> None:
+        self._holders = holders
         self._projects = projects
         self._workers = workers
         self._counting = asyncio.Lock()
@@ -73,7 +73,7 @@ class WorkerStats:
     async def _holds_in(self, project: int) -> dict[int, int]:
         """Of a project that has been deleted meanwhile nobody holds anything."""
         try:
-            return await self._snapshots.assignees(project)
+            return await self._holders.of(project)
         except BrokerError as error:
             if error.code != "not_found":
                 raise

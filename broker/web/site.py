@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from broker import __version__
 from broker.errors import BrokerError
 from broker.web import formats
-from broker.web.holders import Holders
 from broker.web.static import Statics
 from broker.web.trends import Trends
 from broker.web.visit import Visit
@@ -56,7 +55,6 @@ class Site:
     def __init__(self) -> None:
         self.statics = Statics()
         self.trends = Trends()
-        self.holders = Holders()
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,

@@ -15,7 +15,7 @@ _RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "all": 0}
 async def project(visit: Visit) -> Response:
     shown = await visit.project()
     stats = await visit.store.tasks.stats(shown.id)
-    held = await visit.site.holders.of(visit.store, shown.id)
+    held = await visit.store.holders.of(shown.id)
     largest = sorted(held, key=lambda worker: (-held[worker], worker))[:_HOLDERS]
     workers = await visit.store.workers.get(largest) if largest else []
     chain = shown.view()["chain"]
