@@ -266,7 +266,7 @@ class Endpoint:
         except Disconnected:
             return
         except Exception:
-            log.exception("%s %s", scope["method"], scope["path"])
+            log.exception("%s %a", scope["method"], scope["path"])
             reply = fault()
         await reply(scope, receive, send)
 
