@@ -92,13 +92,15 @@ class _Wire(asyncio.Protocol):
         self._heard = self._loop.time()
         self.open = True
         self._gone = asyncio.Event()
-        self._watching = self._loop.call_later(timeout, self._watch)
-        writer = connection._writer
-        if writer is None:
+        reader, writer = connection._reader, connection._writer
+        if reader is None or writer is None or reader.at_eof():
+            # The end was told to redis-py, and would not be told again.
+            connection._close()  # type: ignore[no-untyped-call]
             raise ConnectionError("the store hung up")
         # redis-py has opened the connection and greeted the server; from here on its replies come to us.
         self._transport = writer.transport
         self._transport.set_protocol(self)
+        self._watching = self._loop.call_later(timeout, self._watch)
 
     def send(self, command: tuple[str | int | float, ...]) -> "asyncio.Future[Any]":
         if not self.open:

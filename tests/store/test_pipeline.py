@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from redis.asyncio import Connection
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from broker.settings import Settings
@@ -40,6 +41,21 @@ async def echo_server(answers: int) -> AsyncIterator[str]:
                     break
         except (ConnectionError, OSError, asyncio.IncompleteReadError):
             pass
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def hangs_up_after_the_greeting() -> AsyncIterator[str]:
+    """Of two commands."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await command(reader)
+            writer.write(b"+OK\r\n")
         writer.close()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
@@ -106,6 +122,25 @@ async def test_a_lost_connection_fails_each_call_in_flight_once_and_the_next_cal
         assert {type(reply) for reply in replies[10:]} == {ConnectionError}
 
         assert await calls.execute_command("ECHO", "again") == "again"
+
+
+async def test_a_connection_that_the_store_closed_before_it_was_used_fails_the_call_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect = Connection.connect
+
+    async def connect_and_hear_the_end(self: Connection) -> None:
+        await connect(self)  # type: ignore[no-untyped-call]
+        assert self._reader is not None
+        assert await self._reader.read() == b""
+
+    monkeypatch.setattr(Connection, "connect", connect_and_hear_the_end)
+
+    async with hangs_up_after_the_greeting() as url, pipeline(Settings(redis_url=url)) as calls:
+        call = asyncio.create_task(asked(calls, "ECHO", "lost"))
+
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(call, 2)
 
 
 async def test_a_store_that_falls_silent_is_given_up_and_late_replies_reach_nobody(settings: Settings) -> None:
