@@ -5,6 +5,8 @@ import logging
 import os
 import socket
 import sys
+import time
+from types import FrameType
 
 import uvicorn
 
@@ -24,7 +26,7 @@ def main() -> None:
     settings = Settings.read(os.environ)
     logs.configure(settings, thread=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    run(config("broker.app:from_environment", settings), int(sys.argv[1]))
+    run(config("broker.app:from_environment", settings), int(sys.argv[1]), settings.drain)
 
 
 def config(app: str, settings: Settings) -> uvicorn.Config:
@@ -45,13 +47,36 @@ def config(app: str, settings: Settings) -> uvicorn.Config:
     )
 
 
-def run(config: uvicorn.Config, listener: int) -> None:
-    """Serves on this file descriptor until a signal."""
+class Server(uvicorn.Server):
+    """uvicorn's, which goes on serving for ``drain`` seconds after a signal; /readyz says so at once."""
+
+    def __init__(self, config: uvicorn.Config, drain: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._parent = os.getppid()
+        self._told = 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            self._told = time.monotonic()
+            if self.started:
+                # The scope of each request has a copy.
+                self.lifespan.state["draining"] = True
+        super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        stop = await super().on_tick(counter)
+        # Without its supervisor it would only keep the port from the next one.
+        return stop and (time.monotonic() - self._told >= self._drain or os.getppid() != self._parent)
+
+
+def run(config: uvicorn.Config, listener: int, drain: float = 0) -> None:
+    """Serves on this file descriptor until ``drain`` seconds after a signal."""
     config.load()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE)
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=listener)])
+    Server(config, drain).run(sockets=[socket.socket(fileno=listener)])
 
 
 if __name__ == "__main__":

@@ -13,14 +13,23 @@ from typing import Any
 from broker.errors import StartError
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_NO_DURATION = "a duration: seconds, or 90s, 5m, 8h, 7d"
 _SIZES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
 def duration(text: str) -> float:
     """Seconds, from ``90``, ``0.5``, ``90s``, ``5m``, ``8h`` or ``7d``."""
+    seconds = pause(text)
+    if seconds == 0:
+        raise ValueError(_NO_DURATION)
+    return seconds
+
+
+def pause(text: str) -> float:
+    """As :func:`duration`, but it may be 0."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
-    if match is None or float(match[1]) == 0:
-        raise ValueError("a duration: seconds, or 90s, 5m, 8h, 7d")
+    if match is None:
+        raise ValueError(_NO_DURATION)
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
@@ -101,6 +110,7 @@ class Settings:
     maxmemory: int = _setting("0", size, "bytes that the embedded store may use, e.g. 2gb; 0 for no limit")
     prefix: str = _setting("broker", word, "first part of every key in Redis")
     redis_timeout: float = _setting("5s", duration, "how long the store may take to answer one command")
+    drain: float = _setting("0", pause, "how long calls are served after SIGTERM, while /readyz answers 503")
     sweep_interval: float = _setting("1s", duration, "how often overdue tasks are reclaimed and chains flushed")
     snapshot_interval: float = _setting("120s", duration, "how often the monitoring notes a project's counts")
     monitoring_history: float = _setting("400h", duration, "how long the monitoring keeps them")

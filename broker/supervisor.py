@@ -137,7 +137,7 @@ class Supervisor:
 
     def _stop(self, listener: socket.socket) -> None:
         listener.close()
-        if not processes.stop([child for child, _ in self._servers], GRACE + 1):
+        if not processes.stop([child for child, _ in self._servers], self._settings.drain + GRACE + 1):
             log.error("a server process had to be killed")
         if self._embedded:
             self._embedded.stop()

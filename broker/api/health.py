@@ -1,7 +1,13 @@
 """What the broker says of itself."""
 
+import asyncio
+
 from broker import __version__
 from broker.api.envelope import Call, Reply, route
+from broker.errors import Unavailable
+
+_READY = 1.0
+"""Seconds in which the store must answer whoever asks whether calls can be served."""
 
 
 async def root(call: Call) -> Reply:
@@ -15,4 +21,20 @@ async def healthz(call: Call) -> Reply:
     return Reply()
 
 
-ROUTES = [route("GET HEAD", "/", root), route("GET HEAD", "/healthz", healthz)]
+async def readyz(call: Call) -> Reply:
+    """Calls can be served: the store answers a script, and nobody has told this process to stop."""
+    if call.scope.get("state", {}).get("draining"):
+        raise Unavailable("The broker is stopping")
+    try:
+        async with asyncio.timeout(_READY):
+            await call.store.directory.layout()
+    except TimeoutError:
+        raise Unavailable("The store does not answer") from None
+    return Reply()
+
+
+ROUTES = [
+    route("GET HEAD", "/", root),
+    route("GET HEAD", "/healthz", healthz),
+    route("GET HEAD", "/readyz", readyz),
+]

@@ -325,14 +325,14 @@ def test_a_day_of_a_task_under_api(fleet: Fleet) -> None:
     assert worker.post("/api/task/release", {"task_id": task, "result": 0}).content() == {"updated": True}
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/api/healthz"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/api/healthz", "/readyz"])
 def test_a_head_asks_whether_the_broker_lives(fleet: Fleet, path: str) -> None:
     answer = fleet.anybody.send("HEAD", path)
 
     assert (answer.status, answer.body) == (200, {})
 
 
-@pytest.mark.parametrize("path", sorted({*GET, *POST} - {"/", "/healthz"}))
+@pytest.mark.parametrize("path", sorted({*GET, *POST} - {"/", "/healthz", "/readyz"}))
 def test_a_head_of_every_other_call_is_a_wrong_method(somebody: Somebody, path: str) -> None:
     answer = somebody.send("HEAD", path)
 

@@ -234,9 +234,11 @@ def test_a_store_that_is_away_is_waited_for_with_503(tmp_path: Path) -> None:
     # The start waits some seconds for the store; then it serves without.
     serving.wait_for(503, seconds=20)
     assert httpx.get(f"{serving.url}/healthz").status_code == 200
+    assert httpx.get(f"{serving.url}/readyz").json()["message"] == "The store has not answered yet"
 
     store = a_store("--port", "0", "--unixsocket", str(binary), "--dir", str(tmp_path))
     try:
+        serving.wait_for(200, "/readyz")
         serving.wait_for(200)
     finally:
         assert serving.stop() == 0

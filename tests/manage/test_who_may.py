@@ -95,6 +95,8 @@ GET  /                                            200    200    200    200  200 
 HEAD /                                            200    200    200    200  200    200    200   200   200
 GET  /healthz                                     200    200    200    200  200    200    200   200   200
 HEAD /healthz                                     200    200    200    200  200    200    200   200   200
+GET  /readyz                                      200    200    200    200  200    200    200   200   200
+HEAD /readyz                                      200    200    200    200  200    200    200   200   200
 """
 
 WHO, LINES = TABLE.split("\n")[1].split(), [line for line in TABLE.split("\n")[2:] if line]
