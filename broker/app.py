@@ -10,7 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.routing import Mount, Router
+from starlette.routing import Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from broker import api, sweeper, web
@@ -110,7 +110,8 @@ async def _routing_error(request: Request, error: Exception) -> Any:
         return Reply(None, "No such path", False, "not_found", error.status_code)
     # Starlette tells the methods of the first route that has this path; the others take some as well.
     path = request.url.path.removeprefix("/api")
-    taken = {method for route in api.routes() if route.path_regex.match(path) for method in route.methods or ()}
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    taken = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
     headers = {"Allow": ", ".join(sorted(taken))}
     return Reply(None, "This path does not take this method", False, "method_not_allowed", 405, headers=headers)
 

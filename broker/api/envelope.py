@@ -105,8 +105,8 @@ class Call:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.app: App = scope["app"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        """Names in lower case."""
+        self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        """Names in lower case. Of a name that comes twice the first counts: the last may stand after the body."""
         self._receive = receive
 
     @property

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from redis import Redis
 
-from tests.client import Fleet
+from tests.client import Fleet, exchange
 from tests.serving import Serving, until
 
 
@@ -46,6 +46,21 @@ def test_a_cookie_that_takes_python_minutes_to_read_takes_us_no_time(fleet: Flee
     answer = fleet.anybody.post("/worker/create", headers={"Cookie": hostile}, timeout=2)
 
     assert answer.status == 200
+
+
+def test_a_header_that_comes_twice_counts_as_it_came_first(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    cookies = [("Cookie", f"tt={manager.http.cookies['tt']}"), ("Cookie", "of=another")]
+
+    assert fleet.anybody.get("/account", headers=cookies).content()["logged_in"] is True
+
+
+def test_what_follows_the_body_is_no_header(fleet: Fleet) -> None:
+    worker = fleet.worker()
+    head = f"POST /worker/update HTTP/1.1\r\nHost: broker\r\nX-Worker-ID: {worker.id}\r\nX-Secret: {worker.secret}\r\n"
+    body = b'Transfer-Encoding: chunked\r\n\r\n10\r\n{"alias":"mine"}\r\n0\r\nX-Secret: none\r\n\r\n'
+
+    assert exchange(fleet.url, head.encode() + body).status == 200
 
 
 def test_a_call_whose_body_an_upgrade_would_swallow_is_refused(fleet: Fleet) -> None:
