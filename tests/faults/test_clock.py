@@ -1,4 +1,4 @@
-"""The clock of the broker's host is off: only the store's clock counts."""
+"""Clocks go wrong. Those of the brokers' hosts may; the store's counts, and may be set ahead."""
 
 import os
 import socket
@@ -15,9 +15,18 @@ import pytest
 from broker.settings import Settings
 from tests.client import Caller, Fleet
 from tests.faults.servers import a_server
-from tests.serving import until
+from tests.serving import Serving, until
 
 HOUR = 3600
+
+
+@pytest.fixture
+def faketime() -> dict[str, str]:
+    """What in the environment of a process makes its clock say what we like, but not go faster."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        pytest.skip("libfaketime is not installed")
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 @pytest.fixture
@@ -28,13 +37,10 @@ def store(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture(params=["+1h", "-1h"])
-def url(request: pytest.FixtureRequest, store: str) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, faketime: dict[str, str], store: str) -> Iterator[str]:
     """A server process whose clock is off by that. Without a supervisor: libfaketime breaks Python's own sleep."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if not found:
-        pytest.skip("libfaketime is not installed")
     settings = Settings(redis_url=store, session_ttl=HOUR / 2, sweep_interval=0.2)
-    wrong = {"LD_PRELOAD": str(found[0]), "FAKETIME": request.param, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    wrong = {**faketime, "FAKETIME": request.param}
     with socket.create_server(("127.0.0.1", 0)) as listener:
         process = subprocess.Popen(
             [sys.executable, "-m", "broker.server", str(listener.fileno())],
@@ -70,6 +76,32 @@ def test_a_broker_whose_clock_is_off_by_an_hour_keeps_every_deadline_and_session
     assert admin.get("/account").content()["manager"]["username"] == "admin"
     fleet.close()
     admin.close()
+
+
+def test_when_the_clock_of_the_store_is_set_ahead_what_is_overdue_comes_back_at_once(
+    tmp_path: Path, faketime: dict[str, str]
+) -> None:
+    ahead = tmp_path / "ahead"
+    ahead.write_text("+0")
+    wrong = {**faketime, "FAKETIME_TIMESTAMP_FILE": str(ahead), "FAKETIME_NO_CACHE": "1"}
+    with a_server(tmp_path / "store", **wrong) as port:
+        serving = Serving.start(tmp_path / "broker", redis_url=f"redis://127.0.0.1:{port}")
+        admin = serving.caller()
+        admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+        fleet = Fleet(serving.url, admin)
+        project = fleet.project()
+        slow, other = fleet.worker(project), fleet.worker(project)
+        short, long = slow.submit(project, max_assign_time=HOUR // 2), slow.submit(project, max_assign_time=2 * HOUR)
+        assert [slow.take(project)["id"], slow.take(project)["id"]] == [short, long]
+
+        ahead.write_text(f"+{HOUR}")
+        until(lambda: reclaimed(fleet, project) == 1)
+
+        assert other.take(project)["id"] == short
+        assert [slow.release(short), slow.release(long)] == [False, True]
+        assert other.release(short) is True
+        fleet.close()
+        assert serving.stop() == 0
 
 
 def reclaimed(fleet: Fleet, project: int) -> int:
