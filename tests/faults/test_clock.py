@@ -1,0 +1,109 @@
+"""Clocks go wrong. Those of the brokers' hosts may; the store's counts, and may be set ahead."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from broker.settings import Settings
+from tests.client import Caller, Fleet
+from tests.faults.servers import a_server
+from tests.serving import Serving, until
+
+HOUR = 3600
+
+
+@pytest.fixture
+def faketime() -> dict[str, str]:
+    """What in the environment of a process makes its clock say what we like, but not go faster."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        pytest.skip("libfaketime is not installed")
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[str]:
+    """Whose clock is right."""
+    with a_server(tmp_path / "store") as port:
+        yield f"redis://127.0.0.1:{port}"
+
+
+@pytest.fixture(params=["+1h", "-1h"])
+def url(request: pytest.FixtureRequest, faketime: dict[str, str], store: str) -> Iterator[str]:
+    """A server process whose clock is off by that. Without a supervisor: libfaketime breaks Python's own sleep."""
+    settings = Settings(redis_url=store, session_ttl=HOUR / 2, sweep_interval=0.2)
+    wrong = {**faketime, "FAKETIME": request.param}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "broker.server", str(listener.fileno())],
+            env={**os.environ, **settings.environment(), **wrong},
+            pass_fds=[listener.fileno()],
+        )
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        said = parsedate_to_datetime(httpx.get(f"{url}/healthz", timeout=20).headers["Date"]).timestamp()
+        assert abs(abs(said - time.time()) - HOUR) < 60
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_a_broker_whose_clock_is_off_by_an_hour_keeps_every_deadline_and_session(url: str) -> None:
+    admin = Caller(url)
+    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    fleet = Fleet(url, admin)
+    project = fleet.project()
+    worker = fleet.worker(project)
+    long, short = worker.submit(project, max_assign_time=HOUR // 2), worker.submit(project, max_assign_time=1)
+
+    taken = [worker.take(project), worker.take(project)]
+    assert [task["id"] for task in taken] == [long, short]
+    until(lambda: reclaimed(fleet, project) == 1)
+
+    assert abs(taken[0]["assign_time"] - time.time()) < 60
+    assert worker.release(short) is False
+    assert worker.release(long) is True
+    assert worker.take(project)["id"] == short
+    assert admin.get("/account").content()["manager"]["username"] == "admin"
+    fleet.close()
+    admin.close()
+
+
+def test_when_the_clock_of_the_store_is_set_ahead_what_is_overdue_comes_back_at_once(
+    tmp_path: Path, faketime: dict[str, str]
+) -> None:
+    ahead = tmp_path / "ahead"
+    ahead.write_text("+0")
+    wrong = {**faketime, "FAKETIME_TIMESTAMP_FILE": str(ahead), "FAKETIME_NO_CACHE": "1"}
+    with a_server(tmp_path / "store", **wrong) as port:
+        serving = Serving.start(tmp_path / "broker", redis_url=f"redis://127.0.0.1:{port}")
+        admin = serving.caller()
+        admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+        fleet = Fleet(serving.url, admin)
+        project = fleet.project()
+        slow, other = fleet.worker(project), fleet.worker(project)
+        short, long = slow.submit(project, max_assign_time=HOUR // 2), slow.submit(project, max_assign_time=2 * HOUR)
+        assert [slow.take(project)["id"], slow.take(project)["id"]] == [short, long]
+
+        ahead.write_text(f"+{HOUR}")
+        until(lambda: reclaimed(fleet, project) == 1)
+
+        assert other.take(project)["id"] == short
+        assert [slow.release(short), slow.release(long)] == [False, True]
+        assert other.release(short) is True
+        fleet.close()
+        assert serving.stop() == 0
+
+
+def reclaimed(fleet: Fleet, project: int) -> int:
+    counters = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]["counters"]
+    return int(counters.get("reclaimed", 0))
