@@ -6,6 +6,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.cookies import session_cookie
 from broker.errors import BrokerError, Unavailable
 from broker.settings import Settings
 from broker.store import Store
@@ -15,7 +16,6 @@ from broker.store.projects import ROLE_NAMES, Project
 if TYPE_CHECKING:
     from broker.web.site import Site
 
-_LONGEST_COOKIE = 64
 _LARGEST_PAGE = 1_000_000
 
 
@@ -56,12 +56,8 @@ class Visit:
 
     @property
     def cookie(self) -> str | None:
-        """The session cookie. Python's own parser takes minutes for some hostile cookies."""
-        for pair in self.request.headers.get("cookie", "").split(";"):
-            name, _, value = pair.strip().partition("=")
-            if name == self.settings.cookie and 0 < len(value) <= _LONGEST_COOKIE:
-                return value
-        return None
+        header = self.request.headers.get("cookie")
+        return None if header is None else session_cookie(header, self.settings.cookie)
 
     async def sign_in(self) -> Manager | None:
         self.manager = await self.store.managers.of_session(self.cookie) if self.cookie else None

@@ -67,3 +67,11 @@ def tab(window: BrowserContext, town: Town) -> Iterator[Tab]:
     opened = Tab(window, town.url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def timed(browser: Browser, town: Town) -> Iterator[Tab]:
+    """The admin's as well, in a browser of its own, whose clock can be put forward."""
+    opened = Tab.open(browser, town.url, town.admin, clock=True)
+    yield opened
+    opened.close()

@@ -33,9 +33,12 @@ class Tab:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     @classmethod
-    def open(cls, browser: Browser, url: str, manager: Caller | None = None) -> "Tab":
-        """In a browser of its own."""
-        return cls(signed_in(browser, url, manager), url)
+    def open(cls, browser: Browser, url: str, manager: Caller | None = None, *, clock: bool = False) -> "Tab":
+        """In a browser of its own, maybe with a clock that :meth:`later` can put forward."""
+        tab = cls(signed_in(browser, url, manager), url)
+        if clock:
+            tab.page.clock.install()
+        return tab
 
     def _console(self, message: ConsoleMessage) -> None:
         if _REFUSED.match(message.text):
@@ -66,6 +69,10 @@ class Tab:
 
     def sees_part(self, text: str) -> None:
         expect(self.page.get_by_text(text).first).to_be_visible()
+
+    def later(self, seconds: int) -> None:
+        """Puts the clock forward, of a tab that was opened with one: what is due by then happens now."""
+        self.page.clock.fast_forward(seconds * 1000)
 
     def close(self) -> None:
         """Nothing may have gone wrong in it."""

@@ -101,10 +101,11 @@ def test_other_sessions_are_ended(browser: Browser, town: Town) -> None:
 
 def test_who_is_signed_out_elsewhere_comes_to_the_sign_in_page(browser: Browser, town: Town) -> None:
     manager = town.fleet.manager()
-    tab = Tab.open(browser, town.url, manager)
+    tab = Tab.open(browser, town.url, manager, clock=True)
     tab.go("")
 
     manager.post("/logout").content()
+    tab.later(3)
 
     tab.at("sign-in")
     tab.close()

@@ -12,7 +12,7 @@ from tests.serving import Serving
 def test_a_first_visitor_has_a_running_project_without_reading_anything(browser: Browser, tmp_path: Path) -> None:
     serving = Serving.start(tmp_path, workers=2)
     fleet = Fleet(serving.url, serving.caller())
-    tab = Tab.open(browser, serving.url)
+    tab = Tab.open(browser, serving.url, clock=True)
     tab.page.goto("/")
 
     tab.sees("Welcome")
@@ -44,10 +44,12 @@ def test_a_first_visitor_has_a_running_project_without_reading_anything(browser:
     tab.follow("Summary")
     tab.page.evaluate("window.loadedOnce = true")
     task = worker.take(1)
+    tab.later(2)
     expect(tab.page.locator("#assigned")).to_have_text("1")
     tab.sees("crawler-1")
     assert task["recipe"] == "crawl one"
     assert worker.release(task["id"])
+    tab.later(2)
     expect(tab.page.locator("#closed")).to_have_text("1")
     expect(tab.page.locator("#waiting")).to_have_text("2")
 

@@ -24,20 +24,21 @@ def test_projects_are_searched_and_sorted(tab: Tab) -> None:
     tab.sees_part("has “nothing has this” in its name")
 
 
-def test_the_overview_updates_itself_and_keeps_what_is_being_typed(tab: Tab, town: Town) -> None:
+def test_the_overview_updates_itself_and_keeps_what_is_being_typed(timed: Tab, town: Town) -> None:
     project = town.fleet.project(name="Counted")
     worker = town.fleet.worker(project)
-    tab.go()
-    row = tab.page.locator("tr", has_text="Counted")
+    timed.go()
+    row = timed.page.locator("tr", has_text="Counted")
     expect(row.locator("[data-label=Waiting]")).to_have_text("0")
-    tab.page.get_by_label("Search projects").press_sequentially("Count")
+    timed.page.get_by_label("Search projects").press_sequentially("Count")
     row.evaluate("row => { window.seen = row; }")
 
     worker.submit(project)
+    timed.later(3)
 
     expect(row.locator("[data-label=Waiting]")).to_have_text("1")
-    expect(tab.page.get_by_label("Search projects")).to_have_value("Count")
-    expect(tab.page.get_by_label("Search projects")).to_be_focused()
+    expect(timed.page.get_by_label("Search projects")).to_have_value("Count")
+    expect(timed.page.get_by_label("Search projects")).to_be_focused()
     assert row.evaluate("row => row === window.seen"), "the row was made anew: it flickers"
 
 
@@ -60,22 +61,23 @@ def test_a_worker_is_found_and_paused(tab: Tab, town: Town) -> None:
     assert worker.take(project)
 
 
-def test_logs_are_filtered_and_come_by_themselves(tab: Tab, town: Town) -> None:
+def test_logs_are_filtered_and_come_by_themselves(timed: Tab, town: Town) -> None:
     worker = town.workers[0]
-    tab.go("logs")
-    tab.page.get_by_label("Scope").fill("brand new")
-    tab.sees("No line")
+    timed.go("logs")
+    timed.page.get_by_label("Scope").fill("brand new")
+    timed.sees("No line")
 
     line = {"scope": "brand new", "message": "just happened", "timestamp": int(time.time())}
     for level in ("warn", "info"):
         worker.post(f"/log/{level}", line).content()
-    tab.sees("just happened")
-    expect(tab.page.locator("tbody tr")).to_have_count(1)
-    tab.page.get_by_label("Level").select_option(label="info and worse")
-    expect(tab.page.locator("tbody tr")).to_have_count(2)
-    tab.page.get_by_label("Worker").fill("broker")
+    timed.later(3)
+    timed.sees("just happened")
+    expect(timed.page.locator("tbody tr")).to_have_count(1)
+    timed.page.get_by_label("Level").select_option(label="info and worse")
+    expect(timed.page.locator("tbody tr")).to_have_count(2)
+    timed.page.get_by_label("Worker").fill("broker")
 
-    tab.sees("No line")
+    timed.sees("No line")
 
 
 def test_a_manager_is_promoted_and_demoted(tab: Tab, town: Town) -> None:
@@ -93,16 +95,17 @@ def test_a_manager_is_promoted_and_demoted(tab: Tab, town: Town) -> None:
     assert other.get("/account").content()["manager"]["tracker_admin"] is False
 
 
-def test_a_page_says_when_it_cannot_update_itself(tab: Tab) -> None:
+def test_a_page_says_when_it_cannot_update_itself(timed: Tab) -> None:
     def cut(route: Route) -> None:
         route.abort()
 
-    tab.go()
-    tab.page.route("**/ui/**", cut)
+    timed.go()
+    timed.page.route("**/ui/**", cut)
+    timed.later(3)
 
-    tab.sees("No connection to the broker; trying again")
-    tab.page.unroute("**/ui/**")
+    timed.sees("No connection to the broker; trying again")
+    timed.page.unroute("**/ui/**")
     # Whoever comes back to the page does not have to wait for its next turn.
-    tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(tab.page.get_by_text("No connection to the broker")).to_be_hidden()
-    tab.complaints = [text for text in tab.complaints if "net::ERR_FAILED" not in text]
+    timed.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(timed.page.get_by_text("No connection to the broker")).to_be_hidden()
+    timed.complaints = [text for text in timed.complaints if "net::ERR_FAILED" not in text]

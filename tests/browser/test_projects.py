@@ -28,19 +28,20 @@ def tile(tab: Tab, name: str) -> Locator:
     return tab.page.locator(f"#{name}")
 
 
-def test_a_request_appears_by_itself_is_accepted_and_revoked(tab: Tab, town: Town, project: int) -> None:
-    tab.go(f"projects/{project}/access")
-    tab.sees("No worker has access yet.")
+def test_a_request_appears_by_itself_is_accepted_and_revoked(timed: Tab, town: Town, project: int) -> None:
+    timed.go(f"projects/{project}/access")
+    timed.sees("No worker has access yet.")
     newcomer = town.fleet.worker(alias="late comer")
 
     newcomer.post("/project/request_access", {"project": project, "assign": True, "submit": True}).content()
-    tab.press("Accept: late comer")
+    timed.later(3)
+    timed.press("Accept: late comer")
 
-    tab.sees("Access granted")
+    timed.sees("Access granted")
     newcomer.submit(project)
-    tab.press("Revoke: late comer")
-    tab.press("Revoke")
-    tab.sees("Access revoked")
+    timed.press("Revoke: late comer")
+    timed.press("Revoke")
+    timed.sees("Access revoked")
     assert newcomer.get(f"/task/get/{project}").code == "denied"
 
 

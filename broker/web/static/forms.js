@@ -44,7 +44,7 @@ export function enable(which) {
 
 async function press(button) {
   const { confirm, yes, typed } = button.dataset;
-  if (confirm && !(await ask(button.textContent.trim(), confirm, yes, typed))) {
+  if (confirm && !(await ask(button.getAttribute("aria-label") ?? yes, confirm, yes, typed))) {
     return;
   }
   await send(button, null, button.dataset.body ? JSON.parse(button.dataset.body) : undefined);

@@ -12,10 +12,22 @@ from broker.web.site import Site
 from broker.web.visit import Visit
 
 STATES = {
-    "queue": ("Waiting", "No task waits without votes.", "Workers or the console submit them."),
-    "verifying": ("Verifying", "No task waits for another vote.", "Tasks come here that need votes."),
-    "assigned": ("Assigned", "No worker holds a task.", "Workers that get one appear here."),
-    "failed": ("Failed", "No task has failed.", "What comes here can be tried again."),
+    "queue": ("Waiting", "No task waits without votes.", "Workers submit them, and so can you:"),
+    "verifying": (
+        "Verifying",
+        "No task waits for another vote.",
+        "A task that several workers must agree on comes here with its first vote.",
+    ),
+    "assigned": (
+        "Assigned",
+        "No worker holds a task.",
+        "A task is listed here from the moment a worker gets it until it is released, or reclaimed at its deadline.",
+    ),
+    "failed": (
+        "Failed",
+        "No task has failed.",
+        "A task that has failed more often than its retries allow stays here; you can retry or remove it.",
+    ),
 }
 _PAGE = 50
 _SHORT = 200
