@@ -9,7 +9,12 @@
   Refuses  nothing
   Cost     O(1)
 ]]
-local base, guard = KEYS[1], KEYS[2]
+local base, guard, milliseconds = KEYS[1], KEYS[2], tonumber(ARGV[2])
+local key = base .. ':claim:' .. ARGV[1]
 
 redis.call('DEL', guard)
-return redis.call('SET', base .. ':claim:' .. ARGV[1], '1', 'NX', 'PX', ARGV[2]) and 1 or 0
+if redis.call('PTTL', key) > milliseconds then
+  -- The clock was set back meanwhile: nobody would do the job until it has caught up.
+  redis.call('DEL', key)
+end
+return redis.call('SET', key, '1', 'NX', 'PX', milliseconds) and 1 or 0
