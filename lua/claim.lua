@@ -11,9 +11,11 @@
 ]]
 local base, guard, milliseconds = KEYS[1], KEYS[2], tonumber(ARGV[2])
 local key = base .. ':claim:' .. ARGV[1]
+-- Processes with other settings may claim for somewhat longer.
+local MINUTE = 60000
 
 redis.call('DEL', guard)
-if redis.call('PTTL', key) > milliseconds then
+if redis.call('PTTL', key) > milliseconds + MINUTE then
   -- The clock was set back meanwhile: nobody would do the job until it has caught up.
   redis.call('DEL', key)
 end
