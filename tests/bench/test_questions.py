@@ -13,6 +13,8 @@ from bench.report import markdown
 from bench.scripts import RECIPES
 from bench.targets import BATCHES, ROWS, SINGLE
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
