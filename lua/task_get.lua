@@ -9,19 +9,16 @@
   Cost     O(votes)
 ]]
 --- @include "project"
---- @include "hold"
+--- @include "place"
 --- @include "row"
 
 local base, task = KEYS[1], ARGV[1]
-local worker = redis.call('HGET', base .. ':task:' .. task, 'assignee')
 
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
-for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
-  local score = redis.call('ZSCORE', base .. ':' .. state, state == 'assigned' and hold(task, worker or '') or task)
-  if score then
-    return { state, (row(base, task, score, 0)) }
-  end
+local state, _, score = place_of(base, task)
+if not state then
+  return redis.error_reply('NOT_FOUND No such task')
 end
-return redis.error_reply('NOT_FOUND No such task')
+return { state, (row(base, task, score, 0)) }

@@ -9,31 +9,19 @@
   Cost     O(log queue + votes)
 ]]
 --- @include "project"
---- @include "hold"
+--- @include "place"
 --- @include "forget"
 
 local base, guard, task = KEYS[1], KEYS[2], ARGV[1]
 
-local fields = redis.call('HMGET', base .. ':task:' .. task, 'hash', 'assignee')
-local hash, worker = fields[1], fields[2]
-
--- Where it is: the set, and its member there.
-local function place_of()
-  for _, state in ipairs({ ':queue', ':verifying', ':assigned', ':failed' }) do
-    local member = state == ':assigned' and hold(task, worker or '') or task
-    if redis.call('ZSCORE', base .. state, member) then
-      return state, member
-    end
-  end
-end
-
-local state, member = place_of()
+local state, member = place_of(base, task)
 if not project(base) or not state then
   return redis.error_reply('NOT_FOUND No such task')
 end
 
 redis.call('DEL', guard)
-redis.call('ZREM', base .. state, member)
+redis.call('ZREM', base .. ':' .. state, member)
+local hash = redis.call('HGET', base .. ':task:' .. task, 'hash')
 forget(base, task)
 if hash then
   redis.call('SREM', base .. ':hashes', hash)
