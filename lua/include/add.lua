@@ -1,6 +1,10 @@
 --- @include "ids"
 --- @include "remembered"
 
+-- What follows a task's recipe in a list, and what need not be stored.
+local NAMES = { 'priority', 'max_retries', 'max_assign_time', 'verification_count', 'hash' }
+local DEFAULTS = { '0', '0', '0', '1', '' }
+
 -- claim(base, hashes, remember, now): takes the hashes that are free, and answers a table with true for each of them.
 local function claim(base, hashes, remember, now)
   if #hashes == 1 and remember == 0 then
@@ -39,7 +43,7 @@ local function add(base, list, first, step, seq, remember, now, created)
 
   local suffix, ids, entries, n = suffix_of(base), {}, {}, 0
   for i = first, #list, step do
-    local recipe, priority, max_retries, max_assign_time, verification_count, hash = unpack(list, i, i + 5)
+    local priority, hash = list[i + 1], list[i + 5]
     n = n + 1
     ids[n] = false
     if hash == '' or free[hash] then
@@ -48,21 +52,11 @@ local function add(base, list, first, step, seq, remember, now, created)
       count = count + 1
       local id = string.format('%d', seq + count) .. suffix
       ids[n] = id
-      local fields, f = { 'recipe', recipe, 'created', created, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }, 4
-      if priority ~= '0' then
-        fields[f + 1], fields[f + 2], f = 'priority', priority, f + 2
-      end
-      if max_retries ~= '0' then
-        fields[f + 1], fields[f + 2], f = 'max_retries', max_retries, f + 2
-      end
-      if max_assign_time ~= '0' then
-        fields[f + 1], fields[f + 2], f = 'max_assign_time', max_assign_time, f + 2
-      end
-      if verification_count ~= '1' then
-        fields[f + 1], fields[f + 2], f = 'verification_count', verification_count, f + 2
-      end
-      if hash ~= '' then
-        fields[f + 1], fields[f + 2], f = 'hash', hash, f + 2
+      local fields, f = { 'recipe', list[i], 'created', created, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }, 4
+      for k, name in ipairs(NAMES) do
+        if list[i + k] ~= DEFAULTS[k] then
+          fields[f + 1], fields[f + 2], f = name, list[i + k], f + 2
+        end
       end
       redis.call('HSET', base .. ':task:' .. id, unpack(fields, 1, f))
       entries[2 * count - 1], entries[2 * count] = score_of(priority, seq + count), id
