@@ -52,7 +52,10 @@ class AsyncClient(Calls, Awaiting):
 
 def _checked(url: str) -> str:
     """Without a slash at its end."""
-    parsed = httpx.URL(url)
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ValueError(f"{url!r} is no address of a broker: http://host:port")
     return url.rstrip("/")

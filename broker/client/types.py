@@ -89,7 +89,7 @@ class Manager(Struct, frozen=True):
     register_time: int = 0
 
 
-class Counters(Struct, frozen=True):
+class Counters(Struct):
     """What happened to a project's tasks since it was made."""
 
     submitted: int = 0
@@ -106,7 +106,7 @@ class Counters(Struct, frozen=True):
     dropped: int = 0
 
 
-class Stats(Struct, frozen=True):
+class Stats(Struct):
     """Where a project's tasks are now, and what happened to them."""
 
     waiting: int = 0

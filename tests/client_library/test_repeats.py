@@ -224,7 +224,7 @@ def test_a_long_poll_may_take_its_time(client: Client) -> None:
     assert next(Client.get(client)).path == "/task/get"
 
 
-@pytest.mark.parametrize("url", ["localhost:3010", "ftp://broker", "", "http://"])
+@pytest.mark.parametrize("url", ["localhost:3010", "ftp://broker", "", "http://", "http://a:port"])
 def test_what_is_no_address_of_a_broker_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="no address of a broker"):
         Client(url)
