@@ -4,6 +4,7 @@ BIN    := $(VENV)/bin
 SERVE  ?=
 
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
+MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
 .PHONY: run test test-slow test-stores check format pictures bench bench-all clean
 
@@ -21,6 +22,7 @@ test-stores: $(VENV)/test.stamp  ## the tests of the store and of the contract o
 	for store in redis node cluster; do \
 	  BROKER_TEST_STORE=$$store $(BIN)/pytest -m "not slow" $(ON_EVERY_STORE) || exit 1; \
 	done
+	$(BIN)/pytest $(MANY_SERVERS)
 
 check: $(VENV)/test.stamp  ## format, lint, types
 	$(BIN)/ruff format --check .
