@@ -20,6 +20,9 @@ T = TypeVar("T")
 _AWAY = {502, 503, 504}
 """Of the broker's own, or of a proxy in front of it: whether the call was carried out is not known."""
 
+_LONGEST = 60
+"""Seconds of a Retry-After that are believed."""
+
 _DECODERS: dict[type, "msgspec.json.Decoder[Any]"] = {}
 
 
@@ -90,7 +93,11 @@ class Caller:
             if isinstance(outcome, Answer):
                 if "unavailable" in allow and (partly := _partly(outcome, content)):
                     return partly
-                why, arrived, pause = f"status {outcome.status}", True, backoff.pause(outcome.retry_after)
+                why, arrived, pause = (
+                    f"status {outcome.status}",
+                    True,
+                    backoff.pause(min(outcome.retry_after, _LONGEST)),
+                )
             else:
                 why, arrived, pause = outcome.why, outcome.sent, backoff.pause()
             perhaps_done = perhaps_done or arrived

@@ -95,6 +95,7 @@ def test_a_call_that_perhaps_was_done_is_not_repeated_where_that_would_do_harm(
 
 
 def test_pauses_grow_to_five_seconds_and_are_never_shorter_than_the_broker_asks(client: Client) -> None:
+    client.patience = 1e6
     steps = Client.project(client, 1)
     next(steps)
 
@@ -103,6 +104,7 @@ def test_pauses_grow_to_five_seconds_and_are_never_shorter_than_the_broker_asks(
     for pause, least in zip(pauses, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5], strict=True):
         assert least <= pause <= 1.5 * least
     assert 30 <= steps.send(answer(503, retry_after=30)).pause <= 45
+    assert steps.send(answer(503, retry_after=86_400)).pause <= 90
 
 
 def test_patience_ends_and_then_it_is_said_whether_the_call_was_perhaps_done() -> None:
