@@ -123,6 +123,11 @@ class Stats(Struct):
 TaskState = Literal["queue", "verifying", "assigned", "failed"]
 
 
+class Vote(Struct, frozen=True):
+    worker: int
+    verification: int
+
+
 class TaskRow(Struct, frozen=True):
     """A task as its project's managers see it. None where there is nothing to tell; times are unix seconds."""
 
@@ -130,10 +135,16 @@ class TaskRow(Struct, frozen=True):
     state: TaskState
     recipe: str
     recipe_bytes: int
+    status: int = 1
     priority: int = 0
     retries: int = 0
     max_retries: int = 0
+    max_assign_time: int = 0
+    verification_count: int = 1
+    hash64: int | None = None
     created: int = 0
     assignee: int | None = None
+    assign_time: int | None = None
     deadline: int | None = None
     fail_time: int | None = None
+    votes: list[Vote] = []

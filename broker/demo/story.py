@@ -16,11 +16,11 @@ from broker.demo.books import Books, discrepancies, table
 from broker.demo.crawl import Crawl
 from broker.demo.errors import DemoError
 from broker.demo.fleet import Fleet, Manager, assemble
-from broker.demo.progress import Progress
 from broker.demo.render import START
 from broker.demo.site import Site, render_pages
 from broker.demo.together import interruptible, together
 from broker.demo.traffic import Traffic
+from broker.progress import Progress
 
 _POLL = 0.25
 _STALLED = 5.0  # seconds without an unfinished task after which a page that the index lacks will not come any more

@@ -17,16 +17,16 @@ class Proxy:
         self.asked: list[str] = []
         """The path of each request that was passed on."""
         self._lose: dict[str, int] = {}
-        self._hold: str | None = None
+        self._hold: dict[str, int] = {}
         self._closed = threading.Event()
 
     def lose(self, path: str, times: int = 1) -> None:
         """The next answers to requests whose path begins so."""
         self._lose[path] = times
 
-    def hold(self, path: str) -> None:
-        """From now on, answers to requests whose path begins so do not come."""
-        self._hold = path
+    def hold(self, path: str, *, after: int = 0) -> None:
+        """Answers to requests whose path begins so do not come, but for the first ``after``."""
+        self._hold[path] = after
 
     def count(self, path: str) -> int:
         return sum(asked.startswith(path) for asked in self.asked)
@@ -50,18 +50,20 @@ class Proxy:
                 self.asked.append(path)
                 broker.sendall(request)
                 answer = _message(broker)
-                if self._hold and path.startswith(self._hold):
+                if _counted_down(self._hold, path, at_end=True):
                     self._closed.wait()
-                if self._is_to_be_lost(path):
+                if _counted_down(self._lose, path, at_end=False):
                     return
                 client.sendall(answer)
 
-    def _is_to_be_lost(self, path: str) -> bool:
-        for start, times in self._lose.items():
-            if path.startswith(start) and times:
-                self._lose[start] -= 1
-                return True
-        return False
+
+def _counted_down(counts: dict[str, int], path: str, *, at_end: bool) -> bool:
+    """Whether the count of this path was down already, or was not."""
+    for start, left in counts.items():
+        if path.startswith(start):
+            counts[start] = max(0, left - 1)
+            return (left == 0) is at_end
+    return False
 
 
 def _message(connection: socket.socket) -> bytes:

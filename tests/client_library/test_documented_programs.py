@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import os
 import re
 import subprocess
 import sys
@@ -130,7 +131,7 @@ def test_the_worker_of_the_readme_fetches_a_page(broker: Fleet, site: str, tmp_p
 
 
 def test_the_loop_of_other_languages_works_off_tasks(broker: Fleet, tmp_path: Path) -> None:
-    (loop,) = re.findall(r"```sh\n(.*?)```", CLIENTS, re.DOTALL)
+    loop = re.findall(r"```sh\n(.*?)```", CLIENTS, re.DOTALL)[1]
     worker = broker.worker(1)
     worker.submit(1, "echo me")
     before = counters(broker, 1)
@@ -146,3 +147,21 @@ def test_the_loop_of_other_languages_works_off_tasks(broker: Fleet, tmp_path: Pa
         shell.wait()
 
     assert (tmp_path / "output").read_text() == 'echo me\n{"ok":true,"content":{"updated":true}}'
+
+
+def test_the_commands_for_the_shell_run(broker: Fleet, tmp_path: Path) -> None:
+    create, *others = re.findall(r"```sh\n(.*?)```", CLIENTS, re.DOTALL)[0].splitlines()
+    (tmp_path / "urls.txt").write_text("one\ntwo\none\n")
+    (tmp_path / "admin.json").write_text('{"username": "admin", "password": "a long password"}')
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "TASK_BROKER_URL": broker.url, "PATH": path}
+
+    def shell(text: str) -> str:
+        return subprocess.check_output(["bash", "-euc", text], text=True, cwd=tmp_path, env=environment)
+
+    assert "access to project 1 is asked for" in shell(create)
+    let_in(broker.admin, 1, "producer")
+    output = shell("\n".join(others))
+
+    assert "2 submitted, 1 duplicates\n" in output
+    assert "tasks, failed" in output

@@ -1,8 +1,8 @@
-"""How the demo shows where things stand."""
+"""How long commands show where things stand."""
 
 import io
 
-from broker.demo.progress import Progress
+from broker.progress import Progress
 
 
 def test_progress_in_a_log_is_a_line_now_and_then_and_on_a_terminal_one_line_rewritten() -> None:
