@@ -1,6 +1,10 @@
-"""uvicorn's HTTP protocol, with a bound on the head of a request, which it has none for."""
+"""uvicorn's HTTP protocol, with a bound on the head of a request, which it has none for, and with ids of requests."""
+
+from copy import copy
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from broker import request_id
 
 LARGEST_HEAD = 65_536
 """Bytes of request line and headers; what comes in one read with the end of the head is let through."""
@@ -20,9 +24,17 @@ class Protocol(HttpToolsProtocol):
         if self._reading_head and self._head > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("Request headers too large.")
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        # Of the last request on this connection; whoever warns of this one's head has none yet.
+        request_id.current.set(b"")
+
     def on_headers_complete(self) -> None:
         self._reading_head = False
         super().on_headers_complete()
+        id = request_id.of(self.headers)
+        self.scope["state"]["request_id"] = id
+        self.cycle.default_headers = [*self.cycle.default_headers, (request_id.HEADER, id)]
         if self.parser.should_upgrade():
             # The parser takes the rest for another protocol's: this is the connection's last request.
             self._deaf = True
@@ -32,6 +44,13 @@ class Protocol(HttpToolsProtocol):
         self._reading_head = True
         self._head = 0
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP has no id either, and gets one."""
+        ours, self.server_state = self.server_state, copy(self.server_state)
+        self.server_state.default_headers = [*ours.default_headers, (request_id.HEADER, request_id.made())]
+        super().send_400_response(msg)
+        self.server_state = ours
 
     def _unsupported_upgrade_warning(self) -> None:
         """Clients offer HTTP/2 with each first request; that is nothing to warn of."""

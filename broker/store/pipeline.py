@@ -15,6 +15,8 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError, NoScriptError, OutOfMemoryError, ResponseError, TimeoutError
 
+from broker.counters import Counter
+
 _LARGE = 100
 """Arguments from which a command goes over the second connection, so that small ones need not wait behind it."""
 
@@ -28,10 +30,10 @@ _NOTHING = object()
 class Pipeline:
     """What redis-py's client does for one command at a time, for many at once."""
 
-    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+    def __init__(self, pool: ConnectionPool, timeout: float, writes: Counter) -> None:
         """``timeout``: seconds without any reply after which a connection is given up."""
-        self._small = _Line(pool, timeout)
-        self._large = _Line(pool, timeout)
+        self._small = _Line(pool, timeout, writes)
+        self._large = _Line(pool, timeout, writes)
 
     def execute_command(self, *command: str | int | float) -> Awaitable[Any]:
         """The reply. Raises what redis-py raises: ResponseError, ConnectionError, TimeoutError."""
@@ -48,9 +50,10 @@ class Pipeline:
 class _Line:
     """One connection at a time: a new one when the last was lost, which all that wait for it share."""
 
-    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+    def __init__(self, pool: ConnectionPool, timeout: float, writes: Counter) -> None:
         self._pool = pool
         self._timeout = timeout
+        self._writes = writes
         self._connecting: asyncio.Task[_Wire] | None = None
         self.wire: _Wire | None = None
 
@@ -70,7 +73,7 @@ class _Line:
     async def _connect(self) -> "_Wire":
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         await connection.connect()  # type: ignore[no-untyped-call]
-        return _Wire(connection, self._timeout)
+        return _Wire(connection, self._timeout, self._writes)
 
     async def close(self) -> None:
         if self._connecting is not None:
@@ -82,9 +85,10 @@ class _Line:
 class _Wire(asyncio.Protocol):
     """An open connection, and the calls that wait for their replies, oldest first."""
 
-    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
+    def __init__(self, connection: AbstractConnection, timeout: float, writes: Counter) -> None:
         self._connection = connection
         self._timeout = timeout
+        self._writes = writes
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._unsent: list[bytes] = []
@@ -112,6 +116,7 @@ class _Wire(asyncio.Protocol):
             # The store has nothing else to do.
             self._heard = self._loop.time()
             self._transport.write(packed)
+            self._writes.add()
         else:
             if not self._unsent:
                 self._loop.call_soon(self._flush)
@@ -125,6 +130,7 @@ class _Wire(asyncio.Protocol):
     def _flush(self) -> None:
         if self._unsent and self.open:
             self._transport.write(b"".join(self._unsent))
+            self._writes.add()
         self._unsent.clear()
 
     def data_received(self, data: bytes) -> None:

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Connection
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
+from broker.counters import Counter, Counters
 from broker.settings import Settings
 from broker.store.connection import pool
 from broker.store.pipeline import Pipeline
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.store
 
 @asynccontextmanager
 async def pipeline(settings: Settings, silence: float = 5) -> AsyncIterator[Pipeline]:
-    opened = Pipeline(pool(settings), silence)
+    opened = Pipeline(pool(settings), silence, Counter(Counters()))
     yield opened
     await opened.aclose()
 

@@ -1,0 +1,79 @@
+"""What the store holds, all projects at once: for whoever watches the broker from outside.
+
+One look serves all who ask while it is under way. Looks pause for ten times as long as they take, so that nobody who
+asks often, or with thousands of projects, takes more than a tenth of a core; meanwhile the last one is answered.
+"""
+
+import asyncio
+import time
+from itertools import islice
+from typing import NamedTuple
+
+from broker.errors import BrokerError
+from broker.store.directory import Directory, Memory
+from broker.store.projects import Listed, Projects
+from broker.store.tasks import Stats, Tasks
+
+MOST = 5000
+"""Projects that a look goes into, the best priority first."""
+
+_TOGETHER = 50
+"""Projects asked about at once: calls of workers wait behind no more."""
+
+_LONGEST_PAUSE = 10.0
+"""Seconds between looks at most."""
+
+
+class Count(NamedTuple):
+    project: Listed
+    stats: Stats
+    oldest: int | None
+    """Seconds, as in :meth:`Tasks.oldest`."""
+
+
+class Look(NamedTuple):
+    memory: Memory | None
+    projects: int
+    """All there are."""
+    counts: list[Count]
+
+
+class Census:
+    def __init__(self, directory: Directory, projects: Projects, tasks: Tasks) -> None:
+        self._directory = directory
+        self._projects = projects
+        self._tasks = tasks
+        self._looking = asyncio.Lock()
+        self._last: Look | None = None
+        self._next = 0.0
+
+    async def look(self) -> Look:
+        """Raises :class:`BrokerError` when the store does not answer."""
+        async with self._looking:
+            begun = time.monotonic()
+            if self._last is None or begun >= self._next:
+                self._last = None
+                self._last = await self._look()
+                ended = time.monotonic()
+                self._next = ended + min(_LONGEST_PAUSE, 10 * (ended - begun))
+            return self._last
+
+    async def _look(self) -> Look:
+        memory = await self._directory.memory()
+        projects = [project async for project in self._projects.ids()]
+        counts: list[Count] = []
+        shown = iter(projects[:MOST])
+        while some := list(islice(shown, _TOGETHER)):
+            found = await asyncio.gather(*map(self._count, some))
+            counts += (count for count in found if count is not None)
+        return Look(memory, len(projects), counts)
+
+    async def _count(self, project: Listed) -> Count | None:
+        """None of a project that was deleted meanwhile."""
+        try:
+            stats = await self._tasks.stats(project.id)
+        except BrokerError as error:
+            if error.code != "not_found":
+                raise
+            return None
+        return Count(project, stats, await self._tasks.oldest(project.id) if stats.waiting else None)
