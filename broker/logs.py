@@ -43,12 +43,18 @@ class _People(logging.Formatter):
         text = super().formatMessage(record)
         if record.name == "broker.worker":
             text = f"{text} (worker {getattr(record, 'worker', '?')}, {getattr(record, 'scope', '')})"
-        return f"{text.rstrip()} (request {record.request})" if hasattr(record, "request") else text
+        request = _request(record)
+        return f"{text.rstrip()} (request {request})" if request else text
 
     def format(self, record: logging.LogRecord) -> str:
         # What a worker wrote must not move the cursor or pretend to be a second line.
         text = super().format(record)
         return text if record.exc_info else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _request(record: logging.LogRecord) -> str | None:
+    """The id of the request that wrote this, as :func:`request_id.note` noted it."""
+    return getattr(record, "request", None)
 
 
 def configure(settings: Settings, *, thread: bool = False) -> None:
@@ -94,6 +100,7 @@ class ToStore(logging.Handler):
         self._loop = asyncio.get_running_loop()
         self._records: asyncio.Queue[logging.LogRecord] = asyncio.Queue(_WAITING)
         # A worker's line has its place in the store already, and of what clients get wrong there is no end.
+        self.addFilter(request_id.note)
         self.addFilter(lambda record: record.name != "broker.worker")
         self.addFilter(lambda record: record.name.startswith("broker") or record.levelno >= logging.ERROR)
 
@@ -117,7 +124,7 @@ class ToStore(logging.Handler):
             if record.exc_info and record.exc_info[1] is not None:
                 message = f"{message}: {record.exc_info[1]!r}"
             with suppress(Exception):
-                await self._lines.add(level, int(record.created), message, record.name)
+                await self._lines.add(level, int(record.created), message, record.name, request=_request(record))
 
 
 class _Queue(logging.handlers.QueueHandler):

@@ -1,7 +1,7 @@
 """What the store holds, all projects at once: for whoever watches the broker from outside.
 
-One look serves all who ask while it is under way. Looks pause for ten times as long as they take, so that nobody who
-asks often, or with thousands of projects, takes more than a tenth of a core; meanwhile the last one is answered.
+One look serves all who asked before it began. An answer is never older than its question: those of several processes
+would else go back and forth, and what counts up would seem to begin anew. Between looks is a pause: some ask often.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ MOST = 5000
 _TOGETHER = 50
 """Projects asked about at once: calls of workers wait behind no more."""
 
-_LONGEST_PAUSE = 10.0
+_LONGEST_PAUSE = 1.0
 """Seconds between looks at most."""
 
 
@@ -45,17 +45,18 @@ class Census:
         self._tasks = tasks
         self._looking = asyncio.Lock()
         self._last: Look | None = None
-        self._next = 0.0
+        self._begun = self._ended = 0.0
 
     async def look(self) -> Look:
         """Raises :class:`BrokerError` when the store does not answer."""
+        arrived = time.monotonic()
         async with self._looking:
-            begun = time.monotonic()
-            if self._last is None or begun >= self._next:
-                self._last = None
+            if self._last is None or self._begun < arrived:
+                pause = min(_LONGEST_PAUSE, 10 * (self._ended - self._begun))
+                await asyncio.sleep(self._ended + pause - time.monotonic())
+                begun = time.monotonic()
                 self._last = await self._look()
-                ended = time.monotonic()
-                self._next = ended + min(_LONGEST_PAUSE, 10 * (ended - begun))
+                self._begun, self._ended = begun, time.monotonic()
             return self._last
 
     async def _look(self) -> Look:
