@@ -14,6 +14,7 @@ class Protocol(HttpToolsProtocol):
     _reading_head = True
     _head = 0
     _deaf = False
+    _id = b"-"
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -26,13 +27,14 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        # Of the last request on this connection; whoever warns of this one's head has none yet.
-        request_id.current.set(b"")
+        # Now, so that a line about a head that is no HTTP has it as well.
+        self._id = request_id.made()
+        request_id.current.set(self._id)
 
     def on_headers_complete(self) -> None:
         self._reading_head = False
         super().on_headers_complete()
-        id = request_id.of(self.headers)
+        id = request_id.given(self.headers) or self._id
         self.scope["state"]["request_id"] = id
         self.cycle.default_headers = [*self.cycle.default_headers, (request_id.HEADER, id)]
         if self.parser.should_upgrade():
@@ -46,11 +48,10 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP has no id either, and gets one."""
-        ours, self.server_state = self.server_state, copy(self.server_state)
-        self.server_state.default_headers = [*ours.default_headers, (request_id.HEADER, request_id.made())]
+        shared, self.server_state = self.server_state, copy(self.server_state)
+        self.server_state.default_headers = [*shared.default_headers, (request_id.HEADER, self._id)]
         super().send_400_response(msg)
-        self.server_state = ours
+        self.server_state = shared
 
     def _unsupported_upgrade_warning(self) -> None:
         """Clients offer HTTP/2 with each first request; that is nothing to warn of."""

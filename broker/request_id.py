@@ -22,12 +22,12 @@ def made() -> bytes:
     return b"%b-%x" % (_process, _number())
 
 
-def of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The one that the client gave, if it is of 1 to 128 visible ASCII characters, else a new one."""
+def given(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The one that the client gave, if it is of 1 to 128 visible ASCII characters."""
     for name, value in headers:
         if name == HEADER and _SANE.fullmatch(value):
             return value
-    return made()
+    return None
 
 
 def note(record: logging.LogRecord) -> bool:
