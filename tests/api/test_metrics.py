@@ -147,7 +147,7 @@ def test_with_a_token_only_who_has_it_reads_and_hidden_projects_are_told(tmp_pat
     try:
         admin = serving.caller()
         admin.post("/register", {"username": "admin", "password": "a long password"}).content()
-        hidden = Fleet(serving.url, admin).project(hidden=True)
+        hidden: int = admin.post("/project/create", {"name": "hidden", "hidden": True}).content()["id"]
 
         for given in ("", "Bearer s3cre", "Bearer s3crets", "s3cret", "Basic s3cret", "Bearer \xff"):
             answer = serving.caller().get("/metrics", headers={b"Authorization": given.encode("latin-1")})

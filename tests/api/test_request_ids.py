@@ -110,11 +110,13 @@ def test_a_line_of_the_log_tells_the_request_that_wrote_it(logging: tuple[Servin
     caller = serving.caller()
     admin = {"username": "admin", "password": "a long password"}
     caller.post("/register", admin).content()
-    worker = Fleet(serving.url, caller).worker()
+    fleet = Fleet(serving.url, caller)
+    worker = fleet.worker()
     line = {"scope": "fetch", "message": "said by a worker", "timestamp": 1559393394}
 
     worker.post("/log/warn", line, headers={ID: "from-the-client"})
     made = worker.post("/log/warn", line).headers[ID]
+    fleet.close()
 
     until(lambda: len(lines(file, "said by a worker")) == 2)
     assert [line["request"] for line in lines(file, "said by a worker")] == ["from-the-client", made]
