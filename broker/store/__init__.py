@@ -10,14 +10,13 @@ from broker.store.calls import Calls, Client
 from broker.store.candidates import Candidates
 from broker.store.census import Census
 from broker.store.chain import Chain
-from broker.store.connection import pool
+from broker.store.connection import connect
 from broker.store.directory import Directory
 from broker.store.holders import Holders
 from broker.store.keys import Keys
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
-from broker.store.pipeline import Pipeline
 from broker.store.projects import Projects
 from broker.store.seen import Seen
 from broker.store.snapshots import Snapshots
@@ -60,16 +59,15 @@ class Store:
 def open_store(settings: Settings, client: Client | None = None, counters: Counters | None = None) -> Store:
     """The store on ``client``, by default on a new one to ``settings.redis_url``; nothing is sent yet."""
     seen = Seen(counters or Counters())
-    calls = Calls(client or Pipeline(pool(settings), settings.redis_timeout, seen.writes), scripts.load(), seen)
+    calls = Calls(client or connect(settings, seen.writes), scripts.load(), seen)
     keys = Keys(settings.prefix)
-    directory = Directory(calls, keys)
     tasks, projects, workers = Tasks(calls, keys), Projects(calls, keys), Workers(calls, keys, seen)
     chain = Chain(tasks, projects)
     snapshots = Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history)
     holders = Holders(snapshots)
     return Store(
         calls=calls,
-        directory=directory,
+        directory=Directory(calls, keys),
         tasks=tasks,
         chain=chain,
         projects=projects,
@@ -82,6 +80,6 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         holders=holders,
         worker_stats=WorkerStats(projects, workers, holders),
         task_views=TaskViews(calls, keys),
-        census=Census(directory, projects, tasks),
+        census=Census(calls, projects, tasks),
         seen=seen,
     )

@@ -20,13 +20,18 @@ log = logging.getLogger(__name__)
 Argument = str | int | float
 Arguments = list[Argument]
 # What a server says when it cannot answer now, though the call is right.
-_PASSING = ("LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "OOM", "TRYAGAIN")
+_PASSING = (
+    *("LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "OOM"),
+    *("CLUSTERDOWN", "TRYAGAIN", "ASK"),
+)
 
 
 class Client(Protocol):
-    """What carries commands: :class:`~broker.store.pipeline.Pipeline`, or a client of redis-py."""
+    """What carries commands: :class:`~broker.store.pipeline.Pipeline` or :class:`~broker.store.cluster.Cluster`."""
 
     def execute_command(self, *command: Argument) -> Awaitable[Any]: ...
+
+    async def everywhere(self, *command: Argument) -> list[Any]: ...
 
     async def aclose(self) -> None: ...
 
@@ -55,6 +60,15 @@ class Calls:
             raise refused from error
         finally:
             self._seen.calls.observe(perf_counter() - begun)
+
+    async def info(self, section: str) -> list[str]:
+        """What each server that holds some of the store says of itself, as INFO has it; none if it does not tell us."""
+        try:
+            return await self._client.everywhere("INFO", section)
+        except ResponseError:
+            return []
+        except (RedisError, OSError) as error:
+            raise _translated("INFO", error) from error
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from broker.errors import BrokerError
-from broker.store.directory import Directory, Memory
+from broker.store.calls import Calls
 from broker.store.projects import Listed, Projects
 from broker.store.tasks import Stats, Tasks
 
@@ -24,6 +24,13 @@ _LONGEST_PAUSE = 1.0
 """Seconds between looks at most."""
 
 
+class Memory(NamedTuple):
+    used: int
+    """Bytes."""
+    limit: int
+    """Bytes at which nothing new is taken; 0 for none."""
+
+
 class Count(NamedTuple):
     project: Listed
     stats: Stats
@@ -33,14 +40,24 @@ class Count(NamedTuple):
 
 class Look(NamedTuple):
     memory: Memory | None
+    """Of the server that is fullest."""
     projects: int
     """All there are."""
     counts: list[Count]
 
 
+def fullest(infos: list[str]) -> Memory | None:
+    """Of servers that say this of their memory."""
+    told = [dict(line.split(":", 1) for line in info.splitlines() if ":" in line) for info in infos]
+    servers = [Memory(int(fields["used_memory"]), int(fields["maxmemory"])) for fields in told]
+    return max(
+        servers, key=lambda server: (server.used / server.limit if server.limit else 0, server.used), default=None
+    )
+
+
 class Census:
-    def __init__(self, directory: Directory, projects: Projects, tasks: Tasks) -> None:
-        self._directory = directory
+    def __init__(self, calls: Calls, projects: Projects, tasks: Tasks) -> None:
+        self._calls = calls
         self._projects = projects
         self._tasks = tasks
         self._looking = asyncio.Lock()
@@ -60,7 +77,7 @@ class Census:
             return self._last
 
     async def _look(self) -> Look:
-        memory = await self._directory.memory()
+        memory = fullest(await self._calls.info("memory"))
         projects = [project async for project in self._projects.ids()]
         counts: list[Count] = []
         shown = iter(projects[:MOST])

@@ -1,16 +1,7 @@
 """What the processes agree on: the key layout, and who does a periodic job."""
 
-from typing import NamedTuple
-
 from broker.store.calls import Calls
 from broker.store.keys import LAYOUT, Keys
-
-
-class Memory(NamedTuple):
-    used: int
-    """Bytes."""
-    limit: int
-    """Bytes at which nothing new is taken; 0 for none."""
 
 
 class Directory:
@@ -22,11 +13,6 @@ class Directory:
         """The key layout of the data, written down if there was none, and whether anybody has an account."""
         layout, accounts = await self._calls.call("layout", self._keys.directory, [LAYOUT])
         return layout, bool(accounts)
-
-    async def memory(self) -> Memory | None:
-        """Of the server that holds the directory; None when it does not tell us."""
-        used, limit = await self._calls.call("memory", self._keys.directory)
-        return Memory(int(used), int(limit)) if used else None
 
     async def claim(self, job: str, milliseconds: int) -> bool:
         """Whether this process shall do ``job``, for that long. It only saves work: a job is safe to do twice."""

@@ -58,7 +58,7 @@ def test_what_was_in_flight_in_a_process_that_died_is_not_any_more(own: Serving)
 
     until(lambda: len(set(own.servers()) - set(victims)) == 2)
     own.wait_for(200, "/healthz")
-    assert Metrics.of(own.url)("requests_in_flight") == quiet
+    until(lambda: Metrics.of(own.url)("requests_in_flight") == quiet)
 
 
 def test_while_the_store_hangs_its_processes_are_told_of_and_that_it_is_away(own: Serving) -> None:

@@ -7,8 +7,6 @@ import pytest
 from broker.store import Store, census
 from tests.store.conftest import Yard, new
 
-pytestmark = pytest.mark.store
-
 
 async def test_the_oldest_waiting_task_is_found_among_the_first_of_each_priority(yard: Yard) -> None:
     project = await yard.project()
@@ -53,8 +51,8 @@ async def test_one_look_serves_all_who_ask_meanwhile(yard: Yard) -> None:
     looks = await asyncio.gather(*(yard.store.census.look() for _ in range(20)))
 
     assert all(look is looks[0] for look in looks)
-    memory, ids, stats = 1, 1, 3
-    assert sum(calls.total.buckets) - before == memory + ids + stats
+    ids, stats = 1, 3
+    assert sum(calls.total.buckets) - before == ids + stats
 
 
 async def test_of_more_projects_than_a_look_goes_into_those_of_the_best_priority_are_shown(
@@ -76,7 +74,16 @@ async def test_an_answer_is_never_older_than_its_question(yard: Yard) -> None:
 
 
 async def test_a_look_tells_how_full_the_store_is(store: Store) -> None:
-    memory = await store.directory.memory()
+    memory = (await store.census.look()).memory
 
     assert memory is not None
     assert memory.used > 1 << 20
+
+
+def test_of_several_servers_the_fullest_counts() -> None:
+    def info(used: int, limit: int) -> str:
+        return f"# Memory\r\nused_memory:{used}\r\nmaxmemory:{limit}\r\nmem_allocator:jemalloc-5.3\r\n"
+
+    assert census.fullest([info(50, 100), info(9, 10), info(500, 1000)]) == (9, 10)
+    assert census.fullest([info(50, 0), info(70, 0)]) == (70, 0)
+    assert census.fullest([]) is None
