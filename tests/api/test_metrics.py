@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from redis import Redis
 
 from tests.client import Fleet, exchange
 from tests.metrics import Metrics
@@ -117,19 +116,6 @@ def test_calls_of_workers_and_of_the_store_are_counted(fleet: Fleet, serving: Se
     # One after the other, so none leaves with another.
     assert more("store_writes_total") >= 10
     assert after("store_unanswered_total") == before("store_unanswered_total")
-
-
-def test_how_full_the_store_is(serving: Serving) -> None:
-    with Redis(unix_socket_path=str(serving.store_socket())) as store:
-        store.config_set("maxmemory", "1gb")
-        try:
-            assert Metrics.of(serving.url)("store_memory_max_bytes") == 1 << 30
-        finally:
-            store.config_set("maxmemory", 0)
-
-    metrics = Metrics.of(serving.url)
-    assert metrics("store_memory_used_bytes") > 1 << 20
-    assert metrics("store_up") == 1
 
 
 def test_without_a_token_nothing_of_a_hidden_project_is_told(fleet: Fleet, serving: Serving) -> None:

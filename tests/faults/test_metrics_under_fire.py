@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from redis import Redis
 
 from tests.metrics import Metrics
 from tests.serving import Serving, until
@@ -75,3 +76,16 @@ def test_while_the_store_hangs_its_processes_are_told_of_and_that_it_is_away(own
     assert away("store_unanswered_total") > before("store_unanswered_total")
     assert not any(sample.name == "broker_store_memory_used_bytes" for sample in away.samples)
     until(lambda: Metrics.of(own.url)("store_up") == 1)
+
+
+def test_how_full_the_store_is(own: Serving) -> None:
+    with Redis(unix_socket_path=str(own.store_socket())) as store:
+        store.config_set("maxmemory", "1gb")
+        try:
+            assert Metrics.of(own.url)("store_memory_max_bytes") == 1 << 30
+        finally:
+            store.config_set("maxmemory", 0)
+
+    metrics = Metrics.of(own.url)
+    assert metrics("store_memory_used_bytes") > 1 << 20
+    assert metrics("store_up") == 1
