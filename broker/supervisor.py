@@ -17,6 +17,7 @@ import time
 from dataclasses import replace
 
 from broker import __version__, processes
+from broker.counters import shared_memory
 from broker.errors import StartError
 from broker.server import GRACE
 from broker.settings import Settings
@@ -46,7 +47,9 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._embedded = None if settings.redis_url else EmbeddedStore(settings)
         self._settings = replace(settings, redis_url=self._embedded.url) if self._embedded else settings
-        self._servers: list[tuple[subprocess.Popen[bytes], float]] = []
+        self._servers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        """Server processes, and when they were started, by their place in the counters."""
+        self._counters = shared_memory(settings.workers)
         self._stopping = threading.Event()
 
     def run(self) -> int:
@@ -63,8 +66,8 @@ class Supervisor:
         try:
             checked = self._check(_STORE_WAIT)
             self._greet(listener)
-            for _ in range(self._settings.workers):
-                self._start_server(listener)
+            for place in range(self._settings.workers):
+                self._start_server(place, listener)
             while not self._stopping.wait(_TICK):
                 self._tend(listener)
                 checked = checked or self._check(0)
@@ -115,29 +118,27 @@ class Supervisor:
         log.info("broker %s serves at http://%s:%d", __version__, host, port)
         log.info("%d server process%s, data in %s; Ctrl-C stops it", self._settings.workers, plural, where)
 
-    def _start_server(self, listener: socket.socket) -> None:
-        command = [sys.executable, "-m", "broker.server", str(listener.fileno())]
+    def _start_server(self, place: int, listener: socket.socket) -> None:
+        command = [sys.executable, "-m", "broker.server", *map(str, (listener.fileno(), self._counters, place))]
         environment = {**os.environ, **self._settings.environment()}
-        child = processes.spawn(command, environment=environment, keep=[listener.fileno()])
-        self._servers.append((child, time.monotonic()))
+        child = processes.spawn(command, environment=environment, keep=[listener.fileno(), self._counters])
+        self._servers[place] = child, time.monotonic()
 
     def _tend(self, listener: socket.socket) -> None:
         if self._embedded and (news := self._embedded.tend()):
             log.error("%s", news)
-        for server in list(self._servers):
-            child, started = server
+        for place, (child, started) in self._servers.items():
             if child.poll() is None:
                 continue
             log.error("server process %d ended with %d; starting another", child.pid, child.returncode)
-            self._servers.remove(server)
             if time.monotonic() - started < _RESPAWN:
                 self._stopping.wait(_RESPAWN)
             if not self._stopping.is_set():
-                self._start_server(listener)
+                self._start_server(place, listener)
 
     def _stop(self, listener: socket.socket) -> None:
         listener.close()
-        if not processes.stop([child for child, _ in self._servers], self._settings.drain + GRACE + 1):
+        if not processes.stop([child for child, _ in self._servers.values()], self._settings.drain + GRACE + 1):
             log.error("a server process had to be killed")
         if self._embedded:
             self._embedded.stop()
