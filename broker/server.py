@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -48,7 +49,10 @@ def config(app: str, settings: Settings) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which goes on serving for ``drain`` seconds after a signal; /readyz says so at once."""
+    """uvicorn's, which goes on serving for ``drain`` seconds after a signal; /readyz says so at once.
+
+    SIGINT as the second signal ends that, and uvicorn then waits for no request.
+    """
 
     def __init__(self, config: uvicorn.Config, drain: float) -> None:
         super().__init__(config)
@@ -62,6 +66,8 @@ class Server(uvicorn.Server):
             if self.started:
                 # The scope of each request has a copy.
                 self.lifespan.state["draining"] = True
+        elif sig == signal.SIGINT:
+            self._drain = 0
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:

@@ -12,9 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 
 from broker import __version__, processes
 from broker.errors import StartError
@@ -38,6 +39,9 @@ _FILES, _FEW_FILES = 65_536, 4_096
 _LOOK = 1.0
 """Seconds that one look for the store may take; meanwhile no child is tended."""
 
+SAME = 0.5
+"""Seconds in which a second signal is the first once more: a terminal and a program in between may both pass it on."""
+
 _STORE_WAIT = 5.0
 """Seconds to wait for the store before serving 503 without it."""
 
@@ -47,14 +51,17 @@ class Supervisor:
         self._embedded = None if settings.redis_url else EmbeddedStore(settings)
         self._settings = replace(settings, redis_url=self._embedded.url) if self._embedded else settings
         self._servers: list[tuple[subprocess.Popen[bytes], float]] = []
-        self._stopping = threading.Event()
+        self._signals: SimpleQueue[float] = SimpleQueue()
+        """When they came. A handler may not wait for the lock of an Event that it has interrupted."""
+        self._stopping = 0.0
+        """Since when; 0 while it serves."""
 
     def run(self) -> int:
         """Serves until SIGTERM, SIGINT or SIGHUP; the exit code. Raises :class:`StartError`."""
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # Whoever started us under nohup wants no hang-up.
             if signal.getsignal(name) is not signal.SIG_IGN:
-                signal.signal(name, lambda *_: self._stopping.set())
+                signal.signal(name, lambda *_: self._signals.put(time.monotonic()))
         _raise_file_limit()
         chart_library()
         listener = self._listen()
@@ -65,12 +72,22 @@ class Supervisor:
             self._greet(listener)
             for _ in range(self._settings.workers):
                 self._start_server(listener)
-            while not self._stopping.wait(_TICK):
+            while not self._told(_TICK):
                 self._tend(listener)
                 checked = checked or self._check(0)
         finally:
             self._stop(listener)
         return 0
+
+    def _told(self, seconds: float) -> bool:
+        """Whether to stop; waits so long for a signal."""
+        if not self._stopping:
+            with suppress(Empty):
+                self._stopping = self._signals.get(timeout=seconds)
+        return self._stopping > 0
+
+    def _told_again(self) -> bool:
+        return not self._signals.empty() and self._signals.get() - self._stopping > SAME
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.host, self._settings.port
@@ -94,7 +111,7 @@ class Supervisor:
             except StoreAway as error:
                 if seconds and self._embedded:
                     self._embedded.must_run()
-                if time.monotonic() >= deadline or self._stopping.wait(_TICK):
+                if time.monotonic() >= deadline or self._told(_TICK):
                     if seconds:
                         log.warning("the store does not answer (%s); calls get 503 until it does", error)
                     return False
@@ -130,14 +147,13 @@ class Supervisor:
                 continue
             log.error("server process %d ended with %d; starting another", child.pid, child.returncode)
             self._servers.remove(server)
-            if time.monotonic() - started < _RESPAWN:
-                self._stopping.wait(_RESPAWN)
-            if not self._stopping.is_set():
+            if not self._told(_RESPAWN if time.monotonic() - started < _RESPAWN else 0):
                 self._start_server(listener)
 
     def _stop(self, listener: socket.socket) -> None:
         listener.close()
-        if not processes.stop([child for child, _ in self._servers], self._settings.drain + GRACE + 1):
+        servers, seconds = [child for child, _ in self._servers], self._settings.drain + GRACE + 1
+        if not processes.stop(servers, seconds, hurry=self._told_again):
             log.error("a server process had to be killed")
         if self._embedded:
             self._embedded.stop()
