@@ -62,6 +62,8 @@ class Chain:
             covered = turn.asked
             await self._drain(source)
             turn.done = covered
+            if turn.asked == covered:
+                del self._turns[source]
 
     async def _drain(self, source: int) -> None:
         for _ in range(_LONGEST_FLUSH):
