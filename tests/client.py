@@ -69,7 +69,8 @@ class Caller:
 
     def send(self, method: str, path: str, **options: Any) -> Answer:
         response = self.http.request(method, path, **options)
-        return Answer(response.status_code, response.json() if response.content else {}, response.headers)
+        is_json = response.headers.get("content-type") == "application/json" and response.content
+        return Answer(response.status_code, response.json() if is_json else {}, response.headers)
 
     def close(self) -> None:
         self.http.close()
