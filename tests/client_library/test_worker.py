@@ -255,10 +255,11 @@ def test_a_worker_that_is_paused_waits_until_it_may_go_on(
         until(lambda: counters(fleet, project)["closed"] == 1)
 
 
-def test_an_idle_worker_pauses_where_the_broker_answers_before_the_time_is_over(fleet: Fleet, hire: Hire) -> None:
+@pytest.mark.parametrize("wait", [0, 30])
+def test_an_idle_worker_pauses_where_the_broker_answers_at_once(fleet: Fleet, hire: Hire, wait: int) -> None:
     project = fleet.project(paused=True)  # a paused project is answered at once
     with a_proxy(fleet.url) as proxy:
-        worker = Worker(proxy.url, file=hire(project))
+        worker = Worker(proxy.url, file=hire(project), wait=wait)
 
         @worker.task(project=project)
         async def work(task: Task) -> None: ...
@@ -282,6 +283,8 @@ def test_a_project_that_is_not_there_ends_the_worker(fleet: Fleet, hire: Hire) -
 
 def test_a_worker_has_one_function_a_project_and_sensible_numbers(fleet: Fleet) -> None:
     worker = Worker(fleet.url)
+    with pytest.raises(RuntimeError, match="a worker needs a function"):
+        worker.run()
 
     def work(task: Task) -> None: ...
 
