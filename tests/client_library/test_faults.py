@@ -98,6 +98,29 @@ def test_releases_whose_answer_was_lost_are_repeated_and_a_task_that_came_again_
     assert counters(fleet, project)["retried"] == 1
 
 
+def test_a_fail_whose_answer_was_lost_does_not_fail_the_task_once_more_when_it_has_come_again(
+    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
+) -> None:
+    project = fleet.project()
+    producer(project).submit(project, "r", max_retries=5)
+    worker = Worker(proxy.url, file=hire(project), wait=0)
+
+    @worker.task(project=project)
+    async def work(task: Task) -> None:
+        proxy.lose("/task/bulk_release", 3)
+        # The next get comes before the release. That after it is given the task again, and nobody hears of it.
+        proxy.hold("/task/get", after=1)
+        raise Fail
+
+    with running(worker):
+        until(lambda: counters(fleet, project)["assigned"] == 2)
+        time.sleep(2)  # longer than three repeats take
+        proxy.lose("/task/bulk_release", 0)
+
+    assert (counters(fleet, project)["retried"], counters(fleet, project)["skipped"]) == (1, 1)
+    assert stats(fleet, project)["waiting"] == 1
+
+
 def test_a_worker_that_stops_while_a_get_is_under_way_gives_back_what_it_was_given(
     fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
 ) -> None:
