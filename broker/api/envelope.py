@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import orjson
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -237,7 +238,8 @@ def _named(message: str) -> str:
     return f"{where or 'body'}: {what[:1].lower()}{what[1:]}"
 
 
-Handler = Callable[[Call], Awaitable[Reply]]
+Handler = Callable[[Call], Awaitable[Reply | Response]]
+"""A Response is what is no envelope."""
 
 
 class Endpoint:
