@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from broker import schemas
-from broker.schemas import LONGEST_PASSWORD, MAX_BULK, MAX_RECIPE, ProjectFields
+from broker.schemas import LONGEST_PASSWORD, MAX_BULK, MAX_RECIPE, ProjectFields, WorkerAlias
 from broker.store.logs import LEVELS
 
 
@@ -26,6 +26,10 @@ def _must(text: str, **bounds: Any) -> Note:
 
 class NewProject(ProjectFields):
     """As ProjectFields, with a name."""
+
+
+class NewAlias(WorkerAlias):
+    """As WorkerAlias, with an alias."""
 
 
 _USERNAME = _must(
@@ -53,7 +57,8 @@ _PROJECT = {
 }
 
 NOTES: dict[type[Struct], dict[str, Note]] = {
-    schemas.WorkerAlias: {"alias": _may("A name for people to read; other workers may have the same")},
+    WorkerAlias: {"alias": _may("A name for people to read; other workers may have the same", default="default_alias")},
+    NewAlias: {"alias": _must("A name for people to read; other workers may have the same", minLength=1)},
     schemas.SubmitTask: {
         "project": _must("The project that gets the task"),
         "recipe": _must(

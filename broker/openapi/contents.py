@@ -43,7 +43,7 @@ class Project(Struct):
 
 
 class ProjectTwice(Project):
-    """The fields stand here and once more in `project`: clients in the field read either."""
+    """The fields are there twice, here and in `project`: clients in the field read either."""
 
     project: Project
 

@@ -2,6 +2,7 @@
 
 from broker import schemas
 from broker.openapi import contents
+from broker.openapi.bodies import NewAlias
 from broker.openapi.entry import ANYBODY, MANAGER, READER, WORKER, Entry, Example
 from broker.openapi.samples import WORKER as CRAWLER
 
@@ -24,9 +25,9 @@ ENTRIES = {
     ),
     "POST /worker/update": Entry(
         summary="Rename a worker",
-        text="By the worker itself; `alias` is needed, and not empty. Safe to repeat.",
+        text="By the worker itself. Safe to repeat.",
         who=WORKER,
-        body=schemas.WorkerAlias,
+        body=NewAlias,
         refuses=_RESERVED,
         example=Example(path="/worker/update", body={"alias": "crawler-01"}),
     ),

@@ -177,7 +177,7 @@ def _kind(schema: Json, where: str = "") -> Kind:
     """In words: ``integer, 1 to 2^53``."""
     before = f"{where}: " if where else ""
     default = schema.get("default")
-    after = f"; else {json.dumps(default)}" if default is not None else ""
+    after = f"; default {json.dumps(default)}" if default is not None else ""
     if "$ref" in schema:
         return Kind(before, schema["$ref"].removeprefix(_REF), after)
     if "enum" in schema or "const" in schema:
