@@ -31,7 +31,13 @@ def test_no_answer_is_against_the_document(tmp_path: Path) -> None:
     worker = fleet.worker(fleet.project(name="index"), fleet.project(name="pages"))
     headers = {"X-Worker-ID": worker.id, "X-Secret": worker.secret, "Cookie": f"tt={admin.http.cookies['tt']}"}
 
-    command = [Path(sys.executable).parent / "schemathesis", "run", f"{serving.url}/openapi.json", "--url", serving.url]
+    command = [
+        str(Path(sys.executable).parent / "schemathesis"),
+        "run",
+        f"{serving.url}/openapi.json",
+        "--url",
+        serving.url,
+    ]
     command += ["--checks", ",".join(CHECKS), "--exclude-path-regex", ENDS_WHAT_IT_IS_CALLED_WITH]
     command += ["--max-time", str(SECONDS), "--seed", "1", "--no-color"]
     for name, value in headers.items():
