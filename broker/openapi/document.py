@@ -3,20 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from broker import __version__
 from broker.errors import STATUS
 from broker.openapi import maintenance, managers, projects, service, tasks, workers
-from broker.openapi.bodies import NOTES, Note
+from broker.openapi.bodies import NOTES
+from broker.openapi.components import Json, Schemas, envelope, or_null, without_null
 from broker.openapi.entry import Entry
 from broker.schemas import Id
 from broker.settings import Settings
-
-Json = dict[str, Any]
 
 GROUPS: dict[str, Mapping[str, Entry]] = {
     "Tasks": tasks.ENTRIES,
@@ -60,13 +57,12 @@ is null is absent, unknown fields are ignored. Integers are JSON integers: `1`, 
 under `/api` as well. A path that is not here answers 404 `not_found`, a method that is not here 405
 `method_not_allowed`."""
 _LEVELS = ("trace", "info", "warn", "error")
-_REF = "#/components/schemas/"
 _JSON = "application/json"
 
 
 def document(settings: Settings) -> Json:
     """OpenAPI 3.1. The codes of an answer are its ``x-codes``: code and when."""
-    schemas = _Schemas()
+    schemas = Schemas()
     paths: dict[str, Json] = {}
     for group, entries in GROUPS.items():
         for call, entry in entries.items():
@@ -97,7 +93,7 @@ def _security(cookie: str) -> Json:
     }
 
 
-def _operation(group: str, method: str, path: str, entry: Entry, schemas: "_Schemas") -> Json:
+def _operation(group: str, method: str, path: str, entry: Entry, schemas: Schemas) -> Json:
     words = re.sub(r"/\{(\w+)\}", r"/by/\1", path).replace("-", "/").replace(".", "/")
     made: Json = {
         "tags": [group],
@@ -113,7 +109,7 @@ def _operation(group: str, method: str, path: str, entry: Entry, schemas: "_Sche
         example = {} if entry.example.body is None else {"example": entry.example.body}
         # A body of nothing, or of null, is allowed where no field is needed.
         needed = any(note.needed for note in NOTES[entry.body].values())
-        schema = schemas.of(entry.body) if needed else _or_null(schemas.of(entry.body))
+        schema = schemas.of(entry.body) if needed else or_null(schemas.of(entry.body))
         made["requestBody"] = {"required": needed, "content": {_JSON: {"schema": schema} | example}}
     made["responses"] = dict(sorted(_responses(method, entry, schemas).items()))
     return made
@@ -135,18 +131,18 @@ def _in_path(entry: Entry) -> Iterator[Json]:
         }
 
 
-def _in_query(entry: Entry, schemas: "_Schemas") -> Iterator[Json]:
+def _in_query(entry: Entry, schemas: Schemas) -> Iterator[Json]:
     if entry.query is None:
         return
     made = schemas.alone(entry.query)
     for name, field in made["properties"].items():
-        schema = _without_null(field)
+        schema = without_null(field)
         text = schema.pop("description")
         needed = name in made["required"]
         yield {"name": name, "in": "query", "required": needed, "description": text, "schema": schema}
 
 
-def _responses(method: str, entry: Entry, schemas: "_Schemas") -> Json:
+def _responses(method: str, entry: Entry, schemas: Schemas) -> Json:
     refused: dict[int, dict[str, str]] = {}
     for code, text in _refusals(method, entry).items():
         status = entry.status.get(code) or entry.who.status.get(code) or STATUS.get(code, 500)
@@ -157,7 +153,7 @@ def _responses(method: str, entry: Entry, schemas: "_Schemas") -> Json:
 
     made: Json = {
         str(status): {"description": _sentence(text)}
-        | ({} if status == 304 else {"content": {_JSON: {"schema": _object(["ok"], {"ok": {"const": True}})}}})
+        | ({} if status == 304 else {"content": {_JSON: {"schema": envelope(["ok"], {"ok": {"const": True}})}}})
         for status, text in entry.also.items()
     }
     for status, codes in refused.items():
@@ -179,11 +175,11 @@ def _responses(method: str, entry: Entry, schemas: "_Schemas") -> Json:
         good["content"] = {entry.media: {"schema": {"type": "object"} if entry.media == _JSON else {"type": "string"}}}
     elif entry.good == 200:
         others = [good["content"][_JSON]["schema"]] if "content" in good else []
-        envelope = {"ok": True, "message": entry.example.message, "content": entry.example.content}
+        example = {"ok": True, "message": entry.example.message, "content": entry.example.content}
         good["content"] = {
             _JSON: {
                 "schema": _any_of([*schemas.good(entry), *others]),
-                "example": {name: value for name, value in envelope.items() if value is not None},
+                "example": {name: value for name, value in example.items() if value is not None},
             }
         }
     return made
@@ -201,82 +197,6 @@ def _refusals(method: str, entry: Entry) -> dict[str, str]:
     if entry.store:
         codes["unavailable"] = ""
     return {code: codes[code] or text for code, text in MEANINGS.items() if code in codes}
-
-
-class _Schemas:
-    """Makes the schemas, and keeps those that others refer to."""
-
-    def __init__(self) -> None:
-        self.made: dict[str, Json] = {"Message": {"type": "string", "description": "For people; its words may change"}}
-
-    def of(self, type: type[Struct]) -> Json:
-        """A reference to the schema of ``type``."""
-        (reference,), components = msgspec.json.schema_components([type], ref_template=f"{_REF}{{name}}")
-        types = {one.__name__: notes for one, notes in NOTES.items()}
-        for name, schema in components.items():
-            if name not in self.made:
-                self.made[name] = _taken(schema, types[name]) if name in types else schema
-        return reference
-
-    def alone(self, type: type[Struct]) -> Json:
-        """Its schema itself."""
-        schema: Json = msgspec.json.schema_components([type])[1][type.__name__]
-        return schema
-
-    def good(self, entry: Entry) -> list[Json]:
-        """The envelopes of good answers, one for each content."""
-        ok, message = {"ok": {"const": True}}, {"message": {"$ref": f"{_REF}Message"}}
-        beside = message if entry.remarks == "beside" else {}
-        shapes = [_object(["ok", "content"], ok | beside | {"content": self.of(one)}) for one in entry.content]
-        if entry.remarks == "instead":
-            shapes.append(_object(["ok", "message"], ok | message))
-        return shapes or [_object(["ok"], ok)]
-
-    def refusal(self, status: int, codes: Mapping[str, str], content: type[Struct] | None = None) -> Json:
-        """A reference to the envelope of refusals with these codes."""
-        name = "_or_".join(sorted(codes))
-        properties: Json = {
-            "ok": {"const": False},
-            "message": {"$ref": f"{_REF}Message"},
-            "code": {"enum": sorted(codes)},
-        }
-        if status == 429:
-            text = "Seconds to wait, with a fraction"
-            properties["rate_limit_delay"] = {"type": "number", "exclusiveMinimum": 0, "description": text}
-        if content is not None:
-            name += f"_with_{content.__name__}"
-            properties["content"] = self.of(content)
-        self.made[name] = _object([*properties], properties)
-        return {"$ref": f"{_REF}{name}"}
-
-
-def _taken(schema: Json, notes: Mapping[str, Note]) -> Json:
-    """The schema of a body, with its notes: what is needed may not be null, what is not needed may."""
-    fields = {}
-    for name, field in schema["properties"].items():
-        note, plain = notes[name], _without_null(field)
-        if not note.needed:
-            plain = _or_null(plain)
-        fields[name] = {**plain, **note.bounds, "description": note.text}
-    return {**schema, "properties": fields, "required": [name for name, note in notes.items() if note.needed]}
-
-
-def _without_null(field: Json) -> Json:
-    """``T | None`` without the None."""
-    others = {word: value for word, value in field.items() if word not in {"anyOf", "default"}}
-    default = {} if field.get("default") is None else {"default": field["default"]}
-    (plain,) = [one for one in field.get("anyOf", [{}]) if one != {"type": "null"}]
-    return {**plain, **others, **default}
-
-
-def _or_null(field: Json) -> Json:
-    if "type" in field:
-        return {**field, "type": [field["type"], "null"]}
-    return {"anyOf": [field, {"type": "null"}]}
-
-
-def _object(required: list[str], properties: Json) -> Json:
-    return {"type": "object", "required": required, "properties": properties}
 
 
 def _any_of(shapes: list[Json]) -> Json:

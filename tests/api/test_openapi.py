@@ -215,7 +215,7 @@ def test_every_example_is_what_a_new_broker_answers(story: Story) -> None:
 
 
 def test_every_code_is_told_with_its_status() -> None:
-    assert set(MEANINGS) == {*errors.STATUS, "internal"}
+    assert set(MEANINGS) == {*errors.STATUS, "internal"}, "one meaning for each code, in broker/openapi/document.py"
     for call, told in OPERATIONS.items():
         for status, answer in told["responses"].items():
             for code in answer.get("x-codes", ()):
@@ -229,10 +229,13 @@ def test_every_field_of_a_body_and_of_a_query_says_what_it_is() -> None:
     }
     made = DOCUMENT["components"]["schemas"]
 
-    assert {struct.__name__ for struct in NOTES} >= bodies - {"Struct"}
-    for struct in NOTES:
-        for name, field in made[struct.__name__]["properties"].items():
-            assert field["description"], (struct, name)
+    assert {struct.__name__ for struct in NOTES} >= bodies - {"Struct"}, "add its notes in broker/openapi/bodies.py"
+    for struct, notes in NOTES.items():
+        fields = [field.encode_name for field in msgspec.structs.fields(struct)]
+        assert sorted(notes) == sorted(fields), (
+            f"{struct.__name__}: one note for each field, in broker/openapi/bodies.py"
+        )
+        assert all(made[struct.__name__]["properties"][name]["description"] for name in fields), struct
     for call, told in OPERATIONS.items():
         for parameter in told.get("parameters", ()):
             assert parameter["description"][0].isupper(), call
