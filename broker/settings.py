@@ -10,10 +10,12 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from broker import redis_url
 from broker.errors import StartError
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _NO_DURATION = "a duration: seconds, or 90s, 5m, 8h, 7d"
+_LOGIN = re.compile(r"//[^@]*@")
 _SIZES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
@@ -71,9 +73,15 @@ def word(text: str) -> str:
     return text
 
 
+def token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{0,256}", text):
+        raise ValueError("up to 256 visible ASCII characters")
+    return text
+
+
 def url(text: str) -> str:
-    if text and not re.match(r"(redis|rediss|unix)://.", text):
-        raise ValueError("a URL that begins with redis://, rediss:// or unix://")
+    if text:
+        redis_url.parse(text)
     return text
 
 
@@ -96,7 +104,12 @@ class Settings:
     host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for all")
     port: int = _setting("3010", whole(0, 65535), "port to listen on; 0 takes a free one")
     workers: int = _setting("1", whole(1, 256), "server processes")
-    redis_url: str = _setting("", url, "the store, redis://HOST:PORT/DB or unix://PATH; empty starts an embedded one")
+    redis_url: str = _setting(
+        "",
+        url,
+        "the store: redis://HOST:PORT/DB, unix://PATH, redis+cluster://HOST:PORT,HOST:PORT or "
+        "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE; rediss for TLS; empty starts an embedded one",
+    )
     data_dir: str = _setting(_default_data_dir(), _path, "where the embedded store keeps its data")
     log_level: str = _setting(
         "info", choice("debug", "info", "warning", "error"), "least level of the broker's own log"
@@ -120,6 +133,7 @@ class Settings:
     cookie: str = _setting("tt", word, "name of the session cookie")
     allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
     public_logs: bool = _setting("no", flag, "whether anybody may read the logs over HTTP, or managers only")
+    metrics_token: str = _setting("", token, "what readers of /metrics must send as a Bearer token; empty: nothing")
     trusted_proxies: str = _setting("127.0.0.1", str, "addresses whose X-Forwarded-* headers count, with commas; * all")
 
     @classmethod
@@ -138,7 +152,7 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                raise StartError(f"{source}: {text!r} is not {error}") from None
+                raise StartError(f"{source}: {_LOGIN.sub('//...@', text)!r} is not {error}") from None
         return cls(**values)
 
     def environment(self) -> dict[str, str]:

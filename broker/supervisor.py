@@ -18,6 +18,7 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 
 from broker import __version__, processes
+from broker.counters import shared_memory
 from broker.errors import StartError
 from broker.server import GRACE
 from broker.settings import Settings
@@ -50,7 +51,9 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._embedded = None if settings.redis_url else EmbeddedStore(settings)
         self._settings = replace(settings, redis_url=self._embedded.url) if self._embedded else settings
-        self._servers: list[tuple[subprocess.Popen[bytes], float]] = []
+        self._servers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        """Server processes, and when they were started, by their place in the counters."""
+        self._counters = shared_memory(settings.workers)
         self._signals: SimpleQueue[float] = SimpleQueue()
         """When they came. A handler may not wait for the lock of an Event that it has interrupted."""
         self._stopping = 0.0
@@ -70,8 +73,8 @@ class Supervisor:
         try:
             checked = self._check(_STORE_WAIT)
             self._greet(listener)
-            for _ in range(self._settings.workers):
-                self._start_server(listener)
+            for place in range(self._settings.workers):
+                self._start_server(place, listener)
             while not self._told(_TICK):
                 self._tend(listener)
                 checked = checked or self._check(0)
@@ -132,27 +135,25 @@ class Supervisor:
         log.info("broker %s serves at http://%s:%d", __version__, host, port)
         log.info("%d server process%s, data in %s; Ctrl-C stops it", self._settings.workers, plural, where)
 
-    def _start_server(self, listener: socket.socket) -> None:
-        command = [sys.executable, "-m", "broker.server", str(listener.fileno())]
+    def _start_server(self, place: int, listener: socket.socket) -> None:
+        command = [sys.executable, "-m", "broker.server", *map(str, (listener.fileno(), self._counters, place))]
         environment = {**os.environ, **self._settings.environment()}
-        child = processes.spawn(command, environment=environment, keep=[listener.fileno()])
-        self._servers.append((child, time.monotonic()))
+        child = processes.spawn(command, environment=environment, keep=[listener.fileno(), self._counters])
+        self._servers[place] = child, time.monotonic()
 
     def _tend(self, listener: socket.socket) -> None:
         if self._embedded and (news := self._embedded.tend()):
             log.error("%s", news)
-        for server in list(self._servers):
-            child, started = server
+        for place, (child, started) in self._servers.items():
             if child.poll() is None:
                 continue
             log.error("server process %d ended with %d; starting another", child.pid, child.returncode)
-            self._servers.remove(server)
             if not self._told(_RESPAWN if time.monotonic() - started < _RESPAWN else 0):
-                self._start_server(listener)
+                self._start_server(place, listener)
 
     def _stop(self, listener: socket.socket) -> None:
         listener.close()
-        servers, seconds = [child for child, _ in self._servers], self._settings.drain + GRACE + 1
+        servers, seconds = [child for child, _ in self._servers.values()], self._settings.drain + GRACE + 1
         if not processes.stop(servers, seconds, hurry=self._told_again):
             log.error("a server process had to be killed")
         if self._embedded:

@@ -45,6 +45,12 @@ _DEFAULTS = {
 }
 
 
+class Listed(NamedTuple):
+    id: int
+    public: bool
+    hidden: bool
+
+
 class Project(NamedTuple):
     id: int
     revision: int
@@ -141,13 +147,13 @@ class Projects:
             if len(rows) < _PAGE:
                 return
 
-    async def ids(self) -> AsyncIterator[tuple[int, bool]]:
-        """Every project and whether it is public, best priority first."""
+    async def ids(self) -> AsyncIterator[Listed]:
+        """Every project, best priority first."""
         for offset in range(0, PROJECT_LIMIT, _PAGE):
             row = await self._calls.call("project_ids", self._keys.directory, [offset, _PAGE])
-            for id, public in zip(row[::2], row[1::2], strict=True):
-                yield int(id), public == "1"
-            if len(row) < 2 * _PAGE:
+            for id, public, hidden in zip(row[::3], row[1::3], row[2::3], strict=True):
+                yield Listed(int(id), public == "1", hidden == "1")
+            if len(row) < 3 * _PAGE:
                 return
 
     async def delete(self, manager: int, project: int) -> None:

@@ -13,7 +13,7 @@ from redis import Redis
 
 from broker.store.keys import LAYOUT
 from tests.client import Answer, Caller, WorkerCaller
-from tests.conftest import until_it_answers
+from tests.servers import until_it_answers
 from tests.serving import Serving, free_port, until
 from tests.upgrade.make import CENTURY, PASSWORD
 
