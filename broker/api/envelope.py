@@ -182,6 +182,11 @@ class Call:
         """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
         return decoded(await self.read(), decoder, empty)
 
+    async def gone(self) -> None:
+        """Returns when the client has gone; until then nothing else may read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     async def read(self) -> bytes:
         """The body as it came, within the limit; once."""
         headers, limit = self.headers, self.app.settings.max_body
@@ -239,8 +244,25 @@ def _named(message: str) -> str:
     return f"{where or 'body'}: {what[:1].lower()}{what[1:]}"
 
 
+class Plain(NamedTuple):
+    """An answer that is no envelope."""
+
+    body: bytes
+    media: bytes
+    headers: Mapping[str, str] = {}
+    status: int = 200
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", self.media)] if self.body else []
+        headers += [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        if self.body:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
 class Answer(Protocol):
-    """A :class:`Reply`, or what is no JSON."""
+    """A :class:`Reply`, or a :class:`Plain`."""
 
     @property
     def status(self) -> int: ...

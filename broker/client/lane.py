@@ -128,6 +128,8 @@ class Lane:
                 self._say(f"{self._who} waits until a manager lets it into project {project}: {where}")
             elif refused.code == "worker_paused":
                 self._say(f"{self._who} is paused, and waits until an admin lets it go on")
+            elif refused.status >= 500:
+                self._say(str(refused))
             else:
                 raise
             return []
