@@ -32,7 +32,6 @@ _EXTEND = msgspec.json.Decoder(ExtendTasks | None)
 T = TypeVar("T")
 C = TypeVar("C")
 
-_MAX_GET = 1000
 _UPDATED = {"closed": True, "failed": True, "returned": True, "voted": False, "not_held": False}
 _WHY_NOT = {
     "voted": "The task stays open: it waits for more workers to release it with the same verification",

@@ -255,11 +255,13 @@ def test_a_worker_that_is_paused_waits_until_it_may_go_on(
         until(lambda: counters(fleet, project)["closed"] == 1)
 
 
-@pytest.mark.parametrize("wait", [0, 30])
-def test_an_idle_worker_pauses_where_the_broker_answers_at_once(fleet: Fleet, hire: Hire, wait: int) -> None:
-    project = fleet.project(paused=True)  # a paused project is answered at once
+@pytest.mark.parametrize(("wait", "let_in"), [(0, True), (30, False)])
+def test_a_worker_that_is_answered_at_once_and_given_nothing_pauses(
+    fleet: Fleet, hire: Hire, *, wait: int, let_in: bool
+) -> None:
+    project = fleet.project()
     with a_proxy(fleet.url) as proxy:
-        worker = Worker(proxy.url, file=hire(project), wait=wait)
+        worker = Worker(proxy.url, file=hire(*[project] if let_in else []), wait=wait)
 
         @worker.task(project=project)
         async def work(task: Task) -> None: ...
@@ -269,6 +271,26 @@ def test_an_idle_worker_pauses_where_the_broker_answers_at_once(fleet: Fleet, hi
 
     # After pauses of at least 0.2, 0.4, 0.8 and 1.6 s.
     assert 2 <= proxy.count("/task/get/") <= 4
+
+
+def test_a_worker_with_nothing_to_do_waits_in_one_call_until_there_is_a_task(
+    fleet: Fleet, hire: Hire, producer: Producer
+) -> None:
+    project = fleet.project()
+    submitter = producer(project)
+    with a_proxy(fleet.url) as proxy:
+        worker = Worker(proxy.url, file=hire(project))
+
+        @worker.task(project=project)
+        async def work(task: Task) -> None: ...
+
+        with running(worker):
+            time.sleep(1)
+            assert proxy.count("/task/get/") <= 1
+            submitter.submit(project, "r")
+            until(lambda: counters(fleet, project)["closed"] == 1)
+
+        assert proxy.count("/task/get/") <= 3
 
 
 def test_a_project_that_is_not_there_ends_the_worker(fleet: Fleet, hire: Hire) -> None:
