@@ -139,6 +139,23 @@ def test_a_worker_that_stops_while_a_get_is_under_way_gives_back_what_it_was_giv
     assert (stats(fleet, project)["waiting"], counters(fleet, project)["skipped"]) == (1, 1)
 
 
+def test_a_broker_with_a_fault_of_its_own_is_asked_again(
+    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = fleet.project()
+    producer(project).submit(project, "r")
+    proxy.break_down("/task/get", 2)
+    worker = Worker(proxy.url, file=hire(project), wait=0)
+
+    @worker.task(project=project)
+    async def work(task: Task) -> None: ...
+
+    with running(worker):
+        until(lambda: counters(fleet, project)["closed"] == 1)
+
+    assert caplog.text.count("500 internal: Out of paper") == 1
+
+
 @contextmanager
 def own_broker(folder: Path) -> Iterator[tuple[Serving, Fleet]]:
     serving = Serving.start(folder, workers=1)
