@@ -94,7 +94,11 @@ class Lane:
                 # Without this, a broker that knows no long polls, or a task that nobody wants, would be asked for ever.
                 await asyncio.sleep(backoff.pause())
 
-    async def strays(self) -> list[Task]:
+    async def give_back_strays(self) -> None:
+        for task in await self._strays():
+            self._releases.put(task, Result.SKIP)
+
+    async def _strays(self) -> list[Task]:
         """What this worker holds and nobody works on: an earlier run left it, or the answer of a get was lost."""
         if self._claim is None:
             return []
@@ -144,7 +148,7 @@ class Lane:
         self._said = text
 
     async def _take_up(self) -> None:
-        strays = await self.strays()
+        strays = await self._strays()
         if strays:
             log.info("%d tasks that this worker holds already are taken up", len(strays))
         for task in strays:

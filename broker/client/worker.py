@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 
 from broker.client.clients import AsyncClient, Client
 from broker.client.credentials import Claim
-from broker.client.errors import Refused
+from broker.client.errors import ClientError, Refused
 from broker.client.holdings import Holdings
 from broker.client.lane import Function, Handler, Lane, check_arguments
 from broker.client.releases import Releases
-from broker.client.types import Result
 
 log = logging.getLogger("broker.client")
 
@@ -181,8 +180,8 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_CALLS):
                 for lane in lanes:
-                    for stray in await lane.strays():
-                        releases.put(stray, Result.SKIP)
+                    with suppress(ClientError):  # perhaps the one that ended the worker
+                        await lane.give_back_strays()
                 await releases.until_empty()
         if releases:
             log.warning("%d releases did not arrive: those tasks come back after their deadlines", len(releases))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import Fail, NewTask, Refused, Skip, Task, Worker, verification
+from broker.client import Credentials, Fail, NewTask, Refused, Skip, Task, Worker, verification
 from tests.client import Fleet, WorkerCaller
 from tests.client_library.conftest import Hire
 from tests.client_library.proxy import a_proxy
@@ -301,6 +301,22 @@ def test_a_project_that_is_not_there_ends_the_worker(fleet: Fleet, hire: Hire) -
 
     with pytest.raises(Refused, match="404 not_found"):
         worker.run()
+
+
+def test_credentials_of_another_broker_end_the_worker_and_say_which_file_it_is(fleet: Fleet, tmp_path: Path) -> None:
+    file = tmp_path / "worker.json"
+    Credentials(2**40, "w", "c2VjcmV0").save(file)
+    worker = Worker(fleet.url, file=file)
+
+    @worker.task(project=1)
+    async def work(task: Task) -> None: ...
+
+    with pytest.raises(Refused, match="401 bad_credentials") as refused:
+        worker.run()
+
+    assert refused.value.__notes__ == [
+        f"{file} names a worker that this broker does not know: without it, a new one is made"
+    ]
 
 
 def test_a_worker_has_one_function_a_project_and_sensible_numbers(fleet: Fleet) -> None:
