@@ -133,6 +133,20 @@ class SetRole(Struct):
     role: Annotated[int, Meta(ge=0, le=31)] | None = None
 
 
+class Repository(Struct):
+    full_name: str | None = None
+
+
+class Push(Struct):
+    """``after`` is all zeros when the branch was deleted.
+
+    What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
+
+    ref: str | None = None
+    after: Annotated[str, Meta(max_length=255)] | None = None
+    repository: Repository | None = None
+
+
 LONGEST_PASSWORD = 1024
 """Bytes; hashing more would only cost time."""
 

@@ -5,6 +5,7 @@ SOCKET is the file descriptor that it serves on, COUNTERS that of memory shared 
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -57,7 +58,10 @@ def config(app: str | Callable[[], ASGIApp], settings: Settings) -> uvicorn.Conf
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which goes on serving for ``drain`` seconds after a signal; /readyz says so at once."""
+    """uvicorn's, which goes on serving for ``drain`` seconds after a signal; /readyz says so at once.
+
+    SIGINT as the second signal ends that, and uvicorn then waits for no request.
+    """
 
     def __init__(self, config: uvicorn.Config, drain: float) -> None:
         super().__init__(config)
@@ -71,6 +75,8 @@ class Server(uvicorn.Server):
             if self.started:
                 # The scope of each request has a copy.
                 self.lifespan.state["draining"] = True
+        elif sig == signal.SIGINT:
+            self._drain = 0
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:

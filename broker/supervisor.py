@@ -12,9 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 
 from broker import __version__, processes
 from broker.counters import shared_memory
@@ -39,6 +40,9 @@ _FILES, _FEW_FILES = 65_536, 4_096
 _LOOK = 1.0
 """Seconds that one look for the store may take; meanwhile no child is tended."""
 
+SAME = 0.5
+"""Seconds in which a second signal is the first once more: a terminal and a program in between may both pass it on."""
+
 _STORE_WAIT = 5.0
 """Seconds to wait for the store before serving 503 without it."""
 
@@ -50,14 +54,17 @@ class Supervisor:
         self._servers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
         """Server processes, and when they were started, by their place in the counters."""
         self._counters = shared_memory(settings.workers)
-        self._stopping = threading.Event()
+        self._signals: SimpleQueue[float] = SimpleQueue()
+        """When they came. A handler may not wait for the lock of an Event that it has interrupted."""
+        self._stopping = 0.0
+        """Since when; 0 while it serves."""
 
     def run(self) -> int:
         """Serves until SIGTERM, SIGINT or SIGHUP; the exit code. Raises :class:`StartError`."""
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # Whoever started us under nohup wants no hang-up.
             if signal.getsignal(name) is not signal.SIG_IGN:
-                signal.signal(name, lambda *_: self._stopping.set())
+                signal.signal(name, lambda *_: self._signals.put(time.monotonic()))
         _raise_file_limit()
         chart_library()
         listener = self._listen()
@@ -68,12 +75,22 @@ class Supervisor:
             self._greet(listener)
             for place in range(self._settings.workers):
                 self._start_server(place, listener)
-            while not self._stopping.wait(_TICK):
+            while not self._told(_TICK):
                 self._tend(listener)
                 checked = checked or self._check(0)
         finally:
             self._stop(listener)
         return 0
+
+    def _told(self, seconds: float) -> bool:
+        """Whether to stop; waits so long for a signal."""
+        if not self._stopping:
+            with suppress(Empty):
+                self._stopping = self._signals.get(timeout=seconds)
+        return self._stopping > 0
+
+    def _told_again(self) -> bool:
+        return not self._signals.empty() and self._signals.get() - self._stopping > SAME
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.host, self._settings.port
@@ -97,7 +114,7 @@ class Supervisor:
             except StoreAway as error:
                 if seconds and self._embedded:
                     self._embedded.must_run()
-                if time.monotonic() >= deadline or self._stopping.wait(_TICK):
+                if time.monotonic() >= deadline or self._told(_TICK):
                     if seconds:
                         log.warning("the store does not answer (%s); calls get 503 until it does", error)
                     return False
@@ -131,14 +148,13 @@ class Supervisor:
             if child.poll() is None:
                 continue
             log.error("server process %d ended with %d; starting another", child.pid, child.returncode)
-            if time.monotonic() - started < _RESPAWN:
-                self._stopping.wait(_RESPAWN)
-            if not self._stopping.is_set():
+            if not self._told(_RESPAWN if time.monotonic() - started < _RESPAWN else 0):
                 self._start_server(place, listener)
 
     def _stop(self, listener: socket.socket) -> None:
         listener.close()
-        if not processes.stop([child for child, _ in self._servers.values()], self._settings.drain + GRACE + 1):
+        servers, seconds = [child for child, _ in self._servers.values()], self._settings.drain + GRACE + 1
+        if not processes.stop(servers, seconds, hurry=self._told_again):
             log.error("a server process had to be killed")
         if self._embedded:
             self._embedded.stop()

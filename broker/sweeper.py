@@ -45,7 +45,7 @@ async def _forget(store: Store, project: int) -> bool:
 
 async def _flush(store: Store, project: int) -> bool:
     """Chained tasks that a crash, or a full store, left on the outbox are delivered."""
-    await store.chain.flush(project)
+    await store.chain.flush_if_possible(project)
     return False
 
 

@@ -239,8 +239,25 @@ def _named(message: str) -> str:
     return f"{where or 'body'}: {what[:1].lower()}{what[1:]}"
 
 
+class Plain(NamedTuple):
+    """An answer that is no envelope."""
+
+    body: bytes
+    media: bytes
+    headers: Mapping[str, str] = {}
+    status: int = 200
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", self.media)] if self.body else []
+        headers += [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        if self.body:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
 class Answer(Protocol):
-    """A :class:`Reply`, or what is no JSON."""
+    """A :class:`Reply`, or a :class:`Plain`."""
 
     @property
     def status(self) -> int: ...

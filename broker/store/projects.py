@@ -24,6 +24,9 @@ UNLIMITED = 1.7976931348623157e308
 """How an unlimited rate reads: the original tracker's largest float."""
 
 _PAGE = 500
+_MOST = 10_000
+"""Projects whose JSON is kept."""
+
 # What the scripts of a project's slot read.
 _COPIED = ("paused", "public", "assign_rate", "submit_rate", "chain", "remember_closed")
 _DEFAULTS = {
@@ -128,7 +131,10 @@ class Projects:
         cached = self._views.get(project)
         if cached is None or cached[0] < revision:
             current = await self.get(project)
-            cached = self._views[project] = (current.revision, orjson.dumps(current.view()))
+            if len(self._views) >= _MOST:
+                self._views.clear()
+            # A copy, since what orjson makes keeps a buffer of 4 kB.
+            cached = self._views[project] = (current.revision, bytes(memoryview(orjson.dumps(current.view()))))
         return cached[1]
 
     async def every(self, manager: int | None) -> AsyncIterator[Project]:
