@@ -73,6 +73,12 @@ def word(text: str) -> str:
     return text
 
 
+def token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{0,256}", text):
+        raise ValueError("up to 256 visible ASCII characters")
+    return text
+
+
 def url(text: str) -> str:
     if text:
         redis_url.parse(text)
@@ -127,6 +133,7 @@ class Settings:
     cookie: str = _setting("tt", word, "name of the session cookie")
     allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
     public_logs: bool = _setting("no", flag, "whether anybody may read the logs over HTTP, or managers only")
+    metrics_token: str = _setting("", token, "what readers of /metrics must send as a Bearer token; empty: nothing")
     trusted_proxies: str = _setting("127.0.0.1", str, "addresses whose X-Forwarded-* headers count, with commas; * all")
 
     @classmethod

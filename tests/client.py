@@ -77,7 +77,8 @@ class Caller:
         """Raises AssertionError for an answer that the OpenAPI document does not allow."""
         response = self.http.request(method, path, **options)
         described.hold(method, path, options.get("content"), response.status_code, response.content)
-        return Answer(response.status_code, response.json() if response.content else {}, response.headers)
+        is_json = response.headers.get("content-type") == "application/json" and response.content
+        return Answer(response.status_code, response.json() if is_json else {}, response.headers)
 
     def close(self) -> None:
         self.http.close()

@@ -4,11 +4,11 @@ import hashlib
 import json
 from functools import lru_cache
 
-from starlette.responses import Response
-
 from broker import openapi
-from broker.api.envelope import Call, route
+from broker.api.envelope import Answer, Call, Plain, route
 from broker.settings import Settings
+
+_JSON = b"application/json"
 
 
 @lru_cache(maxsize=1)
@@ -18,12 +18,12 @@ def _built(settings: Settings) -> tuple[bytes, str]:
     return text, f'"{hashlib.sha256(text).hexdigest()[:16]}"'
 
 
-async def document(call: Call) -> Response:
+async def document(call: Call) -> Answer:
     text, etag = _built(call.settings)
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if etag in (call.header(b"if-none-match") or ""):
-        return Response(status_code=304, headers=headers)
-    return Response(text, headers=headers, media_type="application/json")
+        return Plain(b"", _JSON, headers, 304)
+    return Plain(text, _JSON, headers)
 
 
 ROUTES = [route("GET", "/openapi.json", document)]

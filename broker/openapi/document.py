@@ -89,6 +89,7 @@ def _security(cookie: str) -> Json:
         "workerId": key("header", "X-Worker-ID", "A worker's id, from `/worker/create`"),
         "workerSecret": key("header", "X-Secret", "A worker's secret, from `/worker/create`"),
         "session": key("cookie", cookie, "A manager's session, from `/login` or `/register`"),
+        "metricsToken": {"type": "http", "scheme": "bearer", "description": "`BROKER_METRICS_TOKEN`, where it is set"},
         "signature": key("header", "X-Hub-Signature-256", "HMAC of the raw body with a project's webhook secret"),
     }
 

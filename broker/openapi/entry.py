@@ -30,6 +30,7 @@ READER = Who(
     {"not_logged_in": "the project is hidden", "denied": "the project is hidden: it needs READ"},
 )
 EITHER = Who((_BY_WORKER, _BY_MANAGER), {"bad_credentials": "", "not_logged_in": ""})
+SCRAPER = Who(((), ("metricsToken",)), {"bad_credentials": "`BROKER_METRICS_TOKEN` is set, and this is not it"})
 SIGNED = Who((("signature",),), {"denied": "no project of this repository has a secret that signed the body"})
 
 

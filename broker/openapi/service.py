@@ -2,7 +2,7 @@
 
 from broker import __version__, schemas
 from broker.openapi import contents
-from broker.openapi.entry import ANYBODY, MANAGER, Entry, Example
+from broker.openapi.entry import ANYBODY, MANAGER, SCRAPER, Entry, Example
 
 ENTRIES = {
     "POST /logs": Entry(
@@ -49,6 +49,16 @@ ENTRIES = {
         "moment on at which the broker is told to stop.",
         who=ANYBODY,
         example=Example(path="/readyz"),
+    ),
+    "GET /metrics": Entry(
+        summary="Metrics",
+        text="For Prometheus, in its text format 0.0.4; what each means is in its HELP. The same from every process. "
+        "Hidden projects need the token. When the store does not answer, `broker_store_up` is 0 and the store's part "
+        "is absent.",
+        who=SCRAPER,
+        store=False,
+        media="text/plain",
+        example=Example(path="/metrics"),
     ),
     "GET /openapi.json": Entry(
         summary="This document",

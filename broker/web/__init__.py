@@ -6,7 +6,10 @@ from broker.web import site
 from broker.web.static import chart_library
 from broker.web.views import access, accounts, console, docs, logs, overview, projects, tasks, workers
 
-__all__ = ["chart_library", "routes"]
+__all__ = ["ROUTE", "chart_library", "routes"]
+
+ROUTE = "/ui"
+"""Where the pages are."""
 
 _VIEWS = (overview, accounts, projects, tasks, access, workers, logs, console)
 

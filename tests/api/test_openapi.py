@@ -35,6 +35,7 @@ GET /account
 GET HEAD /
 GET HEAD /healthz
 GET HEAD /readyz
+GET /metrics
 GET /openapi.json
 an index to chain to
 POST /project/create

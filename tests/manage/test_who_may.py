@@ -99,6 +99,7 @@ GET  /healthz                                     200    200    200    200  200 
 HEAD /healthz                                     200    200    200    200  200    200    200   200   200
 GET  /readyz                                      200    200    200    200  200    200    200   200   200
 HEAD /readyz                                      200    200    200    200  200    200    200   200   200
+GET  /metrics                                     200    200    200    200  200    200    200   200   200
 """
 
 WHO, LINES = TABLE.split("\n")[1].split(), [line for line in TABLE.split("\n")[2:] if line]
