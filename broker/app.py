@@ -62,7 +62,7 @@ class Broker(Starlette):
             await super().__call__(scope, receive, send)
             return
         begun = self.requests.begin()
-        request_id.current.set(scope.get("state", {}).get("request_id", b""))
+        request_id.current.set(scope.get(request_id.KEY, b""))
         try:
             endpoint = self._table.find(scope)
             if endpoint is None:

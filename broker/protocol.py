@@ -35,7 +35,7 @@ class Protocol(HttpToolsProtocol):
         self._reading_head = False
         super().on_headers_complete()
         id = request_id.given(self.headers) or self._id
-        self.scope["state"]["request_id"] = id
+        self.scope[request_id.KEY] = id  # type: ignore[literal-required]
         self.cycle.default_headers = [*self.cycle.default_headers, (request_id.HEADER, id)]
         if self.parser.should_upgrade():
             # The parser takes the rest for another protocol's: this is the connection's last request.

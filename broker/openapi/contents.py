@@ -296,7 +296,7 @@ class About(Struct):
     version: str
 
 
-class CountQuery(Struct):
+class TakeQuery(Struct):
     count: (
         Annotated[
             int,
@@ -304,6 +304,17 @@ class CountQuery(Struct):
                 ge=1,
                 le=1000,
                 description="Up to so many tasks, at most about 8 MiB of recipes, in `content.tasks`",
+            ),
+        ]
+        | None
+    ) = None
+    wait: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=60,
+                description="Seconds to wait, when there is nothing to take; answered as soon as there is",
             ),
         ]
         | None

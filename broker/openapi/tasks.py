@@ -77,10 +77,10 @@ ENTRIES = {
         f"the highest priority, and of those the one that has waited longest.\n\n{_LOST}",
         who=TAKER,
         path=_PROJECT,
-        query=contents.CountQuery,
+        query=contents.TakeQuery,
         content=(contents.OneTask, contents.Tasks),
         refuses={
-            "no_task": "nothing waits, or only tasks that this worker has voted on",
+            "no_task": "nothing waits, or only tasks that this worker has voted on; with `wait`, until its end",
             "paused": "the project is paused",
             "worker_paused": "",
             "denied": "the worker may not take tasks here",
@@ -99,7 +99,7 @@ ENTRIES = {
         text="By a worker: the best task of any project that it may take from, best project priority first. Of the "
         f"projects that have tasks, 16 are tried. All tasks of one answer are of one project.\n\n{_LOST}",
         who=TAKER,
-        query=contents.CountQuery,
+        query=contents.TakeQuery,
         content=(contents.OneTask, contents.Tasks),
         refuses={
             "no_task": "nothing waits in any of them, or they are paused or closed to this worker",

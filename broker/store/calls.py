@@ -57,10 +57,7 @@ class Calls:
             except NoScriptError:
                 return await self._client.execute_command("EVAL", known.source, len(keys), *keys, *args)
         except (RedisError, OSError) as error:
-            refused = _translated(script, error)
-            if isinstance(refused, Unavailable):
-                self._seen.unanswered.add()
-            raise refused from error
+            raise self._counted(_translated(script, error)) from error
         finally:
             self._seen.calls.observe(perf_counter() - begun)
 
@@ -71,7 +68,12 @@ class Calls:
         except ResponseError:
             return []
         except (RedisError, OSError) as error:
-            raise _translated("INFO", error) from error
+            raise self._counted(_translated("INFO", error)) from error
+
+    def _counted(self, error: BrokerError) -> BrokerError:
+        if isinstance(error, Unavailable):
+            self._seen.unanswered.add()
+        return error
 
     async def new_connection(self) -> AbstractConnection:
         """One for what is no script. Raises what redis-py raises."""

@@ -353,6 +353,7 @@ def test_a_stop_ends_all_waits_at_once(tmp_path: Path, pool: ThreadPoolExecutor)
     assert max(one.answered() for one in waiting) - begun < 1
     assert late.get(f"/task/get/{project}?wait=60").code == "no_task"
     fleet.close()
+    admin.close()
     assert serving.process.wait(10) == 0
     assert time.monotonic() - begun < 9
 
