@@ -38,7 +38,7 @@ def _stats(client: Client, project: int) -> Stats | None:
 
 def _status_row(project: Project, stats: Stats) -> tuple[int | str, ...]:
     counts = (stats.waiting, stats.verifying, stats.assigned, stats.failed, stats.counters.closed)
-    return (project.id, one_line(project.name, 40), *counts, "paused" if project.paused else "")
+    return (str(project.id), one_line(project.name, 40), *counts, "paused" if project.paused else "")
 
 
 def tasks(client: Client, arguments: argparse.Namespace) -> None:
