@@ -120,6 +120,9 @@ class Settings:
     cookie: str = _setting("tt", word, "name of the session cookie")
     allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
     public_logs: bool = _setting("no", flag, "whether anybody may read the logs over HTTP, or managers only")
+    create_limit: int = _setting("6000", whole(0, 10**8), "workers that one address may make a minute; 0 for no limit")
+    register_limit: int = _setting("240", whole(0, 10**8), "accounts that one address may register a minute; 0: any")
+    login_limit: int = _setting("120", whole(0, 10**8), "wrong passwords that one address may send a minute; 0: any")
     trusted_proxies: str = _setting("127.0.0.1", str, "addresses whose X-Forwarded-* headers count, with commas; * all")
 
     @classmethod

@@ -32,7 +32,7 @@ def _alias(text: str) -> str:
 
 async def create(call: Call) -> Reply:
     body = await call.decode(_ALIAS, WorkerAlias())
-    worker, secret = await call.store.workers.create(_alias(body.alias or DEFAULT_ALIAS))
+    worker, secret = await call.store.workers.create(_alias(body.alias or DEFAULT_ALIAS), call.address)
     return Reply({"worker": view(worker, secret)})
 
 
