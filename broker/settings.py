@@ -41,6 +41,15 @@ def size(text: str) -> int:
     return int(match[1]) * _SIZES[match[2]]
 
 
+def size_between(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not low <= (bytes := size(text)) <= high:
+            raise ValueError(f"a size from {low} to {high} bytes")
+        return bytes
+
+    return parse
+
+
 def flag(text: str) -> bool:
     if text.lower() not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
         raise ValueError("yes or no")
@@ -111,11 +120,15 @@ class Settings:
     prefix: str = _setting("broker", word, "first part of every key in Redis")
     redis_timeout: float = _setting("5s", duration, "how long the store may take to answer one command")
     drain: float = _setting("0", pause, "how long calls are served after SIGTERM, while /readyz answers 503")
+    grace: float = _setting("7s", duration, "how long calls in flight may take after that")
+    request_timeout: float = _setting("60s", duration, "how long a client may take to send a request")
+    keep_alive: float = _setting("75s", duration, "how long a connection may be idle between two requests")
     sweep_interval: float = _setting("1s", duration, "how often overdue tasks are reclaimed and chains flushed")
     snapshot_interval: float = _setting("120s", duration, "how often the monitoring notes a project's counts")
     monitoring_history: float = _setting("400h", duration, "how long the monitoring keeps them")
     max_assign_time: float = _setting("1h", duration, "how long a worker may hold a task that says 0")
     max_body: int = _setting("16mb", size, "largest body of a request")
+    max_head: int = _setting("64kb", size_between(8 << 10, 16 << 20), "largest request line and headers")
     session_ttl: float = _setting("7d", duration, "how long a manager stays signed in")
     cookie: str = _setting("tt", word, "name of the session cookie")
     allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")

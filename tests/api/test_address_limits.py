@@ -20,8 +20,8 @@ PASSWORD = "a long password"
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """Two processes behind a proxy on this machine, with limits that a test reaches."""
-    limits = {"create_limit": "3", "register_limit": "3", "login_limit": "5"}
-    serving = Serving.start(tmp_path_factory.mktemp("limited"), workers=2, **limits)
+    folder = tmp_path_factory.mktemp("limited")
+    serving = Serving.start(folder, workers=2, create_limit="3", register_limit="3", login_limit="5")
     yield serving
     assert serving.stop() == 0
 
@@ -108,10 +108,10 @@ def test_only_what_the_trusted_proxy_has_added_counts(limited: Serving) -> None:
 
 
 def test_of_an_untrusted_client_the_header_is_ignored(limited: Serving) -> None:
-    settings = {"create_limit": "3", "trusted_proxies": "192.0.2.1"}
     with Redis(unix_socket_path=str(limited.store_socket())) as redis:
         url = f"unix://{redis.connection_pool.connection_kwargs['path']}"
-        direct = Serving.start(limited.log.parent / "direct", redis_url=url, prefix="direct", **settings)
+        folder, proxy = limited.log.parent / "direct", "192.0.2.1"
+        direct = Serving.start(folder, redis_url=url, prefix="direct", create_limit="3", trusted_proxies=proxy)
 
         statuses = [Client(direct, f"192.0.2.{n}").post("/worker/create").status for n in range(5)]
 
