@@ -127,8 +127,14 @@ class Settings:
     snapshot_interval: float = _setting("120s", duration, "how often the monitoring notes a project's counts")
     monitoring_history: float = _setting("400h", duration, "how long the monitoring keeps them")
     max_assign_time: float = _setting("1h", duration, "how long a worker may hold a task that says 0")
-    max_body: int = _setting("16mb", size, "largest body of a request")
+    max_body: int = _setting("16mb", size_between(64 << 10, 256 << 20), "largest body of a request")
     max_head: int = _setting("64kb", size_between(8 << 10, 16 << 20), "largest request line and headers")
+    # A chain hands on a hundred recipes in one command, and the store takes 1 GiB.
+    max_recipe: int = _setting("1mb", size_between(1 << 10, 4 << 20), "largest recipe of a task")
+    max_alias: int = _setting("16384", whole(32, 16_384), "longest alias of a worker, in characters")
+    # The console submits 500 tasks a call.
+    max_bulk: int = _setting("10000", whole(500, 100_000), "most tasks of one bulk call")
+    max_count: int = _setting("1000", whole(1, 10_000), "most tasks that one get hands out")
     session_ttl: float = _setting("7d", duration, "how long a manager stays signed in")
     cookie: str = _setting("tt", word, "name of the session cookie")
     allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
