@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from broker.errors import StartError
 
@@ -81,9 +82,18 @@ def word(text: str) -> str:
 
 
 def url(text: str) -> str:
-    if text and not re.match(r"(redis|rediss|unix)://.", text):
+    if text and not (re.match(r"(redis|rediss|unix)://.", text) and _readable(text)):
         raise ValueError("a URL that begins with redis://, rediss:// or unix://")
     return text
+
+
+def _readable(url: str) -> bool:
+    """With a port that is a number, or none: half of a password that has a ``#`` or ``/`` in it is neither."""
+    try:
+        urlsplit(url).port  # noqa: B018 - it is read where it is asked for
+    except ValueError:
+        return False
+    return True
 
 
 def _setting(default: str, parse: Callable[[str], Any], text: str) -> Any:
@@ -160,7 +170,9 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                raise StartError(f"{source}: {text!r} is not {error}") from None
+                # A URL may hold a password.
+                shown = "the value" if setting.name == "redis_url" else repr(text)
+                raise StartError(f"{source}: {shown} is not {error}") from None
         return cls(**values)
 
     def environment(self) -> dict[str, str]:
