@@ -3,7 +3,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SERVE  ?=
 
-.PHONY: run test test-slow check format pictures bench bench-all clean
+ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
+MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
+
+.PHONY: run test test-slow test-stores check format pictures bench bench-all clean
 
 run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/share/broker
 	$(BIN)/broker serve $(SERVE)
@@ -13,6 +16,13 @@ test: $(VENV)/test.stamp  ## every test but the slow ones
 
 test-slow: $(VENV)/test.stamp
 	$(BIN)/pytest -m slow
+
+# Debian's Redis, a cluster of one node, and one of three with replicas; make test runs on the embedded store.
+test-stores: $(VENV)/test.stamp  ## the tests of the store and of the contract on other stores
+	for store in redis node cluster; do \
+	  BROKER_TEST_STORE=$$store $(BIN)/pytest -m "not slow" $(ON_EVERY_STORE) || exit 1; \
+	done
+	$(BIN)/pytest $(MANY_SERVERS)
 
 check: $(VENV)/test.stamp  ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -39,6 +49,7 @@ bench-all: $(VENV)/bench.stamp  ## the same, and how it grows
 	$(BIN)/python -m bench.http --curve
 	$(BIN)/python -m bench.scale
 	$(BIN)/python -m bench.fleet
+	$(BIN)/python -m bench.cluster
 	$(BIN)/python -m bench.report
 
 clean:

@@ -138,6 +138,17 @@ class Fleet(msgspec.Struct, kw_only=True):
     """What does not balance, and keys that are left."""
 
 
+class Cluster(msgspec.Struct):
+    """``bench.cluster``."""
+
+    costs: dict[str, list[float]]
+    """CPU microseconds a call, of the primaries' main threads; by kind of store, of each round."""
+
+    def ratio(self, kind: str, base: str) -> float:
+        """The median over the rounds."""
+        return median(one / other for one, other in zip(self.costs[kind], self.costs[base], strict=True))
+
+
 class Results(msgspec.Struct, kw_only=True):
     """A results file; a question that was not asked is absent."""
 
@@ -152,3 +163,4 @@ class Results(msgspec.Struct, kw_only=True):
     scripts: Scripts | None = None
     scale: Scale | None = None
     fleet: Fleet | None = None
+    cluster: Cluster | None = None

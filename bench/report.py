@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 
 from bench import command, results
 from bench.errors import BenchError
@@ -72,6 +73,16 @@ def _parts(made: Results) -> Iterator[str]:
         yield _table(_LATENCY_HEAD, (_latency_row(run) for run in made.curve.runs))
     if made.scale:
         yield from _scale(made)
+    if made.cluster:
+        base, *_ = made.cluster.costs
+        yield "\n## cluster\n"
+        yield _table(
+            ("store", "CPU of the primaries, us a call", "of one server's"),
+            (
+                (kind, f"{median(costs):.1f}", f"{made.cluster.ratio(kind, base):.2f}")
+                for kind, costs in made.cluster.costs.items()
+            ),
+        )
     if made.fleet:
         fleet = made.fleet
         yield f"\n## fleet\n\n{fleet.workers:,} workers, {fleet.tasks:,} tasks, {fleet.seconds:.1f} s, "

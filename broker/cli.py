@@ -3,12 +3,11 @@
 import argparse
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
-from broker import __version__, demo, logs
+from broker import __version__, demo, logs, redis_cli
 from broker.admin import create_admin
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings, flag_of, unknown, variable
@@ -113,11 +112,6 @@ def _create_admin(args: argparse.Namespace) -> int:
 
 
 def _redis_cli(args: argparse.Namespace) -> int:
-    program = shutil.which("redis-cli") or shutil.which("valkey-cli")
-    if program is None:
-        raise StartError("neither redis-cli nor valkey-cli is on PATH; Debian has them in redis-tools and valkey-tools")
     settings = _settings(args)
-    url = settings.redis_url or EmbeddedStore(settings).url
-    where = ["-s", url.removeprefix("unix://").split("?")[0]] if url.startswith("unix://") else ["-u", url]
     logging.shutdown()
-    os.execv(program, [program, *where, *args.rest])  # noqa: S606 - a program on the operator's own PATH
+    redis_cli.run(settings.redis_url or EmbeddedStore(settings).url, args.rest)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from broker import redis_url
 from broker.errors import StartError
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _NO_DURATION = "a duration: seconds, or 90s, 5m, 8h, 7d"
+_LOGIN = re.compile(r"(//|:(?!//)).*@", re.DOTALL)
 _SIZES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
@@ -82,18 +83,9 @@ def word(text: str) -> str:
 
 
 def url(text: str) -> str:
-    if text and not (re.match(r"(redis|rediss|unix)://.", text) and _readable(text)):
-        raise ValueError("a URL that begins with redis://, rediss:// or unix://")
+    if text:
+        redis_url.parse(text)
     return text
-
-
-def _readable(url: str) -> bool:
-    """With a port that is a number, or none: half of a password that has a ``#`` or ``/`` in it is neither."""
-    try:
-        urlsplit(url).port  # noqa: B018 - it is read where it is asked for
-    except ValueError:
-        return False
-    return True
 
 
 def _setting(default: str, parse: Callable[[str], Any], text: str) -> Any:
@@ -115,7 +107,12 @@ class Settings:
     host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for all")
     port: int = _setting("3010", whole(0, 65535), "port to listen on; 0 takes a free one")
     workers: int = _setting("1", whole(1, 256), "server processes")
-    redis_url: str = _setting("", url, "the store, redis://HOST:PORT/DB or unix://PATH; empty starts an embedded one")
+    redis_url: str = _setting(
+        "",
+        url,
+        "the store: redis://HOST:PORT/DB, unix://PATH, redis+cluster://HOST:PORT,HOST:PORT or "
+        "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE; rediss for TLS; empty starts an embedded one",
+    )
     data_dir: str = _setting(_default_data_dir(), _path, "where the embedded store keeps its data")
     log_level: str = _setting(
         "info", choice("debug", "info", "warning", "error"), "least level of the broker's own log"
@@ -170,9 +167,8 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                # A URL may hold a password.
-                shown = "the value" if setting.name == "redis_url" else repr(text)
-                raise StartError(f"{source}: {shown} is not {error}") from None
+                shown = _LOGIN.sub(r"\1...@", text)
+                raise StartError(f"{source}: {shown!r} is not {error}") from None
         return cls(**values)
 
     def environment(self) -> dict[str, str]:

@@ -4,19 +4,16 @@ import os
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from redis import ConnectionError as RedisConnectionError
-from redis import Redis
 
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.embedded import EmbeddedStore
 from tests.client import Caller, Fleet
 from tests.serving import Serving
+from tests.stores import STORES
 
 
 @pytest.fixture(scope="session")
@@ -31,28 +28,16 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def until_it_answers(url: str) -> None:
-    with Redis.from_url(url) as client:
-        for _ in range(500):
-            try:
-                client.ping()
-                return
-            except RedisConnectionError:
-                time.sleep(0.01)
-    raise AssertionError(f"{url} does not answer")
+@pytest.fixture(scope="session")
+def store_kind() -> str:
+    return os.environ.get("BROKER_TEST_STORE", "embedded")
 
 
 @pytest.fixture(scope="session")
-def redis_url(scratch: Path) -> Iterator[str]:
-    """An embedded server, once per run, or the one that BROKER_TEST_REDIS_URL names."""
-    if given := os.environ.get("BROKER_TEST_REDIS_URL"):
-        yield given
-        return
-    embedded = EmbeddedStore(Settings(data_dir=str(scratch / "store")))
-    embedded.start()
-    until_it_answers(embedded.url)
-    yield embedded.url
-    embedded.stop()
+def redis_url(scratch: Path, store_kind: str) -> Iterator[str]:
+    """A store, once per run."""
+    with STORES[store_kind](scratch / "store") as url:
+        yield url
 
 
 @pytest.fixture
@@ -69,9 +54,10 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def serving(scratch: Path) -> Iterator[Serving]:
-    """A broker of two server processes on its embedded store."""
-    running = Serving.start(scratch / "serving", workers=2)
+def serving(scratch: Path, store_kind: str, request: pytest.FixtureRequest) -> Iterator[Serving]:
+    """A broker of two server processes, on a store of its own if that is the embedded one."""
+    where = {} if store_kind == "embedded" else {"redis_url": request.getfixturevalue("redis_url")}
+    running = Serving.start(scratch / "serving", workers=2, **where)
     yield running
     assert running.stop() == 0
 

@@ -35,6 +35,7 @@ class Serving:
     process: "subprocess.Popen[bytes]"
     url: str
     log: Path
+    redis_url: str = ""
     callers: list[Caller] = field(default_factory=list)
 
     @classmethod
@@ -59,7 +60,7 @@ class Serving:
             process = subprocess.Popen(
                 command, env=its, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
-        serving = cls(process, f"http://127.0.0.1:{port}", log)
+        serving = cls(process, f"http://127.0.0.1:{port}", log, settings.get("redis_url", ""))
         if ready:
             serving.wait_for(200)
         return serving
@@ -105,6 +106,10 @@ class Serving:
         match = re.search(r"unixsocket:?\0?([^\0 ]+\.sock)", command)
         assert match, command
         return Path(match[1])
+
+    @property
+    def store_url(self) -> str:
+        return self.redis_url or f"unix://{self.store_socket()}"
 
     def caller(self) -> Caller:
         """Closed when this broker is stopped."""

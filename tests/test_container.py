@@ -26,7 +26,7 @@ import yaml  # type: ignore[import-untyped]
 from broker.settings import Settings
 from broker.store.check import check
 from broker.store.embedded import binary
-from tests.conftest import until_it_answers
+from tests.servers import until_it_answers
 from tests.serving import free_port, until
 
 ROOT = Path(__file__).parents[1]

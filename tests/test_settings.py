@@ -64,7 +64,7 @@ def test_every_setting_is_in_the_operators_table_with_its_default() -> None:
     ],
 )
 def test_a_url_that_cannot_be_right_is_refused_without_its_password(wrong: str) -> None:
-    with pytest.raises(StartError, match="BROKER_REDIS_URL: the value is not a URL that begins with") as refused:
+    with pytest.raises(StartError, match="BROKER_REDIS_URL: ") as refused:
         Settings.read({"BROKER_REDIS_URL": wrong})
 
     assert "s3cret" not in str(refused.value)

@@ -8,14 +8,13 @@ from broker.store import scripts
 from broker.store.calls import Calls, Client
 from broker.store.candidates import Candidates
 from broker.store.chain import Chain
-from broker.store.connection import pool
+from broker.store.connection import connect
 from broker.store.directory import Directory
 from broker.store.holders import Holders
 from broker.store.keys import Keys
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
-from broker.store.pipeline import Pipeline
 from broker.store.projects import Projects
 from broker.store.snapshots import Snapshots
 from broker.store.task_views import TaskViews
@@ -54,7 +53,7 @@ class Store:
 
 def open_store(settings: Settings, client: Client | None = None) -> Store:
     """The store on ``client``, by default on a new one to ``settings.redis_url``; nothing is sent yet."""
-    calls = Calls(client or Pipeline(pool(settings), settings.redis_timeout), scripts.load())
+    calls = Calls(client or connect(settings), scripts.load())
     keys = Keys(settings.prefix)
     tasks, projects = Tasks(calls, keys), Projects(calls, keys)
     workers = Workers(calls, keys, settings.create_limit)

@@ -18,11 +18,15 @@ log = logging.getLogger(__name__)
 Argument = str | int | float
 Arguments = list[Argument]
 # What a server says when it cannot answer now, though the call is right.
-_PASSING = ("LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "OOM", "TRYAGAIN")
+_PASSING = (
+    *("LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "OOM"),
+    *("CLUSTERDOWN", "TRYAGAIN", "ASK"),
+)
 
 
 class Client(Protocol):
-    """What carries commands: :class:`~broker.store.pipeline.Pipeline`, or a client of redis-py."""
+    """What carries commands: :class:`~broker.store.pipeline.Pipeline`, :class:`~broker.store.cluster.Cluster`,
+    or a client of redis-py."""
 
     def execute_command(self, *command: Argument) -> Awaitable[Any]: ...
 

@@ -1,15 +1,24 @@
 """What is asked of a store before the broker serves from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterError,
+    ConnectionError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
 
+from broker import redis_url
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings
 from broker.store import open_store
+from broker.store.cluster import Cluster
 from broker.store.connection import connect
 from broker.store.keys import LAYOUT
+from broker.store.pipeline import Pipeline
 
 _LONG_RECIPE = 1024
 """Bytes of a value that a hash still keeps in its compact form, as the embedded store is set."""
@@ -26,14 +35,16 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
     """
     client = connect(settings)
     try:
-        # The server first: a script on one that is too old would fail with less to say.
-        info = await client.info()
-        _version(info)
-        doubts = list(_doubts(info, await _config(client), settings.durability))
+        # The servers first: a script on one that is too old would fail with less to say.
+        doubts: dict[str, None] = {}
+        for text, config in zip(await client.everywhere("INFO"), await _configs(client), strict=True):
+            info = _fields(text)
+            _fits(info, settings)
+            doubts |= dict.fromkeys(_doubts(info, config, settings.durability))
         layout, accounts = await open_store(settings, client).directory.layout()
     except AuthenticationError as error:
         raise StartError(f"--redis-url: the store refuses to let us in: {error}") from None
-    except (ConnectionError, TimeoutError, OSError) as error:
+    except (ConnectionError, TimeoutError, ClusterError, OSError) as error:
         raise StoreAway(str(error)) from None
     except BrokerError as error:
         raise StoreAway(error.message) from None
@@ -45,30 +56,37 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
         raise StartError(f"the data has key layout {layout}, made by a newer broker; this one knows {LAYOUT}")
     if layout < LAYOUT:
         raise StartError(f"the data has key layout {layout}, this broker needs {LAYOUT}")
-    return doubts, accounts
+    return list(doubts), accounts
 
 
-async def _config(client: Redis) -> dict[str, str]:
+async def _configs(client: Pipeline | Cluster) -> list[dict[str, str]]:
+    """Of each server."""
     try:
-        found = await client.config_get("maxmemory-policy", "appendfsync", "hash-max-listpack-value")
+        found = await client.everywhere("CONFIG", "GET", "maxmemory-policy", "appendfsync", "hash-max-listpack-value")
     except ResponseError:
         # Hosted stores often let nobody ask.
-        return {}
-    return {str(name): str(value) for name, value in found.items()}
+        return [{} for _ in await client.everywhere("PING")]
+    return [dict(zip(pairs[::2], pairs[1::2], strict=True)) for pairs in found]
 
 
-def _version(info: dict[str, object]) -> None:
+def _fields(info: str) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+
+
+def _fits(info: Mapping[str, str], settings: Settings) -> None:
     name, oldest = ("Valkey", (7, 2)) if info.get("server_name") == "valkey" else ("Redis", (7, 0))
-    text = str(info.get(f"{name.lower()}_version", "0"))
+    text = info.get(f"{name.lower()}_version", "0")
     if tuple(int(part) for part in text.split(".")[:2] if part.isdigit()) < oldest:
         raise StartError(f"--redis-url: {name} {text} is too old: Redis 7.0 or Valkey 7.2 are the oldest that will do")
+    if info.get("cluster_enabled") == "1" and redis_url.parse(settings.redis_url).kind != "cluster":
+        raise StartError("--redis-url: this is a node of a cluster: begin the URL with redis+cluster://")
 
 
-def _doubts(info: dict[str, object], config: dict[str, str], durability: str) -> Iterator[str]:
+def _doubts(info: Mapping[str, str], config: Mapping[str, str], durability: str) -> Iterator[str]:
     """What an operator should know of this store."""
     if config.get("maxmemory-policy", "noeviction") != "noeviction":
         yield f"the store may throw tasks away: its maxmemory-policy is {config['maxmemory-policy']}, set noeviction"
-    if not info.get("aof_enabled"):
+    if info.get("aof_enabled") != "1":
         yield "the store keeps no append-only file: what was acknowledged may be lost with it; set appendonly yes"
     elif durability == "always" and config.get("appendfsync", "always") != "always":
         yield f"BROKER_DURABILITY is always, but the store's appendfsync is {config['appendfsync']}"

@@ -3,25 +3,65 @@
 redis-py would otherwise send a script up to eleven times when an answer is lost, and a task would be handed out twice.
 """
 
-from redis.asyncio import ConnectionPool, Redis
+from typing import Any
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
+from broker import redis_url
+from broker.redis_url import RedisUrl
 from broker.settings import Settings
+from broker.store.cluster import Cluster
+from broker.store.pipeline import Pipeline
+
+_OF_SENTINELS = "sentinel_"
+"""With this before its name, an option in the URL is for the sentinels: ``?sentinel_password=...``."""
 
 
-def pool(settings: Settings) -> ConnectionPool:
-    return ConnectionPool.from_url(
-        settings.redis_url,
-        socket_timeout=settings.redis_timeout,
-        socket_connect_timeout=settings.redis_timeout,
-        retry=Retry(NoBackoff(), 0),
+def connect(settings: Settings) -> Pipeline | Cluster:
+    """What carries commands to the store that the settings name; nothing is sent yet."""
+    url = redis_url.parse(settings.redis_url)
+    timeout = settings.redis_timeout
+    if url.kind == "cluster":
+        return Cluster(url.nodes, lambda node: Pipeline(_pool(url.of(node), timeout), timeout))
+    if url.kind == "sentinel":
+        return Pipeline(_watched(url, timeout), timeout)
+    return Pipeline(_pool(url.of(), timeout), timeout)
+
+
+def _pool(url: str, timeout: float) -> ConnectionPool:
+    return ConnectionPool.from_url(url, **_options(timeout))
+
+
+def _watched(url: RedisUrl, timeout: float) -> ConnectionPool:
+    """Each connection asks the sentinels for the primary first."""
+    given: dict[str, Any] = dict(parse_url(url.of("host")))
+    del given["host"]
+    given["ssl"] = given.pop("connection_class", None) is SSLConnection
+    theirs = {
+        name.removeprefix(_OF_SENTINELS): given.pop(name) for name in list(given) if name.startswith(_OF_SENTINELS)
+    }
+    tls = {name: value for name, value in given.items() if name.startswith("ssl")}
+    sentinels = [tuple(node.rsplit(":", 1)) for node in url.nodes]
+    manager = Sentinel(sentinels, sentinel_kwargs={**tls, **theirs, **_options(timeout)})  # type: ignore[no-untyped-call]
+    return _SentinelPool(url.service, manager, **given, **_options(timeout))  # type: ignore[no-untyped-call]
+
+
+class _SentinelPool(SentinelConnectionPool):
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self.sentinel_manager.aclose()
+
+
+def _options(timeout: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
         # A script's reply is the same in RESP3, and the greeting one command shorter.
-        protocol=2,
-        decode_responses=True,
-    )
-
-
-def connect(settings: Settings) -> Redis:
-    """A client for what is no script: the checks of the start."""
-    return Redis.from_pool(pool(settings))
+        "protocol": 2,
+        "decode_responses": True,
+    }

@@ -13,7 +13,14 @@ from typing import Any
 import hiredis
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ConnectionError, NoScriptError, OutOfMemoryError, ResponseError, TimeoutError
+from redis.exceptions import (
+    ConnectionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+)
 
 _LARGE = 100
 """Arguments from which a command goes over the second connection, so that small ones need not wait behind it."""
@@ -30,6 +37,7 @@ class Pipeline:
 
     def __init__(self, pool: ConnectionPool, timeout: float) -> None:
         """``timeout``: seconds without any reply after which a connection is given up."""
+        self._pool = pool
         self._small = _Line(pool, timeout)
         self._large = _Line(pool, timeout)
 
@@ -40,9 +48,19 @@ class Pipeline:
             return line.wire.send(command)
         return line.send_when_connected(command)
 
+    async def everywhere(self, *command: str | int | float) -> list[Any]:
+        """The reply of the one server."""
+        return [await self.execute_command(*command)]
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is under way."""
+        return self._small.idle and self._large.idle
+
     async def aclose(self) -> None:
         await self._small.close()
         await self._large.close()
+        await self._pool.aclose()
 
 
 class _Line:
@@ -53,6 +71,10 @@ class _Line:
         self._timeout = timeout
         self._connecting: asyncio.Task[_Wire] | None = None
         self.wire: _Wire | None = None
+
+    @property
+    def idle(self) -> bool:
+        return self._connecting is None and (self.wire is None or not self.wire.waiting)
 
     async def send_when_connected(self, command: tuple[str | int | float, ...]) -> Any:
         if self._connecting is None:
@@ -86,7 +108,7 @@ class _Wire(asyncio.Protocol):
         self._connection = connection
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self.waiting: deque[asyncio.Future[Any]] = deque()
         self._unsent: list[bytes] = []
         self._replies = hiredis.Reader(encoding="utf-8", errors="replace", replyError=_error, notEnoughData=_NOTHING)
         self._heard = self._loop.time()
@@ -108,7 +130,7 @@ class _Wire(asyncio.Protocol):
             raise ConnectionError("the store hung up")
         # hiredis's own types allow for one word only.
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
-        if not self._waiting:
+        if not self.waiting:
             # The store has nothing else to do.
             self._heard = self._loop.time()
             self._transport.write(packed)
@@ -119,7 +141,7 @@ class _Wire(asyncio.Protocol):
             if len(self._unsent) == _BURST:
                 self._flush()
         reply = self._loop.create_future()
-        self._waiting.append(reply)
+        self.waiting.append(reply)
         return reply
 
     def _flush(self) -> None:
@@ -132,7 +154,7 @@ class _Wire(asyncio.Protocol):
         replies = self._replies
         replies.feed(data)
         try:
-            while (reply := replies.gets()) is not _NOTHING:
+            while self.open and (reply := replies.gets()) is not _NOTHING:
                 self._answer(reply)
         except hiredis.HiredisError as error:
             self._give_up(ConnectionError(str(error)))
@@ -142,21 +164,24 @@ class _Wire(asyncio.Protocol):
         self._give_up(ConnectionError(str(error or "the store hung up")))
 
     def _answer(self, reply: Any) -> None:
-        waiting = self._waiting.popleft()
+        waiting = self.waiting.popleft()
         # A request that was cancelled has left its place here, so that the replies of others are not mixed up.
         if waiting.done():
             return
         if isinstance(reply, ResponseError):
             waiting.set_exception(reply)
+            if isinstance(reply, ReadOnlyError):
+                # Another is the primary now: a new connection finds it, through sentinels or the name in the URL.
+                self._give_up(ConnectionError("the store is a replica"))
         else:
             waiting.set_result(reply)
 
     def _watch(self) -> None:
         silent = self._loop.time() - self._heard
-        if self._waiting and silent >= self._timeout:
+        if self.waiting and silent >= self._timeout:
             self._give_up(TimeoutError("the store does not answer"))
             return
-        pause = self._timeout - silent if self._waiting else self._timeout
+        pause = self._timeout - silent if self.waiting else self._timeout
         self._watching = self._loop.call_later(pause, self._watch)
 
     def _give_up(self, error: Exception) -> None:
@@ -165,8 +190,8 @@ class _Wire(asyncio.Protocol):
         self._watching.cancel()
         self._connection._close()  # type: ignore[no-untyped-call]
         self._transport.abort()
-        while self._waiting:
-            waiting = self._waiting.popleft()
+        while self.waiting:
+            waiting = self.waiting.popleft()
             if not waiting.done():
                 waiting.set_exception(error)
 
@@ -180,4 +205,6 @@ def _error(text: str) -> ResponseError:
         return NoScriptError(text)
     if text.startswith("OOM"):
         return OutOfMemoryError(text)
+    if text.startswith("READONLY"):
+        return ReadOnlyError(text)
     return ResponseError(text)

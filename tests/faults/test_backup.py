@@ -16,7 +16,7 @@ from redis import Redis
 
 from broker.store.embedded import binary
 from tests.client import Caller, Fleet, WorkerCaller
-from tests.conftest import until_it_answers
+from tests.servers import until_it_answers
 from tests.serving import Serving, free_port, until
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"

@@ -14,7 +14,7 @@ import pytest
 
 from broker.settings import Settings
 from tests.client import Caller, Fleet
-from tests.faults.servers import a_server
+from tests.servers import a_server
 from tests.serving import Serving, until
 
 HOUR = 3600

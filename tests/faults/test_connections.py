@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from redis.asyncio import Redis
 
 from broker.errors import Unavailable
 from broker.settings import Settings
 from broker.store import open_store
 from broker.store.tasks import NewTask
 from tests.resp import command
+from tests.stores import looking_into
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -69,8 +69,8 @@ async def test_a_store_that_is_not_there_is_unavailable() -> None:
 async def test_a_server_that_forgot_the_scripts_learns_them_again(settings: Settings) -> None:
     store = open_store(settings)
     assert (await store.workers.create("w"))[0].id == 1
-    async with Redis.from_url(settings.redis_url) as client:
-        await client.script_flush()
+    with looking_into(settings.redis_url) as client:
+        client.script_flush()
 
     assert (await store.workers.create("w"))[0].id == 2
     assert (await store.workers.create("w"))[0].id == 3

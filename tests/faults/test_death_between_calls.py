@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from broker.errors import BrokerError
 from broker.settings import Settings
@@ -14,8 +13,7 @@ from broker.store.calls import Argument
 from broker.store.keys import Keys
 from broker.store.tasks import NewTask
 from broker.sweeper import sweep
-
-pytestmark = pytest.mark.store
+from tests.stores import keys_like, looking_into
 
 ENOUGH = 12
 """More calls than any operation below makes."""
@@ -179,8 +177,10 @@ async def test_a_deleted_project_is_gone_from_everywhere(
     assert not await store.projects.exists(project)
     assert (await store.projects.get(source)).fields["chain"] == "0"
     assert await store.projects.pending("deleted", 10) == []
-    with Redis.from_url(redis_url, decode_responses=True) as redis:
-        assert redis.keys(f"{settings.prefix}:{{project:{project}}}*") == [f"{settings.prefix}:{{project:{project}}}"]
+    with looking_into(redis_url) as redis:
+        assert keys_like(redis, f"{settings.prefix}:{{project:{project}}}*") == [
+            f"{settings.prefix}:{{project:{project}}}"
+        ]
         assert 0 < redis.ttl(f"{settings.prefix}:{{project:{project}}}") <= 86_400
     assert await a_project(store, manager, "p") > source
 
@@ -253,8 +253,8 @@ async def test_what_earlier_maintenance_has_not_put_back_yet_is_deleted_as_well(
     while (await store.tasks.drain(project, 3))[1]:
         pass
 
-    with Redis.from_url(redis_url, decode_responses=True) as redis:
-        keys = {key.partition("}")[2] for key in redis.keys(f"{settings.prefix}:{{project:{project}}}*")}
+    with looking_into(redis_url) as redis:
+        keys = {key.partition("}")[2] for key in keys_like(redis, f"{settings.prefix}:{{project:{project}}}*")}
     assert not {key for key in keys if key.startswith((":task", ":queue", ":drain", ":held", ":hashes"))}
 
 
@@ -276,8 +276,10 @@ async def test_a_deleted_project_hands_on_all_that_it_has_closed(
 
     assert (await store.tasks.stats(target)).waiting == closed
     assert await store.projects.pending("deleted", 10) == []
-    with Redis.from_url(redis_url, decode_responses=True) as redis:
-        assert redis.keys(f"{settings.prefix}:{{project:{source}}}*") == [f"{settings.prefix}:{{project:{source}}}"]
+    with looking_into(redis_url) as redis:
+        assert keys_like(redis, f"{settings.prefix}:{{project:{source}}}*") == [
+            f"{settings.prefix}:{{project:{source}}}"
+        ]
 
 
 async def test_a_late_copy_does_not_revive_a_project_that_was_deleted_before_its_first(

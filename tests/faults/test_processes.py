@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from redis import Redis
 
 from broker.store.keys import LAYOUT
 from tests.serving import Serving, free_port, until
+from tests.stores import looking_into
 
 
 def alive(pid: int) -> bool:
@@ -253,7 +253,7 @@ def a_store(*options: str) -> "subprocess.Popen[bytes]":
 
 
 def test_data_of_a_newer_layout_stop_the_start(redis_url: str) -> None:
-    with Redis.from_url(redis_url) as client:
+    with looking_into(redis_url) as client:
         client.set("newer:{directory}:layout", LAYOUT + 1)
 
     ended = serve("--redis-url", redis_url, "--port", str(free_port()), BROKER_PREFIX="newer")

@@ -5,7 +5,7 @@ from pathlib import Path
 from redis import Redis
 
 from tests.client import Fleet
-from tests.faults.servers import a_server
+from tests.servers import a_server
 from tests.serving import Serving, until
 
 

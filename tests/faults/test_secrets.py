@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from broker.api import routes
 from tests.client import exchange
-from tests.faults.servers import a_server
+from tests.servers import a_server
 from tests.serving import Serving, until
 
 ROUTES = [route for route in routes() if isinstance(route, Route)]

@@ -1,11 +1,11 @@
 """A project is deleted, with everything that was in it and led to it."""
 
 import pytest
-from redis import Redis
 
 from tests.client import Fleet, WorkerCaller
 from tests.manage.crowd import MANY, released, submitted, taken
 from tests.serving import Serving
+from tests.stores import keys_like, looking_into
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def worker(worker: WorkerCaller, project: int) -> WorkerCaller:
 
 def keys_of(serving: Serving, project: int) -> dict[str, int]:
     """What is left in the project's slot, and how many seconds each key will be there: -1 is for ever."""
-    with Redis(unix_socket_path=str(serving.store_socket()), decode_responses=True) as redis:
-        found = redis.scan_iter(f"broker:{{project:{project}}}*", count=10_000)
+    with looking_into(serving.store_url) as redis:
+        found = keys_like(redis, f"broker:{{project:{project}}}*")
         return {key: int(redis.ttl(key)) for key in found}
 
 

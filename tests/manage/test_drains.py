@@ -1,9 +1,9 @@
 """Maintenance below HTTP: what a process that dies in the middle leaves is finished by the sweeper."""
 
 import asyncio
+from typing import Any
 
 import pytest
-from redis import Redis
 
 from broker.errors import BrokerError
 from broker.settings import Settings
@@ -12,8 +12,7 @@ from broker.store.keys import Keys
 from broker.store.tasks import NewTask
 from broker.sweeper import sweep
 from tests.store.conftest import Yard, new
-
-pytestmark = pytest.mark.store
+from tests.stores import commands_of, keys_like, looking_into
 
 SOME = 1200  # more than two steps of a drain take
 MILLION = 1_000_000
@@ -54,8 +53,8 @@ async def all_of_each(yard: Yard) -> tuple[int, int]:
 
 
 def keys_of(settings: Settings, project: int) -> dict[str, int]:
-    with Redis.from_url(settings.redis_url, decode_responses=True) as redis:
-        found = redis.scan_iter(f"{settings.prefix}:{{project:{project}}}*", count=10_000)
+    with looking_into(settings.redis_url) as redis:
+        found = keys_like(redis, f"{settings.prefix}:{{project:{project}}}*")
         return {str(key): int(redis.ttl(key)) for key in found}
 
 
@@ -231,7 +230,7 @@ async def test_maintenance_of_a_million_tasks_begins_in_a_few_commands(yard: Yar
 
 
 async def begun(yard: Yard, settings: Settings, project: int, operation: str) -> int:
-    with Redis.from_url(settings.redis_url) as redis:
+    with looking_into(settings.redis_url) as redis:
         before = worked(redis)
         count = await yard.store.tasks.begin_drain(project, operation)
         commands, microseconds = (now - then for now, then in zip(worked(redis), before, strict=True))
@@ -243,7 +242,7 @@ async def begun(yard: Yard, settings: Settings, project: int, operation: str) ->
     return count
 
 
-def worked(redis: "Redis") -> tuple[int, int]:
+def worked(redis: Any) -> tuple[int, int]:
     """Commands so far, those inside scripts as well, and the microseconds that they took."""
-    rows = redis.info("commandstats").values()
+    rows = [row for stats in commands_of(redis) for row in stats.values()]
     return sum(row["calls"] for row in rows), sum(row["usec"] for row in rows)

@@ -7,15 +7,13 @@ import secrets
 import time
 
 import pytest
-from redis import Redis
 
 from broker.logs import ToStore
 from broker.settings import Settings
 from broker.store import Store
 from broker.store.logs import Line
 from tests.manage.test_logs import HOSTILE
-
-pytestmark = pytest.mark.store
+from tests.stores import looking_into
 
 
 async def test_the_broker_s_own_records_are_kept_where_logs_reads_them(store: Store) -> None:
@@ -54,7 +52,7 @@ async def test_about_the_last_ten_thousand_lines_of_each_level_are_kept(store: S
     assert 10_000 <= len(kept) <= 10_200
     assert set(range(2000, 12_000)) <= set(kept)
     assert [line.message async for line in store.logs.newest_first("error")] == ["an error"]
-    with Redis.from_url(settings.redis_url) as redis:
+    with looking_into(settings.redis_url) as redis:
         assert redis.xlen(f"{settings.prefix}:{{directory}}:logs:info") == len(kept)
 
 
@@ -65,7 +63,7 @@ async def test_the_longest_lines_stay_under_a_hundred_megabytes_a_level(
     for _ in range(100):
         await store.logs.add("warn", 1, letter * 1_000_000, letter * 1_000_000, 1)
 
-    with Redis.from_url(settings.redis_url) as redis:
+    with looking_into(settings.redis_url) as redis:
         used = redis.memory_usage(f"{settings.prefix}:{{directory}}:logs:warn", samples=0)
 
     assert used is not None

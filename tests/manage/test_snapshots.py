@@ -3,14 +3,11 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from broker.settings import Settings
 from broker.store import open_store
 from broker.sweeper import sweep
 from tests.store.conftest import NOON, Yard, new
 
-pytestmark = pytest.mark.store
 NAMES = (
     "new_task_count",
     "failed_task_count",
@@ -38,7 +35,6 @@ async def counts(yard: Yard, project: int) -> tuple[int, ...]:
     return tuple(snapshot[name] for name in NAMES)
 
 
-@pytest.mark.store
 async def test_a_snapshot_has_the_counts_of_every_state(yard: Yard) -> None:
     project = await yard.project()
     assert await counts(yard, project) == (0, 0, 0, 0, 0)
@@ -70,7 +66,6 @@ async def test_a_snapshot_has_the_counts_of_every_state(yard: Yard) -> None:
     assert await counts(yard, project) == (4, 1, 2, 2, 0)
 
 
-@pytest.mark.store
 async def test_a_task_with_votes_that_fails_and_is_reset_awaits_again(yard: Yard) -> None:
     project = await yard.project()
     one, two = [await yard.worker(project) for _ in range(2)]
@@ -88,7 +83,6 @@ async def test_a_task_with_votes_that_fails_and_is_reset_awaits_again(yard: Yard
     assert len(await snapshots(yard, project)) == 3
 
 
-@pytest.mark.store
 async def test_a_snapshot_in_the_middle_of_maintenance_counts_no_task_below_zero(yard: Yard) -> None:
     project = await yard.project()
     one, two = [await yard.worker(project) for _ in range(2)]
@@ -106,7 +100,6 @@ async def test_a_snapshot_in_the_middle_of_maintenance_counts_no_task_below_zero
     assert await counts(yard, project) == (2, 0, 0, 2, 5)
 
 
-@pytest.mark.store
 async def test_a_second_snapshot_too_soon_is_none(yard: Yard) -> None:
     project = await yard.project()
     assert await yard.store.snapshots.take(project)
@@ -118,7 +111,6 @@ async def test_a_second_snapshot_too_soon_is_none(yard: Yard) -> None:
     assert [one["time_stamp"] for one in await snapshots(yard, project)] == [NOON // 1000 + INTERVAL, NOON // 1000]
 
 
-@pytest.mark.store
 async def test_many_processes_at_once_make_one_snapshot(yard: Yard, settings: Settings) -> None:
     project = await yard.project()
     stores = [open_store(settings) for _ in range(8)]
@@ -133,7 +125,6 @@ async def test_many_processes_at_once_make_one_snapshot(yard: Yard, settings: Se
         await store.close()
 
 
-@pytest.mark.store
 async def test_snapshots_that_are_too_old_go(yard: Yard) -> None:
     project = await yard.project()
     for _ in range(3):
@@ -146,7 +137,6 @@ async def test_snapshots_that_are_too_old_go(yard: Yard) -> None:
     assert times == [HISTORY + INTERVAL, 2 * INTERVAL, INTERVAL]
 
 
-@pytest.mark.store
 async def test_snapshots_between_two_moments_include_both(yard: Yard) -> None:
     project, start = await yard.project(), NOON // 1000
     for _ in range(1200):

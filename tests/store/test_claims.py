@@ -1,12 +1,8 @@
 """A claim saves the other processes the work, and never keeps a job from being done."""
 
-import pytest
-from redis.asyncio import Redis
-
 from broker.settings import Settings
 from broker.store import Store
-
-pytestmark = pytest.mark.store
+from tests.stores import looking_into
 
 
 async def test_a_job_is_claimed_by_one_until_the_claim_is_over(store: Store) -> None:
@@ -18,7 +14,7 @@ async def test_a_claim_that_would_last_too_long_since_the_clock_was_set_back_is_
     store: Store, settings: Settings
 ) -> None:
     assert await store.directory.claim("sweep", 1000)
-    async with Redis.from_url(settings.redis_url) as client:
-        await client.pexpire(f"{settings.prefix}:{{directory}}:claim:sweep", 3_600_000)
+    with looking_into(settings.redis_url) as client:
+        client.pexpire(f"{settings.prefix}:{{directory}}:claim:sweep", 3_600_000)
 
     assert [await store.directory.claim("sweep", 1000) for _ in range(2)] == [True, False]

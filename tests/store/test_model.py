@@ -6,18 +6,15 @@ from collections.abc import Awaitable
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from redis import Redis
 
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.tasks import NewTask
 from tests.store.model import ModelProject
-
-pytestmark = pytest.mark.store
+from tests.stores import keys_like, looking_into
 
 EDGES = [-(2**63), -1, 1, 2**53 + 1, 2**63 - 1]
 DEFAULT_TIME = 100
@@ -43,7 +40,7 @@ class Walk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.redis = Redis.from_url(self.url, decode_responses=True)
+        self.redis = looking_into(self.url)
         self.prefix = f"walk-{secrets.token_hex(6)}"
         self.store: Store = self.runner.run(self._open())
         self.concerned: set[int] = set()
@@ -290,11 +287,11 @@ class Walk(RuleBasedStateMachine):
             expected.add(key)
             if task.votes:
                 expected |= {f"{key}:verifiers", *(f"{key}:tally:{vote}" for vote in task.votes.values())}
-        assert {key for key in self.redis.keys(f"{base}:*") if ":task:" in key} == expected
+        assert {key for key in keys_like(self.redis, f"{base}:*") if ":task:" in key} == expected
 
     def teardown(self) -> None:
         self.run(self.store.close())
-        for key in self.redis.scan_iter(f"{self.prefix}:*", count=1000):
+        for key in keys_like(self.redis, f"{self.prefix}:*"):
             self.redis.delete(key)
         self.redis.close()
         self.runner.close()

@@ -8,8 +8,6 @@ from broker.errors import BrokerError
 from broker.store import Store
 from broker.store.passwords import WAITING
 
-pytestmark = pytest.mark.store
-
 OLD, NEW, HERE, THERE = "a long password", "another password", "192.0.2.1", "192.0.2.2"
 
 

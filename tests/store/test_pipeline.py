@@ -3,23 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis.asyncio import Connection
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
+from broker import redis_url
 from broker.settings import Settings
-from broker.store.connection import pool
+from broker.store.connection import connect
 from broker.store.pipeline import Pipeline
 from tests.resp import command
 
-pytestmark = pytest.mark.store
+NONE = "void"
+"""A key that nobody makes; its slot is in the first third, which the first of three nodes has."""
 
 
 @asynccontextmanager
 async def pipeline(settings: Settings, silence: float = 5) -> AsyncIterator[Pipeline]:
-    opened = Pipeline(pool(settings), silence)
+    """To the first node, where the store is a cluster."""
+    url = redis_url.parse(settings.redis_url)
+    opened = connect(replace(settings, redis_url=url.of(*url.nodes[:1]), redis_timeout=silence))
+    assert isinstance(opened, Pipeline)
     yield opened
     await opened.aclose()
 
@@ -146,7 +152,7 @@ async def test_a_connection_that_the_store_closed_before_it_was_used_fails_the_c
 async def test_a_store_that_falls_silent_is_given_up_and_late_replies_reach_nobody(settings: Settings) -> None:
     async with pipeline(settings, silence=0.2) as calls:
         # The server answers in order: this call holds up the other.
-        held_up = [calls.execute_command("BLPOP", "nothing", 5), calls.execute_command("ECHO", "late")]
+        held_up = [calls.execute_command("BLPOP", NONE, 5), calls.execute_command("ECHO", "late")]
         replies = await asyncio.gather(*held_up, return_exceptions=True)
         assert [type(reply) for reply in replies] == [TimeoutError, TimeoutError]
 
@@ -155,7 +161,7 @@ async def test_a_store_that_falls_silent_is_given_up_and_late_replies_reach_nobo
 
 async def test_a_large_command_does_not_hold_up_small_ones(settings: Settings) -> None:
     async with pipeline(settings) as calls:
-        large = asyncio.create_task(asked(calls, "BLPOP", *(f"none{n}" for n in range(200)), 1))
+        large = asyncio.create_task(asked(calls, "BLPOP", *(f"{{{NONE}}}{n}" for n in range(200)), 1))
         await asyncio.sleep(0)
 
         assert await asyncio.wait_for(calls.execute_command("ECHO", "small"), 0.9) == "small"

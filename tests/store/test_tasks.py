@@ -1,7 +1,8 @@
 """Rules of the queue that need a clock, a count of steps, or a look below HTTP."""
 
+from typing import Any
+
 import pytest
-from redis import Redis
 
 from broker.errors import BrokerError
 from broker.settings import Settings
@@ -9,13 +10,11 @@ from broker.store import Store
 from broker.store.tasks import CHUNK
 from broker.sweeper import BATCH, sweep, sweep_if_claimed
 from tests.store.conftest import Yard, new
+from tests.stores import commands_of, keys_like, looking_into
 
-pytestmark = pytest.mark.store
 
-
-def calls_of(redis: "Redis", command: str) -> int:
-    stats: dict[str, dict[str, int]] = redis.info("commandstats")
-    return stats.get(f"cmdstat_{command}", {}).get("calls", 0)
+def calls_of(redis: Any, command: str) -> int:
+    return sum(stats.get(f"cmdstat_{command}", {}).get("calls", 0) for stats in commands_of(redis))
 
 
 async def test_a_rate_admits_what_it_says_and_tells_how_long_to_wait(yard: Yard) -> None:
@@ -200,7 +199,7 @@ async def test_a_lone_worker_walks_its_own_votes_once(yard: Yard, redis_url: str
     while held := await yard.take(project, voter, CHUNK):
         await yard.store.tasks.release(project, voter, [(task.id, 0, 0) for task in held])
 
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(redis_url) as redis:
         # The scan that found nothing took at most 1,000 steps a call, and remembered how far it came.
         for _ in range(3):
             await yard.take(project, voter)
@@ -220,7 +219,7 @@ async def test_a_scan_of_votes_is_bounded(yard: Yard, redis_url: str, settings: 
     while held := await yard.take(project, voter, CHUNK):
         await yard.store.tasks.release(project, voter, [(task.id, 0, 0) for task in held])
 
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(redis_url) as redis:
         redis.delete(f"{settings.prefix}:{{project:{project}}}:seen:{voter}")
         before = calls_of(redis, "zrange")
         assert await yard.take(project, voter) == []
@@ -253,7 +252,7 @@ async def test_places_and_ids_stay_exact_up_to_the_end_of_a_project(
     project = await yard.project()
     worker = await yard.worker(project)
     last = 90_000_000_000
-    with Redis.from_url(redis_url) as redis:
+    with looking_into(redis_url) as redis:
         redis.hset(f"{settings.prefix}:{{project:{project}}}", "seq", last)
 
     ids = await yard.submit(
@@ -285,5 +284,5 @@ async def test_nothing_is_made_again_in_a_project_that_is_not_there(
     assert await store.tasks.reclaim(9, 10) == 0
     assert await store.tasks.forget(9, 10) == 0
 
-    with Redis.from_url(redis_url) as redis:
-        assert redis.keys(f"{settings.prefix}:{{project:9}}*") == []
+    with looking_into(redis_url) as redis:
+        assert keys_like(redis, f"{settings.prefix}:{{project:9}}*") == []

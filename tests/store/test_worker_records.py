@@ -10,8 +10,6 @@ from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.worker_records import FRESH, Worker, WorkerRecords
 
-pytestmark = pytest.mark.store
-
 
 class Directory:
     """What Redis would say, at a clock that stands still until it is moved."""

@@ -1,0 +1,67 @@
+"""What ``BROKER_REDIS_URL`` may say, and the URLs of single servers that follow from it."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+_PLAIN = re.compile(r"(redis|rediss|unix)://.")
+_MANY = re.compile(
+    r"(?P<scheme>rediss?)\+(?P<kind>cluster|sentinel)://(?P<login>[^@/?]*@)?(?P<nodes>[^@/?]+)"
+    r"(?:/(?P<path>[^?]*))?(?:\?(?P<query>.*))?"
+)
+_NODE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{1,5}))?")
+_PORTS = {"cluster": 6379, "sentinel": 26379}
+_SERVICE = re.compile(r"(?P<service>[A-Za-z0-9_.-]+)(?:/(?P<db>[0-9]{1,4}))?")
+
+
+class RedisUrl(NamedTuple):
+    kind: str
+    """single, cluster or sentinel."""
+    nodes: tuple[str, ...]
+    """HOST:PORT of nodes of the cluster, or of the sentinels; a single server's URL has its own."""
+    service: str
+    """What the sentinels call the servers that they watch."""
+    template: str
+    """The URL of a server, with ``{}`` for its HOST:PORT."""
+
+    def of(self, node: str = "") -> str:
+        """The URL, as redis-py reads it, of the server at ``node``."""
+        return self.template.replace("{}", node, 1)
+
+
+def parse(text: str) -> RedisUrl:
+    """Raises :class:`ValueError`, which says what is wanted."""
+    if _PLAIN.match(text):
+        try:
+            urlsplit(text).port  # noqa: B018 - it is read where it is asked for
+        except ValueError:
+            raise ValueError("a URL that can be read: in a password, write # / @ as %23 %2F %40") from None
+        return RedisUrl("single", (), "", text)
+    match = _MANY.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            "a URL that begins with redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// "
+            "(rediss+... with TLS)"
+        )
+    kind, path = match["kind"], match["path"] or ""
+    nodes = tuple(_node(node, _PORTS[kind]) for node in match["nodes"].split(","))
+    if kind == "cluster" and path:
+        raise ValueError("a URL of a cluster, which ends after its nodes: a cluster has one database")
+    service = _SERVICE.fullmatch(path) if kind == "sentinel" else None
+    if kind == "sentinel" and service is None:
+        raise ValueError("a URL of sentinels, which ends with the name of a service: .../SERVICE or .../SERVICE/DB")
+    name, db = service.group("service", "db") if service else ("", None)
+    query = f"?{match['query']}" if match["query"] else ""
+    return RedisUrl(kind, nodes, name, f"{match['scheme']}://{match['login'] or ''}{{}}/{db or 0}{query}")
+
+
+def joined(host: str, port: object) -> str:
+    """HOST:PORT, as a URL has it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _node(text: str, port: int) -> str:
+    match = _NODE.fullmatch(text)
+    if match is None or int(match["port"] or port) > 65535:
+        raise ValueError("a URL whose nodes are HOST:PORT, with commas between them")
+    return f"{match['host']}:{match['port'] or port}"
