@@ -19,6 +19,7 @@ class Protocol(HttpToolsProtocol):
     _reading_head = True
     _head = 0
     _deaf = False
+    # Nothing has come yet on this connection.
     _silent = True
     _held_up = False
     _deadline: asyncio.TimerHandle | None = None
@@ -74,13 +75,18 @@ class Protocol(HttpToolsProtocol):
             self._deadline = None
 
     def _too_slow(self) -> None:
-        # It is we who do not read while an earlier request of this connection waits; then the client has its time anew.
-        held_up = bool(self.pipeline) or self.flow.read_paused
+        # While an earlier request of this connection is not answered, this one waits, and has all its time after that.
+        held_up = self._is_held_up()
         if held_up or self._held_up:
             self._run_clock()
         else:
             self.transport.abort()
         self._held_up = held_up
+
+    def _is_held_up(self) -> bool:
+        if self._reading_head:
+            return self.cycle is not None and not self.cycle.response_complete
+        return bool(self.pipeline) or self.flow.read_paused
 
     def _unsupported_upgrade_warning(self) -> None:
         """Clients offer HTTP/2 with each first request; that is nothing to warn of."""

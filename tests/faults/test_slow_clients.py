@@ -118,20 +118,24 @@ def test_a_request_that_begins_late_has_all_of_its_time(hasty: Serving) -> None:
         assert answered(client).startswith(b"HTTP/1.1 200")
 
 
-def test_a_call_that_takes_long_is_answered_and_what_waits_behind_it_has_its_time_then(hasty: Serving) -> None:
-    store = hasty.store()
+@pytest.mark.parametrize("sent", [10, len(_POST) - 2, len(_POST) + 8])
+def test_a_call_that_takes_long_is_answered_and_what_waits_behind_it_has_its_time_then(
+    hasty: Serving, sent: int
+) -> None:
+    store, behind = hasty.store(), _POST + b'{"alias": "lat"}'
     with connected(hasty.url) as client:
         client.sendall(_GET)
         assert answered(client).startswith(b"HTTP/1.1 200")
         os.kill(store, signal.SIGSTOP)
         try:
-            client.sendall(_GET + _POST + b'{"alias"')
+            client.sendall(_GET)
+            client.sendall(behind[:sent])
             time.sleep(1.4)
         finally:
             os.kill(store, signal.SIGCONT)
 
         assert answered(client).startswith(b"HTTP/1.1 200")
-        client.sendall(b': "abc"}')
+        client.sendall(behind[sent:])
         assert answered(client).startswith(b"HTTP/1.1 200")
 
 
