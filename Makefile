@@ -14,8 +14,9 @@ run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/shar
 test: $(VENV)/test.stamp  ## every test but the slow ones
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(VENV)/test.stamp
-	$(BIN)/pytest -m slow
+test-slow: $(VENV)/test.stamp  ## the others, about half an hour; what they said goes to bench/results/slow.txt
+	mkdir -p bench/results
+	bash -o pipefail -c '$(BIN)/pytest -m slow | tee bench/results/slow.txt'
 
 # Debian's Redis, a cluster of one node, and one of three with replicas; make test runs on the embedded store.
 test-stores: $(VENV)/test.stamp  ## the tests of the store and of the contract on other stores

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -11,12 +10,13 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Mount, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from broker import api, sweeper, web
+from broker import api, request_id, sweeper, web
 from broker.api.envelope import Reply, fault
 from broker.api.table import Table
-from broker.errors import BrokerError
+from broker.counters import Counters, Requests
+from broker.errors import STATUS, BrokerError
 from broker.logs import ToStore
 from broker.settings import Settings
 from broker.store import Store, open_store
@@ -31,20 +31,20 @@ _RETRY = 0.2
 """Seconds between looks for a store that is away."""
 
 
-def from_environment() -> Starlette:
-    """The factory that server processes run: settings come to them through the environment."""
-    return create_app(Settings.read(os.environ))
+ANSWERED = {200, 204, 303, 304, 500, *STATUS.values()}
+"""The statuses that there are."""
 
 
-def create_app(settings: Settings, store: Store | None = None) -> Starlette:
-    """An application on ``store``, by default the one that the settings name."""
-    return Broker(settings, store or open_store(settings))
+def create_app(settings: Settings, store: Store | None = None, counters: Counters | None = None) -> Starlette:
+    """An application on ``store``, by default the one that the settings name; ``counters``, by default its own."""
+    counters = counters or Counters()
+    return Broker(settings, store or open_store(settings, counters=counters), counters)
 
 
 class Broker(Starlette):
     """Starlette; but calls that the table knows go straight to their endpoint."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, counters: Counters) -> None:
         routes = api.routes()
         super().__init__(
             routes=[*routes, Mount("/api", Router(routes, redirect_slashes=False)), *web.routes()],
@@ -54,15 +54,39 @@ class Broker(Starlette):
         self.router.redirect_slashes = False
         self.settings = settings
         self.store = store
+        self.requests = Requests(counters, [*sorted({route.path for route in routes}), web.ROUTE], sorted(ANSWERED))
         self._table = Table(routes, ("", "/api"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._table.find(scope) if scope["type"] == "http" else None
-        if endpoint is None:
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        else:
-            scope["app"] = self
-            await endpoint(scope, receive, send)
+            return
+        begun = self.requests.begin()
+        request_id.current.set(scope.get("state", {}).get("request_id", b""))
+        try:
+            endpoint = self._table.find(scope)
+            if endpoint is None:
+                await super().__call__(scope, receive, _noted(scope, send))
+            else:
+                scope["app"] = self
+                await endpoint(scope, receive, send)
+        finally:
+            self.requests.end(
+                scope.get("broker.route", Requests.OTHER), scope.get("broker.status", Requests.CLIENT_GONE), begun
+            )
+
+
+def _noted(scope: Scope, send: Send) -> Send:
+    """Notes in ``scope`` how it was answered, as an Endpoint does."""
+
+    async def noting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            scope.setdefault("broker.status", message["status"])
+            if scope["path"].startswith(f"{web.ROUTE}/"):
+                scope["broker.route"] = web.ROUTE
+        await send(message)
+
+    return noting
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from broker import request_id
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store.logs import Logs
@@ -18,11 +19,11 @@ from broker.store.logs import Logs
 _LEVELS = {logging.INFO: "info", logging.WARNING: "warn"}
 _WAITING = 1000
 _keeping: ContextVar[bool] = ContextVar("keeping", default=False)
-_EXTRA = ("worker", "scope", "timestamp", "worker_level")
+_EXTRA = ("worker", "scope", "timestamp", "worker_level", "request")
 
 
 class _Json(logging.Formatter):
-    """``{"time" (unix s), "level", "logger", "message", and of a worker's line: worker, scope, timestamp}``."""
+    """``{"time" (unix s), "level", "logger", "message", of a request: request, of a worker's line: worker, ...}``."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -38,12 +39,22 @@ class _Json(logging.Formatter):
 
 
 class _People(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        text = super().formatMessage(record)
+        if record.name == "broker.worker":
+            text = f"{text} (worker {getattr(record, 'worker', '?')}, {getattr(record, 'scope', '')})"
+        request = _request(record)
+        return f"{text.rstrip()} (request {request})" if request else text
+
     def format(self, record: logging.LogRecord) -> str:
         # What a worker wrote must not move the cursor or pretend to be a second line.
         text = super().format(record)
-        if record.name == "broker.worker":
-            text = f"{text} (worker {getattr(record, 'worker', '?')}, {getattr(record, 'scope', '')})"
         return text if record.exc_info else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _request(record: logging.LogRecord) -> str | None:
+    """The id of the request that wrote this, as :func:`request_id.note` noted it."""
+    return getattr(record, "request", None)
 
 
 def configure(settings: Settings, *, thread: bool = False) -> None:
@@ -65,6 +76,8 @@ def configure(settings: Settings, *, thread: bool = False) -> None:
     # A worker's lines are kept whatever the broker itself has to say.
     logging.getLogger("broker.worker").setLevel(logging.DEBUG)
     root.handlers = _behind_a_queue(handlers) if thread else handlers
+    for handler in root.handlers:
+        handler.addFilter(request_id.note)
 
 
 def _behind_a_queue(handlers: list[logging.Handler]) -> list[logging.Handler]:
@@ -87,6 +100,7 @@ class ToStore(logging.Handler):
         self._loop = asyncio.get_running_loop()
         self._records: asyncio.Queue[logging.LogRecord] = asyncio.Queue(_WAITING)
         # A worker's line has its place in the store already, and of what clients get wrong there is no end.
+        self.addFilter(request_id.note)
         self.addFilter(lambda record: record.name != "broker.worker")
         self.addFilter(lambda record: record.name.startswith("broker") or record.levelno >= logging.ERROR)
 
@@ -110,7 +124,7 @@ class ToStore(logging.Handler):
             if record.exc_info and record.exc_info[1] is not None:
                 message = f"{message}: {record.exc_info[1]!r}"
             with suppress(Exception):
-                await self._lines.add(level, int(record.created), message, record.name)
+                await self._lines.add(level, int(record.created), message, record.name, request=_request(record))
 
 
 class _Queue(logging.handlers.QueueHandler):

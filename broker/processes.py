@@ -10,6 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 _PR_SET_PDEATHSIG = 1
 
+_HURRY = 1.0
+"""Seconds to end in that one gets who is told a second time."""
+
+_LOOK = 0.01
+"""Seconds between looks at those that are to end."""
+
 
 def spawn(
     command: Sequence[str],
@@ -46,18 +52,29 @@ def die_with_parent() -> Callable[[], None] | None:
     return before_exec
 
 
-def stop(children: Sequence["subprocess.Popen[bytes]"], seconds: float) -> bool:
-    """SIGTERM to all, SIGKILL to those that are there after ``seconds``. Whether all went by themselves."""
+def stop(
+    children: Sequence["subprocess.Popen[bytes]"], seconds: float, *, hurry: Callable[[], bool] = lambda: False
+) -> bool:
+    """SIGTERM to all, SIGKILL to those that are there after ``seconds``. Whether all went by themselves.
+
+    As soon as ``hurry`` says so they get SIGINT, and one second more.
+    """
+    _send(signal.SIGTERM, children)
+    deadline, hurried = time.monotonic() + seconds, False
+    while running := [child for child in children if child.poll() is None]:
+        if not hurried and hurry():
+            hurried, deadline = True, min(deadline, time.monotonic() + _HURRY)
+            _send(signal.SIGINT, running)
+        if time.monotonic() >= deadline:
+            _send(signal.SIGKILL, running)
+            for child in running:
+                child.wait()
+            return False
+        time.sleep(_LOOK)
+    return True
+
+
+def _send(name: signal.Signals, children: Sequence["subprocess.Popen[bytes]"]) -> None:
     for child in children:
-        if child.poll() is None:
-            child.terminate()
-    gently = True
-    deadline = time.monotonic() + seconds
-    for child in children:
-        try:
-            child.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            gently = False
-            child.kill()
-            child.wait()
-    return gently
+        # Not to one that has ended.
+        child.send_signal(name)

@@ -1,9 +1,11 @@
-"""uvicorn's HTTP protocol, with bounds that it lacks: on the head of a request, and on the time that it takes."""
+"""uvicorn's HTTP protocol, with what it lacks: bounds on the head of a request and on its time, and ids of requests."""
 
 import asyncio
+from copy import copy
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from broker import request_id
 from broker.settings import Settings
 
 
@@ -19,6 +21,7 @@ class Protocol(HttpToolsProtocol):
     _reading_head = True
     _head = 0
     _deaf = False
+    _id = b"-"
     # Nothing has come yet on this connection.
     _silent = True
     _held_up = False
@@ -51,9 +54,18 @@ class Protocol(HttpToolsProtocol):
             self._stop_clock()
             self._run_clock()
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        # Now, so that a line about a head that is no HTTP has it as well.
+        self._id = request_id.made()
+        request_id.current.set(self._id)
+
     def on_headers_complete(self) -> None:
         self._reading_head = False
         super().on_headers_complete()
+        id = request_id.given(self.headers) or self._id
+        self.scope["state"]["request_id"] = id
+        self.cycle.default_headers = [*self.cycle.default_headers, (request_id.HEADER, id)]
         if self.parser.should_upgrade():
             # The parser takes the rest for another protocol's: this is the connection's last request.
             self._deaf = True
@@ -87,6 +99,12 @@ class Protocol(HttpToolsProtocol):
         if self._reading_head:
             return self.cycle is not None and not self.cycle.response_complete
         return bool(self.pipeline) or self.flow.read_paused
+
+    def send_400_response(self, msg: str) -> None:
+        shared, self.server_state = self.server_state, copy(self.server_state)
+        self.server_state.default_headers = [*shared.default_headers, (request_id.HEADER, self._id)]
+        super().send_400_response(msg)
+        self.server_state = shared
 
     def _unsupported_upgrade_warning(self) -> None:
         """Clients offer HTTP/2 with each first request; that is nothing to warn of."""

@@ -19,6 +19,12 @@ Text = Annotated[str, Meta(max_length=65_536)]
 Alias = Annotated[str, Meta(max_length=16_384)]
 """A setting may make it shorter."""
 
+MAX_BULK = 10_000
+"""Tasks of one bulk call, unless a setting says otherwise."""
+
+MAX_RECIPE = 1 << 20
+"""Bytes of UTF-8, unless a setting says otherwise."""
+
 MAX_SECRET = 1 << 20
 """Characters of a project's secret."""
 
@@ -129,6 +135,20 @@ class SetPaused(Struct):
 class SetRole(Struct):
     manager: Id | None = None
     role: Annotated[int, Meta(ge=0, le=31)] | None = None
+
+
+class Repository(Struct):
+    full_name: str | None = None
+
+
+class Push(Struct):
+    """``after`` is all zeros when the branch was deleted.
+
+    What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
+
+    ref: str | None = None
+    after: Annotated[str, Meta(max_length=255)] | None = None
+    repository: Repository | None = None
 
 
 LONGEST_PASSWORD = 1024

@@ -1,16 +1,24 @@
-"""One server process: ``python -m broker.server FD`` serves on the socket that the supervisor has bound."""
+"""One server process: ``python -m broker.server SOCKET [COUNTERS NUMBER]``.
+
+SOCKET is the file descriptor that it serves on, COUNTERS that of memory shared with the others, NUMBER its area."""
 
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from broker import logs
+from broker.app import create_app
+from broker.counters import Counters
 from broker.protocol import bounded
 from broker.settings import Settings
 
@@ -23,11 +31,13 @@ def main() -> None:
     settings = Settings.read(os.environ)
     logs.configure(settings, thread=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    run(config("broker.app:from_environment", settings), int(sys.argv[1]), settings.drain)
+    listener, *shared = map(int, sys.argv[1:])
+    app = partial(create_app, settings, counters=Counters(*shared))
+    run(config(app, settings), listener, settings.drain)
 
 
-def config(app: str, settings: Settings) -> uvicorn.Config:
-    """How the application that the factory ``app`` (``module:function``) makes is served."""
+def config(app: str | Callable[[], ASGIApp], settings: Settings) -> uvicorn.Config:
+    """How the application that the factory ``app`` (or ``module:function``) makes is served."""
     return uvicorn.Config(
         app,
         factory=True,
@@ -45,7 +55,10 @@ def config(app: str, settings: Settings) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which goes on serving for ``drain`` seconds after a signal; /readyz says so at once."""
+    """uvicorn's, which goes on serving for ``drain`` seconds after a signal; /readyz says so at once.
+
+    SIGINT as the second signal ends that, and uvicorn then waits for no request.
+    """
 
     def __init__(self, config: uvicorn.Config, drain: float) -> None:
         super().__init__(config)
@@ -59,6 +72,8 @@ class Server(uvicorn.Server):
             if self.started:
                 # The scope of each request has a copy.
                 self.lifespan.state["draining"] = True
+        elif sig == signal.SIGINT:
+            self._drain = 0
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:

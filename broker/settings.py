@@ -82,6 +82,12 @@ def word(text: str) -> str:
     return text
 
 
+def token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{0,256}", text):
+        raise ValueError("up to 256 visible ASCII characters")
+    return text
+
+
 def url(text: str) -> str:
     if text:
         redis_url.parse(text)
@@ -146,6 +152,7 @@ class Settings:
     cookie: str = _setting("tt", word, "name of the session cookie")
     allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
     public_logs: bool = _setting("no", flag, "whether anybody may read the logs over HTTP, or managers only")
+    metrics_token: str = _setting("", token, "what readers of /metrics must send as a Bearer token; empty: nothing")
     create_limit: int = _setting("6000", whole(0, 10**8), "workers that one address may make a minute; 0 for no limit")
     register_limit: int = _setting("240", whole(0, 10**8), "accounts that one address may register a minute; 0: any")
     login_limit: int = _setting("120", whole(0, 10**8), "wrong passwords that one address may send a minute; 0: any")

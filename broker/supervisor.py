@@ -12,11 +12,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 
 from broker import __version__, processes
+from broker.counters import shared_memory
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store.check import StoreAway, check
@@ -37,6 +39,9 @@ _FILES, _FEW_FILES = 65_536, 4_096
 _LOOK = 1.0
 """Seconds that one look for the store may take; meanwhile no child is tended."""
 
+SAME = 0.5
+"""Seconds in which a second signal is the first once more: a terminal and a program in between may both pass it on."""
+
 _STORE_WAIT = 5.0
 """Seconds to wait for the store before serving 503 without it."""
 
@@ -45,15 +50,20 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._embedded = None if settings.redis_url else EmbeddedStore(settings)
         self._settings = replace(settings, redis_url=self._embedded.url) if self._embedded else settings
-        self._servers: list[tuple[subprocess.Popen[bytes], float]] = []
-        self._stopping = threading.Event()
+        self._servers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        """Server processes, and when they were started, by their place in the counters."""
+        self._counters = shared_memory(settings.workers)
+        self._signals: SimpleQueue[float] = SimpleQueue()
+        """When they came. A handler may not wait for the lock of an Event that it has interrupted."""
+        self._stopping = 0.0
+        """Since when; 0 while it serves."""
 
     def run(self) -> int:
         """Serves until SIGTERM, SIGINT or SIGHUP; the exit code. Raises :class:`StartError`."""
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # Whoever started us under nohup wants no hang-up.
             if signal.getsignal(name) is not signal.SIG_IGN:
-                signal.signal(name, lambda *_: self._stopping.set())
+                signal.signal(name, lambda *_: self._signals.put(time.monotonic()))
         _raise_file_limit()
         chart_library()
         listener = self._listen()
@@ -62,14 +72,24 @@ class Supervisor:
         try:
             checked = self._check(_STORE_WAIT)
             self._greet(listener)
-            for _ in range(self._settings.workers):
-                self._start_server(listener)
-            while not self._stopping.wait(_TICK):
+            for place in range(self._settings.workers):
+                self._start_server(place, listener)
+            while not self._told(_TICK):
                 self._tend(listener)
                 checked = checked or self._check(0)
         finally:
             self._stop(listener)
         return 0
+
+    def _told(self, seconds: float) -> bool:
+        """Whether to stop; waits so long for a signal."""
+        if not self._stopping:
+            with suppress(Empty):
+                self._stopping = self._signals.get(timeout=seconds)
+        return self._stopping > 0
+
+    def _told_again(self) -> bool:
+        return not self._signals.empty() and self._signals.get() - self._stopping > SAME
 
     def _listen(self) -> socket.socket:
         host, port = self._settings.host, self._settings.port
@@ -97,7 +117,7 @@ class Supervisor:
             except StoreAway as error:
                 if seconds and self._embedded:
                     self._embedded.must_run()
-                if time.monotonic() >= deadline or self._stopping.wait(_TICK):
+                if time.monotonic() >= deadline or self._told(_TICK):
                     if seconds:
                         log.warning("the store does not answer (%s); calls get 503 until it does", error)
                     return False
@@ -118,29 +138,29 @@ class Supervisor:
         log.info("broker %s serves at http://%s:%d", __version__, host, port)
         log.info("%d server process%s, data in %s; Ctrl-C stops it", self._settings.workers, plural, where)
 
-    def _start_server(self, listener: socket.socket) -> None:
-        command = [sys.executable, "-m", "broker.server", str(listener.fileno())]
+    def _start_server(self, place: int, listener: socket.socket) -> None:
+        command = [sys.executable, "-m", "broker.server", *map(str, (listener.fileno(), self._counters, place))]
         environment = {**os.environ, **self._settings.environment()}
-        child = processes.spawn(command, environment=environment, keep=[listener.fileno()])
-        self._servers.append((child, time.monotonic()))
+        child = processes.spawn(command, environment=environment, keep=[listener.fileno(), self._counters])
+        self._servers[place] = child, time.monotonic()
 
     def _tend(self, listener: socket.socket) -> None:
         if self._embedded and (news := self._embedded.tend()):
             log.error("%s", news)
-        for server in list(self._servers):
-            child, started = server
+        for place, (child, started) in self._servers.items():
             if child.poll() is None:
                 continue
             log.error("server process %d ended with %d; starting another", child.pid, child.returncode)
-            self._servers.remove(server)
-            if time.monotonic() - started < _RESPAWN:
-                self._stopping.wait(_RESPAWN)
-            if not self._stopping.is_set():
-                self._start_server(listener)
+            if not self._told(_RESPAWN if time.monotonic() - started < _RESPAWN else 0):
+                self._start_server(place, listener)
 
     def _stop(self, listener: socket.socket) -> None:
         listener.close()
-        if not processes.stop([child for child, _ in self._servers], self._settings.drain + self._settings.grace + 1):
+        servers, seconds = (
+            [child for child, _ in self._servers.values()],
+            self._settings.drain + self._settings.grace + 1,
+        )
+        if not processes.stop(servers, seconds, hurry=self._told_again):
             log.error("a server process had to be killed")
         if self._embedded:
             self._embedded.stop()

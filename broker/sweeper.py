@@ -45,7 +45,7 @@ async def _forget(store: Store, project: int) -> bool:
 
 async def _flush(store: Store, project: int) -> bool:
     """Chained tasks that a crash, or a full store, left on the outbox are delivered."""
-    await store.chain.flush(project)
+    await store.chain.flush_if_possible(project)
     return False
 
 
@@ -75,7 +75,7 @@ async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
         await _survive("push", project, store.projects.push(project))
     for project in await store.projects.pending("deleted", BATCH):
         await _survive("delete", project, store.maintenance.bury(project))
-    async for project, _ in store.projects.ids():
+    async for project, _, _ in store.projects.ids():
         due = await store.tasks.due(project)
         for job in jobs:
             if job.due(due):

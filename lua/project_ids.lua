@@ -5,7 +5,7 @@
   ARGV[1]  offset
   ARGV[2]  how many
 
-  Returns  ids and whether they are public: id, '1' or '0', id, ...
+  Returns  of each its id, and '1' or '0' for public and for hidden
   Refuses  nothing
   Cost     O(projects)
 ]]
@@ -14,6 +14,8 @@ local base, offset, count = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local row = {}
 for _, id in ipairs(redis.call('ZREVRANGE', base .. ':projects', offset, offset + count - 1)) do
   row[#row + 1] = id
-  row[#row + 1] = redis.call('HGET', base .. ':project:' .. id, 'public') or '0'
+  local flags = redis.call('HMGET', base .. ':project:' .. id, 'public', 'hidden')
+  row[#row + 1] = flags[1] or '0'
+  row[#row + 1] = flags[2] or '0'
 end
 return row

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from broker.api.addresses import counted
 from broker.cookies import session_cookie
+from broker.counters import Requests
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.settings import Settings
 from broker.store import Store
@@ -92,6 +93,7 @@ class App(Protocol):
 
     store: Store
     settings: Settings
+    requests: Requests
 
 
 class Disconnected(Exception):
@@ -243,7 +245,33 @@ def _named(message: str) -> str:
     return f"{where or 'body'}: {what[:1].lower()}{what[1:]}"
 
 
-Handler = Callable[[Call], Awaitable[Reply]]
+class Plain(NamedTuple):
+    """An answer that is no envelope."""
+
+    body: bytes
+    media: bytes
+    headers: Mapping[str, str] = {}
+    status: int = 200
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", self.media)] if self.body else []
+        headers += [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        if self.body:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class Answer(Protocol):
+    """A :class:`Reply`, or a :class:`Plain`."""
+
+    @property
+    def status(self) -> int: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
 
 
 class Endpoint:
@@ -253,16 +281,18 @@ class Endpoint:
     session cookie must not come from another site.
     """
 
-    def __init__(self, handler: Handler, *, changes: bool = False) -> None:
+    def __init__(self, path: str, handler: Handler, *, changes: bool = False) -> None:
+        self._path = path
         self._handler = handler
         self._changes = changes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["broker.route"] = self._path
         call = Call(scope, receive)
         try:
             if b"cookie" in call.headers and (self._changes or scope["method"] == "POST") and call.session_cookie:
                 call.refuse_other_sites()
-            reply = await self._handler(call)
+            reply: Answer = await self._handler(call)
         except BrokerError as error:
             reply = refused(error)
         except Disconnected:
@@ -270,6 +300,7 @@ class Endpoint:
         except Exception:
             log.exception("%s %a", scope["method"], scope["path"])
             reply = fault()
+        scope["broker.status"] = reply.status
         await reply(scope, receive, send)
 
 
@@ -280,6 +311,6 @@ def fault() -> Reply:
 
 def route(methods: str, path: str, handler: Handler, *, changes: bool = False) -> Route:
     """``methods``: 'GET', 'POST' or both. HEAD is not taken for GET: it would hand a task out and throw it away."""
-    made = Route(path, Endpoint(handler, changes=changes), methods=methods.split())
+    made = Route(path, Endpoint(path, handler, changes=changes), methods=methods.split())
     made.methods = set(methods.split())
     return made

@@ -30,7 +30,7 @@ async def add(call: Call) -> Reply:
     message = required(one_of("message", line.message, "Message", line.capital_message), "message")
     timestamp = required(line.timestamp, "timestamp")
 
-    await call.store.logs.add(level, timestamp, message, scope, worker.id)
+    await call.store.logs.add(level, timestamp, message, scope, worker=worker.id)
     extra = {"worker": worker.id, "scope": cut(scope), "timestamp": timestamp, "worker_level": level}
     log.log(_PYTHON_LEVELS[level], "%s", cut(message), extra=extra)
     return Reply()

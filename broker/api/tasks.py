@@ -151,7 +151,7 @@ async def _assign(call: Call, project: int, worker: Worker, count: int) -> Assig
     tasks = assigned.tasks
     more = len(tasks) == CHUNK < count
     while more:
-        room, wanted = BATCH_BYTES - sum(len(task.recipe) for task in tasks), min(CHUNK, count - len(tasks))
+        room, wanted = BATCH_BYTES - sum(map(_bytes, tasks)), min(CHUNK, count - len(tasks))
         if room <= 0:
             break
         try:
@@ -161,6 +161,11 @@ async def _assign(call: Call, project: int, worker: Worker, count: int) -> Assig
         tasks += chunk.tasks
         more = len(chunk.tasks) == CHUNK and len(tasks) < count
     return assigned
+
+
+def _bytes(task: Task) -> int:
+    """Of its recipe, as the scripts count."""
+    return len(task.recipe.encode())
 
 
 async def _answer(call: Call, worker: Worker, project: int, assigned: Assigned, count: int | None) -> Reply:
@@ -206,7 +211,7 @@ async def assigned(call: Call) -> Reply:
         for task in page.tasks:
             if size < BATCH_BYTES and len(held) < most:
                 held[task.id] = task
-                size += len(task.recipe)
+                size += _bytes(task)
         if cursor == "0" or size >= BATCH_BYTES or len(held) >= most:
             tasks = sorted(held.values(), key=lambda task: task.id)
             return Reply({"tasks": _views(worker, tasks, await call.store.projects.json(project, page.revision))})

@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from broker.counters import Counters
 from broker.settings import Settings
 from broker.store import scripts
 from broker.store.calls import Calls, Client
 from broker.store.candidates import Candidates
+from broker.store.census import Census
 from broker.store.chain import Chain
 from broker.store.connection import connect
 from broker.store.directory import Directory
@@ -16,6 +18,7 @@ from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
 from broker.store.projects import Projects
+from broker.store.seen import Seen
 from broker.store.snapshots import Snapshots
 from broker.store.task_views import TaskViews
 from broker.store.tasks import Tasks
@@ -39,6 +42,8 @@ class Store:
     holders: Holders
     worker_stats: WorkerStats
     task_views: TaskViews
+    census: Census
+    seen: Seen
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the layout of the data was seen to be ours."""
 
@@ -51,12 +56,13 @@ class Store:
         await self.calls.close()
 
 
-def open_store(settings: Settings, client: Client | None = None) -> Store:
+def open_store(settings: Settings, client: Client | None = None, counters: Counters | None = None) -> Store:
     """The store on ``client``, by default on a new one to ``settings.redis_url``; nothing is sent yet."""
-    calls = Calls(client or connect(settings), scripts.load())
+    seen = Seen(counters or Counters())
+    calls = Calls(client or connect(settings, seen.writes), scripts.load(), seen)
     keys = Keys(settings.prefix)
     tasks, projects = Tasks(calls, keys), Projects(calls, keys)
-    workers = Workers(calls, keys, settings.create_limit)
+    workers = Workers(calls, keys, settings.create_limit, seen)
     chain = Chain(tasks, projects)
     snapshots = Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history)
     holders = Holders(snapshots)
@@ -75,4 +81,6 @@ def open_store(settings: Settings, client: Client | None = None) -> Store:
         holders=holders,
         worker_stats=WorkerStats(projects, workers, holders),
         task_views=TaskViews(calls, keys),
+        census=Census(calls, projects, tasks),
+        seen=seen,
     )

@@ -6,12 +6,14 @@ A call is never repeated, except as EVAL when the server says that it does not k
 
 import logging
 from collections.abc import Awaitable, Sequence
+from time import perf_counter
 from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from broker.errors import BrokerError, Unavailable, refusal
 from broker.store.scripts import Script
+from broker.store.seen import Seen
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +27,11 @@ _PASSING = (
 
 
 class Client(Protocol):
-    """What carries commands: :class:`~broker.store.pipeline.Pipeline`, :class:`~broker.store.cluster.Cluster`,
-    or a client of redis-py."""
+    """What carries commands: :class:`~broker.store.pipeline.Pipeline` or :class:`~broker.store.cluster.Cluster`."""
 
     def execute_command(self, *command: Argument) -> Awaitable[Any]: ...
+
+    async def everywhere(self, *command: Argument) -> list[Any]: ...
 
     async def aclose(self) -> None: ...
 
@@ -36,20 +39,36 @@ class Client(Protocol):
 class Calls:
     """Calls scripts by name on one client."""
 
-    def __init__(self, client: Client, scripts: dict[str, Script]) -> None:
+    def __init__(self, client: Client, scripts: dict[str, Script], seen: Seen) -> None:
         self._client = client
         self._scripts = scripts
+        self._seen = seen
 
     async def call(self, script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
         """The script's reply. Raises :class:`BrokerError` when it refuses, :class:`Unavailable` without an answer."""
         known = self._scripts[script]
+        begun = perf_counter()
         try:
             try:
                 return await self._client.execute_command("EVALSHA", known.sha, len(keys), *keys, *args)
             except NoScriptError:
                 return await self._client.execute_command("EVAL", known.source, len(keys), *keys, *args)
         except (RedisError, OSError) as error:
-            raise _translated(script, error) from error
+            refused = _translated(script, error)
+            if isinstance(refused, Unavailable):
+                self._seen.unanswered.add()
+            raise refused from error
+        finally:
+            self._seen.calls.observe(perf_counter() - begun)
+
+    async def info(self, section: str) -> list[str]:
+        """What each server that holds some of the store says of itself, as INFO has it; none if it does not tell us."""
+        try:
+            return await self._client.everywhere("INFO", section)
+        except ResponseError:
+            return []
+        except (RedisError, OSError) as error:
+            raise _translated("INFO", error) from error
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 
-from broker.store.projects import Projects
+from broker.store.projects import Listed, Projects
 from broker.store.tasks import Tasks
 from broker.store.workers import Workers
 
@@ -27,26 +27,26 @@ class Candidates:
         self._workers = workers
         self._looking = asyncio.Lock()
         self._begun = self._ended = 0.0
-        self._heads: list[tuple[int, bool]] = []
+        self._heads: list[Listed] = []
 
     async def of(self, worker: int) -> list[int]:
         """Projects where the worker may find a task, best priority first."""
         arrived = time.monotonic()
         granted = await self._workers.projects(worker)
         heads = await self._look(arrived)
-        projects = [project for project, public in heads if public or project in granted]
+        projects = [project.id for project in heads if project.public or project.id in granted]
         best, others = projects[:BEST], projects[BEST:]
         return best + sorted(random.sample(others, min(len(others), OTHERS)), key=others.index)
 
-    async def _look(self, arrived: float) -> list[tuple[int, bool]]:
-        """(project, public) of those that have a task, from a look that began after ``arrived``."""
+    async def _look(self, arrived: float) -> list[Listed]:
+        """Those that have a task, from a look that began after ``arrived``."""
         async with self._looking:
             if self._begun < arrived:
                 pause = min(LONGEST_PAUSE, 10 * (self._ended - self._begun))
                 await asyncio.sleep(self._ended + pause - time.monotonic())
                 begun = time.monotonic()
                 projects = [project async for project in self._projects.ids()]
-                due = await asyncio.gather(*(self._tasks.due(project) for project, _ in projects))
+                due = await asyncio.gather(*(self._tasks.due(project.id) for project in projects))
                 self._heads = [project for project, of in zip(projects, due, strict=True) if of.waiting]
                 self._begun, self._ended = begun, time.monotonic()
             return self._heads

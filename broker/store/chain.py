@@ -32,13 +32,21 @@ class Chain:
         self._tasks = tasks
         self._projects = projects
         self._turns: dict[int, _Turn] = {}
+        self._waiting: set[int] = set()
+        """Sources that the log has said to wait: it says so once, not at each release and each second."""
 
     async def flush_if_possible(self, source: int) -> None:
         """As :meth:`flush`; what cannot be delivered now is left to the sweeper."""
         try:
             await self.flush(source)
         except BrokerError as error:
-            log.warning("the chain of project %d waits: %s", source, error.message)
+            if source not in self._waiting:
+                self._waiting.add(source)
+                log.warning("the chain of project %d waits: %s", source, error.message)
+            return
+        if source in self._waiting:
+            self._waiting.remove(source)
+            log.info("the chain of project %d goes on", source)
 
     async def flush(self, source: int) -> None:
         """Delivers what is on the outbox now. One flush at a time; those that wait meanwhile share the next.
@@ -54,6 +62,8 @@ class Chain:
             covered = turn.asked
             await self._drain(source)
             turn.done = covered
+            if turn.asked == covered:
+                del self._turns[source]
 
     async def _drain(self, source: int) -> None:
         for _ in range(_LONGEST_FLUSH):

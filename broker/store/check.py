@@ -55,7 +55,7 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
     if layout > LAYOUT:
         raise StartError(f"the data has key layout {layout}, made by a newer broker; this one knows {LAYOUT}")
     if layout < LAYOUT:
-        raise StartError(f"the data has key layout {layout}, this broker needs {LAYOUT}")
+        raise StartError(f"the data has key layout {layout}, made by an older broker; this one needs {LAYOUT}")
     return list(doubts), accounts
 
 

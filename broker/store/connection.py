@@ -12,6 +12,7 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from broker import redis_url
+from broker.counters import Counter, Counters
 from broker.redis_url import RedisUrl
 from broker.settings import Settings
 from broker.store.cluster import Cluster
@@ -21,15 +22,16 @@ _OF_SENTINELS = "sentinel_"
 """With this before its name, an option in the URL is for the sentinels: ``?sentinel_password=...``."""
 
 
-def connect(settings: Settings) -> Pipeline | Cluster:
-    """What carries commands to the store that the settings name; nothing is sent yet."""
+def connect(settings: Settings, writes: Counter | None = None) -> Pipeline | Cluster:
+    """What carries commands to the store that the settings name, and counts its writes; nothing is sent yet."""
+    writes = writes or Counter(Counters())
     url = redis_url.parse(settings.redis_url)
     timeout = settings.redis_timeout
     if url.kind == "cluster":
-        return Cluster(url.nodes, lambda node: Pipeline(_pool(url.of(node), timeout), timeout))
+        return Cluster(url.nodes, lambda node: Pipeline(_pool(url.of(node), timeout), timeout, writes))
     if url.kind == "sentinel":
-        return Pipeline(_watched(url, timeout), timeout)
-    return Pipeline(_pool(url.of(), timeout), timeout)
+        return Pipeline(_watched(url, timeout), timeout, writes)
+    return Pipeline(_pool(url.of(), timeout), timeout, writes)
 
 
 def _pool(url: str, timeout: float) -> ConnectionPool:

@@ -24,7 +24,7 @@ class Line(NamedTuple):
     timestamp: int
     message: str
     data: str
-    """A JSON object: scope, and of a worker's line its id."""
+    """A JSON object: scope, of a worker's line its id, of what a request wrote here the id of that."""
 
 
 class Logs:
@@ -32,11 +32,22 @@ class Logs:
         self._calls = calls
         self._keys = keys
 
-    async def add(self, level: str, timestamp: int, message: str, scope: str, worker: int | None = None) -> None:
+    async def add(
+        self,
+        level: str,
+        timestamp: int,
+        message: str,
+        scope: str,
+        *,
+        worker: int | None = None,
+        request: str | None = None,
+    ) -> None:
         """``timestamp`` in unix seconds: of a worker's line as the client gave it. Long texts are cut."""
         data: dict[str, object] = {"scope": cut(scope, _LONGEST_SCOPE)}
         if worker is not None:
             data["worker"] = worker
+        if request is not None:
+            data["request"] = request
         args: Arguments = [level, timestamp, cut(message), orjson.dumps(data).decode()]
         await self._calls.call("log_add", self._keys.directory, args)
 

@@ -22,6 +22,8 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from broker.counters import Counter
+
 _LARGE = 100
 """Arguments from which a command goes over the second connection, so that small ones need not wait behind it."""
 
@@ -35,11 +37,11 @@ _NOTHING = object()
 class Pipeline:
     """What redis-py's client does for one command at a time, for many at once."""
 
-    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+    def __init__(self, pool: ConnectionPool, timeout: float, writes: Counter) -> None:
         """``timeout``: seconds without any reply after which a connection is given up."""
         self._pool = pool
-        self._small = _Line(pool, timeout)
-        self._large = _Line(pool, timeout)
+        self._small = _Line(pool, timeout, writes)
+        self._large = _Line(pool, timeout, writes)
 
     def execute_command(self, *command: str | int | float) -> Awaitable[Any]:
         """The reply. Raises what redis-py raises: ResponseError, ConnectionError, TimeoutError."""
@@ -66,9 +68,10 @@ class Pipeline:
 class _Line:
     """One connection at a time: a new one when the last was lost, which all that wait for it share."""
 
-    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+    def __init__(self, pool: ConnectionPool, timeout: float, writes: Counter) -> None:
         self._pool = pool
         self._timeout = timeout
+        self._writes = writes
         self._connecting: asyncio.Task[_Wire] | None = None
         self.wire: _Wire | None = None
 
@@ -92,7 +95,7 @@ class _Line:
     async def _connect(self) -> "_Wire":
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         await connection.connect()  # type: ignore[no-untyped-call]
-        return _Wire(connection, self._timeout)
+        return _Wire(connection, self._timeout, self._writes)
 
     async def close(self) -> None:
         if self._connecting is not None:
@@ -104,9 +107,10 @@ class _Line:
 class _Wire(asyncio.Protocol):
     """An open connection, and the calls that wait for their replies, oldest first."""
 
-    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
+    def __init__(self, connection: AbstractConnection, timeout: float, writes: Counter) -> None:
         self._connection = connection
         self._timeout = timeout
+        self._writes = writes
         self._loop = asyncio.get_running_loop()
         self.waiting: deque[asyncio.Future[Any]] = deque()
         self._unsent: list[bytes] = []
@@ -134,6 +138,7 @@ class _Wire(asyncio.Protocol):
             # The store has nothing else to do.
             self._heard = self._loop.time()
             self._transport.write(packed)
+            self._writes.add()
         else:
             if not self._unsent:
                 self._loop.call_soon(self._flush)
@@ -147,6 +152,7 @@ class _Wire(asyncio.Protocol):
     def _flush(self) -> None:
         if self._unsent and self.open:
             self._transport.write(b"".join(self._unsent))
+            self._writes.add()
         self._unsent.clear()
 
     def data_received(self, data: bytes) -> None:

@@ -24,6 +24,9 @@ UNLIMITED = 1.7976931348623157e308
 """How an unlimited rate reads: the original tracker's largest float."""
 
 _PAGE = 500
+_MOST = 10_000
+"""Projects whose JSON is kept."""
+
 # What the scripts of a project's slot read.
 _COPIED = ("paused", "public", "assign_rate", "submit_rate", "chain", "remember_closed")
 _DEFAULTS = {
@@ -40,6 +43,12 @@ _DEFAULTS = {
     "submit_rate": 0.0,
     "remember_closed": 0,
 }
+
+
+class Listed(NamedTuple):
+    id: int
+    public: bool
+    hidden: bool
 
 
 class Project(NamedTuple):
@@ -122,7 +131,10 @@ class Projects:
         cached = self._views.get(project)
         if cached is None or cached[0] < revision:
             current = await self.get(project)
-            cached = self._views[project] = (current.revision, orjson.dumps(current.view()))
+            if len(self._views) >= _MOST:
+                self._views.clear()
+            # A copy, since what orjson makes keeps a buffer of 4 kB.
+            cached = self._views[project] = (current.revision, bytes(memoryview(orjson.dumps(current.view()))))
         return cached[1]
 
     async def every(self, manager: int | None) -> AsyncIterator[Project]:
@@ -135,13 +147,13 @@ class Projects:
             if len(rows) < _PAGE:
                 return
 
-    async def ids(self) -> AsyncIterator[tuple[int, bool]]:
-        """Every project and whether it is public, best priority first."""
+    async def ids(self) -> AsyncIterator[Listed]:
+        """Every project, best priority first."""
         for offset in range(0, PROJECT_LIMIT, _PAGE):
             row = await self._calls.call("project_ids", self._keys.directory, [offset, _PAGE])
-            for id, public in zip(row[::2], row[1::2], strict=True):
-                yield int(id), public == "1"
-            if len(row) < 2 * _PAGE:
+            for id, public, hidden in zip(row[::3], row[1::3], row[2::3], strict=True):
+                yield Listed(int(id), public == "1", hidden == "1")
+            if len(row) < 3 * _PAGE:
                 return
 
     async def delete(self, manager: int, project: int) -> None:

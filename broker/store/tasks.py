@@ -14,6 +14,9 @@ CHUNK = 500
 BATCH_BYTES = 8 << 20
 """Recipes that one get hands out at most; a single larger one is still given."""
 
+_PRIORITIES = 10
+"""Priorities, the highest first, among which the oldest waiting task is looked for."""
+
 
 class NewTask(NamedTuple):
     """In the order that the scripts take."""
@@ -201,6 +204,12 @@ class Tasks:
         waiting, verifying, assigned, failed, pairs = await self._calls.call("stats", self._keys.project(project))
         counters = {name: int(total) for name, total in zip(pairs[::2], pairs[1::2], strict=True)}
         return Stats(waiting, verifying, assigned, failed, counters)
+
+    async def oldest(self, project: int) -> int | None:
+        """Seconds since the submit of the oldest waiting task among those that are first of their priority."""
+        args: Arguments = [self.now, _PRIORITIES]
+        age: int = await self._calls.call("oldest", self._keys.project(project), args)
+        return None if age < 0 else age
 
 
 def project_of(task: int) -> int:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from broker.errors import BrokerError
 from broker.store.calls import Arguments, Calls
 from broker.store.keys import Keys
+from broker.store.seen import Seen
 from broker.store.worker_records import Worker, WorkerRecords
 
 _PAGE = 500
@@ -25,12 +26,13 @@ class Access(NamedTuple):
 
 
 class Workers:
-    def __init__(self, calls: Calls, keys: Keys, create_limit: int) -> None:
+    def __init__(self, calls: Calls, keys: Keys, create_limit: int, seen: Seen) -> None:
         """``create_limit``: new workers a minute of one address, 0 for no limit."""
         self._calls = calls
         self._keys = keys
         self._create_limit = create_limit
         self._records = WorkerRecords(self._read)
+        self._seen = seen
         self.now = ""
 
     async def create(self, alias: str, address: str | None = None) -> tuple[Worker, str]:
@@ -46,7 +48,12 @@ class Workers:
 
     async def authenticate(self, id: int, secret: bytes) -> Worker:
         """The worker with this id and secret (base64). Raises ``bad_credentials`` for anything else."""
-        record = self._records.fresh(id) or await self._records.get(id)
+        record = self._records.fresh(id)
+        if record is None:
+            self._seen.record_misses.add()
+            record = await self._records.get(id)
+        else:
+            self._seen.record_hits.add()
         if record is not None and record.proven and hmac.compare_digest(secret, record.proven):
             return record.worker
         right = hmac.compare_digest(_digest(secret), record.worker.digest if record else _NO_DIGEST)

@@ -9,11 +9,10 @@ local function address_wait(base, what, address, limit, now_us)
   return rate_wait(limit / 60, redis.call('GET', address_key(base, what, address)), now_us, tonumber(limit))
 end
 
--- address_charge(...): counts one. The key is gone when all is paid off, in a minute at most.
+-- address_charge(...): counts one. All that is owed is paid off within a minute, and the key is gone after it.
 local function address_charge(base, what, address, limit, now_us)
   if tonumber(limit) > 0 then
     local key = address_key(base, what, address)
-    local paid_off = rate_paid_off(limit / 60, redis.call('GET', key), now_us, 1)
-    redis.call('SET', key, string.format('%.0f', paid_off), 'PX', math.ceil((paid_off - now_us) / 1000))
+    redis.call('SET', key, rate_note(limit / 60, redis.call('GET', key), now_us, 1), 'EX', 60)
   end
 end

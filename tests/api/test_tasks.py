@@ -1,5 +1,7 @@
 """The life of a task as a worker sees it, and the order in which tasks are handed out."""
 
+import json
+
 import pytest
 
 from tests.client import Fleet
@@ -116,6 +118,19 @@ def test_a_batch_stops_at_8_mib_of_recipes_and_the_next_goes_on(fleet: Fleet) ->
     second = worker.get(f"/task/get/{project}?count=1000").content()["tasks"]
 
     assert (len(first), len(second)) == (8, 2)
+
+
+def test_a_batch_stops_at_8_mib_whatever_the_recipes_are_written_in(fleet: Fleet) -> None:
+    project = fleet.project()
+    worker = fleet.worker(project)
+    # More than a chunk of 500, of 14,000 bytes each.
+    body = {"requests": [{"project": project, "recipe": "\u00e9" * 7000} for _ in range(700)]}
+    worker.post("/task/bulk_submit", json.dumps(body, ensure_ascii=False)).content()
+
+    taken = worker.get(f"/task/get/{project}?count=1000").content()["tasks"]
+    held = worker.get(f"/task/assigned/{project}").content()["tasks"]
+
+    assert len(taken) == len(held) == (8 << 20) // 14_000
 
 
 def test_a_single_get_is_answered_in_full_after_many_were_taken(fleet: Fleet) -> None:

@@ -97,6 +97,30 @@ def test_the_readme_shows_the_ui_as_it_is(browser: Browser, town: Town) -> None:
     tab.close()
 
 
+def test_the_reference_of_the_api_is_fit_for_everybody_with_all_its_calls_open(browser: Browser, town: Town) -> None:
+    outside = Tab.open(browser, town.url)
+    outside.page.goto("/docs")
+
+    outside.page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+
+    looked_at(outside, "docs")
+    outside.close()
+
+
+def test_a_call_in_the_reference_has_a_link_and_leads_to_the_shapes(tab: Tab) -> None:
+    tab.go()
+    tab.follow("API")
+    tab.page.goto("/docs#get_task_get_by_project")
+    call = tab.page.locator("#get_task_get_by_project")
+
+    expect(call.get_by_text("the project is paused")).to_be_visible()
+    call.get_by_role("link", name="Task", exact=True).first.click()
+    expect(tab.page.locator("#Task").get_by_text("assign_time", exact=True)).to_be_visible()
+
+    tab.follow("openapi.json")
+    expect(tab.page.get_by_text('"openapi":"3.1.0"')).to_be_visible()
+
+
 @pytest.mark.parametrize("name", ["sign-in", "register"])
 def test_the_way_in_is_fit_for_everybody(browser: Browser, town: Town, name: str) -> None:
     outside = Tab.open(browser, town.url)

@@ -1,4 +1,4 @@
-"""Clocks go wrong. Those of the brokers' hosts may; the store's counts, and may be set ahead."""
+"""Clocks go wrong. Those of the brokers' hosts may; the store's counts, and may be set ahead or back."""
 
 import os
 import socket
@@ -78,30 +78,62 @@ def test_a_broker_whose_clock_is_off_by_an_hour_keeps_every_deadline_and_session
     admin.close()
 
 
-def test_when_the_clock_of_the_store_is_set_ahead_what_is_overdue_comes_back_at_once(
-    tmp_path: Path, faketime: dict[str, str]
-) -> None:
-    ahead = tmp_path / "ahead"
-    ahead.write_text("+0")
-    wrong = {**faketime, "FAKETIME_TIMESTAMP_FILE": str(ahead), "FAKETIME_NO_CACHE": "1"}
-    with a_server(tmp_path / "store", **wrong) as port:
-        serving = Serving.start(tmp_path / "broker", redis_url=f"redis://127.0.0.1:{port}")
+class Shifted:
+    """A broker with a store of its own, whose clock is moved."""
+
+    def __init__(self, serving: Serving, offset: Path) -> None:
+        self.serving = serving
+        self._offset = offset
         admin = serving.caller()
         admin.post("/register", {"username": "admin", "password": "a long password"}).content()
-        fleet = Fleet(serving.url, admin)
-        project = fleet.project()
-        slow, other = fleet.worker(project), fleet.worker(project)
-        short, long = slow.submit(project, max_assign_time=HOUR // 2), slow.submit(project, max_assign_time=2 * HOUR)
-        assert [slow.take(project)["id"], slow.take(project)["id"]] == [short, long]
+        self.fleet = Fleet(serving.url, admin)
 
-        ahead.write_text(f"+{HOUR}")
-        until(lambda: reclaimed(fleet, project) == 1)
+    def move(self, seconds: int) -> None:
+        self._offset.write_text(f"{seconds:+}")
 
-        assert other.take(project)["id"] == short
-        assert [slow.release(short), slow.release(long)] == [False, True]
-        assert other.release(short) is True
-        fleet.close()
-        assert serving.stop() == 0
+
+@pytest.fixture
+def shifted(tmp_path: Path, faketime: dict[str, str]) -> Iterator[Shifted]:
+    offset = tmp_path / "offset"
+    offset.write_text("+0")
+    wrong = {**faketime, "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1"}
+    with a_server(tmp_path / "store", **wrong) as port:
+        made = Shifted(Serving.start(tmp_path / "broker", redis_url=f"redis://127.0.0.1:{port}"), offset)
+        yield made
+        made.fleet.close()
+        assert made.serving.stop() == 0
+
+
+def test_when_the_clock_of_the_store_is_set_ahead_what_is_overdue_comes_back_at_once(shifted: Shifted) -> None:
+    fleet = shifted.fleet
+    project = fleet.project()
+    slow, other = fleet.worker(project), fleet.worker(project)
+    short, long = slow.submit(project, max_assign_time=HOUR // 2), slow.submit(project, max_assign_time=2 * HOUR)
+    assert [slow.take(project)["id"], slow.take(project)["id"]] == [short, long]
+
+    shifted.move(HOUR)
+    until(lambda: reclaimed(fleet, project) == 1)
+
+    assert other.take(project)["id"] == short
+    assert [slow.release(short), slow.release(long)] == [False, True]
+    assert other.release(short) is True
+
+
+def test_when_the_clock_of_the_store_is_set_back_a_rate_lets_tasks_through_as_before(shifted: Shifted) -> None:
+    fleet = shifted.fleet
+    project = fleet.project(submit_rate=0.01, assign_rate=0.01)
+    worker = fleet.worker(project)
+    worker.submit(project)
+    first = worker.take(project)["id"]
+    assert worker.post("/task/submit", {"project": project, "recipe": "r"}).code == "rate_limited"
+
+    shifted.move(-HOUR)
+    second = worker.submit(project)
+
+    assert worker.take(project)["id"] == second
+    assert worker.post("/task/submit", {"project": project, "recipe": "r"}).body["rate_limit_delay"] <= 100
+    assert worker.get(f"/task/get/{project}").body["rate_limit_delay"] <= 100
+    assert [worker.release(first), worker.release(second)] == [True, True]
 
 
 def reclaimed(fleet: Fleet, project: int) -> int:

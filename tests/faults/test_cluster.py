@@ -129,3 +129,35 @@ def test_a_primary_is_killed_and_its_replica_goes_on(nodes: Nodes, serving: Serv
 
     print(f"refused for {ledger.longest_refusal:.1f} s, with a node timeout of {NODE_TIMEOUT} s")
     assert ledger.longest_refusal < NODE_TIMEOUT + 5
+
+
+def test_nodes_that_do_not_know_their_own_address_are_found_where_they_answered(
+    nodes: Nodes, serving: Serving, admin: Caller
+) -> None:
+    for node in nodes.all:
+        node.ask("CONFIG", "SET", "cluster-preferred-endpoint-type", "unknown-endpoint")
+    fleet = Fleet(serving.url, admin)
+    project = fleet.project()
+    worker = fleet.worker(project)
+    source = nodes.owner(slot_of(project), nodes.primaries[0])
+    target = other(nodes, source)
+    source.ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot_of(project), slot_of(project), "NODE", target.id)
+    until(lambda: nodes.owner(slot_of(project), target) is target)
+
+    assert worker.submit(project) == worker.take(project)["id"]
+    fleet.close()
+
+
+def test_slots_that_nobody_has_are_503_for_their_projects_alone(nodes: Nodes, serving: Serving, admin: Caller) -> None:
+    for node in nodes.all:
+        node.ask("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    fleet = Fleet(serving.url, admin)
+    gone, there = fleet.project(), fleet.project()
+    worker = fleet.worker(gone, there)
+    nodes.owner(slot_of(gone), nodes.primaries[0]).ask("CLUSTER", "DELSLOTS", slot_of(gone))
+
+    refused = worker.get(f"/task/get/{gone}")
+
+    assert (refused.status, refused.code) == (503, "unavailable")
+    assert worker.submit(there) == worker.take(there)["id"]
+    fleet.close()

@@ -75,7 +75,7 @@ async def test_a_project_that_is_made_reaches_its_scripts(store: Store, settings
     cut = await dies(settings, calls, lambda dying: dying.projects.create(manager, {"name": "p", "public": True}))
     await sweep(store)
 
-    ids = [project async for project, _ in store.projects.ids()]
+    ids = [project async for project, _, _ in store.projects.ids()]
     assert len(ids) == (0 if cut and calls == 0 else 1)
     for project in ids:
         assert (await store.tasks.assign(project, 1, 1, 60)).revision == 1
@@ -228,7 +228,7 @@ async def test_a_delivery_whose_target_is_not_pushed_yet_waits_for_it(store: Sto
     worker = (await store.workers.create("w"))[0].id
     manager = await a_manager(store)
     await dies(settings, 1, lambda dying: dying.projects.create(manager, {"name": "target", "public": True}))
-    (target,) = [project async for project, _ in store.projects.ids()]
+    (target,) = [project async for project, _, _ in store.projects.ids()]
     source = await a_project(store, manager, "source", worker, chain=target)
     (id,) = await store.tasks.submit(source, worker, [task()])
     await store.tasks.assign(source, worker, 1, 60)
@@ -287,7 +287,7 @@ async def test_a_late_copy_does_not_revive_a_project_that_was_deleted_before_its
 ) -> None:
     manager = await a_manager(store)
     await dies(settings, 1, lambda dying: dying.projects.create(manager, {"name": "p"}))
-    (project,) = [project async for project, _ in store.projects.ids()]
+    (project,) = [project async for project, _, _ in store.projects.ids()]
     late = await store.projects.get(project)
 
     await store.maintenance.delete(manager, project)

@@ -12,7 +12,7 @@ from tests.serving import Serving, until
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
-    running = Serving.start(tmp_path, maxmemory="12mb")
+    running = Serving.start(tmp_path, maxmemory="12mb", log_level="debug")
     yield running
     assert running.stop() == 0
 
@@ -84,9 +84,14 @@ def test_a_full_broker_refuses_what_is_new_and_drains(small: Fleet, serving: Ser
     assert closed == stored - 1
     assert waiting(small, target) == 0
 
+    # The sweeper tries as well; the log has said it once.
+    until(lambda: f"flush in project {project}: " in serving.log.read_text())
+    assert serving.log.read_text().count("The store is full") == 1
+
     # There is room again: the sweeper delivers.
     limit_memory(serving, 0)
     until(lambda: waiting(small, target) == closed)
+    until(lambda: f"the chain of project {project} goes on" in serving.log.read_text())
     assert worker.submit(project, recipe, hash64=999) > 0
 
 

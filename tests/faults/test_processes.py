@@ -6,12 +6,16 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from broker.store.keys import LAYOUT
+from broker.supervisor import SAME
 from tests.serving import Serving, free_port, until
 from tests.stores import looking_into
 
@@ -69,14 +73,38 @@ def test_a_request_in_flight_is_finished_before_the_stop(tmp_path: Path) -> None
     assert serving.process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_request_that_never_ends_holds_the_stop_up_for_less_than_ten_seconds(tmp_path: Path) -> None:
     serving = Serving.start(tmp_path)
+    with half_a_call(serving):
+        assert serving.stop() == 0
+
+
+def test_a_second_signal_stops_at_once_whatever_is_under_way(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path, workers=2, drain="1h")
+    created = serving.caller().post("/worker/create").content()["worker"]["id"]
+    with half_a_call(serving):
+        told = time.monotonic()
+        # Twice in a moment is once: a wrapper may pass on what the terminal has sent us already.
+        serving.process.send_signal(signal.SIGTERM)
+        serving.process.send_signal(signal.SIGTERM)
+        until(lambda: httpx.get(f"{serving.url}/readyz").json().get("message") == "The broker is stopping")
+        until(lambda: time.monotonic() - told > 2 * SAME)
+        assert httpx.get(f"{serving.url}/worker/get/{created}").status_code == 200
+
+        assert serving.stop(signal.SIGINT) == 0
+
+    assert "killed" not in serving.log.read_text()
+
+
+@contextmanager
+def half_a_call(serving: Serving) -> Iterator[None]:
+    """One that never ends."""
     host, _, port = serving.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as client:
         client.sendall(b"POST /worker/create HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
         until(lambda: httpx.get(f"{serving.url}/healthz").status_code == 200)
-
-        assert serving.stop() == 0
+        yield
 
 
 def refuses(host: str, port: int) -> bool:
@@ -227,6 +255,7 @@ def test_a_log_file_that_cannot_be_written_is_one_clear_line() -> None:
     assert ended.stderr == "broker: BROKER_LOG_FILE: cannot write /nowhere/at/all.log: No such file or directory\n"
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_is_waited_for_with_503(tmp_path: Path) -> None:
     binary = tmp_path / "store.sock"
     serving = Serving.start(tmp_path, ready=False, redis_url=f"unix://{binary}")

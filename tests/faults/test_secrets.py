@@ -152,6 +152,7 @@ class Story:
         self.redis.rename("broker:{directory}:usernames", "kept")
         self.redis.set("broker:{directory}:usernames", "no hash")
         self._signs_in(503)
+        until(lambda: self.redis.xlen("broker:{directory}:logs:error") > 0)
         self.redis.rename("kept", "broker:{directory}:usernames")
         self.redis.config_set("maxmemory", 1)
         self.calls_everything([next(self.bodies())])

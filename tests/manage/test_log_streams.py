@@ -61,7 +61,7 @@ async def test_the_longest_lines_stay_under_a_hundred_megabytes_a_level(
     store: Store, settings: Settings, letter: str
 ) -> None:
     for _ in range(100):
-        await store.logs.add("warn", 1, letter * 1_000_000, letter * 1_000_000, 1)
+        await store.logs.add("warn", 1, letter * 1_000_000, letter * 1_000_000, worker=1)
 
     with looking_into(settings.redis_url) as redis:
         used = redis.memory_usage(f"{settings.prefix}:{{directory}}:logs:warn", samples=0)

@@ -13,9 +13,14 @@ from broker.settings import Settings
 from broker.store import Store, open_store
 
 
+class OneServer(FakeAsyncRedis):
+    async def everywhere(self, *command: str | int | float) -> list[Any]:
+        return [await self.execute_command(*command)]  # type: ignore[no-untyped-call]
+
+
 @pytest.fixture
 async def store() -> AsyncIterator[Store]:
-    opened = open_store(Settings(), FakeAsyncRedis(decode_responses=True))
+    opened = open_store(Settings(), OneServer(decode_responses=True))
     opened.ready.set()
     yield opened
     await opened.close()

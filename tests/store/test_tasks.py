@@ -84,6 +84,56 @@ async def test_a_changed_rate_begins_at_once(yard: Yard) -> None:
     await yard.submit(project, worker, new())
 
 
+@pytest.mark.parametrize("back", [2, 3600])
+async def test_a_rate_forgets_what_is_owed_when_the_clock_is_set_back(yard: Yard, back: int) -> None:
+    project = await yard.project(submit_rate=0.01, assign_rate=0.01)
+    worker = await yard.worker(project)
+    await yard.submit(project, worker, *(new() for _ in range(CHUNK)))
+    await yard.take(project, worker, 5)
+
+    yard.passes(-back)
+    await yard.submit(project, worker, new())
+    await yard.take(project, worker)
+
+    # From then on the rate counts as ever.
+    for seconds in (0, 99.999):
+        yard.passes(seconds)
+        with pytest.raises(BrokerError, match="Too many requests"):
+            await yard.submit(project, worker, new())
+        with pytest.raises(BrokerError, match="Too many requests"):
+            await yard.take(project, worker)
+    yard.passes(0.001)
+    await yard.submit(project, worker, new())
+    await yard.take(project, worker)
+
+
+async def test_a_later_chunk_counts_anew_when_the_clock_was_set_back_before_it(yard: Yard) -> None:
+    project = await yard.project(submit_rate=10.0)
+    worker = await yard.worker(project)
+    await yard.submit(project, worker, *(new() for _ in range(CHUNK)))
+
+    yard.passes(-3600)
+    await yard.store.tasks.submit(project, worker, [new()] * 20, first=False)
+
+    with pytest.raises(BrokerError) as refused:
+        await yard.submit(project, worker, new())
+    assert refused.value.delay == 2.0
+
+
+async def test_a_clock_that_is_corrected_by_less_than_a_second_forgives_nothing(yard: Yard) -> None:
+    project = await yard.project(submit_rate=10.0)
+    worker = await yard.worker(project)
+    await yard.submit(project, worker, *(new() for _ in range(CHUNK)))
+    for _ in range(2):
+        await yard.store.tasks.submit(project, worker, [new()] * CHUNK, first=False)
+
+    yard.passes(-1)
+    with pytest.raises(BrokerError) as refused:
+        await yard.submit(project, worker, new())
+
+    assert refused.value.delay == 3 * CHUNK / 10 + 1
+
+
 @pytest.mark.parametrize("rate", [1e-300, 5e-324, 1e300])
 async def test_absurd_rates_do_no_harm(yard: Yard, rate: float) -> None:
     project = await yard.project(submit_rate=rate, assign_rate=rate)

@@ -1,0 +1,45 @@
+"""What Prometheus reads: all server processes and the store, whichever process is asked."""
+
+import asyncio
+import hmac
+import logging
+
+from broker import metrics
+from broker.api.envelope import Answer, Call, Plain, Reply, route
+from broker.errors import BrokerError
+from broker.store.census import Look
+
+log = logging.getLogger(__name__)
+
+_LONGEST = 5.0
+"""Seconds that the store gets: half of what Prometheus waits by default."""
+
+
+async def read(call: Call) -> Answer:
+    token = call.settings.metrics_token
+    given = call.headers.get(b"authorization", b"")
+    if token and not hmac.compare_digest(given, b"Bearer " + token.encode()):
+        message = "authorization: needs Bearer and the token that BROKER_METRICS_TOKEN sets"
+        return Reply(None, message, False, "bad_credentials", 401, headers={"WWW-Authenticate": "Bearer"})
+    store = call.app.store
+    look = await _look(call)
+    lines = metrics.of_processes(call.app.requests, store.seen) + metrics.of_store(look is not None, look)
+    if look is not None:
+        # What the API tells of hidden projects needs a role; here it needs the token.
+        lines += await metrics.of_projects([count for count in look.counts if token or not count.project.hidden])
+    return Plain("\n".join([*lines, ""]).encode(), metrics.TYPE)
+
+
+async def _look(call: Call) -> Look | None:
+    """None when the store does not answer, whatever the reason: whoever watches must hear of the rest."""
+    try:
+        async with asyncio.timeout(_LONGEST):
+            return await call.store.census.look()
+    except (BrokerError, TimeoutError):
+        return None
+    except Exception:
+        log.exception("metrics")
+        return None
+
+
+ROUTES = [route("GET", "/metrics", read)]
