@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from broker import schemas
 from broker.errors import StartError
 from broker.settings import Settings
 from tests.client import Answer, Fleet, exchange
@@ -120,6 +121,12 @@ def test_a_limit_that_would_break_something_stops_the_start(setting: str, wrong:
         Settings.read({f"BROKER_{setting}": wrong})
 
     assert str(stopped.value) == f"BROKER_{setting}: {wrong!r} is not {why}"
+
+
+def test_the_document_names_the_limits_that_hold_when_none_is_set() -> None:
+    usual = Settings()
+
+    assert (usual.max_bulk, usual.max_recipe) == (schemas.MAX_BULK, schemas.MAX_RECIPE)
 
 
 def test_the_largest_limits_are_served(tmp_path_factory: pytest.TempPathFactory) -> None:
