@@ -78,6 +78,8 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         stop = await super().on_tick(counter)
+        if stop and (end_waits := self.lifespan.state.pop("end_waits", None)):
+            end_waits()
         # Without its supervisor it would only keep the port from the next one.
         return stop and (time.monotonic() - self._told >= self._drain or os.getppid() != self._parent)
 

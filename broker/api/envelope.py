@@ -188,6 +188,11 @@ class Call:
         """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
         return decoded(await self.read(), decoder, empty)
 
+    async def gone(self) -> None:
+        """Returns when the client has gone; until then nothing else may read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     async def read(self) -> bytes:
         """The body as it came, within the limit; once."""
         headers, limit = self.headers, self.app.settings.max_body

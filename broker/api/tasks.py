@@ -1,4 +1,4 @@
-"""The calls of workers on tasks: submit, get, release, extend."""
+"""The calls of workers on tasks that they add or hold: submit, release, extend."""
 
 import asyncio
 import struct
@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
-import orjson
 from siphashc import siphash
 
 from broker.api import auth
@@ -22,7 +21,7 @@ from broker.schemas import (
     one_of,
     required,
 )
-from broker.store.tasks import BATCH_BYTES, CHUNK, Assigned, NewTask, Task, by_project, project_of
+from broker.store.tasks import CHUNK, NewTask, by_project, project_of
 from broker.store.worker_records import Worker
 
 _SUBMIT = msgspec.json.Decoder(SubmitTask | None)
@@ -110,111 +109,6 @@ async def bulk_submit(call: Call) -> Reply:
 def _submitted(outcomes: list[int | None]) -> dict[str, object]:
     duplicates = outcomes.count(None)
     return {"submitted": len(outcomes) - duplicates, "duplicates": duplicates, "outcomes": outcomes}
-
-
-async def get(call: Call) -> Reply:
-    worker = await _ready_worker(call)
-    project, count = call.id("project"), call.number("count", 1, call.settings.max_count)
-    return await _answer(call, worker, project, await _assign(call, project, worker, count or 1), count)
-
-
-async def get_any(call: Call) -> Reply:
-    """From the best project that has a task for this worker."""
-    worker = await _ready_worker(call)
-    count = call.number("count", 1, call.settings.max_count)
-    limited: BrokerError | None = None
-    for project in await call.store.candidates.of(worker.id):
-        try:
-            assigned = await _assign(call, project, worker, count or 1)
-        except BrokerError as error:
-            if error.code == "rate_limited":
-                limited = error if limited is None or (error.delay or 0) < (limited.delay or 0) else limited
-            elif error.code not in {"denied", "paused", "not_found"}:
-                raise
-            continue
-        if assigned.tasks:
-            return await _answer(call, worker, project, assigned, count)
-    raise limited or _no_task()
-
-
-async def _ready_worker(call: Call) -> Worker:
-    worker = await auth.worker(call, status=403)
-    if worker.paused:
-        raise BrokerError("worker_paused", "This worker is paused; an admin can let it go on")
-    return worker
-
-
-async def _assign(call: Call, project: int, worker: Worker, count: int) -> Assigned:
-    """Up to ``count`` tasks, in chunks. What was assigned is always answered: a later chunk that fails only ends it."""
-    assign, default_time = call.store.tasks.assign, int(call.settings.max_assign_time)
-    assigned = await assign(project, worker.id, min(CHUNK, count), default_time)
-    tasks = assigned.tasks
-    more = len(tasks) == CHUNK < count
-    while more:
-        room, wanted = BATCH_BYTES - sum(map(_bytes, tasks)), min(CHUNK, count - len(tasks))
-        if room <= 0:
-            break
-        try:
-            chunk = await assign(project, worker.id, wanted, default_time, bytes=room, first=False)
-        except BrokerError:
-            break
-        tasks += chunk.tasks
-        more = len(chunk.tasks) == CHUNK and len(tasks) < count
-    return assigned
-
-
-def _bytes(task: Task) -> int:
-    """Of its recipe, as the scripts count."""
-    return len(task.recipe.encode())
-
-
-async def _answer(call: Call, worker: Worker, project: int, assigned: Assigned, count: int | None) -> Reply:
-    if not assigned.tasks:
-        raise _no_task()
-    views = _views(worker, assigned.tasks, await call.store.projects.json(project, assigned.revision))
-    return Reply({"task": views[0]} if count is None else {"tasks": views})
-
-
-def _views(worker: Worker, tasks: list[Task], project: bytes) -> list[dict[str, object]]:
-    """``project``: its JSON."""
-    project_json = orjson.Fragment(project)
-    return [
-        {
-            "id": task.id,
-            "priority": task.priority,
-            "assignee": worker.id,
-            "retries": task.retries,
-            "max_retries": task.max_retries,
-            "status": 1,
-            "recipe": task.recipe,
-            "max_assign_time": task.max_assign_time,
-            "assign_time": task.assign_time,
-            "verification_count": task.verification_count,
-            "project": project_json,
-        }
-        for task in tasks
-    ]
-
-
-def _no_task() -> BrokerError:
-    return BrokerError("no_task", "No task available")
-
-
-async def assigned(call: Call) -> Reply:
-    """What this worker holds: up to ``max_count`` tasks, 8 MiB of recipes; releasing some shows the others."""
-    worker = await auth.worker(call)
-    project, most = call.id("project"), call.settings.max_count
-    held: dict[int, Task] = {}
-    size, cursor = 0, "0"
-    while True:
-        cursor, page = await call.store.tasks.held(project, worker.id, cursor, CHUNK)
-        for task in page.tasks:
-            if size < BATCH_BYTES and len(held) < most:
-                held[task.id] = task
-                size += _bytes(task)
-        if cursor == "0" or size >= BATCH_BYTES or len(held) >= most:
-            tasks = sorted(held.values(), key=lambda task: task.id)
-            return Reply({"tasks": _views(worker, tasks, await call.store.projects.json(project, page.revision))})
 
 
 async def release(call: Call) -> Reply:
@@ -323,11 +217,8 @@ def _each(requests: list[T], checked: Callable[[T], C]) -> list[C]:
 
 ROUTES = [
     route("POST", "/task/submit", submit),
-    route("GET", "/task/get/{project}", get),
     route("POST", "/task/release", release),
     route("POST", "/task/bulk_submit", bulk_submit),
     route("POST", "/task/bulk_release", bulk_release),
-    route("GET", "/task/get", get_any),
     route("POST", "/task/extend", extend),
-    route("GET", "/task/assigned/{project}", assigned),
 ]

@@ -22,6 +22,7 @@ from broker.store.seen import Seen
 from broker.store.snapshots import Snapshots
 from broker.store.task_views import TaskViews
 from broker.store.tasks import Tasks
+from broker.store.waiters import Waiters
 from broker.store.worker_stats import WorkerStats
 from broker.store.workers import Workers
 
@@ -43,6 +44,7 @@ class Store:
     worker_stats: WorkerStats
     task_views: TaskViews
     census: Census
+    waiters: Waiters
     seen: Seen
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the layout of the data was seen to be ours."""
@@ -53,6 +55,7 @@ class Store:
         self.tasks.now = self.workers.now = self.managers.now = self.snapshots.now = text
 
     async def close(self) -> None:
+        await self.waiters.close()
         await self.calls.close()
 
 
@@ -82,5 +85,6 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         worker_stats=WorkerStats(projects, workers, holders),
         task_views=TaskViews(calls, keys),
         census=Census(calls, projects, tasks),
+        waiters=Waiters(calls, keys, tasks, projects),
         seen=seen,
     )

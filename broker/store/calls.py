@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from broker.errors import BrokerError, Unavailable, refusal
@@ -32,6 +33,8 @@ class Client(Protocol):
     def execute_command(self, *command: Argument) -> Awaitable[Any]: ...
 
     async def everywhere(self, *command: Argument) -> list[Any]: ...
+
+    async def new_connection(self) -> AbstractConnection: ...
 
     async def aclose(self) -> None: ...
 
@@ -69,6 +72,10 @@ class Calls:
             return []
         except (RedisError, OSError) as error:
             raise _translated("INFO", error) from error
+
+    async def new_connection(self) -> AbstractConnection:
+        """One for what is no script. Raises what redis-py raises."""
+        return await self._client.new_connection()
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -12,7 +12,13 @@ Json = dict[str, Any]
 
 _REF = "#/components/schemas/"
 _JSON = "application/json"
-_PEOPLE = {"workerId": "worker", "workerSecret": "worker", "session": "manager", "signature": "signed"}
+_PEOPLE = {
+    "workerId": "worker",
+    "workerSecret": "worker",
+    "session": "manager",
+    "signature": "signed",
+    "metricsToken": "scraper",
+}
 _POWERS = {2**n - less: f"2^{n}{' - 1' if less else ''}" for n in (31, 53, 63) for less in (0, 1)}
 _COMMON = {"invalid", "bad_credentials", "not_logged_in", "cross_site", "too_large", "internal", "unavailable"}
 """Codes that need no row of their own when there is no more to say of them than of any other call."""
@@ -91,11 +97,7 @@ def reference(settings: Settings) -> Reference:
         _shapes(rows, schemas),
         [CodeRow(one["status"], code, one["meaning"]) for code, one in document["x-codes"].items()],
         [
-            (
-                _PEOPLE.get(name, name),
-                f"{scheme.get('in', '')} {scheme.get('name', scheme['type'])}",
-                scheme["description"],
-            )
+            (_PEOPLE.get(name, name), _where(scheme), scheme["description"])
             for name, scheme in document["components"]["securitySchemes"].items()
         ],
     )
@@ -134,6 +136,10 @@ def _call(methods: list[str], path: str, told: Json, document: Json) -> Call:
         _pretty(received),
         good,
     )
+
+
+def _where(scheme: Json) -> str:
+    return f"{scheme['in']} {scheme['name']}" if "in" in scheme else "header Authorization: Bearer"
 
 
 def _who(security: list[Json]) -> str:

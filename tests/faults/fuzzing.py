@@ -146,7 +146,7 @@ _WORDS = [
 ]
 _QUERIES = st.dictionaries(
     st.sampled_from(
-        ["count", "from", "to", "state", "offset", "limit", "full", "project", "next", "page", "level", "q"]
+        ["count", "from", "to", "state", "offset", "limit", "full", "project", "next", "page", "level", "q", "wait"]
     ),
     st.sampled_from(_WORDS),
     max_size=3,
