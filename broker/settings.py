@@ -135,6 +135,7 @@ class Settings:
     drain: float = _setting("0", pause, "how long calls are served after SIGTERM, while /readyz answers 503")
     grace: float = _setting("7s", duration, "how long calls in flight may take after that")
     request_timeout: float = _setting("60s", duration, "how long a client may take to send a request")
+    # Fleets poll slower than uvicorn's own five seconds, and would reconnect each time.
     keep_alive: float = _setting("75s", duration, "how long a connection may be idle between two requests")
     sweep_interval: float = _setting("1s", duration, "how often overdue tasks are reclaimed and chains flushed")
     snapshot_interval: float = _setting("120s", duration, "how often the monitoring notes a project's counts")
