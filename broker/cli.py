@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
-from broker import __version__, demo, logs, redis_cli
+from broker import __version__, commands, demo, logs, redis_cli
 from broker.admin import create_admin
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings, flag_of, unknown, variable
@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="broker", description="A task broker for crawler fleets over HTTP.")
     parser.add_argument("--version", action="version", version=f"broker {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    serve = commands.add_parser(
+    serve = subparsers.add_parser(
         "serve",
         help="serve the HTTP API",
         description="Serve the HTTP API, by default from an embedded store that keeps its data on this machine.",
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_flags(serve, _FLAGS)
     serve.set_defaults(run=_serve)
 
-    admin = commands.add_parser(
+    admin = subparsers.add_parser(
         "create-admin",
         help="make an account that is admin, or make an existing one admin",
         description="Make a manager who is tracker admin, or promote one. The broker may be running. The password of "
@@ -59,11 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     admin.add_argument("username", metavar="NAME", help="3 to 16 characters")
     admin.set_defaults(run=_create_admin)
 
-    demo_parser = commands.add_parser("demo", help="watch eight crawlers work through a site, offline, in a minute")
+    demo_parser = subparsers.add_parser("demo", help="watch eight crawlers work through a site, offline, in a minute")
     demo.add_arguments(demo_parser)
     demo_parser.set_defaults(run=demo.run)
 
-    cli = commands.add_parser(
+    commands.add(subparsers)
+
+    cli = subparsers.add_parser(
         "redis-cli",
         help="look into the broker's store",
         description="Run redis-cli or valkey-cli on the broker's store. All other arguments are passed on.",

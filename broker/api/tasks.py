@@ -1,16 +1,15 @@
 """The calls of workers on tasks that they add or hold: submit, release, extend."""
 
 import asyncio
-import struct
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
-from siphashc import siphash
 
 from broker.api import auth
 from broker.api.envelope import Call, Reply, route
 from broker.errors import BrokerError, Invalid, Unavailable
+from broker.hashes import hash64 as hash64_of
 from broker.schemas import (
     BulkRelease,
     BulkSubmit,
@@ -30,8 +29,6 @@ _RELEASE = msgspec.json.Decoder(ReleaseTask | None)
 _BULK_RELEASE = msgspec.json.Decoder(BulkRelease | None)
 _EXTEND = msgspec.json.Decoder(ExtendTasks | None)
 
-# The original tracker's SipHash-2-4 key: the integers 1 and 2.
-_HASH_KEY = struct.pack("<QQ", 1, 2)
 T = TypeVar("T")
 C = TypeVar("C")
 
@@ -45,12 +42,6 @@ _WHY_NOT = {
 }
 
 
-def unique_hash(text: str) -> int:
-    """SipHash-2-4 of a unique_string as a signed 64-bit number: ``b"test"`` is 6838688128588807185."""
-    digest: int = siphash(_HASH_KEY, text.encode())
-    return digest - 2**64 if digest >= 2**63 else digest
-
-
 def _new_task(body: SubmitTask, max_recipe: int) -> NewTask:
     """What a worker submits, checked."""
     recipe = non_empty(body.recipe, "recipe", max_recipe)
@@ -61,7 +52,7 @@ def _new_task(body: SubmitTask, max_recipe: int) -> NewTask:
     if unique:
         if hash64:
             raise Invalid("unique_string: give this or hash64, not both")
-        hash64 = unique_hash(unique)
+        hash64 = hash64_of(unique)
     return NewTask(
         recipe,
         body.priority or 0,

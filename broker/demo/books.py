@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from broker.demo.fleet import Stats
+from broker.client import Stats
 
 
 @dataclass

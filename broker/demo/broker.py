@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import msgspec
 
-from broker.demo.client import Envelope
+from broker.client import AsyncClient, ClientError
 from broker.demo.errors import DemoError
 from broker.processes import die_with_parent
 
@@ -22,14 +21,14 @@ _STOP_TIME = 15.0  # seconds from SIGTERM to SIGKILL
 _POLL = 0.05
 
 
-async def find(url: str) -> bool:
+async def find(url: str, http: httpx.AsyncClient) -> bool:
     """True when a broker, and not something else, answers at this address."""
     try:
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
-            answer = msgspec.json.decode((await http.get(url)).content, type=Envelope)
-    except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError):
+        async with AsyncClient(url, patience=0, timeout=5, http=http) as client:
+            content = await client.call("GET", "/")
+    except (ClientError, ValueError):
         return False
-    return answer.ok and {"name", "version"} <= answer.content.keys()
+    return {"name", "version"} <= content.keys()
 
 
 @contextlib.asynccontextmanager

@@ -5,16 +5,15 @@ import enum
 import hashlib
 import re
 from html.parser import HTMLParser
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import httpx
 
+from broker.client import AsyncClient, NewTask, Result, Task, Unreachable, verification
 from broker.demo.books import Books
-from broker.demo.client import Client
-from broker.demo.fleet import Project, Worker
+from broker.demo.fleet import DemoProject
 
-OK, FAIL = 0, 1
 _IDLE = 0.1  # seconds until a worker that found nothing asks again
 _TAG = re.compile(rb"<[^>]*>")
 _WORD = re.compile(rb"\w+")
@@ -62,26 +61,21 @@ def links(url: str, html: str) -> list[str]:
     return [target for target in targets if urlsplit(target)[:2] == site]
 
 
-def content_hash(content: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True)
-
-
 class Crawl:
     """What the workers share. All of them run until ``done`` is set."""
 
-    def __init__(self, client: Client, site: httpx.AsyncClient, pages: Project, index: Project) -> None:
+    def __init__(self, site: httpx.AsyncClient, pages: DemoProject, index: DemoProject) -> None:
         self.done = asyncio.Event()
         self.books = Books()
-        self._client = client
         self._site = site
         self._pages = pages
         self._index = index
         self._faced: set[str] = set()  # pages that have failed or have been abandoned as planned
 
-    async def start(self, worker: Worker, url: str) -> None:
-        await self._client.post("/task/submit", self._request(url), worker)
+    async def start(self, worker: AsyncClient, url: str) -> None:
+        await worker.submit_many(self._pages.id, [_task(url)])
 
-    async def work(self, worker: Worker) -> None:
+    async def work(self, worker: AsyncClient) -> None:
         """A worker's life: a page to crawl and a page to index in turn, a short rest when there is neither."""
         while not self.done.is_set():
             crawled = await self._crawl_one(worker)
@@ -89,42 +83,44 @@ class Crawl:
             if not crawled and not indexed:
                 await asyncio.sleep(_IDLE)
 
-    async def _crawl_one(self, worker: Worker) -> bool:
+    async def _crawl_one(self, worker: AsyncClient) -> bool:
         task = await self._take(worker, self._pages)
         if task is None:
             return False
-        url = task["recipe"]
+        url = task.recipe
         fault = Fault.NONE if url in self._faced else plan(url).fault
         self._faced.add(url)
         if fault is Fault.ABANDON:
             self.books.abandoned += 1
         elif fault is Fault.FAIL:
             self.books.failed += 1
-            await self._release(worker, task, FAIL)
+            await self._release(worker, task, Result.FAIL)
         elif (content := await self._fetch(url)) is None:
-            await self._release(worker, task, FAIL)
+            await self._release(worker, task, Result.FAIL)
         else:
             await self._submit(worker, links(url, content.decode()))
-            if await self._release(worker, task, OK, content):
-                self.books.pages.add(url, task["verification_count"])
+            if await self._release(worker, task, Result.OK, content):
+                self.books.pages.add(url, task.verification_count)
         return True
 
-    async def _index_one(self, worker: Worker) -> bool:
+    async def _index_one(self, worker: AsyncClient) -> bool:
         task = await self._take(worker, self._index)
         if task is None:
             return False
-        url = task["recipe"]
+        url = task.recipe
         if (content := await self._fetch(url)) is None:
-            await self._release(worker, task, FAIL)
-        elif await self._release(worker, task, OK, content):
-            self.books.index.add(url, task["verification_count"])
+            await self._release(worker, task, Result.FAIL)
+        elif await self._release(worker, task, Result.OK, content):
+            self.books.index.add(url, task.verification_count)
             self.books.words += len(_WORD.findall(_TAG.sub(b" ", content)))
         return True
 
-    async def _take(self, worker: Worker, project: Project) -> dict[str, Any] | None:
-        answer = await self._client.get(f"/task/get/{project.id}", worker)
-        task: dict[str, Any] | None = answer.content.get("task")
-        return task
+    async def _take(self, worker: AsyncClient, project: DemoProject) -> Task | None:
+        try:
+            return await worker.get(project.id)
+        except Unreachable:
+            # A task that was assigned without anybody knowing comes back when its time is over.
+            return None
 
     async def _fetch(self, url: str) -> bytes | None:
         try:
@@ -133,27 +129,25 @@ class Crawl:
             return None
         return response.content if response.is_success else None
 
-    async def _submit(self, worker: Worker, urls: list[str]) -> None:
-        if not urls:
-            return
-        answer = await self._client.post(
-            "/task/bulk_submit", {"requests": [self._request(url) for url in urls]}, worker
-        )
-        self.books.duplicates += answer.field("duplicates")
+    async def _submit(self, worker: AsyncClient, urls: list[str]) -> None:
+        outcomes = await worker.submit_many(self._pages.id, map(_task, urls))
+        self.books.duplicates += outcomes.count(None)
 
-    def _request(self, url: str) -> dict[str, object]:
-        votes, fault = plan(url)
-        return {
-            "project": self._pages.id,
-            "recipe": url,
-            "unique_string": url,
-            "max_retries": 5,
-            "max_assign_time": 2 if fault is Fault.ABANDON else 30,
-            "verification_count": votes,
-        }
-
-    async def _release(self, worker: Worker, task: dict[str, Any], result: int, content: bytes = b"") -> bool:
+    async def _release(self, worker: AsyncClient, task: Task, result: Result, content: bytes = b"") -> bool:
         """True when this closed the task."""
-        body = {"task_id": task["id"], "result": result, "verification": content_hash(content)}
-        answer = await self._client.post("/task/release", body, worker)
-        return result == OK and bool(answer.field("updated"))
+        try:
+            updated = await worker.release(task.id, result, verification(content))
+        except Unreachable:
+            return False
+        return result is Result.OK and updated
+
+
+def _task(url: str) -> NewTask:
+    votes, fault = plan(url)
+    return NewTask(
+        url,
+        unique_string=url,
+        max_retries=5,
+        max_assign_time=2 if fault is Fault.ABANDON else 30,
+        verification_count=votes,
+    )

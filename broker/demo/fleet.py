@@ -2,17 +2,14 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
+import httpx
 
-from broker.demo.client import Client, Refused
-
-Worker = dict[str, str]  # the headers by which the broker knows it
+from broker.client import AsyncClient, Credentials, Refused, Stats
 
 
 @dataclass(frozen=True)
-class Project:
+class DemoProject:
     id: int
     name: str
 
@@ -24,64 +21,38 @@ class Account:
     tracker_admin: bool = False
 
 
-class Counters(msgspec.Struct):
-    """What happened to a project's tasks since it was created."""
-
-    assigned: int = 0
-    closed: int = 0
-    reclaimed: int = 0
-    duplicates: int = 0
-
-
-class Stats(msgspec.Struct):
-    """Where a project's tasks are now, and what happened to them, as the broker says."""
-
-    waiting: int = 0
-    verifying: int = 0
-    assigned: int = 0
-    failed: int = 0
-    counters: Counters = msgspec.field(default_factory=Counters)
-
-    @property
-    def unfinished(self) -> int:
-        return self.waiting + self.verifying + self.assigned
-
-
 class Manager:
     """A manager's session, on a client of its own: the session is a cookie."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self._suffix = secrets.token_hex(3)
 
     async def register(self) -> Account:
         """A fresh account with a random password. The first one of a broker becomes its administrator."""
         username, password = f"demo-{self._suffix}", secrets.token_urlsafe(12)
-        await self._client.post("/register", {"username": username, "password": password})
-        manager: dict[str, Any] = (await self._client.get("/account")).field("manager")
-        return Account(username, password, bool(manager.get("tracker_admin")))
+        manager = await self._client.register(username, password)
+        return Account(username, password, manager.tracker_admin)
 
     async def log_in(self, username: str, password: str) -> Account:
-        await self._client.post("/login", {"username": username, "password": password})
+        await self._client.login(username, password)
         return Account(username, password)
 
-    async def create_project(self, name: str, **fields: int) -> Project:
+    async def create_project(self, name: str, **fields: int) -> DemoProject:
         """A private project of this name, or of this name and a suffix when there is one already."""
         try:
-            answer = await self._client.post("/project/create", {"name": name, **fields})
+            return DemoProject(await self._client.create_project(name, **fields), name)
         except Refused as refused:
-            if refused.status != 409:
+            if refused.code != "duplicate":
                 raise
-            name = f"{name}-{self._suffix}"
-            answer = await self._client.post("/project/create", {"name": name, **fields})
-        return Project(answer.field("id"), name)
+        name = f"{name}-{self._suffix}"
+        return DemoProject(await self._client.create_project(name, **fields), name)
 
-    async def accept(self, worker: Worker, project: Project) -> None:
-        await self._client.post(f"/project/accept_request/{project.id}/{worker['X-Worker-ID']}")
+    async def accept(self, worker: Credentials, project: DemoProject) -> None:
+        await self._client.accept_request(project.id, worker.id)
 
-    async def stats(self, project: Project) -> Stats:
-        answer = await self._client.get(f"/project/stats/{project.id}")
-        return msgspec.convert(answer.field("stats"), Stats)
+    async def stats(self, project: DemoProject) -> Stats:
+        return await self._client.project_stats(project.id)
 
 
 @dataclass(frozen=True)
@@ -89,34 +60,26 @@ class Fleet:
     """What is closed in ``pages`` is chained to ``index``. The workers may take tasks from both."""
 
     manager: Manager
-    pages: Project
-    index: Project
-    workers: list[Worker]
+    pages: DemoProject
+    index: DemoProject
+    workers: list[AsyncClient]
 
     async def stats(self) -> tuple[Stats, Stats]:
         return await self.manager.stats(self.pages), await self.manager.stats(self.index)
 
 
-async def assemble(manager: Manager, client: Client, size: int) -> Fleet:
-    """Creates both projects, and as many workers with their access."""
+async def assemble(manager: Manager, url: str, http: httpx.AsyncClient, size: int) -> Fleet:
+    """Creates both projects, and as many workers with their access. The workers share ``http``."""
     index = await manager.create_project("index")
     # Remembered for ever: a page that was crawled must not come back through a link that is found later.
     pages = await manager.create_project("pages", chain=index.id, remember_closed=-1)
     workers = []
     for number in range(1, size + 1):
-        worker = await _create_worker(client, f"crawler-{number}")
-        await _request_access(client, worker, pages, submit=True)
-        await _request_access(client, worker, index, submit=False)
-        await manager.accept(worker, pages)
-        await manager.accept(worker, index)
+        worker = AsyncClient(url, http=http)
+        worker.worker = await worker.create_worker(f"crawler-{number}")
+        await worker.request_access(pages.id, submit=True)
+        await worker.request_access(index.id)
+        await manager.accept(worker.worker, pages)
+        await manager.accept(worker.worker, index)
         workers.append(worker)
     return Fleet(manager, pages, index, workers)
-
-
-async def _create_worker(client: Client, alias: str) -> Worker:
-    worker: dict[str, Any] = (await client.post("/worker/create", {"alias": alias})).field("worker")
-    return {"X-Worker-ID": str(worker["id"]), "X-Secret": worker["secret"]}
-
-
-async def _request_access(client: Client, worker: Worker, project: Project, *, submit: bool) -> None:
-    await client.post("/project/request_access", {"project": project.id, "assign": True, "submit": submit}, worker)

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import httpx
 
+from broker.client import AsyncClient, ClientError, Stats
 from broker.demo import broker
 from broker.demo.books import Books, discrepancies, table
-from broker.demo.client import Client
 from broker.demo.crawl import Crawl
 from broker.demo.errors import DemoError
-from broker.demo.fleet import Fleet, Manager, Stats, assemble
-from broker.demo.progress import Progress
+from broker.demo.fleet import Fleet, Manager, assemble
 from broker.demo.render import START
 from broker.demo.site import Site, render_pages
 from broker.demo.together import interruptible, together
+from broker.demo.traffic import Traffic
+from broker.progress import Progress
 
 _POLL = 0.25
 _STALLED = 5.0  # seconds without an unfinished task after which a page that the index lacks will not come any more
@@ -33,7 +34,7 @@ def perform(arguments: argparse.Namespace) -> int:
         return 0 if asyncio.run(interruptible(_tell(arguments, progress))) else 1
     except asyncio.CancelledError:
         progress.say("broker demo: interrupted")
-    except (DemoError, OSError) as error:
+    except (DemoError, ClientError, OSError) as error:
         progress.say(f"broker demo: {error}")
     return 1
 
@@ -47,8 +48,10 @@ async def _tell(arguments: argparse.Namespace, progress: Progress) -> bool:
                 directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="broker-demo-")))
                 site = await _render(arguments.pages, directory, progress)
                 site_url = await stack.enter_async_context(site.serve())
-                manager, client = await _join(arguments, directory, progress, stack)
-                fleet = await assemble(manager, client, arguments.workers)
+                manager, url = await _join(arguments, directory, progress, stack)
+                traffic = Traffic()
+                shared = await stack.enter_async_context(httpx.AsyncClient(transport=traffic))
+                fleet = await assemble(manager, url, shared, arguments.workers)
         except TimeoutError:
             raise DemoError(f"not ready to crawl after {arguments.timeout:.0f} s") from None
 
@@ -57,18 +60,18 @@ async def _tell(arguments: argparse.Namespace, progress: Progress) -> bool:
             f"which is chained to {fleet.index.name}"
         )
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
-        crawl = Crawl(client, http, fleet.pages, fleet.index)
+        crawl = Crawl(http, fleet.pages, fleet.index)
         began = time.monotonic()
         finished = await _crawl(crawl, fleet, site_url + START, deadline, progress)
         seconds = time.monotonic() - began
 
-        crawl.books.lost = client.lost
+        crawl.books.lost = traffic.lost
         pages, index = await _last_look(fleet)
         expected = {site_url + path for path in site.walk()}
         wrong = discrepancies(expected, crawl.books, pages, index)
         if not finished:
             wrong.insert(0, f"not finished after {arguments.timeout:.0f} s")
-        print(_summary(crawl.books, pages, index, seconds, client.calls))
+        print(_summary(crawl.books, pages, index, seconds, traffic.calls))
         print(_verdict(wrong, len(expected)))
         return not wrong
 
@@ -85,13 +88,13 @@ async def _render(limit: int, directory: Path, progress: Progress) -> Site:
 
 async def _join(
     arguments: argparse.Namespace, directory: Path, progress: Progress, stack: contextlib.AsyncExitStack
-) -> tuple[Manager, Client]:
-    """A manager with a session, and a client for the workers, at a broker that runs now."""
-    running = await broker.find(arguments.url)
+) -> tuple[Manager, str]:
+    """A manager with a session, and the address of his broker, which runs now."""
+    http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+    running = await broker.find(arguments.url, http)
     url = arguments.url if running else await stack.enter_async_context(broker.started(directory))
     progress.say(f"using the broker at {url}" if running else f"no broker at {arguments.url}: started one at {url}")
-    client = await stack.enter_async_context(Client(url))
-    manager = Manager(await stack.enter_async_context(Client(url)))
+    manager = Manager(AsyncClient(url, http=http))
     if running and arguments.username:
         await manager.log_in(arguments.username, arguments.password)
     else:
@@ -99,7 +102,7 @@ async def _join(
         if running:
             rank = "the first account here, so its administrator" if account.tracker_admin else "a new manager"
             progress.say(f"registered {account.username}, password {account.password}: {rank}")
-    return manager, client
+    return manager, url
 
 
 async def _crawl(crawl: Crawl, fleet: Fleet, start: str, deadline: float, progress: Progress) -> bool:

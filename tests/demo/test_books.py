@@ -5,8 +5,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from broker.client import Stats
 from broker.demo.books import Books, discrepancies, table
-from broker.demo.fleet import Stats
 
 PAGES = {"a.html", "b.html", "c.html"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.demo.crawl import Fault, content_hash, links, plan
+from broker.demo.crawl import Fault, links, plan
 
 SITE = "http://127.0.0.1:8000/"
 
@@ -34,10 +34,3 @@ def test_a_quarter_of_the_pages_needs_two_votes_and_a_twentieth_each_fails_or_is
     assert sum(votes == 2 for votes, _ in plans) == pytest.approx(1000, rel=0.1)
     assert sum(fault is Fault.FAIL for _, fault in plans) == pytest.approx(200, rel=0.2)
     assert sum(fault is Fault.ABANDON for _, fault in plans) == pytest.approx(200, rel=0.2)
-
-
-def test_a_content_hash_is_a_signed_number_of_64_bits_and_differs_with_the_content() -> None:
-    hashes = {content_hash(b"%d" % number) for number in range(100)}
-
-    assert len(hashes) == 100
-    assert -(2**63) <= min(hashes) < 0 < max(hashes) < 2**63

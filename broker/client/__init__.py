@@ -1,0 +1,28 @@
+"""The Python client of the broker, for those who write workers: docs/clients.md."""
+
+from broker.client.clients import AsyncClient, Client
+from broker.client.credentials import Credentials
+from broker.client.errors import ClientError, Fail, Refused, Skip, Unreachable
+from broker.client.types import NewTask, Project, Release, Result, Stats, Task
+from broker.client.worker import Worker
+from broker.hashes import hash64, verification
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "Credentials",
+    "Fail",
+    "NewTask",
+    "Project",
+    "Refused",
+    "Release",
+    "Result",
+    "Skip",
+    "Stats",
+    "Task",
+    "Unreachable",
+    "Worker",
+    "hash64",
+    "verification",
+]

@@ -1,0 +1,157 @@
+"""One call of the API: what is sent, when it is repeated, and how its answer is read. Without I/O, see ``steps.py``."""
+
+import logging
+import time
+from collections.abc import Collection, Mapping
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from broker.client.credentials import Credentials
+from broker.client.errors import ClientError, Refused, Unreachable
+from broker.client.patience import Backoff, jittered
+from broker.client.steps import Answer, Attempt, Steps
+
+log = logging.getLogger("broker.client")
+
+T = TypeVar("T")
+
+_AWAY = {502, 503, 504}
+"""Of the broker's own, or of a proxy in front of it: whether the call was carried out is not known."""
+
+_LONGEST = 60
+"""Seconds of a Retry-After that are believed."""
+
+_DECODERS: dict[type, "msgspec.json.Decoder[Any]"] = {}
+
+
+class Reply(msgspec.Struct, Generic[T]):
+    """The envelope. ``content`` has its defaults where the broker sent none."""
+
+    content: T
+    ok: bool
+    code: str | None = None
+
+
+class _Envelope(msgspec.Struct, Generic[T]):
+    ok: bool
+    message: str | None = None
+    content: T | None = None
+    code: str | None = None
+    rate_limit_delay: float | None = None
+
+
+class Nothing(msgspec.Struct):
+    """The content of an answer that says it all with ``ok``."""
+
+
+class Caller:
+    """What all methods of the clients rest on."""
+
+    def __init__(self, url: str, worker: Credentials | None, patience: float) -> None:
+        self.url = url
+        self.worker = worker
+        """Who makes the calls; None for a manager, or anybody."""
+        self.patience = patience
+        self._away = False
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        content: type[T],
+        *,
+        query: Mapping[str, object] | None = None,
+        body: object = None,
+        safe: bool,
+        allow: Collection[str] = (),
+        patient: bool = True,
+        pause: float = 0,
+        wait: float = 0,
+    ) -> Steps[Reply[T]]:
+        """One call, repeated where that is safe, until ``patience`` is over.
+
+        ``safe``: whether it may be carried out twice. A call that never left, and one that came too early for a rate
+        (429, unless ``patient`` is false), are always repeated. Refusals whose code is in ``allow`` are answers; the
+        word ``unavailable`` there allows a 503 that says what was done. ``wait``: as in :class:`Attempt`.
+        """
+        name = f"{method} {path}"
+        path = f"{path}?{urlencode(query)}" if query else path
+        sent = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
+        headers = self.worker.headers if self.worker else {}
+        give_up, backoff, perhaps_done = time.monotonic() + self.patience, Backoff(), False
+        while True:
+            outcome = yield Attempt(method, path, headers, sent, pause, wait)
+            if isinstance(outcome, Answer) and outcome.status not in _AWAY:
+                self._is_back()
+                envelope = _read(outcome, content, name)
+                if outcome.status != 429 or not patient:
+                    return _reply(envelope, content, allow, name, outcome.status)
+                pause = jittered(envelope.rate_limit_delay or outcome.retry_after or 1, 0.1)
+                continue
+            if isinstance(outcome, Answer):
+                if "unavailable" in allow and (partly := _partly(outcome, content)):
+                    return partly
+                why, arrived, pause = _why(outcome), True, backoff.pause(min(outcome.retry_after, _LONGEST))
+            else:
+                why, arrived, pause = outcome.why, outcome.sent, backoff.pause()
+            perhaps_done = perhaps_done or arrived
+            if (perhaps_done and not safe) or time.monotonic() + pause > give_up:
+                raise Unreachable(f"{name}: no answer from {self.url} ({why})", sent=perhaps_done)
+            self._is_away(why)
+
+    def _is_away(self, why: str) -> None:
+        if not self._away:
+            log.warning("the broker at %s is away (%s): trying again until it returns", self.url, why)
+        self._away = True
+
+    def _is_back(self) -> None:
+        if self._away:
+            log.warning("the broker at %s is back", self.url)
+        self._away = False
+
+
+def _decode(body: bytes, content: type[T]) -> _Envelope[T]:
+    decoder = _DECODERS.get(content)
+    if decoder is None:
+        decoder = _DECODERS[content] = msgspec.json.Decoder(_Envelope[content])  # type: ignore[valid-type]
+    envelope: _Envelope[T] = decoder.decode(body)
+    return envelope
+
+
+def _read(answer: Answer, content: type[T], call: str) -> _Envelope[T]:
+    if answer.status == 204:
+        return _Envelope(ok=True)
+    try:
+        return _decode(answer.body, content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ClientError(f"{call} answered {answer.status} with something that is not a broker's: {error}") from None
+
+
+def _reply(envelope: _Envelope[T], content: type[T], allow: Collection[str], call: str, status: int) -> Reply[T]:
+    if not envelope.ok and envelope.code not in allow:
+        raise Refused(call, status, envelope.code, envelope.message, envelope.rate_limit_delay)
+    try:
+        found = msgspec.convert({}, content) if envelope.content is None else envelope.content
+    except msgspec.ValidationError as error:
+        raise ClientError(f"{call} answered {status} without what was asked for: {error}") from None
+    return Reply(found, envelope.ok, envelope.code)
+
+
+def _why(answer: Answer) -> str:
+    """The broker's own words, where it is the broker that speaks: its store may be full, and not away."""
+    try:
+        message = _decode(answer.body, Nothing).message
+    except msgspec.DecodeError:
+        message = None
+    return f"{answer.status}: {message}" if message else f"status {answer.status}"
+
+
+def _partly(answer: Answer, content: type[T]) -> Reply[T] | None:
+    """What a bulk call had done when the store went away, where the broker says that."""
+    try:
+        envelope = _decode(answer.body, content)
+    except msgspec.DecodeError:
+        return None
+    return None if envelope.content is None else Reply(envelope.content, ok=False, code=envelope.code)

@@ -1,0 +1,79 @@
+"""The credentials file of a worker: ``{"id": 1, "alias": "crawler-1", "secret": "..."}``."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from broker.client.errors import ClientError
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """Who a worker is. Whoever has the secret is this worker."""
+
+    id: int
+    alias: str
+    secret: str
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"X-Worker-ID": str(self.id), "X-Secret": self.secret}
+
+    def __repr__(self) -> str:
+        return f"Credentials(id={self.id}, alias={self.alias!r})"
+
+    @classmethod
+    def load(cls, file: str | Path) -> "Credentials | None":
+        """None when there is no such file. Raises :class:`ClientError` when it holds no credentials."""
+        try:
+            return msgspec.json.decode(Path(file).read_bytes(), type=cls)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            raise ClientError(f"{file} holds no worker's credentials: {error}") from None
+
+    def save(self, file: str | Path) -> "Credentials":
+        """Makes the file, for its owner only, unless there is one. What the file holds then: perhaps another's.
+
+        It appears whole or not at all, and never over another: of two processes that start at once, both are the same
+        worker in the end, and the other's stays unused.
+        """
+        file = Path(file)
+        # mkstemp makes it 0600.
+        number, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+        try:
+            with open(number, "wb") as stream:
+                stream.write(msgspec.json.encode(self))
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.link(name, file)
+        except FileExistsError:
+            return Credentials.load(file) or self.save(file)
+        finally:
+            os.unlink(name)
+        return self
+
+
+class Claim:
+    """Held on a credentials file by each program of this machine that works with it, for as long as it runs."""
+
+    def __init__(self, file: str | Path) -> None:
+        self._file = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+
+    def alone(self) -> bool:
+        """Whether no other program works with the file now."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            # A lock that could not be converted is gone, so it is taken in both cases.
+            fcntl.flock(self._file, fcntl.LOCK_SH)
+        return True
+
+    def release(self) -> None:
+        os.close(self._file)

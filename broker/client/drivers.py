@@ -1,0 +1,134 @@
+"""The two ways to carry out :class:`~broker.client.steps.Steps`: blocking, and awaited."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from types import MethodType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+import httpx
+
+from broker.client.steps import Answer, Attempt, Lost, Steps
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LIMITS = httpx.Limits(max_keepalive_connections=20, keepalive_expiry=30)
+"""An idle connection is kept for 30 s: less than the 75 s of the broker, and the 60 s of the usual proxies."""
+
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_LOST = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
+"""What may be otherwise the next time. All else that httpx raises is a fault of the caller's."""
+
+
+class Blocking:
+    """Carries steps out on an ``httpx.Client``. Threads may share it."""
+
+    def __init__(self, url: str, timeout: float, http: httpx.Client | None) -> None:
+        self._url, self._timeout = url, timeout
+        # Certificates are loaded for https only: that takes longer than all else at the start.
+        self._http = http or httpx.Client(limits=_LIMITS, verify=url.startswith("https:"))
+        self._owned = http is None
+
+    def carry_out(self, steps: Steps[T]) -> T:
+        try:
+            attempt = next(steps)
+            while True:
+                time.sleep(attempt.pause)
+                try:
+                    response = self._http.request(*_where(self._url, attempt), **_how(self._timeout, attempt))
+                    outcome: Answer | Lost = _answer(response)
+                except _LOST as error:
+                    outcome = _lost(error)
+                attempt = steps.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def close(self) -> None:
+        if self._owned:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Awaiting:
+    """Carries steps out on an ``httpx.AsyncClient``. The tasks of one event loop may share it."""
+
+    def __init__(self, url: str, timeout: float, http: httpx.AsyncClient | None) -> None:
+        self._url, self._timeout = url, timeout
+        self._http = http or httpx.AsyncClient(limits=_LIMITS, verify=url.startswith("https:"))
+        self._owned = http is None
+
+    async def carry_out(self, steps: Steps[T]) -> T:
+        try:
+            attempt = next(steps)
+            while True:
+                await asyncio.sleep(attempt.pause)
+                try:
+                    response = await self._http.request(*_where(self._url, attempt), **_how(self._timeout, attempt))
+                    outcome: Answer | Lost = _answer(response)
+                except _LOST as error:
+                    outcome = _lost(error)
+                attempt = steps.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def close(self) -> None:
+        if self._owned:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def _where(url: str, attempt: Attempt) -> tuple[str, str]:
+    return attempt.method, url + attempt.path
+
+
+def _how(timeout: float, attempt: Attempt) -> dict[str, Any]:
+    patience = httpx.Timeout(timeout, read=timeout + attempt.wait)
+    return {"content": attempt.body, "headers": attempt.headers, "timeout": patience}
+
+
+def _answer(response: httpx.Response) -> Answer:
+    told = response.headers.get("Retry-After", "")
+    return Answer(response.status_code, response.content, float(told) if told.isdecimal() else 0)
+
+
+def _lost(error: httpx.TransportError) -> Lost:
+    return Lost(str(error) or type(error).__name__, sent=not isinstance(error, _UNSENT))
+
+
+class method(Generic[P, T]):
+    """Makes steps a method of both clients: ``Client`` returns the result, ``AsyncClient`` a coroutine that does.
+
+    Asked of a class, it is the steps themselves: ``Client.submit(client, 1, "recipe")`` sends nothing.
+    """
+
+    def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
+        self._steps = steps
+
+        @wraps(steps)
+        def call(client: Blocking | Awaiting, *args: P.args, **kwargs: P.kwargs) -> Any:
+            return client.carry_out(steps(client, *args, **kwargs))
+
+        self._call = call
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Steps[T]]: ...
+    @overload
+    def __get__(self, client: Blocking, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: Awaiting, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: Blocking | Awaiting | None, owner: type) -> Callable[..., Any]:
+        return self._steps if client is None else MethodType(self._call, client)

@@ -1,0 +1,150 @@
+"""What goes to the broker and comes back, named as in docs/http-api.md. Fields that are not known here are ignored."""
+
+from enum import IntEnum
+from typing import Literal
+
+from msgspec import Struct, field
+
+
+class Result(IntEnum):
+    """How a task is released."""
+
+    OK = 0
+    FAIL = 1
+    SKIP = 2
+
+
+class Project(Struct, frozen=True):
+    """Rates are tasks a second; 1.7976931348623157e+308 is unlimited."""
+
+    id: int
+    name: str
+    priority: int = 0
+    clone_url: str = ""
+    git_repo: str = ""
+    version: str = ""
+    motd: str = ""
+    public: bool = False
+    hidden: bool = False
+    chain: int = 0
+    paused: bool = False
+    assign_rate: float = 0
+    submit_rate: float = 0
+    remember_closed: int = 0
+
+
+class Task(Struct, frozen=True):
+    """A task that a worker holds. ``max_assign_time`` is in seconds, 0 is the server's default."""
+
+    id: int
+    recipe: str
+    project: Project
+    priority: int = 0
+    assignee: int = 0
+    retries: int = 0
+    max_retries: int = 0
+    status: int = 1
+    max_assign_time: int = 0
+    assign_time: int = 0
+    verification_count: int = 1
+
+
+class NewTask(Struct, frozen=True, omit_defaults=True):
+    """A task to submit. ``hash64`` or ``unique_string``, not both, make another one with the same a duplicate."""
+
+    recipe: str
+    priority: int = 0
+    max_retries: int = 0
+    max_assign_time: int = 0
+    verification_count: int = 1
+    hash64: int = 0
+    unique_string: str = ""
+
+    @property
+    def hashed(self) -> bool:
+        return bool(self.hash64 or self.unique_string)
+
+
+class Release(Struct, frozen=True):
+    """How one task is released. ``verification`` counts with OK, and a ``verification_count`` of 2 or more."""
+
+    task_id: int
+    result: Result = Result.OK
+    verification: int = 0
+
+
+class WorkerInfo(Struct, frozen=True):
+    """What everybody may know of a worker."""
+
+    id: int
+    alias: str
+    created: int = 0
+    paused: bool = False
+
+
+class Manager(Struct, frozen=True):
+    id: int
+    username: str
+    tracker_admin: bool = False
+    register_time: int = 0
+
+
+class Counters(Struct):
+    """What happened to a project's tasks since it was made."""
+
+    submitted: int = 0
+    chained: int = 0
+    duplicates: int = 0
+    assigned: int = 0
+    voted: int = 0
+    closed: int = 0
+    failed: int = 0
+    retried: int = 0
+    skipped: int = 0
+    reclaimed: int = 0
+    removed: int = 0
+    dropped: int = 0
+
+
+class Stats(Struct):
+    """Where a project's tasks are now, and what happened to them."""
+
+    waiting: int = 0
+    verifying: int = 0
+    assigned: int = 0
+    failed: int = 0
+    counters: Counters = field(default_factory=Counters)
+
+    @property
+    def unfinished(self) -> int:
+        return self.waiting + self.verifying + self.assigned
+
+
+TaskState = Literal["queue", "verifying", "assigned", "failed"]
+
+
+class Vote(Struct, frozen=True):
+    worker: int
+    verification: int
+
+
+class TaskRow(Struct, frozen=True):
+    """A task as its project's managers see it. None where there is nothing to tell; times are unix seconds."""
+
+    id: int
+    state: TaskState
+    recipe: str
+    recipe_bytes: int
+    status: int = 1
+    priority: int = 0
+    retries: int = 0
+    max_retries: int = 0
+    max_assign_time: int = 0
+    verification_count: int = 1
+    hash64: int | None = None
+    created: int = 0
+    assignee: int | None = None
+    assign_time: int | None = None
+    deadline: int | None = None
+    fail_time: int | None = None
+    votes: list[Vote] = []

@@ -1,0 +1,38 @@
+"""What commands print: tables for people, JSON lines for programs."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+
+def say(thing: object) -> None:
+    """As one line of JSON."""
+    sys.stdout.write(msgspec.json.encode(thing).decode() + "\n")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[int | str]]) -> str:
+    """Numbers to the right, with commas; texts to the left, the last one as long as it is."""
+    texts = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
+    widths = [max(len(row[place]) for row in [list(head), *texts]) for place in range(len(head))]
+    numbers = [bool(rows) and isinstance(rows[0][place], int) for place in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, numbers, strict=True)
+        ).rstrip()
+        for row in [list(head), *texts]
+    ]
+    return "\n".join(lines)
+
+
+def moment(unix_seconds: int | None) -> str:
+    """In local time; nothing for none."""
+    return "" if unix_seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_seconds))
+
+
+def one_line(text: str, width: int) -> str:
+    """A recipe as a cell: what is not printable is escaped, so that it cannot play with the terminal."""
+    shown = text if text.isprintable() else text.encode("unicode_escape").decode()
+    return shown if len(shown) <= width else shown[: width - 3] + "..."

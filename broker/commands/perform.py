@@ -1,0 +1,35 @@
+"""Runs a command: what can go wrong becomes one line on standard error."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from broker.client import Client, ClientError
+from broker.commands.access import worker_create
+from broker.commands.show import status, tasks
+from broker.commands.submit import submit
+
+_COMMANDS: dict[str, Callable[[Client, argparse.Namespace], None]] = {
+    "worker_create": worker_create,
+    "submit": submit,
+    "tasks": tasks,
+    "status": status,
+}
+_PATIENCE = 10
+"""Seconds for which a broker that does not answer is asked again. Someone waits."""
+
+
+def perform(name: str, arguments: argparse.Namespace) -> int:
+    """The exit code."""
+    try:
+        with Client(arguments.url, patience=_PATIENCE) as client:
+            _COMMANDS[name](client, arguments)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is left must not raise again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ClientError, OSError, ValueError) as error:
+        print(f"broker: {error}", file=sys.stderr)
+        return 1
+    return 0

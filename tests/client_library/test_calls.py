@@ -1,0 +1,230 @@
+"""The calls of both clients on a real broker: each story is told twice, blocking and awaited."""
+
+import ast
+import inspect
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, assert_type
+
+import httpx
+import pytest
+
+from broker.client import (
+    AsyncClient,
+    Client,
+    Credentials,
+    NewTask,
+    Refused,
+    Release,
+    Result,
+    Task,
+    hash64,
+    verification,
+)
+from tests.client import Fleet
+
+Ask = Callable[[Any], Awaitable[Any]]
+
+
+@pytest.fixture(params=[Client, AsyncClient])
+async def client(request: pytest.FixtureRequest, fleet: Fleet) -> AsyncIterator[Any]:
+    """Untyped: in these stories it may be either."""
+    made = request.param(fleet.url)
+    yield made
+    await ask(made.close())
+
+
+async def ask(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result
+
+
+async def become_worker(client: Any, fleet: Fleet, *projects: int) -> None:
+    client.worker = await ask(client.create_worker("crawler"))
+    for project in projects:
+        assert await ask(client.request_access(project, submit=True))
+        fleet.admin.post(f"/project/accept_request/{project}/{client.worker.id}").content()
+
+
+async def test_a_task_is_submitted_taken_extended_and_released(client: Any, fleet: Fleet) -> None:
+    project = fleet.project(name=f"story of {type(client).__name__}", priority=7)
+    await become_worker(client, fleet, project)
+
+    task_id = await ask(client.submit(project, "a page", priority=3, max_retries=2, unique_string="a"))
+    assert await ask(client.submit(project, "a page", unique_string="a")) is None
+
+    task = await ask(client.get(project))
+    assert (task.id, task.recipe, task.priority, task.max_retries) == (task_id, "a page", 3, 2)
+    assert (task.assignee, task.project.id, task.project.priority) == (client.worker.id, project, 7)
+    assert await ask(client.get(project)) is None
+    assert [held.id for held in await ask(client.assigned(project))] == [task_id]
+    assert await ask(client.extend([task_id, task_id + 100_000], 60)) == [True, False]
+    assert await ask(client.release(task_id)) is True
+    assert await ask(client.release(task_id)) is False
+    assert (await ask(client.project_stats(project))).counters.closed == 1
+
+
+async def test_many_tasks_are_submitted_taken_and_released(client: Any, fleet: Fleet) -> None:
+    project = fleet.project()
+    await become_worker(client, fleet, project)
+
+    ids = await ask(client.submit_many(project, ["x", NewTask("y", hash64=5), NewTask("z", hash64=5)]))
+    assert ids[2] is None
+    tasks = await ask(client.get_many(project, count=10))
+    assert [task.recipe for task in tasks] == ["x", "y"]
+    releases = [Release(tasks[0].id, Result.SKIP), Release(tasks[1].id, Result.FAIL), Release(5)]
+    assert await ask(client.release_many(releases)) == [True, True, False]
+    (again,) = await ask(client.get_many(project, count=10))
+    assert again.recipe == "x"
+    stats = await ask(client.project_stats(project))
+    assert (stats.failed, stats.counters.skipped) == (1, 1)
+
+
+async def test_more_tasks_than_one_call_takes_are_submitted_and_duplicates_named(client: Any, fleet: Fleet) -> None:
+    project = fleet.project()
+    await become_worker(client, fleet, project)
+    tasks = [NewTask("r", hash64=1 + n % 12_000) for n in range(12_100)]
+
+    ids = await ask(client.submit_many(project, tasks))
+
+    assert len(ids) == 12_100
+    assert [place for place, id in enumerate(ids) if id is None] == list(range(12_000, 12_100))
+    assert len(set(ids[:12_000])) == 12_000
+
+
+async def test_tasks_of_any_project_may_be_asked_for(client: Any, fleet: Fleet) -> None:
+    project = fleet.project(priority=10**9)
+    await become_worker(client, fleet, project)
+    await ask(client.submit(project, "r"))
+
+    task = await ask(client.get())
+
+    assert task.project.id == project
+    await ask(client.release(task.id))
+
+
+async def test_a_submit_waits_for_the_rate_of_its_project(client: Any, fleet: Fleet) -> None:
+    project = fleet.project(submit_rate=10)
+    await become_worker(client, fleet, project)
+    began = time.monotonic()
+
+    for _ in range(4):
+        assert await ask(client.submit(project, "r"))
+
+    # The first is free, each other waits for a tenth of a second.
+    assert time.monotonic() - began >= 0.28
+
+
+async def test_a_worker_changes_its_alias_and_its_secret(client: Any, fleet: Fleet) -> None:
+    await become_worker(client, fleet)
+    before = client.worker
+
+    await ask(client.update_worker("crawler-2"))
+    after = await ask(client.rotate_secret())
+
+    assert (await ask(client.worker_info(after.id))).alias == "crawler-2"
+    assert client.worker == after
+    assert after.secret != before.secret
+    await ask(client.log("info", "still here", timestamp=5))
+    client.worker = before
+    with pytest.raises(Refused) as refused:
+        await ask(client.update_worker("crawler-3"))
+    assert refused.value.code == "bad_credentials"
+
+
+async def test_access_is_asked_for_once(client: Any, fleet: Fleet) -> None:
+    project, public = fleet.project(), fleet.project(public=True)
+    client.worker = await ask(client.create_worker())
+
+    assert await ask(client.request_access(project)) is True
+    assert await ask(client.request_access(project)) is False
+    assert await ask(client.request_access(public)) is False
+    with pytest.raises(Refused) as refused:
+        await ask(client.get(project))
+    assert refused.value.code == "denied"
+    with pytest.raises(Refused) as refused:
+        await ask(client.request_access(2**40))
+    assert refused.value.code == "not_found"
+
+
+async def test_a_manager_signs_in_makes_a_project_and_lets_a_worker_in(client: Any, fleet: Fleet) -> None:
+    name = f"ada-{type(client).__name__[:5]}"
+    manager = await ask(client.register(name, "correct horse"))
+    project = await ask(client.create_project(f"pages of {name}", priority=3, hidden=True))
+    async with AsyncClient(fleet.url) as other:
+        other.worker = await other.create_worker("w")
+        await other.request_access(project, submit=True)
+        await ask(client.accept_request(project, other.worker.id))
+        await other.submit(project, "r" * 300)
+        assert await other.project_secret(project) == "{}"
+
+    assert await ask(client.account()) == manager
+    assert (await ask(client.project(project))).priority == 3
+    assert project in [one.id for one in await ask(client.projects())]
+    page = await ask(client.project_tasks(project))
+    assert (page.total, page.tasks[0].recipe_bytes, len(page.tasks[0].recipe)) == (1, 300, 200)
+    assert (await ask(client.call("POST", f"/project/hard_reset/{project}")))["affected_tasks"] == 1
+    await ask(client.logout())
+    assert await ask(client.account()) is None
+    assert (await ask(client.login(name, "correct horse"))).id == manager.id
+
+
+async def test_the_hash_of_a_string_is_the_brokers(client: Any, fleet: Fleet) -> None:
+    project = fleet.project()
+    await become_worker(client, fleet, project)
+    assert await ask(client.submit(project, "r", unique_string="grüße"))
+
+    assert await ask(client.submit(project, "r", hash64=hash64("grüße"))) is None
+    assert hash64("test") == hash64(b"test") == 6838688128588807185
+
+
+def test_a_verification_can_be_computed_in_any_shell() -> None:
+    shell = "printf %s grüße | sha256sum | head -c 16"
+    unsigned = int(subprocess.run(["sh", "-c", shell], capture_output=True, check=True).stdout, 16)
+
+    assert verification("grüße") == verification("grüße".encode()) == unsigned - (1 << 64) * (unsigned >> 63)
+
+
+def test_a_connection_is_used_again(fleet: Fleet) -> None:
+    connections = set()
+
+    def note(request: httpx.Request) -> None:
+        request.extensions["trace"] = lambda event, info: (
+            connections.add(id(info["return_value"])) if event == "connection.connect_tcp.complete" else None
+        )
+
+    with httpx.Client(event_hooks={"request": [note]}) as http, Client(fleet.url + "/", http=http) as client:
+        for _ in range(20):
+            client.projects()
+
+    assert len(connections) == 1
+
+
+async def test_editors_and_type_checkers_know_what_a_call_gives(fleet: Fleet) -> None:
+    project = fleet.project(public=True)
+    with Client(fleet.url) as client:
+        client.worker = assert_type(client.create_worker("w"), Credentials)
+        assert_type(client.get(project), Task | None)
+    async with AsyncClient(fleet.url, client.worker) as other:
+        assert_type(await other.get_many(project, count=2), list[Task])
+
+
+def test_secrets_are_not_printed() -> None:
+    assert "hush" not in repr(Credentials(1, "w", "hush"))
+
+
+def test_the_client_needs_nothing_of_the_server() -> None:
+    code = "import sys, broker.client; print([name for name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    loaded = set(ast.literal_eval(done.stdout))
+    assert not loaded & {"redis", "starlette", "uvicorn", "jinja2", "broker.store", "broker.api", "broker.settings"}
+
+
+def test_both_clients_show_each_call_with_its_arguments_and_its_text() -> None:
+    for kind in (Client, AsyncClient):
+        assert list(inspect.signature(kind.submit).parameters)[:3] == ["self", "project", "recipe"]
+        assert "None for a duplicate" in (inspect.getdoc(kind.submit) or "")
+    with Client("http://broker") as client:
+        assert list(inspect.signature(client.submit).parameters)[:2] == ["project", "recipe"]

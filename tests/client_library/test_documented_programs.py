@@ -1,0 +1,172 @@
+"""The programs of docs/clients.md and of the README run as they stand: only the broker's address is another."""
+
+import functools
+import http.server
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.client import verification
+from tests.client import Caller, Fleet
+from tests.client_library.running import counters, program
+from tests.serving import Serving, until
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = (ROOT / "docs" / "clients.md").read_text()
+README = (ROOT / "README.md").read_text()
+PAGES = {
+    "index.html": '<a href="a.html">a</a> <a href="b.html#top">b</a> <a href="https://elsewhere.example/">e</a>',
+    "a.html": '<a href="index.html">home</a> <a href="gone.html">gone</a>',
+    "b.html": '<a href="a.html">a</a>',
+}
+
+
+def python(text: str, name: str) -> str:
+    found: str
+    (found,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if name in block]
+    assert "http://localhost:3010" in found
+    return found
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """One where the projects 1 and 2 are those of the documents."""
+    serving = Serving.start(tmp_path_factory.mktemp("broker"))
+    admin = serving.caller()
+    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    fleet = Fleet(serving.url, admin)
+    assert [fleet.project(remember_closed=-1), fleet.project()] == [1, 2]
+    yield fleet
+    fleet.close()
+    assert serving.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a few pages are served."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, text in PAGES.items():
+        (folder / name).write_text(text)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+def let_in(admin: Caller, project: int, alias: str) -> None:
+    """Waits until this worker has asked, and accepts."""
+
+    def asked() -> list[int]:
+        accesses = admin.get(f"/project/access_list/{project}").content()["accesses"]
+        return [one["worker"]["id"] for one in accesses if one["request"] and one["worker"]["alias"] == alias]
+
+    until(lambda: bool(asked()))
+    for worker in asked():
+        admin.post(f"/project/accept_request/{project}/{worker}").content()
+
+
+def test_the_producer_submits_and_the_crawler_crawls(broker: Fleet, site: str, tmp_path: Path) -> None:
+    producer = python(CLIENTS, "producer.py").replace("http://localhost:3010", broker.url)
+    crawler = python(CLIENTS, "crawler.py").replace("http://localhost:3010", broker.url)
+
+    def produce() -> "subprocess.CompletedProcess[str]":
+        lines = f"{site}index.html\n{site}index.html\n"
+        return subprocess.run(
+            [sys.executable, "-c", producer], input=lines, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    first = produce()
+    assert (first.returncode, "is asked for" in first.stderr) == (1, True)
+    let_in(broker.admin, 1, "producer")
+    assert produce().stdout == "1 new, 1 known\n"
+    before = counters(broker, 1)
+
+    with program(tmp_path / "crawler", crawler) as running:
+        let_in(broker.admin, 1, "crawler-1")
+        until(lambda: counters(broker, 1)["closed"] - before["closed"] == len(PAGES), 20)
+        until(lambda: counters(broker, 1)["failed"] == 1)
+        assert running.end() == 0
+
+    assert "waits until a manager lets it into project 1" in running.text()
+    assert counters(broker, 1)["retried"] == 2  # gone.html, whose third fail was its last
+
+
+def test_two_verifiers_agree(broker: Fleet, site: str, tmp_path: Path) -> None:
+    verifier = python(CLIENTS, "verifier.py").replace("http://localhost:3010", broker.url)
+    broker.worker(2).submit(2, f"{site}a.html", verification_count=2)
+
+    with program(tmp_path / "a", verifier, "a") as one, program(tmp_path / "b", verifier, "b") as other:
+        let_in(broker.admin, 2, "a")
+        let_in(broker.admin, 2, "b")
+        until(lambda: counters(broker, 2)["closed"] == 1)
+        assert (one.end(), other.end()) == (0, 0)
+
+    assert counters(broker, 2)["voted"] == 2
+    assert (tmp_path / "a" / "a.json").exists()
+
+
+def test_the_worker_of_the_readme_fetches_a_page(broker: Fleet, site: str, tmp_path: Path) -> None:
+    text = python(README, "Worker").replace("http://localhost:3010", broker.url)
+    submitter = broker.worker(1)
+    before = counters(broker, 1)
+
+    with program(tmp_path / "readme", text) as running:
+        let_in(broker.admin, 1, "crawler-1")
+        submitter.submit(1, f"{site}b.html")
+        submitter.submit(1, f"{site}missing.html")
+        until(lambda: counters(broker, 1)["closed"] == before["closed"] + 1)
+        until(lambda: counters(broker, 1)["failed"] == before["failed"] + 1)
+        assert running.end() == 0
+
+
+def test_the_loop_of_other_languages_works_off_tasks(broker: Fleet, tmp_path: Path) -> None:
+    loop = re.findall(r"```sh\n(.*?)```", CLIENTS, re.DOTALL)[1]
+    worker = broker.worker(1)
+    worker.submit(1, "echo me")
+    before = counters(broker, 1)
+    script = f"id={worker.id} secret={worker.secret}\n" + loop.replace("http://localhost:3010", broker.url)
+
+    with (tmp_path / "output").open("w") as output:
+        shell = subprocess.Popen(["bash", "-c", script], stdout=output, stderr=output)
+    try:
+        until(lambda: counters(broker, 1)["closed"] == before["closed"] + 1)
+        until(lambda: "updated" in (tmp_path / "output").read_text())
+    finally:
+        shell.kill()
+        shell.wait()
+
+    assert (tmp_path / "output").read_text() == 'echo me\n{"ok":true,"content":{"updated":true}}'
+
+
+def test_the_verification_that_is_documented_is_the_right_one() -> None:
+    assert f"`test` gives {verification('test')}." in CLIENTS
+
+
+def test_the_commands_for_the_shell_run(broker: Fleet, tmp_path: Path) -> None:
+    create, *others = re.findall(r"```sh\n(.*?)```", CLIENTS, re.DOTALL)[0].splitlines()
+    (tmp_path / "urls.txt").write_text("one\ntwo\none\n")
+    (tmp_path / "admin.json").write_text('{"username": "admin", "password": "a long password"}')
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "TASK_BROKER_URL": broker.url, "PATH": path}
+
+    def shell(text: str) -> str:
+        return subprocess.check_output(["bash", "-euc", text], text=True, cwd=tmp_path, env=environment)
+
+    assert "access to project 1 is asked for" in shell(create)
+    let_in(broker.admin, 1, "producer")
+    output = shell("\n".join(others))
+
+    assert "2 submitted, 1 duplicates\n" in output
+    assert "tasks, failed" in output

@@ -1,0 +1,219 @@
+"""Answers are lost, servers are killed, the store goes away: a worker goes on, and nothing is lost."""
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from broker.client import Client, Credentials, Fail, NewTask, Task, Unreachable, Worker
+from tests.client import Fleet, WorkerCaller
+from tests.client_library.conftest import Hire
+from tests.client_library.proxy import Proxy, a_proxy
+from tests.client_library.running import counters, running, stats
+from tests.serving import Serving, free_port, until
+
+Producer = Callable[[int], WorkerCaller]
+
+
+@pytest.fixture
+def proxy(fleet: Fleet) -> Iterator[Proxy]:
+    with a_proxy(fleet.url) as made:
+        yield made
+
+
+def test_a_submit_with_a_hash_is_repeated_when_its_answer_was_lost_and_is_there_once(
+    fleet: Fleet, hire: Hire, proxy: Proxy
+) -> None:
+    project = fleet.project()
+    proxy.lose("/task/submit")
+    proxy.lose("/task/bulk_submit")
+    with Client(proxy.url, Credentials.load(hire(project))) as client:
+        # The repeat is a duplicate of the first, which nobody heard of.
+        assert client.submit(project, "a", unique_string="a") is None
+        assert (
+            client.submit_many(project, [NewTask("a", unique_string="a"), NewTask("b", unique_string="b")])[1] is None
+        )
+        assert proxy.count("/task/submit") == 2
+
+    assert stats(fleet, project)["waiting"] == 2
+
+
+def test_a_submit_without_a_hash_is_not_repeated(fleet: Fleet, hire: Hire, proxy: Proxy) -> None:
+    project = fleet.project()
+    proxy.lose("/task/submit")
+    with Client(proxy.url, Credentials.load(hire(project))) as client, pytest.raises(Unreachable) as unreachable:
+        client.submit(project, "a")
+
+    assert unreachable.value.sent
+    assert stats(fleet, project)["waiting"] == 1
+
+
+def test_tasks_of_a_get_whose_answer_was_lost_are_worked_on_all_the_same(
+    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
+) -> None:
+    project = fleet.project()
+    for n in range(4):
+        producer(project).submit(project, str(n))
+    proxy.lose("/task/get")
+    worker = Worker(proxy.url, file=hire(project), wait=0)
+    seen: Counter[str] = Counter()
+
+    @worker.task(project=project, concurrency=4)
+    async def work(task: Task) -> None:
+        seen[task.recipe] += 1
+
+    with running(worker):
+        until(lambda: counters(fleet, project)["closed"] == 4)
+
+    assert seen == Counter("0123")
+    assert counters(fleet, project)["assigned"] == 4
+
+
+def test_releases_whose_answer_was_lost_are_repeated_and_a_task_that_came_again_is_not_failed_twice(
+    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
+) -> None:
+    project = fleet.project()
+    producer(project).submit(project, "ok")
+    producer(project).submit(project, "fail once", max_retries=5)
+    worker = Worker(proxy.url, file=hire(project), wait=0)
+    seen: Counter[str] = Counter()
+
+    @worker.task(project=project, concurrency=2)
+    async def work(task: Task) -> None:
+        seen[task.recipe] += 1
+        if task.recipe != "ok" and seen[task.recipe] == 1:
+            proxy.lose("/task/bulk_release", 2)
+            raise Fail
+
+    with running(worker):
+        until(lambda: counters(fleet, project)["closed"] == 2)
+
+    assert seen == {"ok": 1, "fail once": 2}
+    assert counters(fleet, project)["retried"] == 1
+
+
+def test_a_fail_whose_answer_was_lost_does_not_fail_the_task_once_more_when_it_has_come_again(
+    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
+) -> None:
+    project = fleet.project()
+    producer(project).submit(project, "r", max_retries=5)
+    worker = Worker(proxy.url, file=hire(project), wait=0)
+
+    @worker.task(project=project)
+    async def work(task: Task) -> None:
+        proxy.lose("/task/bulk_release", 3)
+        # The next get comes before the release. That after it is given the task again, and nobody hears of it.
+        proxy.hold("/task/get", after=1)
+        raise Fail
+
+    with running(worker):
+        until(lambda: counters(fleet, project)["assigned"] == 2)
+        time.sleep(2)  # longer than three repeats take
+        proxy.lose("/task/bulk_release", 0)
+
+    assert (counters(fleet, project)["retried"], counters(fleet, project)["skipped"]) == (1, 1)
+    assert stats(fleet, project)["waiting"] == 1
+
+
+def test_a_worker_that_stops_while_a_get_is_under_way_gives_back_what_it_was_given(
+    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
+) -> None:
+    project = fleet.project()
+    producer(project).submit(project, "r")
+    proxy.hold("/task/get")
+    worker = Worker(proxy.url, file=hire(project))
+
+    @worker.task(project=project)
+    async def work(task: Task) -> None:
+        raise AssertionError("nobody told us of it")
+
+    with running(worker):
+        until(lambda: stats(fleet, project)["assigned"] == 1)
+
+    assert (stats(fleet, project)["waiting"], counters(fleet, project)["skipped"]) == (1, 1)
+
+
+def test_a_broker_with_a_fault_of_its_own_is_asked_again(
+    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = fleet.project()
+    producer(project).submit(project, "r")
+    proxy.break_down("/task/get", 2)
+    worker = Worker(proxy.url, file=hire(project), wait=0)
+
+    @worker.task(project=project)
+    async def work(task: Task) -> None: ...
+
+    with running(worker):
+        until(lambda: counters(fleet, project)["closed"] == 1)
+
+    assert caplog.text.count("500 internal: Out of paper") == 1
+
+
+@contextmanager
+def own_broker(folder: Path) -> Iterator[tuple[Serving, Fleet]]:
+    serving = Serving.start(folder, workers=1)
+    caller = serving.caller()
+    caller.post("/register", {"username": "admin", "password": "a long password"}).content()
+    fleet = Fleet(serving.url, caller)
+    yield serving, fleet
+    fleet.close()
+    serving.stop()
+
+
+@pytest.mark.parametrize("which", ["server", "store"])
+def test_a_fleet_works_on_when_processes_are_killed(
+    tmp_path: Path, which: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with own_broker(tmp_path / "broker") as (serving, fleet):
+        project = fleet.project(remember_closed=-1)
+        member = fleet.worker(project)
+        file = tmp_path / "worker.json"
+        me = Credentials(member.id, member.alias, member.secret).save(file)
+        worker = Worker(serving.url, file=file, wait=0)
+        done: set[str] = set()
+        lock = threading.Lock()
+
+        @worker.task(project=project, concurrency=8)
+        async def work(task: Task) -> None:
+            number = int(task.recipe)
+            children = [NewTask(str(n), unique_string=str(n)) for n in (2 * number, 2 * number + 1) if n < 1000]
+            await worker.client.submit_many(project, children)
+            with lock:
+                done.add(task.recipe)
+
+        with Client(serving.url, me) as client:
+            client.submit(project, "1", unique_string="1")
+        with running(worker):
+            until(lambda: len(done) > 300, 30)
+            os.kill(serving.servers()[0] if which == "server" else serving.store(), signal.SIGKILL)
+            until(lambda: len(done) == 999, 30)
+            until(lambda: counters(fleet, project)["closed"] == 999, 20)
+
+        assert stats(fleet, project)["waiting"] + stats(fleet, project)["assigned"] == 0
+
+
+def test_a_worker_that_starts_before_its_broker_waits_and_says_so_once(
+    fleet: Fleet, producer: Producer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = fleet.project(public=True)
+    producer(project).submit(project, "r")
+    port = free_port()
+    worker = Worker(f"http://127.0.0.1:{port}", file=tmp_path / "worker.json", wait=0)
+
+    @worker.task(project=project)
+    def work(task: Task) -> None: ...
+
+    with running(worker):
+        until(lambda: "is away" in caplog.text)
+        time.sleep(0.5)
+        with a_proxy(fleet.url, port):
+            until(lambda: counters(fleet, project)["closed"] == 1)
+
+    assert caplog.text.count("is away") == caplog.text.count("is back") == 1

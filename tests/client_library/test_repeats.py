@@ -1,0 +1,244 @@
+"""What is repeated, and when: the steps of a call, with outcomes as a network may give them. Nothing is sent."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from broker.client import Client, ClientError, NewTask, Refused, Release, Result, Unreachable
+from broker.client.steps import Answer, Attempt, Lost, Steps
+
+HASHED = NewTask("r", unique_string="r")
+OK, FAIL = Release(1), Release(1, Result.FAIL)
+
+Call = Callable[[Client], Steps[Any]]
+
+SAFE: dict[str, Call] = {
+    "submit with a string": lambda client: Client.submit(client, 1, "r", unique_string="r"),
+    "submit with a hash": lambda client: Client.submit(client, 1, "r", hash64=5),
+    "submit many, all with a hash": lambda client: Client.submit_many(client, 1, [HASHED, HASHED]),
+    "release ok": lambda client: Client.release(client, 1),
+    "release many ok": lambda client: Client.release_many(client, [OK, OK]),
+    "extend": lambda client: Client.extend(client, [1], 60),
+    "assigned": lambda client: Client.assigned(client, 1),
+    "create worker": lambda client: Client.create_worker(client, "w"),
+    "request access": lambda client: Client.request_access(client, 1),
+    "project": lambda client: Client.project(client, 1),
+}
+UNSAFE: dict[str, Call] = {
+    "submit": lambda client: Client.submit(client, 1, "r"),
+    "submit many, one without a hash": lambda client: Client.submit_many(client, 1, [HASHED, "r"]),
+    "get": lambda client: Client.get(client, 1),
+    "get many": lambda client: Client.get_many(client, 1, count=5),
+    "release fail": lambda client: Client.release(client, 1, Result.FAIL),
+    "release skip": lambda client: Client.release(client, 1, Result.SKIP),
+    "release many, one fail": lambda client: Client.release_many(client, [OK, FAIL]),
+    "register": lambda client: Client.register(client, "ada", "correct horse"),
+}
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client("http://broker")
+
+
+def answer(status: int, retry_after: float = 0, **envelope: Any) -> Answer:
+    return Answer(status, json.dumps({"ok": status == 200, **envelope}).encode(), retry_after)
+
+
+def result(steps: Steps[Any], outcome: Answer | Lost) -> Any:
+    """Of a call that ends with this outcome."""
+    with pytest.raises(StopIteration) as end:
+        steps.send(outcome)
+    return end.value.value
+
+
+def calls(table: dict[str, Call]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("call", table.values(), ids=table)
+
+
+@calls(SAFE | UNSAFE)
+def test_a_call_that_never_left_is_repeated(client: Client, call: Call) -> None:
+    steps = call(client)
+    first = next(steps)
+
+    again = steps.send(Lost("refused", sent=False))
+
+    assert (again.path, again.body) == (first.path, first.body)
+    assert 0.1 <= again.pause <= 0.15
+
+
+@calls(SAFE)
+@pytest.mark.parametrize("outcome", [Lost("cut", sent=True), answer(503), answer(502)], ids=["lost", "503", "502"])
+def test_a_call_that_perhaps_was_done_is_repeated_where_that_is_safe(
+    client: Client, call: Call, outcome: Answer | Lost
+) -> None:
+    steps = call(client)
+    first = next(steps)
+
+    assert steps.send(outcome).body == first.body
+
+
+@calls(UNSAFE)
+@pytest.mark.parametrize("outcome", [Lost("cut", sent=True), answer(503), answer(504)], ids=["lost", "503", "504"])
+def test_a_call_that_perhaps_was_done_is_not_repeated_where_that_would_do_harm(
+    client: Client, call: Call, outcome: Answer | Lost
+) -> None:
+    steps = call(client)
+    next(steps)
+
+    with pytest.raises(Unreachable) as unreachable:
+        steps.send(outcome)
+
+    assert unreachable.value.sent
+
+
+def test_pauses_grow_to_five_seconds_and_are_never_shorter_than_the_broker_asks(client: Client) -> None:
+    client.patience = 1e6
+    steps = Client.project(client, 1)
+    next(steps)
+
+    pauses = [steps.send(Lost("refused", sent=False)).pause for _ in range(8)]
+
+    for pause, least in zip(pauses, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5], strict=True):
+        assert least <= pause <= 1.5 * least
+    assert 30 <= steps.send(answer(503, retry_after=30)).pause <= 45
+    assert steps.send(answer(503, retry_after=86_400)).pause <= 90
+
+
+def test_patience_ends_and_then_it_is_said_whether_the_call_was_perhaps_done() -> None:
+    hasty = Client("http://broker", patience=0)
+    steps = Client.project(hasty, 1)
+    next(steps)
+    with pytest.raises(Unreachable, match="no answer from http://broker \\(refused\\)") as unreachable:
+        steps.send(Lost("refused", sent=False))
+    assert not unreachable.value.sent
+
+    steps = Client.project(hasty, 1)
+    next(steps)
+    with pytest.raises(Unreachable) as unreachable:
+        steps.send(Lost("cut", sent=True))
+    assert unreachable.value.sent
+
+
+def test_a_store_that_is_full_is_named(client: Client) -> None:
+    steps = Client.submit(client, 1, "r")
+    next(steps)
+
+    with pytest.raises(Unreachable, match="503: The store is full"):
+        steps.send(answer(503, code="unavailable", message="The store is full"))
+
+
+def test_a_call_that_was_lost_once_counts_as_sent_however_its_repeats_end(client: Client) -> None:
+    steps = Client.project(client, 1)
+    next(steps)
+    steps.send(Lost("cut", sent=True))
+    client.patience = 0  # does not shorten a call that has begun
+
+    for _ in range(3):
+        steps.send(Lost("refused", sent=False))
+
+    assert result(steps, answer(200, content={"id": 1, "name": "p"})).name == "p"
+
+
+@calls(SAFE | UNSAFE)
+def test_a_call_that_came_too_early_waits_as_long_as_it_is_told_and_then_goes_out_again(
+    client: Client, call: Call
+) -> None:
+    steps = call(client)
+    first = next(steps)
+
+    for delay in (7.5, 3600):
+        again = steps.send(answer(429, retry_after=3600, code="rate_limited", rate_limit_delay=delay))
+        assert again.body == first.body
+        assert delay <= again.pause <= 1.1 * delay
+
+
+def test_a_login_after_too_many_wrong_passwords_does_not_wait_in_silence(client: Client) -> None:
+    steps = Client.login(client, "ada", "wrong horse")
+    next(steps)
+
+    with pytest.raises(Refused) as refused:
+        steps.send(answer(429, code="rate_limited", rate_limit_delay=60))
+
+    assert refused.value.delay == 60
+
+
+def test_of_a_bulk_that_ended_in_the_middle_only_the_rest_is_sent_again(client: Client) -> None:
+    steps = Client.submit_many(client, 1, [NewTask(name, unique_string=name) for name in "abc"])
+    assert recipes(next(steps)) == ["a", "b", "c"]
+
+    rest = steps.send(answer(503, code="unavailable", content={"outcomes": [100001, None]}))
+
+    assert recipes(rest) == ["c"]
+    assert rest.pause == 1
+    assert result(steps, answer(200, content={"outcomes": [200001]})) == [100001, None, 200001]
+
+
+def test_a_bulk_without_hashes_that_ended_in_the_middle_says_what_was_taken(client: Client) -> None:
+    steps = Client.submit_many(client, 1, ["a", "b", "c"])
+    next(steps)
+
+    with pytest.raises(Unreachable) as unreachable:
+        steps.send(answer(503, code="unavailable", content={"outcomes": [100001, 200001]}))
+
+    assert unreachable.value.done == [100001, 200001]
+
+
+def test_many_tasks_go_in_as_few_calls_as_the_broker_takes(client: Client) -> None:
+    steps = Client.submit_many(client, 1, [NewTask("r", hash64=n) for n in range(1, 10_002)])
+    assert len(recipes(next(steps))) == 10_000
+    second = steps.send(answer(200, content={"outcomes": list(range(10_000))}))
+    assert len(recipes(second)) == 1
+    assert len(result(steps, answer(200, content={"outcomes": [None]}))) == 10_001
+
+    large = Client.submit_many(client, 1, [str(n) + "x" * (1 << 20) for n in range(20)])
+    sizes = [len(next(large).body or b"")]
+    while sum(sizes) < 20 << 20:
+        sizes.append(len(large.send(answer(200, content={"outcomes": [1] * 7})).body or b""))
+    assert max(sizes) <= 8 << 20
+
+
+def test_no_tasks_are_no_call(client: Client) -> None:
+    with pytest.raises(StopIteration) as end:
+        next(Client.submit_many(client, 1, []))
+    assert end.value.value == []
+
+
+def test_a_refusal_says_what_was_refused_and_why(client: Client) -> None:
+    steps = Client.submit(client, 1, "r")
+    next(steps)
+
+    with pytest.raises(Refused, match="POST /task/submit with 403 denied: You may not") as refused:
+        steps.send(answer(403, code="denied", message="You may not"))
+
+    assert (refused.value.status, refused.value.code) == (403, "denied")
+
+
+@pytest.mark.parametrize(
+    "body", [b"<h1>Hello</h1>", b"\xff", b"[]", b'{"ok":true}', b'{"ok":true,"content":{"id":"1"}}']
+)
+def test_an_answer_that_is_no_brokers_is_an_error_of_its_own(client: Client, body: bytes) -> None:
+    steps = Client.project(client, 1)
+    next(steps)
+
+    with pytest.raises(ClientError, match="GET /project/get/1 answered 200"):
+        steps.send(Answer(200, body, 0))
+
+
+def test_a_long_poll_may_take_its_time(client: Client) -> None:
+    attempt = next(Client.get_many(client, 7, count=3, wait=30))
+
+    assert (attempt.path, attempt.wait) == ("/task/get/7?count=3&wait=30", 30)
+    assert next(Client.get(client)).path == "/task/get"
+
+
+@pytest.mark.parametrize("url", ["localhost:3010", "ftp://broker", "", "http://", "http://a:port"])
+def test_what_is_no_address_of_a_broker_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="no address of a broker"):
+        Client(url)
+
+
+def recipes(attempt: Attempt) -> list[str]:
+    return [request["recipe"] for request in json.loads(attempt.body or b"")["requests"]]

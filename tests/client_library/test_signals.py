@@ -1,0 +1,131 @@
+"""A worker that is told to stop, or is killed: what it held goes to others."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.client import Fleet, WorkerCaller
+from tests.client_library.conftest import Hire
+from tests.client_library.running import counters, program, stats
+from tests.serving import until
+
+Producer = Callable[[int], WorkerCaller]
+
+WORKER = """
+import asyncio, logging, sys, time
+from broker.client import Worker
+
+logging.basicConfig()
+logging.getLogger("broker.client").setLevel("INFO")
+
+url, project, kind, seconds, grace = sys.argv[1:]
+worker = Worker(url, grace=float(grace), wait=0)
+
+async def wait(task):
+    print("began", task.recipe)
+    await asyncio.sleep(float(seconds))
+
+def block(task):
+    print("began", task.recipe)
+    time.sleep(float(seconds))
+
+worker.task(project=int(project), concurrency=3, prefetch=2)({"async": wait, "thread": block}[kind])
+worker.run()
+print("ended")
+"""
+
+
+@pytest.mark.parametrize("kind", ["async", "thread"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_held_is_given_back_at_once_when_the_grace_is_over(
+    fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path, *, kind: str, number: signal.Signals
+) -> None:
+    project = fleet.project()
+    hire(project)
+    for n in range(7):
+        producer(project).submit(project, str(n))
+
+    with program(tmp_path, WORKER, fleet.url, str(project), kind, "60", "0.2") as worker:
+        until(lambda: worker.text().count("began") == 3)
+        assert stats(fleet, project)["assigned"] == 5
+        assert worker.end(number) == 0
+
+    assert "ended" in worker.text()
+    assert (stats(fleet, project)["assigned"], stats(fleet, project)["waiting"]) == (0, 7)
+    assert counters(fleet, project)["skipped"] == 5
+
+
+def test_what_ends_within_the_grace_is_released_and_what_has_not_begun_is_given_back(
+    fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path
+) -> None:
+    project = fleet.project()
+    hire(project)
+    for n in range(7):
+        producer(project).submit(project, str(n))
+
+    with program(tmp_path, WORKER, fleet.url, str(project), "async", "2", "20") as worker:
+        until(lambda: worker.text().count("began") == 3)
+        assert worker.end() == 0
+
+    assert worker.text().count("began") == 3
+    assert (counters(fleet, project)["closed"], counters(fleet, project)["skipped"]) == (3, 2)
+    assert stats(fleet, project)["waiting"] == 4
+
+
+def test_a_second_signal_ends_the_grace(fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path) -> None:
+    project = fleet.project()
+    hire(project)
+    producer(project).submit(project, "long")
+
+    with program(tmp_path, WORKER, fleet.url, str(project), "async", "60", "60") as worker:
+        until(lambda: "began" in worker.text())
+        worker.process.send_signal(signal.SIGTERM)
+        until(lambda: "1 tasks are in work, and given back in 60 s" in worker.text())
+        assert worker.end(seconds=10) == 0
+
+    assert counters(fleet, project)["skipped"] == 1
+
+
+def test_a_worker_that_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None:
+    with program(tmp_path, WORKER, "http://127.0.0.1:9", "1", "async", "1", "1") as worker:
+        until(lambda: "is away" in worker.text())
+        assert worker.end() == 0
+
+
+def test_what_a_killed_worker_held_is_taken_up_by_its_next_run(
+    fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path
+) -> None:
+    project = fleet.project()
+    hire(project)
+    for n in range(3):
+        producer(project).submit(project, str(n))
+
+    with program(tmp_path, WORKER, fleet.url, str(project), "async", "60", "1") as first:
+        until(lambda: first.text().count("began") == 3)
+    with program(tmp_path, WORKER, fleet.url, str(project), "async", "0", "1"):
+        until(lambda: counters(fleet, project)["closed"] == 3)
+
+    assert counters(fleet, project)["assigned"] == 3
+
+
+def test_programs_that_share_a_file_leave_each_others_tasks_alone(
+    fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path
+) -> None:
+    project = fleet.project()
+    hire(project)
+    for n in range(5):
+        producer(project).submit(project, str(n))
+
+    with program(tmp_path, WORKER, fleet.url, str(project), "async", "60", "1"):
+        until(lambda: stats(fleet, project)["assigned"] == 5)
+        (tmp_path / "second").mkdir()
+        (tmp_path / "second" / "worker.json").symlink_to(tmp_path / "worker.json")
+        with program(tmp_path / "second", WORKER, fleet.url, str(project), "async", "0", "1") as second:
+            producer(project).submit(project, "new")
+            until(lambda: counters(fleet, project)["closed"] == 1)
+            assert second.end() == 0
+
+        assert second.text().count("began") == second.text().count("began new") == 1
+        assert stats(fleet, project)["assigned"] == 5

@@ -1,0 +1,264 @@
+"""The commands that speak to a broker, as a person or a script runs them."""
+
+import io
+import json
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from broker.cli import main
+from broker.client import Credentials
+from tests.client import Fleet
+from tests.client_library.proxy import a_proxy
+from tests.client_library.running import counters, stats
+from tests.serving import until
+
+Broker = Callable[..., "Done"]
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def environment(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a person sets it once."""
+    account = tmp_path / "admin.json"
+    account.write_text('{"username": "admin", "password": "a long password"}')
+    monkeypatch.setenv("TASK_BROKER_URL", fleet.url)
+    monkeypatch.setenv("TASK_BROKER_ADMIN_FILE", str(account))
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def broker(environment: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Broker:
+    def run(*arguments: object, text: str = "") -> Done:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        return Done(main(list(map(str, arguments))), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def project(fleet: Fleet, tmp_path: Path) -> int:
+    """One into which worker.json may submit."""
+    made = fleet.project(name=f"pages of {tmp_path.name}")
+    worker = fleet.worker(made, alias="producer")
+    Credentials(worker.id, worker.alias, worker.secret).save(tmp_path / "worker.json")
+    return made
+
+
+def fine(done: Done) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows(done: Done) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in fine(done).splitlines()]
+
+
+def test_a_worker_is_made_and_asks_for_access(broker: Broker, fleet: Fleet, tmp_path: Path) -> None:
+    project = fleet.project()
+
+    first = fine(broker("worker", "create", "--alias", "crawler-1", "--project", project, "--submit"))
+    again = rows(broker("worker", "create", "--project", project, "--json"))
+
+    worker = json.loads((tmp_path / "worker.json").read_text())
+    assert first == (
+        f"worker {worker['id']} (crawler-1): worker.json\n"
+        f"access to project {project} is asked for: {fleet.url}/ui/projects/{project}/access\n"
+    )
+    assert stat.S_IMODE((tmp_path / "worker.json").stat().st_mode) == 0o600
+    assert again == [{"id": worker["id"], "alias": "crawler-1", "file": "worker.json", "asked": []}]
+    (access,) = fleet.admin.get(f"/project/access_list/{project}").content()["accesses"]
+    assert (access["assign"], access["submit"], access["request"]) == (True, True, True)
+
+
+def test_each_line_is_a_task_and_what_is_there_already_is_no_error(
+    broker: Broker, fleet: Fleet, project: int, tmp_path: Path
+) -> None:
+    (tmp_path / "urls").write_text("a\n\nb\r\na\n{c")
+
+    first = broker("submit", "urls", "--project", project, "--priority", 3, "--max-retries", 2)
+    second = broker("submit", "-", "--project", project, "--json", text="b\nd\n")
+
+    assert fine(first) == "3 submitted, 1 duplicates\n"
+    assert rows(second) == [{"submitted": 1, "duplicates": 1}]
+    assert not (tmp_path / "urls.offset").exists()
+    found = rows(broker("tasks", project, "--json"))
+    assert [(row["recipe"], row["priority"], row["max_retries"]) for row in found] == [
+        ("a", 3, 2),
+        ("b", 3, 2),
+        ("{c", 3, 2),
+        ("d", 0, 0),
+    ]
+
+
+def test_lines_may_be_json_and_recipes_may_come_twice(broker: Broker, fleet: Fleet, project: int) -> None:
+    lines = [{"recipe": "x", "hash64": 5, "priority": 9}, {"recipe": "x"}, {"recipe": "y", "unique_string": "x"}]
+    text = "\n".join(map(json.dumps, lines))
+
+    assert fine(broker("submit", "-", "--project", project, "--jsonl", text=text)) == "2 submitted, 1 duplicates\n"
+    assert fine(broker("submit", "-", "--project", project, "--allow-duplicates", text="x\nx\n")).startswith(
+        "2 submitted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"recipe": "a"}\n{"recipe": 5}', "line 2: Expected `str`, got `int` - at `$.recipe`"),
+        ('{"recipe": "a"}\n\nnonsense', "line 3: JSON is malformed"),
+        ('{"priority": 1}', "line 1: Object missing required field `recipe`"),
+        (
+            '{"recipe": "a", "priority": 99999}',
+            "lines 1 to 1: the broker refused POST /task/bulk_submit with 400",
+        ),
+    ],
+)
+def test_a_line_that_cannot_be_right_is_named(
+    broker: Broker, fleet: Fleet, project: int, text: str, message: str
+) -> None:
+    done = broker("submit", "-", "--project", project, "--jsonl", text=text)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"broker: {message}")
+    assert stats(fleet, project)["waiting"] == 0
+
+
+def test_a_line_that_is_no_text_is_named(broker: Broker, project: int, tmp_path: Path) -> None:
+    (tmp_path / "urls").write_bytes(b"a\n\xff\n")
+
+    done = broker("submit", "urls", "--project", project)
+
+    assert (done.returncode, "line 2: 'utf-8' codec can't decode byte 0xff" in done.stderr) == (1, True)
+
+
+def test_an_interrupted_submit_goes_on_where_it_was(broker: Broker, fleet: Fleet, project: int, tmp_path: Path) -> None:
+    (tmp_path / "urls").write_text("".join(f"https://example.org/{n}\n" for n in range(12_000)))
+    with a_proxy(fleet.url) as proxy:
+        # The second call is carried out, but its answer does not come.
+        proxy.hold("/task/bulk_submit", after=1)
+        command = [sys.executable, "-m", "broker", "submit", "urls", "--project", str(project), "--url", proxy.url]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        until(lambda: proxy.count("/task/bulk_submit") == 2, 30)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    noted = json.loads((tmp_path / "urls.offset").read_text())
+    assert noted["lines"] == 5_000
+
+    done = broker("submit", "urls", "--project", project)
+
+    assert "going on at line 5,001, after 5,000 tasks" in done.stderr
+    assert fine(done) == "7,000 submitted, 5,000 duplicates\n"
+    assert stats(fleet, project)["waiting"] == counters(fleet, project)["submitted"] == 12_000
+    assert not (tmp_path / "urls.offset").exists()
+
+
+def test_an_offset_of_another_file_is_not_believed(broker: Broker, project: int, tmp_path: Path) -> None:
+    (tmp_path / "urls").write_text("first\nsecond\n")
+    note = {"project": project, "bytes": 4, "lines": 1, "submitted": 1, "duplicates": 0}
+
+    for wrong in (note, {**note, "bytes": 1000}, {**note, "project": project + 1}, {}):
+        (tmp_path / "urls.offset").write_text(json.dumps(wrong))
+        done = broker("submit", "urls", "--project", project)
+        assert (done.returncode, "to begin from the first line" in done.stderr) == (1, True)
+
+
+def test_tasks_are_listed_for_people_and_for_programs(broker: Broker, fleet: Fleet, project: int) -> None:
+    worker = fleet.worker(project, alias="crawler")
+    for number in range(3):
+        worker.submit(project, f"page {number}\x1b[2J", priority=-number)
+    worker.release(worker.take(project)["id"], result=1)
+    held = worker.take(project)["id"]
+
+    failed = fine(broker("tasks", project, "--state", "failed")).splitlines()
+    assigned = rows(broker("tasks", project, "--state", "assigned", "--json"))
+    waiting = fine(broker("tasks", project)).splitlines()
+
+    assert failed[0].split() == ["id", "priority", "retries", "worker", "created", "failed", "recipe"]
+    assert failed[1].endswith("page 0\\x1b[2J")
+    assert failed[2] == "1 of 1 tasks, failed"
+    assert [(row["id"], row["assignee"]) for row in assigned] == [(held, worker.id)]
+    assert assigned[0]["recipe"] == "page 1\x1b[2J"
+    assert (len(waiting), waiting[-1]) == (3, "1 of 1 tasks, queue")
+
+
+def test_as_many_tasks_are_listed_as_are_asked_for(broker: Broker, fleet: Fleet, project: int) -> None:
+    worker = fleet.worker(project)
+    requests = [{"project": project, "recipe": str(n)} for n in range(1200)]
+    worker.post("/task/bulk_submit", {"requests": requests}).content()
+
+    assert len(rows(broker("tasks", project, "--json", "--limit", 0))) == 1200
+    assert len(rows(broker("tasks", project, "--json", "--limit", 501))) == 501
+    assert "50 of 1,200 tasks, queue" in fine(broker("tasks", project))
+
+
+def test_status_shows_each_project_and_hidden_ones_to_managers(
+    broker: Broker, fleet: Fleet, project: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = fleet.project(hidden=True, paused=True)
+    worker = fleet.worker(project)
+    for number in range(3):
+        worker.submit(project, str(number))
+    worker.release(worker.take(project)["id"])
+
+    as_admin = fine(broker("status"))
+    monkeypatch.setenv("TASK_BROKER_ADMIN_FILE", "")
+    as_anybody = rows(broker("status", "--json"))
+
+    (line,) = [line for line in as_admin.splitlines() if line.split()[0] == str(project)]
+    assert line.split()[-5:] == ["2", "0", "0", "0", "1"]
+    assert any(line.split()[0] == str(hidden) and line.endswith("paused") for line in as_admin.splitlines())
+    shown = {row["id"]: row for row in as_anybody}
+    assert shown[project]["stats"]["counters"]["closed"] == 1
+    assert hidden not in shown
+
+
+def test_a_session_of_a_command_ends_with_it(broker: Broker, fleet: Fleet) -> None:
+    before = len(fleet.admin.get("/account/sessions").content()["sessions"])
+    fine(broker("status"))
+
+    assert len(fleet.admin.get("/account/sessions").content()["sessions"]) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["submit", "-", "--project", "1"], "there is no worker.json: broker worker create makes it"),
+        (["tasks", "1", "--admin-file", "nowhere.json"], "No such file or directory: 'nowhere.json'"),
+        (["tasks", "1", "--admin-file", "wrong.json"], "wrong.json is not"),
+        (["status", "--url", "localhost:3010"], "no address of a broker"),
+        (["tasks", str(2**40)], "404 not_found"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(broker: Broker, tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "wrong.json").write_text('{"username": "ada"}')
+
+    done = broker(*arguments)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("broker: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_reader_that_has_seen_enough_is_no_error(fleet: Fleet, project: int) -> None:
+    worker = fleet.worker(project)
+    requests = [{"project": project, "recipe": str(n) * 100} for n in range(1000)]
+    worker.post("/task/bulk_submit", {"requests": requests}).content()
+    line = f"set -o pipefail; {sys.executable} -m broker tasks {project} --json --limit 0 | head -1"
+
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
