@@ -49,7 +49,7 @@ async def _create_admin(settings: Settings, username: str) -> str:
     try:
         manager = await store.managers.find(username)
         if manager is None:
-            manager = await store.managers.register(username, _password(), open_to_all=True)
+            manager = (await store.managers.register(username, _password(), open_to_all=True)).id
             await store.managers.set_admin(None, manager, True)
             return f"{username} has an account now, and is admin"
         await store.managers.set_admin(None, manager, True)

@@ -17,12 +17,16 @@ Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Meta(ge=0)]
 Text = Annotated[str, Meta(max_length=65_536)]
 Alias = Annotated[str, Meta(max_length=16_384)]
+"""A setting may make it shorter."""
 
 MAX_BULK = 10_000
-"""Tasks of one bulk call."""
+"""Tasks of one bulk call, unless a setting says otherwise."""
 
 MAX_RECIPE = 1 << 20
-"""Bytes of UTF-8."""
+"""Bytes of UTF-8, unless a setting says otherwise."""
+
+MAX_SECRET = 1 << 20
+"""Characters of a project's secret."""
 
 
 class WorkerAlias(Struct):
@@ -116,7 +120,7 @@ class LogQuery(Struct):
 
 
 class SetSecret(Struct):
-    secret: Annotated[str, Meta(max_length=MAX_RECIPE)] | None = None
+    secret: Annotated[str, Meta(max_length=MAX_SECRET)] | None = None
 
 
 class SetWebhookSecret(Struct):
@@ -177,7 +181,7 @@ def one_of(name: str, value: T | None, other_name: str, other: T | None) -> T | 
     return other if value is None else value
 
 
-def non_empty(text: str | None, field: str, largest: int = MAX_RECIPE) -> str:
+def non_empty(text: str | None, field: str, largest: int) -> str:
     """``text``, of at most ``largest`` bytes."""
     if not text:
         raise Invalid(f"{field}: required, and not empty")

@@ -18,6 +18,7 @@ import orjson
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from broker.api.addresses import counted
 from broker.cookies import session_cookie
 from broker.counters import Requests
 from broker.errors import BrokerError, Invalid, Unavailable
@@ -126,6 +127,11 @@ class Call:
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    @property
+    def address(self) -> str:
+        """The client's, under which it is counted; behind a trusted proxy the one that the proxy names."""
+        return counted(self.scope.get("client"))
 
     @property
     def session_cookie(self) -> str | None:

@@ -13,7 +13,6 @@ from broker.store.places import Wake
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned, Task
 from broker.store.worker_records import Worker
 
-_MAX_GET = 1000
 _MAX_WAIT = 60
 """Seconds."""
 
@@ -34,14 +33,14 @@ Take = Callable[[Worker], Awaitable[Found]]
 
 async def get(call: Call) -> Reply:
     worker = await _ready_worker(call)
-    project, count = call.id("project"), call.number("count", 1, _MAX_GET)
+    project, count = call.id("project"), call.number("count", 1, call.settings.max_count)
     return await _get(call, worker, project, count, lambda worker: _take(call, project, worker, count))
 
 
 async def get_any(call: Call) -> Reply:
     """From the best project that has a task for this worker."""
     worker = await _ready_worker(call)
-    count = call.number("count", 1, _MAX_GET)
+    count = call.number("count", 1, call.settings.max_count)
     return await _get(call, worker, 0, count, lambda worker: _take_anywhere(call, worker, count))
 
 
@@ -186,18 +185,18 @@ def _no_task() -> BrokerError:
 
 
 async def assigned(call: Call) -> Reply:
-    """What this worker holds: up to 1,000 tasks, 8 MiB of recipes; releasing some shows the others."""
+    """What this worker holds: up to ``max_count`` tasks, 8 MiB of recipes; releasing some shows the others."""
     worker = await auth.worker(call)
-    project = call.id("project")
+    project, most = call.id("project"), call.settings.max_count
     held: dict[int, Task] = {}
     size, cursor = 0, "0"
     while True:
         cursor, page = await call.store.tasks.held(project, worker.id, cursor, CHUNK)
         for task in page.tasks:
-            if size < BATCH_BYTES and len(held) < _MAX_GET:
+            if size < BATCH_BYTES and len(held) < most:
                 held[task.id] = task
                 size += _bytes(task)
-        if cursor == "0" or size >= BATCH_BYTES or len(held) >= _MAX_GET:
+        if cursor == "0" or size >= BATCH_BYTES or len(held) >= most:
             tasks = sorted(held.values(), key=lambda task: task.id)
             return Reply({"tasks": _views(worker, tasks, await call.store.projects.json(project, page.revision))})
 

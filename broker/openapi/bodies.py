@@ -62,7 +62,7 @@ NOTES: dict[type[Struct], dict[str, Note]] = {
     schemas.SubmitTask: {
         "project": _must("The project that gets the task"),
         "recipe": _must(
-            f"What is to be done, as the workers understand it; at most {MAX_RECIPE:,} bytes of UTF-8",
+            f"What is to be done, as the workers understand it; at most {MAX_RECIPE:,} bytes of UTF-8 (a setting)",
             minLength=1,
             maxLength=MAX_RECIPE,
         ),
@@ -76,7 +76,7 @@ NOTES: dict[type[Struct], dict[str, Note]] = {
         "unique_str": _may("Another spelling of `unique_string`", deprecated=True),
     },
     schemas.BulkSubmit: {
-        "requests": _must("Tasks of one and the same project", minItems=1, maxItems=MAX_BULK),
+        "requests": _must("Tasks of one and the same project; how many is a setting", minItems=1, maxItems=MAX_BULK),
     },
     schemas.ReleaseTask: {
         "task_id": _must("A task that the worker holds"),
@@ -86,11 +86,11 @@ NOTES: dict[type[Struct], dict[str, Note]] = {
         ),
     },
     schemas.BulkRelease: {
-        "requests": _must("Releases of tasks of any projects", minItems=1, maxItems=MAX_BULK),
+        "requests": _must("Releases of tasks of any projects; how many is a setting", minItems=1, maxItems=MAX_BULK),
     },
     schemas.ExtendTasks: {
         "task_id": _may("One task; or `task_ids`"),
-        "task_ids": _may("Several tasks", minItems=1, maxItems=MAX_BULK),
+        "task_ids": _may("Several tasks; how many is a setting", minItems=1, maxItems=MAX_BULK),
         "seconds": _must("The new deadline, from now"),
     },
     schemas.LogLine: {

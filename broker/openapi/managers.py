@@ -12,7 +12,8 @@ _PROJECT = {"id": "the project's id"}
 _ADMIN = {"denied": "no admin; or it is he himself", "not_found": "no such manager"}
 _WRONG = {
     "bad_credentials": "wrong name or password",
-    "rate_limited": "from the tenth wrong password for this name within a minute on, for the right one too",
+    "rate_limited": "from the tenth wrong password for this name within a minute on, for the right one too; or "
+    "too many from this address",
 }
 
 ENTRIES = {
@@ -23,7 +24,11 @@ ENTRIES = {
         who=ANYBODY,
         body=schemas.Credentials,
         content=(contents.SignedIn,),
-        refuses={"denied": "registration is off", "duplicate": "the name is taken"},
+        refuses={
+            "denied": "registration is off",
+            "duplicate": "the name is taken",
+            "rate_limited": "too many from this address",
+        },
         example=Example(path="/register", body=_LOGIN, content={"manager": ADA}),
     ),
     "POST /login": Entry(
