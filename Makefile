@@ -51,6 +51,7 @@ bench-all: $(VENV)/bench.stamp  ## the same, and how it grows
 	$(BIN)/python -m bench.scale
 	$(BIN)/python -m bench.fleet
 	$(BIN)/python -m bench.cluster
+	$(BIN)/python -m bench.waiters
 	$(BIN)/python -m bench.report
 
 clean:
