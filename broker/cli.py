@@ -3,24 +3,30 @@
 import argparse
 import logging
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import Field, fields
+from typing import Any
 
-from broker import __version__, commands, demo, logs, redis_cli
-from broker.admin import create_admin
+from broker import __version__, commands, demo
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings, flag_of, unknown, variable
-from broker.store.embedded import EmbeddedStore
-from broker.supervisor import Supervisor
 
 _FLAGS = ("host", "port", "workers", "redis_url", "data_dir", "log_level")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code; 1 with one line on standard error when the start fails."""
+    """The exit code; 1 with one line on standard error when the start fails.
+
+    What a command alone needs is imported when it runs: the server takes four times as long to load as all the rest.
+    """
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
+    if args.run is None:
+        parser.print_help(sys.stderr)
+        return 2
     args.rest = rest
     if rest and args.run is not _redis_cli:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -35,14 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="broker", description="A task broker for crawler fleets over HTTP.")
+    parser = argparse.ArgumentParser(
+        prog="broker",
+        description="A task broker for crawler fleets over HTTP.",
+        epilog="broker COMMAND --help tells more. To begin: broker serve.",
+    )
     parser.add_argument("--version", action="version", version=f"broker {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.set_defaults(run=None)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     serve = subparsers.add_parser(
         "serve",
-        help="serve the HTTP API",
-        description="Serve the HTTP API, by default from an embedded store that keeps its data on this machine.",
+        help="serve the HTTP API and the web UI",
+        description="Serves the HTTP API and the web UI, by default from an embedded store\n"
+        "that keeps its data on this machine.",
         epilog=_settings_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -52,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     admin = subparsers.add_parser(
         "create-admin",
         help="make an account that is admin, or make an existing one admin",
-        description="Make a manager who is tracker admin, or promote one. The broker may be running. The password of "
-        "a new account is asked for, or read from standard input when that is no terminal.",
+        description="Makes a manager's account that is admin, or makes an existing one admin. The broker may be "
+        "running. The password of a new account is asked for, or read from standard input when that is no terminal.",
     )
     _add_flags(admin, ("redis_url", "data_dir"))
     admin.add_argument("username", metavar="NAME", help="3 to 16 characters")
@@ -68,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     cli = subparsers.add_parser(
         "redis-cli",
         help="look into the broker's store",
-        description="Run redis-cli or valkey-cli on the broker's store. All other arguments are passed on.",
+        description="Runs redis-cli or valkey-cli on the broker's store. All other arguments are passed on.",
         epilog="for example: broker redis-cli ZRANGE 'broker:{project:1}:queue' 0 9 WITHSCORES",
     )
     _add_flags(cli, ("redis_url", "data_dir"))
@@ -79,21 +91,23 @@ def _parser() -> argparse.ArgumentParser:
 def _add_flags(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     for setting in fields(Settings):
         if setting.name in names:
-            default = setting.metadata["default"]
-            text = f"{setting.metadata['text']} (default: {default})" if default else setting.metadata["text"]
-            parser.add_argument(flag_of(setting), metavar=setting.name.split("_")[-1].upper(), help=text)
+            metavar = setting.name.split("_")[-1].upper()
+            parser.add_argument(flag_of(setting), metavar=metavar, help=_meaning(setting))
+
+
+def _meaning(setting: "Field[Any]") -> str:
+    default = setting.metadata["default"]
+    return f"{setting.metadata['text']} (default: {default})" if default else str(setting.metadata["text"])
 
 
 def _settings_table() -> str:
-    rows = [(variable(s), s.metadata["default"] or "-", s.metadata["text"]) for s in fields(Settings)]
-    lines = [f"  {name:<26} {default:<22} {text}" for name, default, text in rows]
-    return "\n".join(
-        [
-            "settings in the environment (a flag wins; durations: 90, 90s, 5m, 8h, 7d; sizes: 64kb, 16mb, 2gb):",
-            f"  {'variable':<26} {'default':<22} meaning",
-            *lines,
-        ]
-    )
+    width = shutil.get_terminal_size().columns - 2
+    title = "settings in the environment; a flag wins (durations: 90, 90s, 5m, 8h, 7d; sizes: 64kb, 16mb, 2gb):"
+    lines = textwrap.wrap(title, width)
+    for setting in fields(Settings):
+        name = f"  {variable(setting):<26} "
+        lines += textwrap.wrap(_meaning(setting), width, initial_indent=name, subsequent_indent=" " * len(name))
+    return "\n".join(lines)
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -101,6 +115,9 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    from broker import logs  # noqa: PLC0415
+    from broker.supervisor import Supervisor  # noqa: PLC0415
+
     settings = _settings(args)
     logs.configure(settings)
     for name in unknown(os.environ):
@@ -109,11 +126,13 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _create_admin(args: argparse.Namespace) -> int:
+    from broker.admin import create_admin  # noqa: PLC0415
+
     print(create_admin(_settings(args), args.username))
     return 0
 
 
 def _redis_cli(args: argparse.Namespace) -> int:
-    settings = _settings(args)
-    logging.shutdown()
-    redis_cli.run(settings.redis_url or EmbeddedStore(settings).url, args.rest)
+    from broker import redis_cli  # noqa: PLC0415
+
+    redis_cli.run(_settings(args), args.rest)

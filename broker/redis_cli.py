@@ -10,16 +10,21 @@ from redis.asyncio.connection import SSLConnection, parse_url
 
 from broker import redis_url
 from broker.errors import StartError
+from broker.settings import Settings
+from broker.store.embedded import EmbeddedStore
 
 _TLS = {"ssl_ca_certs": "--cacert", "ssl_certfile": "--cert", "ssl_keyfile": "--key"}
 
 
-def run(url: str, arguments: Sequence[str]) -> NoReturn:
+def run(settings: Settings, arguments: Sequence[str]) -> NoReturn:
     """Becomes redis-cli or valkey-cli. Raises :class:`StartError` when there is none, or no server to ask."""
+    embedded = EmbeddedStore(settings)
+    if not settings.redis_url and not embedded.answers():
+        raise StartError(f"--data-dir: no broker runs on {settings.data_dir}")
     program = shutil.which("redis-cli") or shutil.which("valkey-cli")
     if program is None:
         raise StartError("neither redis-cli nor valkey-cli is on PATH; Debian has them in redis-tools and valkey-tools")
-    where, secret = _where(url)
+    where, secret = _where(settings.redis_url or embedded.url)
     environment = {**os.environ, "REDISCLI_AUTH": secret} if secret else os.environ
     os.execve(program, [program, *where, *arguments], environment)  # noqa: S606 - a program on the operator's own PATH
 

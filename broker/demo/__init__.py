@@ -5,15 +5,19 @@ import math
 from collections.abc import Callable
 
 DESCRIPTION = """\
-Crawls a real site with a fleet of workers over the HTTP API, offline and in under a minute.
+Crawls a real site with a fleet of workers over the HTTP API, offline and in
+under a minute.
 
-The site is the documentation of Python's standard library, rendered with pydoc and served on 127.0.0.1. The workers
-take pages from the project "pages", extract links and submit them, and release with a hash of the content. A closed
-page is chained to the project "index", where it is taken once more. Some pages need two workers that agree, some fail
-the first time, and some are abandoned and come back by themselves. At the end each page must have been closed exactly
+The site is the documentation of Python's standard library, rendered with pydoc
+and served on 127.0.0.1. The workers take pages from the project "pages",
+extract links and submit them, and release with a hash of the content. A closed
+page is chained to the project "index", where it is taken once more. Some pages
+need two workers that agree, some fail the first time, and some are abandoned
+and come back by themselves. At the end each page must have been closed exactly
 once in both projects.
 
-Without a broker at --url, one is started for the length of the demo, with its data in a temporary directory.
+Without a broker at --url, one is started for the length of the demo, with its
+data in a temporary directory.
 """
 
 

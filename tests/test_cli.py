@@ -1,0 +1,55 @@
+"""The ``broker`` command explains itself, on any terminal, at once."""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker.cli import _parser, main
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from parsers(below)
+
+
+def test_the_help_of_every_command_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    helps = {parser.prog: parser.format_help() for parser in parsers(_parser())}
+
+    assert {"broker", "broker serve", "broker worker create", "broker status"} <= helps.keys()
+    assert [line for text in helps.values() for line in text.splitlines() if len(line) > 80] == []
+
+
+def test_every_option_says_what_it_means() -> None:
+    silent = [
+        f"{parser.prog} {action.dest}" for parser in parsers(_parser()) for action in parser._actions if not action.help
+    ]
+
+    assert [option for option in silent if not option.endswith("==SUPPRESS==")] == []
+
+
+def test_without_a_command_all_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "serve the HTTP API" in capsys.readouterr().err
+
+
+def test_nothing_of_the_server_is_loaded_before_a_command_needs_it() -> None:
+    program = "import sys; from broker.cli import _parser; _parser(); print(*sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "broker.cli" in loaded
+    assert {"redis", "starlette", "uvicorn", "httpx", "msgspec", "asyncio"}.isdisjoint(loaded)
+
+
+def test_redis_cli_says_that_no_broker_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["redis-cli", "--data-dir", str(tmp_path), "PING"]) == 1
+    assert capsys.readouterr().err == f"broker: --data-dir: no broker runs on {tmp_path}\n"
