@@ -103,7 +103,7 @@ class Caller:
 
     def _is_away(self, why: str) -> None:
         if not self._away:
-            log.warning("the broker at %s is away (%s): trying again until it returns", self.url, why)
+            log.warning("the broker at %s is away (%s): trying again", self.url, why)
         self._away = True
 
     def _is_back(self) -> None:

@@ -1,6 +1,7 @@
 """The two ways to carry out :class:`~broker.client.steps.Steps`: blocking, and awaited."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -20,6 +21,8 @@ _LIMITS = httpx.Limits(max_keepalive_connections=20, keepalive_expiry=30)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LOST = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
 """What may be otherwise the next time. All else that httpx raises is a fault of the caller's."""
+
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class Blocking:
@@ -106,7 +109,8 @@ def _answer(response: httpx.Response) -> Answer:
 
 
 def _lost(error: httpx.TransportError) -> Lost:
-    return Lost(str(error) or type(error).__name__, sent=not isinstance(error, _UNSENT))
+    why = _NUMBER.sub("", str(error)) or type(error).__name__
+    return Lost(why, sent=not isinstance(error, _UNSENT))
 
 
 class method(Generic[P, T]):

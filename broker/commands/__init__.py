@@ -16,6 +16,8 @@ _ADMIN_HELP = (
     '{"username": "ada", "password": "..."}; its session ends with the command.'
 )
 
+_ASK = "ask for access to this project; may be repeated"
+
 Commands = Any  # argparse keeps the type of add_subparsers() to itself
 
 
@@ -34,8 +36,8 @@ def _add_worker(commands: Commands, environment: Mapping[str, str]) -> None:
         help="make a worker and its credentials file",
         description="Makes a worker and its credentials file, unless the file is there, and asks for access.",
     )
-    create.add_argument("--alias", default="", help="what people call it")
-    create.add_argument("--project", type=int, action="append", default=[], help="ask to be let in; may be repeated")
+    create.add_argument("--alias", default="", metavar="NAME", help="what people call it")
+    create.add_argument("--project", type=int, action="append", default=[], metavar="ID", help=_ASK)
     create.add_argument("--submit", action="store_true", help="ask for the right to submit there as well")
     _add_worker_file(create, environment)
     _finish(create, environment, "worker_create")
@@ -51,7 +53,7 @@ def _add_submit(commands: Commands, environment: Mapping[str, str]) -> None:
         epilog="An interrupted run leaves FILE.offset; the same command goes on there, and removes it in the end.",
     )
     submit.add_argument("file", metavar="FILE", help="- is standard input")
-    submit.add_argument("--project", type=int, required=True)
+    submit.add_argument("--project", type=int, required=True, metavar="ID", help="where the tasks go")
     submit.add_argument("--jsonl", action="store_true", help="lines are JSON objects")
     for name, what in (
         ("priority", "higher goes first"),
@@ -71,9 +73,9 @@ def _add_tasks(commands: Commands, environment: Mapping[str, str]) -> None:
     tasks = commands.add_parser(
         "tasks", help="list tasks of a project", description="Lists tasks of a project. " + _ADMIN_HELP
     )
-    tasks.add_argument("project", type=int, metavar="PROJECT")
+    tasks.add_argument("project", type=int, metavar="ID", help="of the project: broker status shows it")
     tasks.add_argument("--state", choices=STATES, default="queue", help="default: queue")
-    tasks.add_argument("--limit", type=int, default=50, metavar="N", help="the first N (default: 50; 0: all)")
+    tasks.add_argument("--limit", type=_count, default=50, metavar="N", help="the first N (default: 50; 0: all)")
     _add_admin_file(tasks, environment)
     _finish(tasks, environment, "tasks")
 
@@ -89,20 +91,34 @@ def _add_status(commands: Commands, environment: Mapping[str, str]) -> None:
     _finish(status, environment, "status")
 
 
+def _count(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError("must be at least 0")
+    return number
+
+
 def _add_worker_file(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     file = environment.get(WORKER_FILE) or "worker.json"
-    parser.add_argument("--worker-file", default=file, metavar="FILE", help=f"${WORKER_FILE} (default: worker.json)")
+    parser.add_argument(
+        "--worker-file",
+        default=file,
+        metavar="FILE",
+        help=f"the worker's credentials; or ${WORKER_FILE} (default: worker.json)",
+    )
 
 
 def _add_admin_file(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     parser.add_argument(
-        "--admin-file", default=environment.get(ADMIN_FILE) or None, metavar="FILE", help=f"${ADMIN_FILE}"
+        "--admin-file",
+        default=environment.get(ADMIN_FILE) or None,
+        metavar="FILE",
+        help=f"a manager's account; or ${ADMIN_FILE}",
     )
 
 
 def _finish(parser: argparse.ArgumentParser, environment: Mapping[str, str], name: str) -> None:
     url = environment.get(URL) or "http://127.0.0.1:3010"
-    parser.add_argument("--url", default=url, help=f"${URL} (default: http://127.0.0.1:3010)")
+    parser.add_argument("--url", default=url, help=f"the broker; or ${URL} (default: http://127.0.0.1:3010)")
     parser.add_argument("--json", action="store_true", help="for programs: a JSON object a line")
     parser.set_defaults(run=_runner(name))
 

@@ -29,7 +29,10 @@ def perform(name: str, arguments: argparse.Namespace) -> int:
     except BrokenPipeError:
         # Whoever read our output has seen enough. What is left must not raise again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ClientError, OSError, ValueError) as error:
+    except OSError as error:
+        print(f"broker: {error.filename}: {error.strerror}" if error.filename else f"broker: {error}", file=sys.stderr)
+        return 1
+    except (ClientError, ValueError) as error:
         print(f"broker: {error}", file=sys.stderr)
         return 1
     return 0

@@ -2,6 +2,8 @@
 
 import argparse
 import shutil
+import sys
+from collections.abc import Sequence
 
 from broker.client import Client, Refused
 from broker.client.types import Project, Stats, TaskRow
@@ -9,8 +11,8 @@ from broker.commands.access import as_manager
 from broker.commands.output import moment, one_line, say, table
 
 _PAGE = 500
-_BEFORE_RECIPE, _MOMENT = 43, 19
-"""Columns of the table of tasks that come before the recipe, about, and those of each moment there."""
+_RECIPE = 40
+"""Characters of a recipe that a narrow terminal shows at least, in a second line if need be."""
 
 
 def status(client: Client, arguments: argparse.Namespace) -> None:
@@ -59,18 +61,27 @@ def tasks(client: Client, arguments: argparse.Namespace) -> None:
             say(row)
         return
     if rows:
-        moments = 2 if _WHEN[arguments.state] else 1
-        columns = max(20, shutil.get_terminal_size().columns - _BEFORE_RECIPE - moments * _MOMENT)
-        head = ("id", "priority", "retries", "worker", "created", _WHEN[arguments.state], "recipe")
-        print(table(head, [_task_row(row, columns) for row in rows]))
+        print(_task_table(rows, arguments.state))
     print(f"{len(rows):,} of {total:,} tasks, {arguments.state}")
 
 
-_WHEN = {"queue": "", "verifying": "", "assigned": "deadline", "failed": "failed"}
+def _task_table(rows: Sequence[TaskRow], state: str) -> str:
+    """With the columns that tasks in this state have. A terminal may cut recipes; a pipe or a file gets all of them."""
+    head = ["id", "priority", "retries", "created", *_ALSO.get(state, ())]
+    cells = [_task_row(row, state) for row in rows]
+    before = max(map(len, table(head, cells).splitlines())) + 2
+    width = max(_RECIPE, shutil.get_terminal_size().columns - before) if sys.stdout.isatty() else sys.maxsize
+    recipes = [one_line(row.recipe, width) for row in rows]
+    return table([*head, "recipe"], [[*cell, recipe] for cell, recipe in zip(cells, recipes, strict=True)])
 
 
-def _task_row(row: TaskRow, columns: int) -> tuple[int | str, ...]:
-    worker = "" if row.assignee is None else str(row.assignee)
-    when = moment(row.deadline if row.state == "assigned" else row.fail_time)
-    recipe = one_line(row.recipe, columns)
-    return (str(row.id), row.priority, row.retries, worker, moment(row.created), when, recipe)
+_ALSO = {"assigned": ("worker", "deadline"), "failed": ("failed",)}
+
+
+def _task_row(row: TaskRow, state: str) -> list[int | str]:
+    cells: list[int | str] = [str(row.id), row.priority, row.retries, moment(row.created)]
+    if state == "assigned":
+        cells += [str(row.assignee), moment(row.deadline)]
+    if state == "failed":
+        cells += [moment(row.fail_time)]
+    return cells

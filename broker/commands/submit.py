@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from broker.client import Client, ClientError, NewTask
+from broker.client import Client, ClientError, NewTask, Refused
 from broker.commands.access import as_worker
 from broker.commands.output import say
 from broker.progress import Progress
@@ -18,6 +18,14 @@ from broker.progress import Progress
 _LINES = 5_000
 _BYTES = 4 << 20
 """Of one call, and so between two notes of the offset."""
+
+_ADVICE = {
+    "denied": "broker worker create --project {project} --submit --worker-file {file} asks for it, and a manager "
+    "grants it at {url}/ui/projects/{project}/access",
+    "bad_credentials": "They come from {file}",
+    "not_found": "broker status shows the projects",
+}
+"""What to do about refusals that are of the whole file, and of no line of it."""
 
 
 class _Offset(msgspec.Struct):
@@ -55,10 +63,14 @@ def _submit(client: Client, arguments: argparse.Namespace, stream: BinaryIO, not
     size = os.fstat(stream.fileno()).st_size if note else 0
     try:
         for part in _parts(stream, arguments, done.lines):
-            _submit_part(client, part, done)
+            _submit_part(client, part, done, arguments)
             if note is not None:
                 _keep(note, done)
             progress.show(_bar(done, size))
+    except KeyboardInterrupt:
+        again = ": the same command goes on there" if note is not None and done.lines else ""
+        progress.say(f"interrupted after line {done.lines:,}{again}")
+        raise
     finally:
         progress.clear()
     if note is not None:
@@ -69,16 +81,22 @@ def _submit(client: Client, arguments: argparse.Namespace, stream: BinaryIO, not
         print(f"{done.submitted:,} submitted, {done.duplicates:,} duplicates")
 
 
-def _submit_part(client: Client, part: _Part, done: _Offset) -> None:
+def _submit_part(client: Client, part: _Part, done: _Offset, arguments: argparse.Namespace) -> None:
     try:
         ids = client.submit_many(done.project, part.tasks)
     except ClientError as error:
-        raise ClientError(f"lines {done.lines + 1:,} to {done.lines + part.lines:,}: {error}") from error
+        raise ClientError(_explained(error, client, part, done, arguments)) from error
     duplicates = ids.count(None)
     done.submitted += len(ids) - duplicates
     done.duplicates += duplicates
     done.lines += part.lines
     done.bytes += part.bytes
+
+
+def _explained(error: ClientError, client: Client, part: _Part, done: _Offset, arguments: argparse.Namespace) -> str:
+    if isinstance(error, Refused) and (advice := _ADVICE.get(error.code or "")):
+        return f"{error}. {advice.format(file=arguments.worker_file, project=done.project, url=client.url)}"
+    return f"lines {done.lines + 1:,} to {done.lines + part.lines:,}: {error}"
 
 
 def _parts(stream: BinaryIO, arguments: argparse.Namespace, line: int) -> Iterator[_Part]:

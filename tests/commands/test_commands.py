@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -149,10 +150,12 @@ def test_an_interrupted_submit_goes_on_where_it_was(broker: Broker, fleet: Fleet
         # The second call is carried out, but its answer does not come.
         proxy.hold("/task/bulk_submit", after=1)
         command = [sys.executable, "-m", "broker", "submit", "urls", "--project", str(project), "--url", proxy.url]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         until(lambda: proxy.count("/task/bulk_submit") == 2, 30)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert said.endswith("interrupted after line 5,000: the same command goes on there\n")
     noted = json.loads((tmp_path / "urls.offset").read_text())
     assert noted["lines"] == 5_000
 
@@ -185,7 +188,7 @@ def test_tasks_are_listed_for_people_and_for_programs(broker: Broker, fleet: Fle
     assigned = rows(broker("tasks", project, "--state", "assigned", "--json"))
     waiting = fine(broker("tasks", project)).splitlines()
 
-    assert failed[0].split() == ["id", "priority", "retries", "worker", "created", "failed", "recipe"]
+    assert failed[0].split() == ["id", "priority", "retries", "created", "failed", "recipe"]
     assert failed[1].endswith("page 0\\x1b[2J")
     assert failed[2] == "1 of 1 tasks, failed"
     assert [(row["id"], row["assignee"]) for row in assigned] == [(held, worker.id)]
@@ -201,6 +204,37 @@ def test_as_many_tasks_are_listed_as_are_asked_for(broker: Broker, fleet: Fleet,
     assert len(rows(broker("tasks", project, "--json", "--limit", 0))) == 1200
     assert len(rows(broker("tasks", project, "--json", "--limit", 501))) == 501
     assert "50 of 1,200 tasks, queue" in fine(broker("tasks", project))
+
+
+def test_a_recipe_is_whole_in_a_pipe_and_fits_a_terminal(broker: Broker, fleet: Fleet, project: int) -> None:
+    url = f"https://example.org/{'x' * 80}"
+    worker = fleet.worker(project)
+    worker.submit(project, url)
+    worker.release(worker.take(project)["id"], result=1)
+
+    piped = fine(broker("tasks", project, "--state", "failed"))
+    terminal, its = os.openpty()
+    command = [sys.executable, "-m", "broker", "tasks", str(project), "--state", "failed"]
+    subprocess.run(command, stdout=its, check=True)
+    shown = os.read(terminal, 4096).decode().splitlines()
+    os.close(terminal)
+    os.close(its)
+
+    assert url in piped
+    assert (len(shown[1]), shown[1][-3:]) == (120, "...")
+
+
+def test_a_submit_that_is_refused_says_what_to_do(broker: Broker, fleet: Fleet, project: int, tmp_path: Path) -> None:
+    (tmp_path / "urls").write_text("a\n")
+    other = fleet.project()
+
+    denied = broker("submit", "urls", "--project", other)
+    Credentials(2**40, "nobody", "no secret").save(tmp_path / "nobody.json")
+    nobody = broker("submit", "urls", "--project", project, "--worker-file", "nobody.json")
+
+    assert (denied.returncode, nobody.returncode) == (1, 1)
+    assert f"broker worker create --project {other} --submit --worker-file worker.json asks for it" in denied.stderr
+    assert "They come from nobody.json" in nobody.stderr
 
 
 def test_status_shows_each_project_and_hidden_ones_to_managers(
@@ -235,7 +269,7 @@ def test_a_session_of_a_command_ends_with_it(broker: Broker, fleet: Fleet) -> No
     ("arguments", "message"),
     [
         (["submit", "-", "--project", "1"], "there is no worker.json: broker worker create makes it"),
-        (["tasks", "1", "--admin-file", "nowhere.json"], "No such file or directory: 'nowhere.json'"),
+        (["tasks", "1", "--admin-file", "nowhere.json"], "broker: nowhere.json: No such file or directory"),
         (["tasks", "1", "--admin-file", "wrong.json"], "wrong.json is not"),
         (["status", "--url", "localhost:3010"], "no address of a broker"),
         (["tasks", str(2**40)], "404 not_found"),
