@@ -16,13 +16,12 @@ _QUICK = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "listen_address
 
 class Postgres:
     def __init__(self, folder: Path, programs: Path) -> None:
-        self._folder = folder
-        self._programs = programs
+        self.url = f"postgresql://tracker@/postgres?host={folder}"
+        self.programs = programs
 
     def run(self, sql: str) -> str:
-        """Rows without decoration. SQL as psql takes it, \\copy as well."""
-        command = [self._programs / "psql", "-h", self._folder, "-U", "tracker", "-d", "postgres", "-XqAt"]
-        command += ["-v", "ON_ERROR_STOP=1"]
+        """Rows without decoration."""
+        command = [self.programs / "psql", self.url, "-XqAt", "-v", "ON_ERROR_STOP=1"]
         return subprocess.run(command, input=sql, text=True, capture_output=True, check=True).stdout
 
 

@@ -10,9 +10,11 @@ from broker.store.tasks import Row
 
 
 class Line(msgspec.Struct, omit_defaults=True):
+    """Numbers at their default are left out. A line that is imported needs a recipe only."""
+
     recipe: Annotated[str, Meta(min_length=1)]
     id: int = 0
-    state: Annotated[str, Meta(pattern="^(queue|verifying|assigned|failed)$")] = "queue"
+    state: Annotated[str, Meta(pattern="^(queue|verifying|assigned|failed)$")] | None = None
     priority: Int16 = 0
     retries: Count16 = 0
     max_retries: Count16 = 0
