@@ -29,6 +29,8 @@ if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
+local remember, seq, imported = tonumber(fields[2] or 0), tonumber(fields[3] or 0), fields[4] or 0
+
 -- They come in order: those that came before are the first ones.
 local outcomes, first = {}, 4
 local mark = tonumber(redis.call('HGET', base .. ':imported', source) or 0)
@@ -54,9 +56,8 @@ local function vote(task, votes, failed)
   end
 end
 
-local floor = math.floor(tonumber(ARGV[3]) / 100000)
-local seq = math.max(tonumber(fields[2] or 0), floor)
-local ids, count = add(base, ARGV, first + 4, 10, seq, tonumber(fields[1] or 0), now, created)
+seq = math.max(seq, math.floor(ARGV[3] / 100000))
+local ids, count = add(base, ARGV, first + 4, 10, seq, remember, now, created)
 for n, task in ipairs(ids) do
   local i = first + 10 * (n - 1)
   local failed, retries, votes = ARGV[i + 1] == '1', ARGV[i + 2], ARGV[i + 3]
@@ -73,7 +74,7 @@ for n, task in ipairs(ids) do
   end
 end
 redis.call('HSET', base .. ':imported', source, ARGV[#ARGV - 9])
-redis.call('HSET', base, 'seq', string.format('%.0f', seq + count), 'imported', (fields[3] or 0) + count)
+redis.call('HSET', base, 'seq', string.format('%.0f', seq + count), 'imported', imported + count)
 if count < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - count)
 end

@@ -21,7 +21,7 @@ class Postgres:
 
     def run(self, sql: str) -> str:
         """Rows without decoration."""
-        command = [self.programs / "psql", self.url, "-XqAt", "-v", "ON_ERROR_STOP=1"]
+        command = [str(self.programs / "psql"), self.url, "-XqAt", "-v", "ON_ERROR_STOP=1"]
         return subprocess.run(command, input=sql, text=True, capture_output=True, check=True).stdout
 
 
@@ -44,14 +44,27 @@ def postgres() -> Iterator[Postgres]:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     data = folder / "data"
-    init = [place / "initdb", "-D", data, "-U", "tracker", "-A", "trust", "-E", "UTF8", "--locale", "C", "--no-sync"]
+    init = [
+        str(place / "initdb"),
+        "-D",
+        data,
+        "-U",
+        "tracker",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale",
+        "C",
+        "--no-sync",
+    ]
     subprocess.run(init, check=True, capture_output=True, cwd=folder, **as_user)  # type: ignore[call-overload]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(  # type: ignore[call-overload]
             [place / "postgres", "-D", data, "-k", folder, *_QUICK], stdout=log, stderr=log, cwd=folder, **as_user
         )
     try:
-        ready = [place / "pg_isready", "-q", "-h", folder]
+        ready = [str(place / "pg_isready"), "-q", "-h", str(folder)]
         until(lambda: subprocess.run(ready, check=False).returncode == 0)
         yield Postgres(folder, place)
     finally:

@@ -68,11 +68,11 @@ ACCESS: list[dict[str, Value]] = [
     {"worker": 3, "project": 5, "role_assign": True, "role_submit": False, "request": False},
     {"worker": 40, "project": 5, "role_assign": True, "role_submit": False, "request": False},
 ]
+ODD: list[dict[str, Value]] = [
+    {"id": 10 + n, "project": 2, "recipe": recipe, "hash64": n, "max_retries": 3} for n, recipe in enumerate(NASTY, 1)
+]
 TASKS: list[dict[str, Value]] = [
-    *(
-        {"id": 10 + n, "project": 2, "recipe": recipe, "hash64": n, "max_retries": 3}
-        for n, recipe in enumerate(NASTY, 1)
-    ),
+    *ODD,
     {
         "id": 100,
         "project": 2,
