@@ -14,7 +14,7 @@ run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/shar
 test: $(VENV)/test.stamp  ## every test but the slow ones
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(VENV)/test.stamp  ## the others, about half an hour; what they said goes to bench/results/slow.txt
+test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they said is in bench/results/slow.txt
 	mkdir -p bench/results
 	bash -o pipefail -c '$(BIN)/pytest -m slow | tee bench/results/slow.txt'
 
@@ -35,8 +35,8 @@ format: $(VENV)/test.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-pictures: $(VENV)/test.stamp  ## the README's screenshots, taken anew by the browser tests
-	$(BIN)/pytest tests/browser -k readme
+pictures: $(VENV)/test.stamp  ## of every page, in tests/browser/screenshots; the README's are taken anew
+	BROKER_TEST_PICTURES=yes $(BIN)/pytest tests/browser/test_pages.py
 	cp tests/browser/screenshots/ui-*.png docs/
 
 bench: $(VENV)/bench.stamp  ## how fast it is, against what was aimed at: docs/bench.md

@@ -36,7 +36,7 @@ async def _work(url: str, ports: list[int], seconds: float) -> float:
     """CPU microseconds of the nodes' main threads a call, each with as many calls in flight."""
     store = open_store(Settings(redis_url=url))
     try:
-        manager = await store.managers.register("bench", "a long password", open_to_all=True)
+        manager = (await store.managers.register("bench", "a long password", open_to_all=True)).id
         yards = [await Yard.make(store, manager) for _ in range(_PROJECTS)]
         # Each node has learned the scripts after the first round.
         await _round(yards, IN_FLIGHT)

@@ -110,7 +110,7 @@ async def _manager(opened: Store, redis: Redis) -> int:
     """The first account of a store, which learns all scripts."""
     for script in load().values():
         redis.script_load(script.source)
-    return await opened.managers.register("bench", "a long password", open_to_all=True)
+    return (await opened.managers.register("bench", "a long password", open_to_all=True)).id
 
 
 def _used(redis: Redis) -> int:

@@ -21,7 +21,7 @@ async def _create_admin(settings: Settings, username: str) -> str:
     async with opened(settings) as store:
         manager = await store.managers.find(username)
         if manager is None:
-            manager = await store.managers.register(username, _password(), open_to_all=True)
+            manager = (await store.managers.register(username, _password(), open_to_all=True)).id
             await store.managers.set_admin(None, manager, True)
             return f"{username} has an account now, and is admin"
         await store.managers.set_admin(None, manager, True)

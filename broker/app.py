@@ -62,7 +62,7 @@ class Broker(Starlette):
             await super().__call__(scope, receive, send)
             return
         begun = self.requests.begin()
-        request_id.current.set(scope.get("state", {}).get("request_id", b""))
+        request_id.current.set(scope.get(request_id.KEY, b""))
         try:
             endpoint = self._table.find(scope)
             if endpoint is None:
@@ -71,9 +71,9 @@ class Broker(Starlette):
                 scope["app"] = self
                 await endpoint(scope, receive, send)
         finally:
-            self.requests.end(
-                scope.get("broker.route", Requests.OTHER), scope.get("broker.status", Requests.CLIENT_GONE), begun
-            )
+            status = scope.get("broker.status", Requests.CLIENT_GONE)
+            waited = scope.get("broker.waited", 0)
+            self.requests.end(scope.get("broker.route", Requests.OTHER), status, begun + waited)
 
 
 def _noted(scope: Scope, send: Send) -> Send:
@@ -90,7 +90,7 @@ def _noted(scope: Scope, send: Send) -> Send:
 
 
 @asynccontextmanager
-async def _lifespan(app: Broker) -> AsyncIterator[None]:
+async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
     store = app.store
     records = ToStore(store.logs)
     logging.getLogger().addHandler(records)
@@ -101,7 +101,7 @@ async def _lifespan(app: Broker) -> AsyncIterator[None]:
     try:
         with suppress(TimeoutError):
             await asyncio.wait_for(store.ready.wait(), _FIRST_LOOK)
-        yield
+        yield {"end_waits": store.waiters.end_all}
     finally:
         logging.getLogger().removeHandler(records)
         while not all(task.done() for task in background):

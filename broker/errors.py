@@ -78,6 +78,7 @@ def refusal(text: str) -> BrokerError | None:
     if not word.isupper() or code not in STATUS:
         return None
     if code == "rate_limited":
-        delay = int(message) / 1_000_000
-        return BrokerError(code, f"Too many requests: ask again in {delay:.3f} s", delay=delay)
+        microseconds, _, why = message.partition(" ")
+        delay = int(microseconds) / 1_000_000
+        return BrokerError(code, f"{why or 'Too many requests'}: ask again in {delay:.3f} s", delay=delay)
     return BrokerError(code, message)

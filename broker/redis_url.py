@@ -2,6 +2,7 @@
 
 import re
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 _PLAIN = re.compile(r"(redis|rediss|unix)://.")
 _MANY = re.compile(
@@ -31,6 +32,10 @@ class RedisUrl(NamedTuple):
 def parse(text: str) -> RedisUrl:
     """Raises :class:`ValueError`, which says what is wanted."""
     if _PLAIN.match(text):
+        try:
+            urlsplit(text).port  # noqa: B018 - it is read where it is asked for
+        except ValueError:
+            raise ValueError("a URL that can be read: in a password, write # / @ as %23 %2F %40") from None
         return RedisUrl("single", (), "", text)
     match = _MANY.fullmatch(text)
     if match is None:

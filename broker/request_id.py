@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from itertools import count
 
 HEADER = b"x-request-id"
+KEY = "broker.request_id"
+"""In the scope of a request."""
 
 _SANE = re.compile(rb"[!-~]{1,128}")
 _process = secrets.token_hex(4).encode()

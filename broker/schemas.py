@@ -17,12 +17,16 @@ Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Meta(ge=0)]
 Text = Annotated[str, Meta(max_length=65_536)]
 Alias = Annotated[str, Meta(max_length=16_384)]
+"""A setting may make it shorter."""
 
 MAX_BULK = 10_000
-"""Tasks of one bulk call."""
+"""Tasks of one bulk call, unless a setting says otherwise."""
 
 MAX_RECIPE = 1 << 20
-"""Bytes of UTF-8."""
+"""Bytes of UTF-8, unless a setting says otherwise."""
+
+MAX_SECRET = 1 << 20
+"""Characters of a project's secret."""
 
 
 class WorkerAlias(Struct):
@@ -116,7 +120,7 @@ class LogQuery(Struct):
 
 
 class SetSecret(Struct):
-    secret: Annotated[str, Meta(max_length=MAX_RECIPE)] | None = None
+    secret: Annotated[str, Meta(max_length=MAX_SECRET)] | None = None
 
 
 class SetWebhookSecret(Struct):
@@ -131,6 +135,20 @@ class SetPaused(Struct):
 class SetRole(Struct):
     manager: Id | None = None
     role: Annotated[int, Meta(ge=0, le=31)] | None = None
+
+
+class Repository(Struct):
+    full_name: str | None = None
+
+
+class Push(Struct):
+    """``after`` is all zeros when the branch was deleted.
+
+    What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
+
+    ref: str | None = None
+    after: Annotated[str, Meta(max_length=255)] | None = None
+    repository: Repository | None = None
 
 
 LONGEST_PASSWORD = 1024
@@ -163,7 +181,7 @@ def one_of(name: str, value: T | None, other_name: str, other: T | None) -> T | 
     return other if value is None else value
 
 
-def non_empty(text: str | None, field: str, largest: int = MAX_RECIPE) -> str:
+def non_empty(text: str | None, field: str, largest: int) -> str:
     """``text``, of at most ``largest`` bytes."""
     if not text:
         raise Invalid(f"{field}: required, and not empty")

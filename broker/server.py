@@ -19,15 +19,12 @@ from starlette.types import ASGIApp
 from broker import logs
 from broker.app import create_app
 from broker.counters import Counters
-from broker.protocol import Protocol
+from broker.protocol import bounded
 from broker.settings import Settings
 
 _GARBAGE = 20_000
 """Objects more than before, at which Python looks for cycles. Requests make none, but one turn of the event loop has
 more objects under way than Python's own 700: it looked in vain at every turn."""
-
-GRACE = 7
-"""Seconds that requests in flight get at SIGTERM."""
 
 
 def main() -> None:
@@ -46,12 +43,12 @@ def config(app: str | Callable[[], ASGIApp], settings: Settings) -> uvicorn.Conf
         factory=True,
         log_config=None,
         access_log=False,
-        http=Protocol,
+        http=bounded(settings),
         ws="none",
         lifespan="on",
-        # Fleets poll slower than uvicorn's five seconds, and would reconnect each time.
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=GRACE,
+        # uvicorn's own types know whole seconds, its event loop knows parts.
+        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
+        timeout_graceful_shutdown=settings.grace,  # type: ignore[arg-type]
         forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
     )
@@ -81,6 +78,8 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         stop = await super().on_tick(counter)
+        if stop and (end_waits := self.lifespan.state.pop("end_waits", None)):
+            end_waits()
         # Without its supervisor it would only keep the port from the next one.
         return stop and (time.monotonic() - self._told >= self._drain or os.getppid() != self._parent)
 

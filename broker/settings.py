@@ -15,7 +15,7 @@ from broker.errors import StartError
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _NO_DURATION = "a duration: seconds, or 90s, 5m, 8h, 7d"
-_LOGIN = re.compile(r"//[^@]*@")
+_LOGIN = re.compile(r"(//|:(?!//)).*@", re.DOTALL)
 _SIZES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
@@ -41,6 +41,15 @@ def size(text: str) -> int:
     if match is None:
         raise ValueError("a size: bytes, or 64kb, 16mb, 2gb")
     return int(match[1]) * _SIZES[match[2]]
+
+
+def size_between(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not low <= (bytes := size(text)) <= high:
+            raise ValueError(f"a size from {low} to {high} bytes")
+        return bytes
+
+    return parse
 
 
 def flag(text: str) -> bool:
@@ -124,16 +133,30 @@ class Settings:
     prefix: str = _setting("broker", word, "first part of every key in Redis")
     redis_timeout: float = _setting("5s", duration, "how long the store may take to answer one command")
     drain: float = _setting("0", pause, "how long calls are served after SIGTERM, while /readyz answers 503")
+    grace: float = _setting("7s", duration, "how long calls in flight may take after that")
+    request_timeout: float = _setting("60s", duration, "how long a client may take to send a request")
+    # Fleets poll slower than uvicorn's own five seconds, and would reconnect each time.
+    keep_alive: float = _setting("75s", duration, "how long a connection may be idle between two requests")
     sweep_interval: float = _setting("1s", duration, "how often overdue tasks are reclaimed and chains flushed")
     snapshot_interval: float = _setting("120s", duration, "how often the monitoring notes a project's counts")
     monitoring_history: float = _setting("400h", duration, "how long the monitoring keeps them")
     max_assign_time: float = _setting("1h", duration, "how long a worker may hold a task that says 0")
-    max_body: int = _setting("16mb", size, "largest body of a request")
+    max_body: int = _setting("16mb", size_between(64 << 10, 256 << 20), "largest body of a request")
+    max_head: int = _setting("64kb", size_between(8 << 10, 16 << 20), "largest request line and headers")
+    # A chain hands on a hundred recipes in one command, and the store takes 1 GiB.
+    max_recipe: int = _setting("1mb", size_between(1 << 10, 4 << 20), "largest recipe of a task")
+    max_alias: int = _setting("16384", whole(32, 16_384), "longest alias of a worker, in characters")
+    # The console submits 500 tasks a call.
+    max_bulk: int = _setting("10000", whole(500, 100_000), "most tasks of one bulk call")
+    max_count: int = _setting("1000", whole(1, 10_000), "most tasks that one get hands out")
     session_ttl: float = _setting("7d", duration, "how long a manager stays signed in")
     cookie: str = _setting("tt", word, "name of the session cookie")
     allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
     public_logs: bool = _setting("no", flag, "whether anybody may read the logs over HTTP, or managers only")
     metrics_token: str = _setting("", token, "what readers of /metrics must send as a Bearer token; empty: nothing")
+    create_limit: int = _setting("6000", whole(0, 10**8), "workers that one address may make a minute; 0 for no limit")
+    register_limit: int = _setting("240", whole(0, 10**8), "accounts that one address may register a minute; 0: any")
+    login_limit: int = _setting("120", whole(0, 10**8), "wrong passwords that one address may send a minute; 0: any")
     trusted_proxies: str = _setting("127.0.0.1", str, "addresses whose X-Forwarded-* headers count, with commas; * all")
 
     @classmethod
@@ -152,7 +175,8 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                raise StartError(f"{source}: {_LOGIN.sub('//...@', text)!r} is not {error}") from None
+                shown = _LOGIN.sub(r"\1...@", text)
+                raise StartError(f"{source}: {shown!r} is not {error}") from None
         return cls(**values)
 
     def environment(self) -> dict[str, str]:

@@ -20,7 +20,6 @@ from queue import Empty, SimpleQueue
 from broker import __version__, processes
 from broker.counters import shared_memory
 from broker.errors import StartError
-from broker.server import GRACE
 from broker.settings import Settings
 from broker.store.check import StoreAway, check
 from broker.store.embedded import EmbeddedStore
@@ -97,6 +96,10 @@ class Supervisor:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # The system ends a connection whose client takes nothing of its answer for so long; uvicorn keeps it.
+            patience = round(self._settings.request_timeout * 1000)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
         try:
             listener.bind((host, port))
             listener.listen(2048)
@@ -153,7 +156,10 @@ class Supervisor:
 
     def _stop(self, listener: socket.socket) -> None:
         listener.close()
-        servers, seconds = [child for child, _ in self._servers.values()], self._settings.drain + GRACE + 1
+        servers, seconds = (
+            [child for child, _ in self._servers.values()],
+            self._settings.drain + self._settings.grace + 1,
+        )
         if not processes.stop(servers, seconds, hurry=self._told_again):
             log.error("a server process had to be killed")
         if self._embedded:

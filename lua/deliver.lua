@@ -17,11 +17,12 @@
 --- @include "clock"
 --- @include "project"
 --- @include "add"
+--- @include "wake"
 
 local base, source = KEYS[1], ARGV[1]
 local now, _, created = clock(ARGV[2])
 
-local fields = project(base, 'remember_closed', 'seq', 'chained')
+local fields = project(base, 'remember_closed', 'seq', 'chained', 'awaited')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
@@ -54,4 +55,5 @@ end
 if accepted < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - accepted)
 end
+wake(base, fields[5], now, accepted, 0)
 return accepted

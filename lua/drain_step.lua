@@ -8,8 +8,10 @@
   Refuses  nothing
   Cost     O(tasks * log queue)
 ]]
+--- @include "clock"
 --- @include "hold"
 --- @include "forget"
+--- @include "wake"
 
 local base, guard, limit = KEYS[1], KEYS[2], tonumber(ARGV[1])
 
@@ -30,18 +32,19 @@ end
 redis.call('DEL', guard)
 local operation = redis.call('HGET', base .. ':drains', n)
 
+local done, fresh, voted = 0, 0, 0
+
 local function work(member, state)
   local task = state == 'assigned' and holder(member) or member
-  if operation == 'reset_failed' then
-    retry(base, task)
-  elseif operation == 'reclaim_assigned' then
-    give_back(base, task)
-  else
+  if operation ~= 'reset_failed' and operation ~= 'reclaim_assigned' then
     forget(base, task)
+  elseif (operation == 'reset_failed' and retry or give_back)(base, task) then
+    voted = voted + 1
+  else
+    fresh = fresh + 1
   end
 end
 
-local done = 0
 for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
   local key = base .. ':drain:' .. n .. ':' .. state
   local tasks = done < limit and redis.call('ZRANGE', key, 0, limit - done - 1) or {}
@@ -64,6 +67,7 @@ end
 if operation == 'reclaim_assigned' and done > 0 then
   redis.call('HINCRBY', base, 'reclaimed', done)
 end
+wake(base, redis.call('HGET', base, 'awaited'), clock(''), fresh, voted)
 if done == limit then
   return { done, 1 }
 end

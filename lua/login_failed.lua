@@ -1,14 +1,23 @@
---[[ login_failed: count a wrong password for a name; the count is gone a minute after the first.
+--[[ login_failed: count a wrong password, for its name and for the address that sent it.
+
+  The count of a name is gone a minute after the first.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  username
+  ARGV[2]  address that asks
+  ARGV[3]  how many wrong passwords an address may send a minute, 0 for no limit
+  ARGV[4]  now, unix ms; '' outside tests
 
   Returns  {failures in this minute, seconds until they expire}
   Refuses  nothing
   Cost     O(1)
 ]]
-local base, guard = KEYS[1], KEYS[2]
+--- @include "clock"
+--- @include "address"
+
+local base, guard, address, limit = KEYS[1], KEYS[2], ARGV[2], ARGV[3]
+local _, now_us = clock(ARGV[4])
 local key = base .. ':failures:' .. ARGV[1]
 
 redis.call('DEL', guard)
@@ -16,4 +25,5 @@ local failures = redis.call('INCR', key)
 if failures == 1 then
   redis.call('EXPIRE', key, 60)
 end
+address_charge(base, 'login', address, limit, now_us)
 return { failures, math.max(1, redis.call('TTL', key)) }

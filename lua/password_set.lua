@@ -3,17 +3,22 @@
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
-  ARGV[2]  argon2id hash of the password
+  ARGV[2]  argon2id hash of the new password
+  ARGV[3]  argon2id hash that the old password was held against
 
-  Returns  how many sessions ended
+  Returns  how many sessions ended, or -1 when the password was changed meanwhile: nothing is done
   Refuses  NOT_FOUND
   Cost     O(sessions)
 ]]
 local base, guard = KEYS[1], KEYS[2]
 local key = base .. ':manager:' .. ARGV[1]
 
-if redis.call('EXISTS', key) == 0 then
+local password = redis.call('HGET', key, 'password')
+if not password then
   return redis.error_reply('NOT_FOUND No such manager')
+end
+if password ~= ARGV[3] then
+  return -1
 end
 redis.call('DEL', guard)
 redis.call('HSET', key, 'password', ARGV[2])

@@ -18,13 +18,14 @@
 --- @include "project"
 --- @include "hold"
 --- @include "forget"
+--- @include "wake"
 
 local base, worker, given_now = KEYS[1], ARGV[1], ARGV[2]
 local OK, FAIL = '0', '1'
 
 -- A project that is gone holds nothing: every task below is then 'not_held'.
-local fields = project(base, 'chain', 'remember_closed') or {}
-local chain, remember = fields[2] or '0', fields[3] or '0'
+local fields = project(base, 'chain', 'remember_closed', 'awaited') or {}
+local chain, remember, awaited = fields[2] or '0', fields[3] or '0', fields[4]
 
 -- Takes the tasks from the worker, and answers a table with true for each that it held. This removal comes first: the
 -- server lets it through when memory is full, and with it what follows.
@@ -51,6 +52,12 @@ local function take_back()
 end
 
 local counts, gone, freed = {}, {}, {}
+local waits = { fresh = 0, voted = 0 }
+
+local function back(task)
+  local which = give_back(base, task) and 'voted' or 'fresh'
+  waits[which] = waits[which] + 1
+end
 
 -- Adds the vote; whether as many workers agree now as are needed.
 local function agreed(task, key, vote, needed)
@@ -74,7 +81,7 @@ local function succeed(task, vote)
   local key = base .. ':task:' .. task
   local needed, hash = unpack(redis.call('HMGET', key, 'verification_count', 'hash'))
   if needed and not agreed(task, key, vote, needed) then
-    give_back(base, task)
+    back(task)
     return 'voted'
   end
   counts.closed = (counts.closed or 0) + 1
@@ -100,7 +107,7 @@ local function fail(task)
   local retries = redis.call('HINCRBY', key, 'retries', 1)
   if retries < tonumber(redis.call('HGET', key, 'max_retries') or 0) then
     counts.retried = (counts.retried or 0) + 1
-    give_back(base, task)
+    back(task)
     return 'returned'
   end
   counts.failed = (counts.failed or 0) + 1
@@ -112,7 +119,7 @@ end
 
 local function skip(task)
   counts.skipped = (counts.skipped or 0) + 1
-  give_back(base, task)
+  back(task)
   return 'returned'
 end
 
@@ -139,5 +146,8 @@ for name, count in pairs(counts) do
 end
 if counts.closed then
   redis.call('HINCRBY', base .. ':closed', worker, counts.closed)
+end
+if awaited and waits.fresh + waits.voted > 0 then
+  wake(base, awaited, clock(given_now), waits.fresh, waits.voted)
 end
 return { chain ~= '0' and counts.closed or 0, unpack(outcomes) }

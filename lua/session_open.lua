@@ -1,4 +1,4 @@
---[[ session_open: a manager has signed in.
+--[[ session_open: a manager has signed in, with the password that is still his.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -7,20 +7,24 @@
   ARGV[3]  SHA-256 of the cookie that the browser had before, '' for none: that session ends
   ARGV[4]  seconds until the session ends by itself
   ARGV[5]  now, unix ms; '' outside tests
+  ARGV[6]  argon2id hash that the password was held against
 
-  Returns  1
+  Returns  1, or 0 when the password was changed meanwhile: no session
   Refuses  NOT_FOUND
   Cost     O(sessions of the manager that have ended)
 ]]
 --- @include "clock"
 
 local base, guard, manager, digest, previous, seconds = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local now = clock(ARGV[5])
+local now, proven = clock(ARGV[5]), ARGV[6]
 local sessions = base .. ':manager:' .. manager .. ':sessions'
 
-local username = redis.call('HGET', base .. ':manager:' .. manager, 'username')
-if not username then
+local password = redis.call('HGET', base .. ':manager:' .. manager, 'password')
+if not password then
   return redis.error_reply('NOT_FOUND No such manager')
+end
+if password ~= proven then
+  return 0
 end
 
 redis.call('DEL', guard)

@@ -19,15 +19,16 @@
 --- @include "project"
 --- @include "rate"
 --- @include "add"
+--- @include "wake"
 
 local base, worker, first_chunk = KEYS[1], ARGV[1], ARGV[3] == '1'
 local now, now_us, created = clock(ARGV[2])
 
-local fields = project(base, 'submit_rate', 'submit_paid_off', 'remember_closed', 'seq', 'submitted')
+local fields = project(base, 'submit_rate', 'submit_paid_off', 'remember_closed', 'seq', 'submitted', 'awaited')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local rate, paid_off, remember, seq, submitted = unpack(fields, 2, 6)
+local rate, paid_off, remember, seq, submitted, awaited = unpack(fields, 2, 7)
 if not string.find(redis.call('HGET', base .. ':access', worker) or '', 'submit', 1, true) then
   return redis.error_reply('DENIED This worker may not submit to the project')
 end
@@ -46,4 +47,5 @@ end
 if accepted < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - accepted)
 end
+wake(base, awaited, now, accepted, 0)
 return ids

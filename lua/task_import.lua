@@ -20,11 +20,12 @@
 --- @include "clock"
 --- @include "project"
 --- @include "add"
+--- @include "wake"
 
 local base, source = KEYS[1], ARGV[1]
 local now, _, created = clock(ARGV[2])
 
-local fields = project(base, 'remember_closed', 'seq', 'imported')
+local fields = project(base, 'remember_closed', 'seq', 'imported', 'awaited')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
@@ -57,11 +58,15 @@ local function vote(task, votes, failed)
 end
 
 seq = math.max(seq, math.floor(ARGV[3] / 100000))
+local fresh, voted = 0, 0
 local ids, count = add(base, ARGV, first + 4, 10, seq, remember, now, created)
 for n, task in ipairs(ids) do
   local i = first + 10 * (n - 1)
   local failed, retries, votes = ARGV[i + 1] == '1', ARGV[i + 2], ARGV[i + 3]
   outcomes[#outcomes + 1] = task and 1 or 0
+  if task and not failed then
+    fresh, voted = fresh + (votes == '' and 1 or 0), voted + (votes == '' and 0 or 1)
+  end
   if task and retries ~= '0' then
     redis.call('HSET', base .. ':task:' .. task, 'retries', retries)
   end
@@ -78,4 +83,5 @@ redis.call('HSET', base, 'seq', string.format('%.0f', seq + count), 'imported', 
 if count < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - count)
 end
+wake(base, fields[5], now, fresh, voted)
 return outcomes

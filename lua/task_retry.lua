@@ -8,12 +8,15 @@
   Refuses  NOT_FOUND
   Cost     O(log queue)
 ]]
+--- @include "clock"
 --- @include "project"
 --- @include "requeue"
+--- @include "wake"
 
 local base, guard, task = KEYS[1], KEYS[2], ARGV[1]
 
-if not project(base) then
+local fields = project(base, 'awaited')
+if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 if not redis.call('ZSCORE', base .. ':failed', task) then
@@ -22,5 +25,6 @@ end
 
 redis.call('DEL', guard)
 redis.call('ZREM', base .. ':failed', task)
-retry(base, task)
+local voted = retry(base, task) and 1 or 0
+wake(base, fields[2], clock(''), 1 - voted, voted)
 return 1

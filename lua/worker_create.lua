@@ -5,17 +5,27 @@
   ARGV[1]  alias
   ARGV[2]  SHA-256 of the secret, in hexadecimal
   ARGV[3]  now, unix ms; '' outside tests
+  ARGV[4]  address that asks
+  ARGV[5]  how many workers an address may make a minute, 0 for no limit
 
   Returns  {worker id, created (unix s)}
-  Refuses  nothing
+  Refuses  RATE_LIMITED
   Cost     O(1)
 ]]
 --- @include "clock"
+--- @include "address"
 
-local base, alias, digest = KEYS[1], ARGV[1], ARGV[2]
-local created = math.floor(clock(ARGV[3]) / 1000)
+local base, alias, digest, address, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[4], ARGV[5]
+local now, now_us = clock(ARGV[3])
+local created = math.floor(now / 1000)
+
+local wait = address_wait(base, 'create', address, limit, now_us)
+if wait > 0 then
+  return redis.error_reply(string.format('RATE_LIMITED %.0f Too many workers made from this address', wait))
+end
 
 local id = redis.call('INCR', base .. ':next-worker')
 redis.call('HSET', base .. ':worker:' .. string.format('%.0f', id), 'alias', alias, 'created', created, 'paused', '0',
   'digest', digest)
+address_charge(base, 'create', address, limit, now_us)
 return { id, created }

@@ -1,6 +1,7 @@
 """A client of the HTTP API as tests read best, and a fleet that makes what a story needs."""
 
 import json
+import re
 import secrets
 import socket
 from dataclasses import dataclass
@@ -9,7 +10,10 @@ from typing import Any
 
 import httpx
 
+from tests import described
+
 _NOTHING = object()
+_LINE = re.compile(rb"(GET|POST) ([!-~]+) HTTP/1\.1\r\n")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ def exchange(url: str, request: bytes, method: str = "POST", *, seconds: float =
         body = response.read()
         response.close()
     is_json = response.getheader("content-type") == "application/json"
+    if (line := _LINE.match(request)) and is_json:
+        described.hold(line[1].decode(), line[2].decode(), None, response.status, body)
     return Answer(response.status, json.loads(body) if is_json else {}, httpx.Headers(response.getheaders()))
 
 
@@ -68,7 +74,9 @@ class Caller:
         return self.send("POST", path, **options)
 
     def send(self, method: str, path: str, **options: Any) -> Answer:
+        """Raises AssertionError for an answer that the OpenAPI document does not allow."""
         response = self.http.request(method, path, **options)
+        described.hold(method, path, options.get("content"), response.status_code, response.content)
         is_json = response.headers.get("content-type") == "application/json" and response.content
         return Answer(response.status_code, response.json() if is_json else {}, response.headers)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.errors import StartError
 from broker.settings import Settings, duration, size, variable
 
 OPERATING = Path(__file__).parents[1] / "docs" / "operating.md"
@@ -49,3 +50,21 @@ def test_every_setting_is_in_the_operators_table_with_its_default() -> None:
     assert {name: default.strip() or "-" for name, default in rows.items()} == {
         variable(setting): setting.metadata["default"] or "-" for setting in fields(Settings)
     }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "http://:s3cret@127.0.0.1:1",
+        "redis:/:s3cret@127.0.0.1:1",
+        "redis://:s3cret@127.0.0.1:port/0",
+        "redis://:s3cret#more@127.0.0.1:1/0",
+        "redis://:s3cret/more@127.0.0.1:1/0",
+        "redis://:s3cret@[::1/0",
+    ],
+)
+def test_a_url_that_cannot_be_right_is_refused_without_its_password(wrong: str) -> None:
+    with pytest.raises(StartError, match="BROKER_REDIS_URL: ") as refused:
+        Settings.read({"BROKER_REDIS_URL": wrong})
+
+    assert "s3cret" not in str(refused.value)

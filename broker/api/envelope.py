@@ -18,6 +18,7 @@ import orjson
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from broker.api.addresses import counted
 from broker.cookies import session_cookie
 from broker.counters import Requests
 from broker.errors import BrokerError, Invalid, Unavailable
@@ -128,6 +129,11 @@ class Call:
         return None if value is None else value.decode("latin-1")
 
     @property
+    def address(self) -> str:
+        """The client's, under which it is counted; behind a trusted proxy the one that the proxy names."""
+        return counted(self.scope.get("client"))
+
+    @property
     def session_cookie(self) -> str | None:
         header = self.header(b"cookie")
         return None if header is None else session_cookie(header, self.settings.cookie)
@@ -181,6 +187,11 @@ class Call:
     async def decode(self, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
         """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
         return decoded(await self.read(), decoder, empty)
+
+    async def gone(self) -> None:
+        """Returns when the client has gone; until then nothing else may read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def read(self) -> bytes:
         """The body as it came, within the limit; once."""
@@ -239,8 +250,25 @@ def _named(message: str) -> str:
     return f"{where or 'body'}: {what[:1].lower()}{what[1:]}"
 
 
+class Plain(NamedTuple):
+    """An answer that is no envelope."""
+
+    body: bytes
+    media: bytes
+    headers: Mapping[str, str] = {}
+    status: int = 200
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", self.media)] if self.body else []
+        headers += [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        if self.body:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
 class Answer(Protocol):
-    """A :class:`Reply`, or what is no JSON."""
+    """A :class:`Reply`, or a :class:`Plain`."""
 
     @property
     def status(self) -> int: ...

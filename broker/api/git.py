@@ -4,33 +4,18 @@ import asyncio
 import hashlib
 import hmac
 import re
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
 
 from broker.api.envelope import Call, Reply, decoded, route
 from broker.errors import BrokerError
+from broker.schemas import Push
 
 _BRANCHES = ("refs/heads/master", "refs/heads/main")
 _SHA1 = 40
 """Hexadecimal digits of a SHA-1; a SHA-256 has 64."""
 
 _SIGNATURE = re.compile(r"(?:sha(?:1|256)=)?([0-9a-fA-F]{40}|[0-9a-fA-F]{64})")
-
-
-class Repository(Struct):
-    full_name: str | None = None
-
-
-class Push(Struct):
-    """``after`` is all zeros when the branch was deleted.
-
-    What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
-
-    ref: str | None = None
-    after: Annotated[str, Meta(max_length=255)] | None = None
-    repository: Repository | None = None
 
 
 _PUSH = msgspec.json.Decoder(Push | None)

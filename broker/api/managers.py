@@ -15,6 +15,7 @@ from broker.schemas import (
     new_username,
     required,
 )
+from broker.store.managers import Proven
 
 _CREDENTIALS = msgspec.json.Decoder(Credentials | None)
 _PASSWORD = msgspec.json.Decoder(ChangePassword | None)
@@ -33,18 +34,19 @@ async def register(call: Call) -> Reply:
     new_password(password)
     call.refuse_other_sites()
     everybody = call.settings.allow_registration
-    return await _signed_in(call, await call.store.managers.register(username, password, open_to_all=everybody))
+    register = call.store.managers.register
+    return await _signed_in(call, await register(username, password, open_to_all=everybody, address=call.address))
 
 
 async def login(call: Call) -> Reply:
     username, password = await _credentials(call)
     call.refuse_other_sites()
     # No account has a longer name or password; hashing and counting stay bounded.
-    manager = await call.store.managers.check_password(username[:17], password[: LONGEST_PASSWORD + 1])
+    manager = await call.store.managers.check_password(username[:17], password[: LONGEST_PASSWORD + 1], call.address)
     return await _signed_in(call, manager)
 
 
-async def _signed_in(call: Call, manager: int) -> Reply:
+async def _signed_in(call: Call, manager: Proven) -> Reply:
     cookie = await call.store.managers.open_session(manager, call.session_cookie)
     signed_in = await call.store.managers.of_session(cookie)
     content = {"manager": signed_in.view() if signed_in else None}
@@ -73,8 +75,9 @@ async def change_password(call: Call) -> Reply:
     manager = await auth.manager(call)
     body = await call.decode(_PASSWORD, ChangePassword())
     old, new = required(body.old, "old"), new_password(required(body.new, "new"), "new")
-    await call.store.managers.check_password(manager.username, old[: LONGEST_PASSWORD + 1])
-    await call.store.managers.set_password(manager.id, new)
+    managers, address = call.store.managers, call.address
+    proven = await managers.check_password(manager.username, old[: LONGEST_PASSWORD + 1], address)
+    await managers.set_password(proven, new, address)
     return Reply(headers={"Set-Cookie": _cookie(call, "", 0)})
 
 

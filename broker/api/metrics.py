@@ -3,12 +3,9 @@
 import asyncio
 import hmac
 import logging
-from typing import NamedTuple
-
-from starlette.types import Receive, Scope, Send
 
 from broker import metrics
-from broker.api.envelope import Answer, Call, Reply, route
+from broker.api.envelope import Answer, Call, Plain, Reply, route
 from broker.errors import BrokerError
 from broker.store.census import Look
 
@@ -16,16 +13,6 @@ log = logging.getLogger(__name__)
 
 _LONGEST = 5.0
 """Seconds that the store gets: half of what Prometheus waits by default."""
-
-
-class Exposition(NamedTuple):
-    body: bytes
-    status: int = 200
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", metrics.TYPE)]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
 
 
 async def read(call: Call) -> Answer:
@@ -40,7 +27,7 @@ async def read(call: Call) -> Answer:
     if look is not None:
         # What the API tells of hidden projects needs a role; here it needs the token.
         lines += await metrics.of_projects([count for count in look.counts if token or not count.project.hidden])
-    return Exposition("\n".join([*lines, ""]).encode())
+    return Plain("\n".join([*lines, ""]).encode(), metrics.TYPE)
 
 
 async def _look(call: Call) -> Look | None:

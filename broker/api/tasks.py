@@ -1,17 +1,16 @@
-"""The calls of workers on tasks: submit, get, release, extend."""
+"""The calls of workers on tasks that they add or hold: submit, release, extend."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
-import orjson
 
 from broker.api import auth
 from broker.api.envelope import Call, Reply, route
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hashes import hash64 as hash64_of
 from broker.schemas import (
-    MAX_BULK,
     BulkRelease,
     BulkSubmit,
     ExtendTasks,
@@ -21,7 +20,7 @@ from broker.schemas import (
     one_of,
     required,
 )
-from broker.store.tasks import BATCH_BYTES, CHUNK, Assigned, NewTask, Task, by_project, project_of
+from broker.store.tasks import CHUNK, NewTask, by_project, project_of
 from broker.store.worker_records import Worker
 
 _SUBMIT = msgspec.json.Decoder(SubmitTask | None)
@@ -33,7 +32,9 @@ _EXTEND = msgspec.json.Decoder(ExtendTasks | None)
 T = TypeVar("T")
 C = TypeVar("C")
 
-_MAX_GET = 1000
+_AT_ONCE = 16
+"""Projects of one bulk call that are worked on at a time: it may name thousands, and others call meanwhile."""
+
 _UPDATED = {"closed": True, "failed": True, "returned": True, "voted": False, "not_held": False}
 _WHY_NOT = {
     "voted": "The task stays open: it waits for more workers to release it with the same verification",
@@ -41,9 +42,9 @@ _WHY_NOT = {
 }
 
 
-def _new_task(body: SubmitTask) -> NewTask:
+def _new_task(body: SubmitTask, max_recipe: int) -> NewTask:
     """What a worker submits, checked."""
-    recipe = non_empty(body.recipe, "recipe")
+    recipe = non_empty(body.recipe, "recipe", max_recipe)
     hash64, unique = body.hash64 or None, body.unique_string or None
     if body.hash_u64 or body.unique_str:
         hash64 = one_of("hash64", hash64, "hash_u64", body.hash_u64 or None)
@@ -65,7 +66,7 @@ def _new_task(body: SubmitTask) -> NewTask:
 async def submit(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(_SUBMIT, SubmitTask())
-    project, task = required(body.project, "project"), _new_task(body)
+    project, task = required(body.project, "project"), _new_task(body, call.settings.max_recipe)
     task_id = (await call.store.tasks.submit(project, worker.id, [task]))[0]
     if task_id is None:
         raise BrokerError("duplicate", "The project has a task with this hash, or remembers one")
@@ -74,13 +75,13 @@ async def submit(call: Call) -> Reply:
 
 async def bulk_submit(call: Call) -> Reply:
     worker = await auth.worker(call)
-    requests = _batch((await call.decode(_BULK_SUBMIT, BulkSubmit())).requests)
-    project = required(requests[0].project, "requests[0].project")
+    requests = _batch(call, (await call.decode(_BULK_SUBMIT, BulkSubmit())).requests)
+    project, max_recipe = required(requests[0].project, "requests[0].project"), call.settings.max_recipe
 
     def checked(request: SubmitTask) -> NewTask:
         if request.project != project:
             raise Invalid("project: differs from requests[0].project; one call, one project")
-        return _new_task(request)
+        return _new_task(request, max_recipe)
 
     tasks = _each(requests, checked)
     outcomes: list[int | None] = []
@@ -101,111 +102,6 @@ def _submitted(outcomes: list[int | None]) -> dict[str, object]:
     return {"submitted": len(outcomes) - duplicates, "duplicates": duplicates, "outcomes": outcomes}
 
 
-async def get(call: Call) -> Reply:
-    worker = await _ready_worker(call)
-    project, count = call.id("project"), call.number("count", 1, _MAX_GET)
-    return await _answer(call, worker, project, await _assign(call, project, worker, count or 1), count)
-
-
-async def get_any(call: Call) -> Reply:
-    """From the best project that has a task for this worker."""
-    worker = await _ready_worker(call)
-    count = call.number("count", 1, _MAX_GET)
-    limited: BrokerError | None = None
-    for project in await call.store.candidates.of(worker.id):
-        try:
-            assigned = await _assign(call, project, worker, count or 1)
-        except BrokerError as error:
-            if error.code == "rate_limited":
-                limited = error if limited is None or (error.delay or 0) < (limited.delay or 0) else limited
-            elif error.code not in {"denied", "paused", "not_found"}:
-                raise
-            continue
-        if assigned.tasks:
-            return await _answer(call, worker, project, assigned, count)
-    raise limited or _no_task()
-
-
-async def _ready_worker(call: Call) -> Worker:
-    worker = await auth.worker(call, status=403)
-    if worker.paused:
-        raise BrokerError("worker_paused", "This worker is paused; an admin can let it go on")
-    return worker
-
-
-async def _assign(call: Call, project: int, worker: Worker, count: int) -> Assigned:
-    """Up to ``count`` tasks, in chunks. What was assigned is always answered: a later chunk that fails only ends it."""
-    assign, default_time = call.store.tasks.assign, int(call.settings.max_assign_time)
-    assigned = await assign(project, worker.id, min(CHUNK, count), default_time)
-    tasks = assigned.tasks
-    more = len(tasks) == CHUNK < count
-    while more:
-        room, wanted = BATCH_BYTES - sum(map(_bytes, tasks)), min(CHUNK, count - len(tasks))
-        if room <= 0:
-            break
-        try:
-            chunk = await assign(project, worker.id, wanted, default_time, bytes=room, first=False)
-        except BrokerError:
-            break
-        tasks += chunk.tasks
-        more = len(chunk.tasks) == CHUNK and len(tasks) < count
-    return assigned
-
-
-def _bytes(task: Task) -> int:
-    """Of its recipe, as the scripts count."""
-    return len(task.recipe.encode())
-
-
-async def _answer(call: Call, worker: Worker, project: int, assigned: Assigned, count: int | None) -> Reply:
-    if not assigned.tasks:
-        raise _no_task()
-    views = _views(worker, assigned.tasks, await call.store.projects.json(project, assigned.revision))
-    return Reply({"task": views[0]} if count is None else {"tasks": views})
-
-
-def _views(worker: Worker, tasks: list[Task], project: bytes) -> list[dict[str, object]]:
-    """``project``: its JSON."""
-    project_json = orjson.Fragment(project)
-    return [
-        {
-            "id": task.id,
-            "priority": task.priority,
-            "assignee": worker.id,
-            "retries": task.retries,
-            "max_retries": task.max_retries,
-            "status": 1,
-            "recipe": task.recipe,
-            "max_assign_time": task.max_assign_time,
-            "assign_time": task.assign_time,
-            "verification_count": task.verification_count,
-            "project": project_json,
-        }
-        for task in tasks
-    ]
-
-
-def _no_task() -> BrokerError:
-    return BrokerError("no_task", "No task available")
-
-
-async def assigned(call: Call) -> Reply:
-    """What this worker holds: up to 1,000 tasks, 8 MiB of recipes; releasing some shows the others."""
-    worker = await auth.worker(call)
-    project = call.id("project")
-    held: dict[int, Task] = {}
-    size, cursor = 0, "0"
-    while True:
-        cursor, page = await call.store.tasks.held(project, worker.id, cursor, CHUNK)
-        for task in page.tasks:
-            if size < BATCH_BYTES and len(held) < _MAX_GET:
-                held[task.id] = task
-                size += _bytes(task)
-        if cursor == "0" or size >= BATCH_BYTES or len(held) >= _MAX_GET:
-            tasks = sorted(held.values(), key=lambda task: task.id)
-            return Reply({"tasks": _views(worker, tasks, await call.store.projects.json(project, page.revision))})
-
-
 async def release(call: Call) -> Reply:
     worker = await auth.worker(call, status=403)
     release = _checked_release(await call.decode(_RELEASE, ReleaseTask()))
@@ -217,24 +113,47 @@ async def release(call: Call) -> Reply:
 async def bulk_release(call: Call) -> Reply:
     """Raises ``unavailable`` with ``updated`` so far when a later chunk fails."""
     worker = await auth.worker(call)
-    requests = _batch((await call.decode(_BULK_RELEASE, BulkRelease())).requests)
+    requests = _batch(call, (await call.decode(_BULK_RELEASE, BulkRelease())).requests)
     releases = _each(requests, _checked_release)
     updated = [False] * len(releases)
     answered = 0
-    for project, places in by_project([release[0] for release in releases]).items():
-        for start in range(0, len(places), CHUNK) if project else ():
-            chunk = places[start : start + CHUNK]
-            try:
-                outcomes = await _released(call, worker, project, [releases[place] for place in chunk])
-            except BrokerError as error:
-                if not answered:
-                    raise
-                message = f"Only {answered} of {len(releases)} releases were carried out: {error.message}"
-                raise Unavailable(message, {"updated": updated}) from error
-            for place, outcome in zip(chunk, outcomes, strict=True):
-                updated[place] = _UPDATED[outcome]
-            answered += len(chunk)
+
+    async def release_some(project: int, places: list[int]) -> None:
+        nonlocal answered
+        outcomes = await _released(call, worker, project, [releases[place] for place in places])
+        for place, outcome in zip(places, outcomes, strict=True):
+            updated[place] = _UPDATED[outcome]
+        answered += len(places)
+
+    try:
+        await _in_parts([release[0] for release in releases], release_some)
+    except BrokerError as error:
+        if not answered:
+            raise
+        message = f"Only {answered} of {len(releases)} releases were carried out: {error.message}"
+        raise Unavailable(message, {"updated": updated}) from error
     return Reply({"updated": updated})
+
+
+async def _in_parts(tasks: list[int], part: Callable[[int, list[int]], Awaitable[None]]) -> None:
+    """``part(project, places)`` for every 500 places in ``tasks`` of a project, in order, a few projects at a time.
+
+    What can be no id is left out. After an error no more is begun; it is raised when all that was begun has ended.
+    """
+
+    async def whole(project: int, places: list[int]) -> None:
+        for start in range(0, len(places), CHUNK):
+            await part(project, places[start : start + CHUNK])
+
+    projects = [found for found in by_project(tasks).items() if found[0]]
+    if len(projects) == 1:
+        await whole(*projects[0])
+        return
+    for start in range(0, len(projects), _AT_ONCE):
+        some = (whole(*found) for found in projects[start : start + _AT_ONCE])
+        for error in await asyncio.gather(*some, return_exceptions=True):
+            if error is not None:
+                raise error
 
 
 def _checked_release(body: ReleaseTask) -> tuple[int, int, int]:
@@ -256,21 +175,22 @@ async def extend(call: Call) -> Reply:
     if body.task_id is not None and body.task_ids is not None:
         raise Invalid("task_ids: give this or task_id, not both")
     seconds = required(body.seconds, "seconds")
-    tasks = _batch(body.task_ids, "task_ids") if body.task_id is None else [body.task_id]
+    tasks = _batch(call, body.task_ids, "task_ids") if body.task_id is None else [body.task_id]
     extended = [False] * len(tasks)
-    for project, places in by_project(tasks).items():
-        for start in range(0, len(places), CHUNK) if project else ():
-            chunk = places[start : start + CHUNK]
-            done = await call.store.tasks.extend(project, worker.id, [tasks[place] for place in chunk], seconds)
-            for place, moved in zip(chunk, done, strict=True):
-                extended[place] = moved
+
+    async def extend_some(project: int, places: list[int]) -> None:
+        done = await call.store.tasks.extend(project, worker.id, [tasks[place] for place in places], seconds)
+        for place, moved in zip(places, done, strict=True):
+            extended[place] = moved
+
+    await _in_parts(tasks, extend_some)
     return Reply({"extended": extended})
 
 
-def _batch(items: list[T] | None, field: str = "requests") -> list[T]:
-    batch = required(items, field)
-    if not 1 <= len(batch) <= MAX_BULK:
-        raise Invalid(f"{field}: 1 to {MAX_BULK} of them")
+def _batch(call: Call, items: list[T] | None, field: str = "requests") -> list[T]:
+    batch, most = required(items, field), call.settings.max_bulk
+    if not 1 <= len(batch) <= most:
+        raise Invalid(f"{field}: 1 to {most} of them")
     return batch
 
 
@@ -288,11 +208,8 @@ def _each(requests: list[T], checked: Callable[[T], C]) -> list[C]:
 
 ROUTES = [
     route("POST", "/task/submit", submit),
-    route("GET", "/task/get/{project}", get),
     route("POST", "/task/release", release),
     route("POST", "/task/bulk_submit", bulk_submit),
     route("POST", "/task/bulk_release", bulk_release),
-    route("GET", "/task/get", get_any),
     route("POST", "/task/extend", extend),
-    route("GET", "/task/assigned/{project}", assigned),
 ]

@@ -4,8 +4,8 @@ import msgspec
 
 from broker.api import auth
 from broker.api.envelope import Call, Reply, route
-from broker.errors import BrokerError
-from broker.schemas import SetPaused, WorkerAlias, non_empty, required
+from broker.errors import BrokerError, Invalid
+from broker.schemas import SetPaused, WorkerAlias, required
 from broker.store.worker_records import Worker
 
 _ALIAS = msgspec.json.Decoder(WorkerAlias | None)
@@ -24,7 +24,9 @@ def view(worker: Worker, secret: str | None = None) -> dict[str, object]:
     }
 
 
-def _alias(text: str) -> str:
+def _alias(text: str, longest: int) -> str:
+    if len(text) > longest:
+        raise Invalid(f"alias: expected `str` of length <= {longest}")
     if text == "unassigned":
         raise BrokerError("reserved", "alias: 'unassigned' names the tasks that no worker holds")
     return text
@@ -32,14 +34,18 @@ def _alias(text: str) -> str:
 
 async def create(call: Call) -> Reply:
     body = await call.decode(_ALIAS, WorkerAlias())
-    worker, secret = await call.store.workers.create(_alias(body.alias or DEFAULT_ALIAS))
+    worker, secret = await call.store.workers.create(
+        _alias(body.alias or DEFAULT_ALIAS, call.settings.max_alias), call.address
+    )
     return Reply({"worker": view(worker, secret)})
 
 
 async def update(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(_ALIAS, WorkerAlias())
-    await call.store.workers.rename(worker.id, _alias(non_empty(body.alias, "alias")))
+    if not body.alias:
+        raise Invalid("alias: required, and not empty")
+    await call.store.workers.rename(worker.id, _alias(body.alias, call.settings.max_alias))
     return Reply()
 
 

@@ -93,11 +93,7 @@ class Caller:
             if isinstance(outcome, Answer):
                 if "unavailable" in allow and (partly := _partly(outcome, content)):
                     return partly
-                why, arrived, pause = (
-                    f"status {outcome.status}",
-                    True,
-                    backoff.pause(min(outcome.retry_after, _LONGEST)),
-                )
+                why, arrived, pause = _why(outcome), True, backoff.pause(min(outcome.retry_after, _LONGEST))
             else:
                 why, arrived, pause = outcome.why, outcome.sent, backoff.pause()
             perhaps_done = perhaps_done or arrived
@@ -107,12 +103,12 @@ class Caller:
 
     def _is_away(self, why: str) -> None:
         if not self._away:
-            log.warning("the broker at %s does not answer (%s): trying again until it does", self.url, why)
+            log.warning("the broker at %s is away (%s): trying again until it returns", self.url, why)
         self._away = True
 
     def _is_back(self) -> None:
         if self._away:
-            log.warning("the broker at %s answers again", self.url)
+            log.warning("the broker at %s is back", self.url)
         self._away = False
 
 
@@ -141,6 +137,15 @@ def _reply(envelope: _Envelope[T], content: type[T], allow: Collection[str], cal
     except msgspec.ValidationError as error:
         raise ClientError(f"{call} answered {status} without what was asked for: {error}") from None
     return Reply(found, envelope.ok, envelope.code)
+
+
+def _why(answer: Answer) -> str:
+    """The broker's own words, where it is the broker that speaks: its store may be full, and not away."""
+    try:
+        message = _decode(answer.body, Nothing).message
+    except msgspec.DecodeError:
+        message = None
+    return f"{answer.status}: {message}" if message else f"status {answer.status}"
 
 
 def _partly(answer: Answer, content: type[T]) -> Reply[T] | None:

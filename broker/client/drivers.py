@@ -110,7 +110,10 @@ def _lost(error: httpx.TransportError) -> Lost:
 
 
 class method(Generic[P, T]):
-    """Makes steps a method of both clients: ``Client`` returns the result, ``AsyncClient`` a coroutine that does."""
+    """Makes steps a method of both clients: ``Client`` returns the result, ``AsyncClient`` a coroutine that does.
+
+    Asked of a class, it is the steps themselves: ``Client.submit(client, 1, "recipe")`` sends nothing.
+    """
 
     def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
         self._steps = steps

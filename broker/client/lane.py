@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from time import monotonic
+from typing import NamedTuple
 
 from broker.client.clients import AsyncClient
 from broker.client.credentials import Claim
@@ -14,7 +15,7 @@ from broker.client.holdings import Holdings
 from broker.client.patience import Backoff
 from broker.client.releases import Releases
 from broker.client.threads import in_thread
-from broker.client.types import Release, Result, Task
+from broker.client.types import Result, Task
 
 log = logging.getLogger("broker.client")
 
@@ -22,6 +23,9 @@ Function = Callable[[Task], int | None] | Callable[[Task], Awaitable[int | None]
 
 _MOST = 1000
 """Tasks of one get."""
+
+_SOON = 0.5
+"""Seconds: an answer that comes earlier, without a task and without a long poll, is followed by a pause."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Handler:
     concurrency: int
     prefetch: int
     submit: bool
+
+
+class _Work(NamedTuple):
+    task: Task
+    running: "asyncio.Task[None]"
 
 
 class Lane:
@@ -60,7 +69,7 @@ class Lane:
         self._skipped = False
         self._said = ""
         self._begun: set[int] = set()
-        self.works: dict[int, asyncio.Task[None]] = {}
+        self.works: dict[int, _Work] = {}
 
     async def run(self) -> None:
         """Until it is cancelled. Raises :class:`Refused` when waiting would not help."""
@@ -81,11 +90,15 @@ class Lane:
             skipped, self._skipped = self._skipped, False
             if tasks and not skipped:
                 backoff.reset()
-            elif skipped or monotonic() - began < self._wait / 2:
+            elif skipped or monotonic() - began < (self._wait / 2 or _SOON):
                 # Without this, a broker that knows no long polls, or a task that nobody wants, would be asked for ever.
                 await asyncio.sleep(backoff.pause())
 
-    async def strays(self) -> list[Task]:
+    async def give_back_strays(self) -> None:
+        for task in await self._strays():
+            self._releases.put(task, Result.SKIP)
+
+    async def _strays(self) -> list[Task]:
         """What this worker holds and nobody works on: an earlier run left it, or the answer of a get was lost."""
         if self._claim is None:
             return []
@@ -96,9 +109,10 @@ class Lane:
 
     def give_back(self, *, unbegun: bool = False) -> None:
         """Releases what is in work, or what is not yet, so that another worker gets it."""
-        for task_id in self.works.keys() - self._begun if unbegun else list(self.works):
-            self._drop(task_id)
-            self._releases.put(Release(task_id, Result.SKIP))
+        for work in list(self.works.values()):
+            if not (unbegun and work.task.id in self._begun):
+                self._drop(work.task)
+                self._releases.put(work.task, Result.SKIP)
 
     async def _room(self) -> int:
         """For how many tasks; waits until there is any."""
@@ -118,6 +132,8 @@ class Lane:
                 self._say(f"{self._who} waits until a manager lets it into project {project}: {where}")
             elif refused.code == "worker_paused":
                 self._say(f"{self._who} is paused, and waits until an admin lets it go on")
+            elif refused.status >= 500:
+                self._say(str(refused))
             else:
                 raise
             return []
@@ -132,7 +148,7 @@ class Lane:
         self._said = text
 
     async def _take_up(self) -> None:
-        strays = await self.strays()
+        strays = await self._strays()
         if strays:
             log.info("%d tasks that this worker holds already are taken up", len(strays))
         for task in strays:
@@ -143,46 +159,51 @@ class Lane:
         self._holdings.add(task, lambda: self._lose(task), taken_up=taken_up)
         # One that was reclaimed and came again is still in work.
         if task.id not in self.works:
-            self.works[task.id] = asyncio.create_task(self._work(task))
+            self.works[task.id] = _Work(task, asyncio.create_task(self._work(task)))
 
     async def _work(self, task: Task) -> None:
         async with self._slots:
             self._begun.add(task.id)
             try:
-                release = await self._outcome(task)
+                result, verification = await self._outcome(task)
             finally:
                 self._begun.discard(task.id)
-        if self.works.get(task.id) is asyncio.current_task():
+        if self._is_ours(task):
             del self.works[task.id]
             self._freed.set()
-            self._releases.put(release)
+            self._releases.put(task, result, verification)
 
-    async def _outcome(self, task: Task) -> Release:
+    async def _outcome(self, task: Task) -> tuple[Result, int]:
         function = self._handler.function
         try:
             found = await (function(task) if iscoroutinefunction(function) else in_thread(function, task))
-            return Release(task.id, Result.OK, _checked(found))
+            return Result.OK, _checked(found)
         except Skip as skip:
             self._skipped = True
             log.info("task %d of project %d was skipped: %s", task.id, task.project.id, skip)
-            return Release(task.id, Result.SKIP)
+            return Result.SKIP, 0
         except Fail as fail:
             log.info("task %d of project %d failed: %s", task.id, task.project.id, fail)
         except asyncio.CancelledError:
-            if self.works.get(task.id) is not asyncio.current_task():
+            if not self._is_ours(task):
                 raise
             log.error("task %d of project %d failed: its function was cancelled from within", task.id, task.project.id)
         except Exception:
             log.exception("task %d of project %d failed", task.id, task.project.id)
-        return Release(task.id, Result.FAIL)
+        return Result.FAIL, 0
+
+    def _is_ours(self, task: Task) -> bool:
+        """Whether the work that asks is still wanted: its task was neither lost nor given back."""
+        work = self.works.get(task.id)
+        return work is not None and work.running is asyncio.current_task()
 
     def _lose(self, task: Task) -> None:
         if task.id in self.works:
             log.warning("task %d of project %d is not held any more: its work ends", task.id, task.project.id)
-            self._drop(task.id)
+            self._drop(task)
 
-    def _drop(self, task_id: int) -> None:
-        self.works.pop(task_id).cancel()
+    def _drop(self, task: Task) -> None:
+        self.works.pop(task.id).running.cancel()
         self._freed.set()
 
 

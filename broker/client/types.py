@@ -149,3 +149,10 @@ class TaskRow(Struct, frozen=True):
     deadline: int | None = None
     fail_time: int | None = None
     votes: list[Vote] = []
+
+
+class TaskPage(Struct, frozen=True):
+    """Some tasks of a state, and how many are in it."""
+
+    total: int
+    tasks: list[TaskRow]

@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 
 from broker.client.clients import AsyncClient, Client
 from broker.client.credentials import Claim
-from broker.client.errors import Refused
+from broker.client.errors import ClientError, Refused
 from broker.client.holdings import Holdings
 from broker.client.lane import Function, Handler, Lane, check_arguments
 from broker.client.releases import Releases
-from broker.client.types import Release, Result
 
 log = logging.getLogger("broker.client")
 
@@ -27,7 +26,7 @@ _LAST_CALLS = 5
 
 
 class Worker:
-    """Takes tasks of some projects, and calls a function with each.
+    """Takes tasks of some projects, and calls a function with each. It runs once.
 
     ``file``: the credentials, made when missing; programs that share it are one worker. ``resume``: whether tasks that
     an earlier run has left are taken up; set it to False when machines share one id. ``grace``: seconds for the tasks
@@ -99,6 +98,8 @@ class Worker:
 
     async def serve(self) -> None:
         """As :meth:`run`, in an event loop of one's own and without signals: until :meth:`stop`, or cancelled."""
+        if not self._handlers:
+            raise RuntimeError("a worker needs a function: decorate one with @worker.task(project=...)")
         with self._lock:
             self._loop = asyncio.get_running_loop()
         async with AsyncClient(self._url, patience=math.inf) as client:
@@ -169,7 +170,7 @@ class Worker:
         """What is in work may end within the grace; all else is given back."""
         for lane in lanes:
             lane.give_back(unbegun=True)
-        if works := [work for lane in lanes for work in lane.works.values()]:
+        if works := [work.running for lane in lanes for work in lane.works.values()]:
             log.info("%d tasks are in work, and given back in %g s", len(works), self._grace)
             waiting = _start(asyncio.wait(works), self._hurrying.wait())
             await asyncio.wait(waiting, timeout=self._grace, return_when=asyncio.FIRST_COMPLETED)
@@ -179,8 +180,8 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_CALLS):
                 for lane in lanes:
-                    for stray in await lane.strays():
-                        releases.put(Release(stray.id, Result.SKIP))
+                    with suppress(ClientError):  # perhaps the one that ended the worker
+                        await lane.give_back_strays()
                 await releases.until_empty()
         if releases:
             log.warning("%d releases did not arrive: those tasks come back after their deadlines", len(releases))

@@ -53,26 +53,32 @@ def _submit(client: Client, arguments: argparse.Namespace, stream: BinaryIO, not
         done = found
         progress.say(f"going on at line {done.lines + 1:,}, after {done.submitted + done.duplicates:,} tasks")
     size = os.fstat(stream.fileno()).st_size if note else 0
-    for part in _parts(stream, arguments, done.lines):
-        try:
-            ids = client.submit_many(arguments.project, part.tasks)
-        except ClientError as error:
-            progress.clear()
-            error.args = (f"lines {done.lines + 1:,} to {done.lines + part.lines:,}: {error}",)
-            raise
-        duplicates = ids.count(None)
-        done.submitted, done.duplicates = done.submitted + len(ids) - duplicates, done.duplicates + duplicates
-        done.lines, done.bytes = done.lines + part.lines, done.bytes + part.bytes
-        if note is not None:
-            _keep(note, done)
-        progress.show(_bar(done, size))
-    progress.clear()
+    try:
+        for part in _parts(stream, arguments, done.lines):
+            _submit_part(client, part, done)
+            if note is not None:
+                _keep(note, done)
+            progress.show(_bar(done, size))
+    finally:
+        progress.clear()
     if note is not None:
         note.unlink(missing_ok=True)
     if arguments.json:
         say({"submitted": done.submitted, "duplicates": done.duplicates})
     else:
         print(f"{done.submitted:,} submitted, {done.duplicates:,} duplicates")
+
+
+def _submit_part(client: Client, part: _Part, done: _Offset) -> None:
+    try:
+        ids = client.submit_many(done.project, part.tasks)
+    except ClientError as error:
+        raise ClientError(f"lines {done.lines + 1:,} to {done.lines + part.lines:,}: {error}") from error
+    duplicates = ids.count(None)
+    done.submitted += len(ids) - duplicates
+    done.duplicates += duplicates
+    done.lines += part.lines
+    done.bytes += part.bytes
 
 
 def _parts(stream: BinaryIO, arguments: argparse.Namespace, line: int) -> Iterator[_Part]:

@@ -23,6 +23,7 @@ from broker.store.seen import Seen
 from broker.store.snapshots import Snapshots
 from broker.store.task_views import TaskViews
 from broker.store.tasks import Tasks
+from broker.store.waiters import Waiters
 from broker.store.worker_stats import WorkerStats
 from broker.store.workers import Workers
 
@@ -45,6 +46,7 @@ class Store:
     task_views: TaskViews
     census: Census
     imports: Imports
+    waiters: Waiters
     seen: Seen
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the layout of the data was seen to be ours."""
@@ -56,6 +58,7 @@ class Store:
         self.imports.now = text
 
     async def close(self) -> None:
+        await self.waiters.close()
         await self.calls.close()
 
 
@@ -64,7 +67,8 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
     seen = Seen(counters or Counters())
     calls = Calls(client or connect(settings, seen.writes), scripts.load(), seen)
     keys = Keys(settings.prefix)
-    tasks, projects, workers = Tasks(calls, keys), Projects(calls, keys), Workers(calls, keys, seen)
+    tasks, projects = Tasks(calls, keys), Projects(calls, keys)
+    workers = Workers(calls, keys, settings.create_limit, seen)
     chain = Chain(tasks, projects)
     snapshots = Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history)
     holders = Holders(snapshots)
@@ -76,7 +80,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         projects=projects,
         workers=workers,
         candidates=Candidates(projects, tasks, workers),
-        managers=Managers(calls, keys, int(settings.session_ttl)),
+        managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
         logs=Logs(calls, keys),
         snapshots=snapshots,
         maintenance=Maintenance(tasks, projects, chain),
@@ -85,5 +89,6 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         task_views=TaskViews(calls, keys),
         census=Census(calls, projects, tasks),
         imports=Imports(calls, keys, projects),
+        waiters=Waiters(calls, keys, tasks, projects),
         seen=seen,
     )

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from broker.errors import BrokerError, Unavailable, refusal
@@ -33,6 +34,8 @@ class Client(Protocol):
 
     async def everywhere(self, *command: Argument) -> list[Any]: ...
 
+    async def new_connection(self) -> AbstractConnection: ...
+
     async def aclose(self) -> None: ...
 
 
@@ -54,10 +57,7 @@ class Calls:
             except NoScriptError:
                 return await self._client.execute_command("EVAL", known.source, len(keys), *keys, *args)
         except (RedisError, OSError) as error:
-            refused = _translated(script, error)
-            if isinstance(refused, Unavailable):
-                self._seen.unanswered.add()
-            raise refused from error
+            raise self._counted(_translated(script, error)) from error
         finally:
             self._seen.calls.observe(perf_counter() - begun)
 
@@ -68,7 +68,16 @@ class Calls:
         except ResponseError:
             return []
         except (RedisError, OSError) as error:
-            raise _translated("INFO", error) from error
+            raise self._counted(_translated("INFO", error)) from error
+
+    def _counted(self, error: BrokerError) -> BrokerError:
+        if isinstance(error, Unavailable):
+            self._seen.unanswered.add()
+        return error
+
+    async def new_connection(self) -> AbstractConnection:
+        """One for what is no script. Raises what redis-py raises."""
+        return await self._client.new_connection()
 
     async def close(self) -> None:
         await self._client.aclose()

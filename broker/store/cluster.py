@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from redis.asyncio.connection import AbstractConnection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ClusterError, ConnectionError, ResponseError
 
@@ -60,6 +61,10 @@ class Cluster:
                 self._read(doubted=node)
                 raise
         raise ClusterError("the nodes of the cluster do not agree on who has a slot")
+
+    async def new_connection(self) -> AbstractConnection:
+        """To any node, open."""
+        return await self._pipeline(random.sample(self._known, 1)[0]).new_connection()
 
     async def everywhere(self, *command: str | int | float) -> list[Any]:
         """The replies of all primaries."""

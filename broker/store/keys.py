@@ -21,6 +21,8 @@ class Keys:
 
     def __init__(self, prefix: str = "broker") -> None:
         self._prefix = prefix
+        self.wakes = f"{prefix}:{{project:*}}:wake"
+        """The channels on which projects tell that tasks wait, as a pattern."""
         self.directory = _pair(f"{prefix}:{{directory}}")
         self.project = lru_cache(_BUSY)(self._project)
 

@@ -1,14 +1,11 @@
 """Managers and their sessions."""
 
-import asyncio
 import hashlib
 import secrets
 from typing import NamedTuple
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
-
 from broker.errors import BrokerError
+from broker.store import passwords
 from broker.store.calls import Arguments, Calls
 from broker.store.keys import Keys
 
@@ -20,10 +17,8 @@ _PAGE = 500
 _SESSIONS = 100
 """Sessions that a list has at most."""
 
-# OWASP's first choice for argon2id: 19 MiB, two passes, one lane. About 20 ms.
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-# Verified in place of an unknown manager's, so that the time tells nothing.
-_NOBODY = _HASHER.hash(secrets.token_hex(16))
+_SHELL = "shell"
+"""In place of an address: the operator's shell, which no limit is for."""
 
 
 class Manager(NamedTuple):
@@ -36,6 +31,13 @@ class Manager(NamedTuple):
         return self._asdict()
 
 
+class Proven(NamedTuple):
+    """A manager who has given the password of this hash; whatever follows from it holds while that is his password."""
+
+    id: int
+    hashed: str
+
+
 class Session(NamedTuple):
     id: str
     """The digest of its cookie, which does not give the cookie away."""
@@ -45,32 +47,39 @@ class Session(NamedTuple):
 
 
 class Managers:
-    def __init__(self, calls: Calls, keys: Keys, session_ttl: int) -> None:
-        """``session_ttl`` in seconds."""
+    def __init__(self, calls: Calls, keys: Keys, session_ttl: int, register_limit: int, login_limit: int) -> None:
+        """``session_ttl`` in seconds; registrations and wrong passwords a minute of one address, 0 for no limit."""
         self._calls = calls
         self._keys = keys
         self._session_ttl = session_ttl
+        self._register_limit = register_limit
+        self._login_limit = login_limit
+        self._passwords = passwords.Passwords()
         self.now = ""
-        # One password at a time: guesses at one name stay countable, and hashing never takes more than a core.
-        self._hashing = asyncio.Lock()
 
-    async def register(self, username: str, password: str, *, open_to_all: bool) -> int:
-        """The new manager's id. Raises ``duplicate`` for a taken name, ``denied`` when registration is off."""
-        async with self._hashing:
-            hashed = await asyncio.to_thread(_HASHER.hash, password)
+    async def register(self, username: str, password: str, *, open_to_all: bool, address: str | None = None) -> Proven:
+        """The new manager. Raises ``duplicate`` for a taken name, ``denied`` when registration is off.
+
+        ``address``: of the client, None for the operator's shell. Raises ``rate_limited`` for one that asks too often.
+        """
+        if address is not None:
+            await self._calls.call("register_begin", self._keys.directory, [address, self._register_limit, self.now])
+        async with self._passwords.turn(address or _SHELL):
+            hashed = await passwords.hashed(password)
         args: Arguments = [username, hashed, self.now, "1" if open_to_all else "0"]
-        manager: int = await self._calls.call("manager_register", self._keys.directory, args)
-        return manager
+        return Proven(await self._calls.call("manager_register", self._keys.directory, args), hashed)
 
-    async def check_password(self, username: str, password: str) -> int:
-        """The manager's id. Raises ``bad_credentials``, or ``rate_limited`` from the tenth failure in a minute."""
-        async with self._hashing:
-            id, hashed, failures, seconds = await self._find(username)
+    async def check_password(self, username: str, password: str, address: str) -> Proven:
+        """Raises ``bad_credentials``, or ``rate_limited`` for a name from the tenth failure in a minute on, and for an
+        address that fails too often."""
+        async with self._passwords.turn(address):
+            id, hashed, failures, seconds = await self._find(username, address, self._login_limit)
             if failures >= ATTEMPTS:
                 raise _too_many(seconds)
-            if await asyncio.to_thread(_matches, hashed or _NOBODY, password) and id:
-                return int(id)
-            failures, seconds = await self._calls.call("login_failed", self._keys.directory, [username])
+            if await passwords.matches(hashed, password) and id and hashed:
+                return Proven(int(id), hashed)
+            args: Arguments = [username, address, self._login_limit, self.now]
+            failures, seconds = await self._calls.call("login_failed", self._keys.directory, args)
         if failures >= ATTEMPTS:
             raise _too_many(seconds)
         raise wrong_password()
@@ -84,12 +93,13 @@ class Managers:
         return managers
 
     async def find(self, username: str) -> int | None:
-        id = (await self._find(username))[0]
+        id = (await self._find(username, _SHELL, 0))[0]
         return int(id) if id else None
 
-    async def _find(self, username: str) -> tuple[str | None, str | None, int, int]:
+    async def _find(self, username: str, address: str, limit: int) -> tuple[str | None, str | None, int, int]:
         """(id, hash, failures in the last minute, seconds until they expire)."""
-        id, hashed, failures, seconds = await self._calls.call("manager_find", self._keys.directory, [username])
+        args: Arguments = [username, address, limit, self.now]
+        id, hashed, failures, seconds = await self._calls.call("manager_find", self._keys.directory, args)
         return id, hashed, failures, seconds
 
     async def set_admin(self, asking: int | None, manager: int, admin: bool) -> None:
@@ -97,18 +107,24 @@ class Managers:
         args: Arguments = ["" if asking is None else asking, manager, "1" if admin else "0"]
         await self._calls.call("admin_set", self._keys.directory, args)
 
-    async def set_password(self, manager: int, password: str) -> None:
-        """All sessions of the manager end."""
-        async with self._hashing:
-            hashed = await asyncio.to_thread(_HASHER.hash, password)
-        await self._calls.call("password_set", self._keys.directory, [manager, hashed])
+    async def set_password(self, manager: Proven, password: str, address: str) -> None:
+        """All sessions of the manager end. Raises ``bad_credentials`` when the password was changed meanwhile."""
+        async with self._passwords.turn(address):
+            hashed = await passwords.hashed(password)
+        args: Arguments = [manager.id, hashed, manager.hashed]
+        if await self._calls.call("password_set", self._keys.directory, args) < 0:
+            raise wrong_password()
 
-    async def open_session(self, manager: int, previous: str | None) -> str:
-        """The new session's cookie; the session of the ``previous`` one ends."""
+    async def open_session(self, manager: Proven, previous: str | None) -> str:
+        """The new session's cookie; the session of the ``previous`` one ends.
+
+        Raises ``bad_credentials`` when the password was changed meanwhile.
+        """
         cookie = secrets.token_urlsafe(32)
         before = _digest(previous) if previous else ""
-        args: Arguments = [manager, _digest(cookie), before, self._session_ttl, self.now]
-        await self._calls.call("session_open", self._keys.directory, args)
+        args: Arguments = [manager.id, _digest(cookie), before, self._session_ttl, self.now, manager.hashed]
+        if not await self._calls.call("session_open", self._keys.directory, args):
+            raise wrong_password()
         return cookie
 
     async def of_session(self, cookie: str) -> Manager | None:
@@ -136,13 +152,6 @@ def wrong_password() -> BrokerError:
 
 def _too_many(seconds: int) -> BrokerError:
     return BrokerError("rate_limited", f"Too many wrong passwords for this name: wait {seconds} s", delay=seconds)
-
-
-def _matches(hashed: str, password: str) -> bool:
-    try:
-        return _HASHER.verify(hashed, password)
-    except VerifyMismatchError:
-        return False
 
 
 def _digest(cookie: str) -> str:

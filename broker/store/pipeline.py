@@ -50,6 +50,12 @@ class Pipeline:
             return line.wire.send(command)
         return line.send_when_connected(command)
 
+    async def new_connection(self) -> AbstractConnection:
+        """One of its own, open."""
+        made: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        await made.connect()  # type: ignore[no-untyped-call]
+        return made
+
     async def everywhere(self, *command: str | int | float) -> list[Any]:
         """The reply of the one server."""
         return [await self.execute_command(*command)]
@@ -118,14 +124,7 @@ class _Wire(asyncio.Protocol):
         self._heard = self._loop.time()
         self.open = True
         self._gone = asyncio.Event()
-        reader, writer = connection._reader, connection._writer
-        if reader is None or writer is None or reader.at_eof():
-            # The end was told to redis-py, and would not be told again.
-            connection._close()  # type: ignore[no-untyped-call]
-            raise ConnectionError("the store hung up")
-        # redis-py has opened the connection and greeted the server; from here on its replies come to us.
-        self._transport = writer.transport
-        self._transport.set_protocol(self)
+        self._transport = taken_over(connection, self)
         self._watching = self._loop.call_later(timeout, self._watch)
 
     def send(self, command: tuple[str | int | float, ...]) -> "asyncio.Future[Any]":
@@ -204,6 +203,18 @@ class _Wire(asyncio.Protocol):
     async def close(self) -> None:
         self._give_up(ConnectionError("the broker is stopping"))
         await self._gone.wait()
+
+
+def taken_over(connection: AbstractConnection, protocol: asyncio.Protocol) -> asyncio.Transport:
+    """redis-py has opened the connection and greeted the server; from here on its replies come to ``protocol``."""
+    reader, writer = connection._reader, connection._writer
+    if reader is None or writer is None or reader.at_eof():
+        # The end was told to redis-py, and would not be told again.
+        connection._close()  # type: ignore[no-untyped-call]
+        raise ConnectionError("the store hung up")
+    transport: asyncio.Transport = writer.transport  # type: ignore[assignment]
+    transport.set_protocol(protocol)
+    return transport
 
 
 def _error(text: str) -> ResponseError:

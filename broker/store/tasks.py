@@ -18,6 +18,10 @@ _PRIORITIES = 10
 """Priorities, the highest first, among which the oldest waiting task is looked for."""
 
 
+SKIP = 2
+"""The result of a release that gives a task back without a retry."""
+
+
 class NewTask(NamedTuple):
     """In the order that the scripts take."""
 
@@ -94,6 +98,15 @@ class Stats(NamedTuple):
     """Totals since the project began, as lua/README.md names them."""
 
 
+class Awaited(NamedTuple):
+    fresh: int
+    """Tasks that wait without votes; ``voted``: with votes. None in a paused project."""
+    voted: int
+    public: bool
+    assign_rate: float
+    """0 for unlimited."""
+
+
 class OutboxEntry(NamedTuple):
     id: str
     target: int
@@ -144,6 +157,12 @@ class Tasks:
     async def reclaim(self, project: int, limit: int) -> int:
         count: int = await self._calls.call("reclaim", self._keys.project(project), [self.now, limit])
         return count
+
+    async def awaited(self, project: int, seconds: float) -> Awaited:
+        """What waits in a project; for so many seconds its channel tells of tasks that come. Raises ``not_found``."""
+        args: Arguments = [self.now, round(seconds * 1000)]
+        fresh, voted, public, rate = await self._calls.call("await", self._keys.project(project), args)
+        return Awaited(fresh, voted, bool(public), float(rate))
 
     async def due(self, project: int) -> Due:
         return Due(*map(bool, await self._calls.call("due", self._keys.project(project), [self.now])))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from broker.errors import BrokerError
-from broker.store.calls import Calls
+from broker.store.calls import Arguments, Calls
 from broker.store.keys import Keys
 from broker.store.seen import Seen
 from broker.store.worker_records import Worker, WorkerRecords
@@ -26,17 +26,24 @@ class Access(NamedTuple):
 
 
 class Workers:
-    def __init__(self, calls: Calls, keys: Keys, seen: Seen) -> None:
+    def __init__(self, calls: Calls, keys: Keys, create_limit: int, seen: Seen) -> None:
+        """``create_limit``: new workers a minute of one address, 0 for no limit."""
         self._calls = calls
         self._keys = keys
+        self._create_limit = create_limit
         self._records = WorkerRecords(self._read)
         self._seen = seen
         self.now = ""
 
-    async def create(self, alias: str) -> tuple[Worker, str]:
-        """A new worker and its secret, which is shown here and nowhere again."""
+    async def create(self, alias: str, address: str | None = None) -> tuple[Worker, str]:
+        """A new worker and its secret, which is shown here and nowhere again.
+
+        ``address``: of the client; None is not counted. Raises ``rate_limited`` for one that asks too often.
+        """
         secret, digest = _new_secret()
-        id, created = await self._calls.call("worker_create", self._keys.directory, [alias, digest, self.now])
+        limit = 0 if address is None else self._create_limit
+        args: Arguments = [alias, digest, self.now, address or "", limit]
+        id, created = await self._calls.call("worker_create", self._keys.directory, args)
         return Worker(id, alias, created, False, digest), secret
 
     async def authenticate(self, id: int, secret: bytes) -> Worker:

@@ -4,7 +4,7 @@ from starlette.routing import BaseRoute
 
 from broker.web import site
 from broker.web.static import chart_library
-from broker.web.views import access, accounts, console, logs, overview, projects, tasks, workers
+from broker.web.views import access, accounts, console, docs, logs, overview, projects, tasks, workers
 
 __all__ = ["ROUTE", "chart_library", "routes"]
 
@@ -20,4 +20,4 @@ def routes() -> list[BaseRoute]:
     made: list[BaseRoute] = []
     for view in _VIEWS:
         made += view.routes(pages)
-    return site.mount(pages, made)
+    return site.mount(pages, made, docs.routes(pages))

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -73,6 +74,10 @@ class Site:
         )
         # Pages hold what only this manager may see.
         return Response(html, status, {"Cache-Control": "no-store"}, "text/html")
+
+    def part(self, template: str, **values: object) -> Markup:
+        """Of a page, which is the same for everybody."""
+        return Markup(self._templates.get_template(template).render({"version": __version__} | values))  # noqa: S704
 
     def route(self, path: str, view: View, *, public: bool = False) -> Route:
         """``public``: also for those who are not signed in."""
@@ -149,8 +154,15 @@ class _Headers:
         await self._app(scope, receive, with_headers)
 
 
-def mount(site: Site, routes: list[BaseRoute]) -> list[BaseRoute]:
+def mount(site: Site, routes: list[BaseRoute], beside: list[BaseRoute]) -> list[BaseRoute]:
+    """``routes`` below ``/ui``, those ``beside`` it where they are."""
+
     async def slash(request: Request) -> Response:
         return Response(status_code=303, headers={"Location": "ui/"})
 
-    return [Route("/ui", slash, methods=["GET"]), Mount("/ui", site.app(routes))]
+    others = site.app(beside)
+    return [
+        Route("/ui", slash, methods=["GET"]),
+        Mount("/ui", site.app(routes)),
+        *(Route(route.path, others) for route in beside if isinstance(route, Route)),
+    ]

@@ -27,8 +27,8 @@ class Visit:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
         self.place = path.lstrip("/")
         """The path below ``/ui/``."""
-        self.root = "../" * self.place.count("/") or "./"
-        """The way back to ``/ui/``. All links are relative: a proxy may have put the broker under a path."""
+        self.root = "../" * self.place.count("/") or "./" if "app_root_path" in request.scope else "ui/"
+        """The way to ``/ui/``, from below or beside it. Links are relative: a proxy may have put us under a path."""
 
     @property
     def store(self) -> Store:

@@ -10,8 +10,8 @@ local function holder(member)
   return string.match(member, '^(%d+):(%d+)$')
 end
 
--- give_back(base, task): a task that has left `assigned` waits again.
+-- give_back(base, task): a task that has left `assigned` waits again. Answers whether it holds votes.
 local function give_back(base, task)
   redis.call('HDEL', base .. ':task:' .. task, 'assignee', 'assign_time')
-  requeue(base, task)
+  return requeue(base, task)
 end

@@ -11,22 +11,27 @@ local function owed_until(paid_off, now_us)
   return noted and now_us >= noted - 1000000 and tonumber(owed) or 0
 end
 
--- rate_wait(...): microseconds until one more task is allowed, 0 when it is now.
-local function rate_wait(rate, paid_off, now_us)
+-- rate_wait(...): microseconds until one more task is allowed, 0 when it is now. `burst`: how many may come at once.
+local function rate_wait(rate, paid_off, now_us, burst)
   rate = tonumber(rate or 0)
   if rate == 0 then
     return 0
   end
   -- With a burst of 1, a rate of 5,000 admits 2,000: calls come in ticks.
-  local burst = math.max(1, rate * 0.01)
+  burst = burst or math.max(1, rate * 0.01)
   return math.max(0, math.ceil(owed_until(paid_off, now_us) - (burst - 1) * interval_of(rate) - now_us))
+end
+
+-- rate_note(...): what to keep of `tasks` that are let through: when all is paid off, and now.
+local function rate_note(rate, paid_off, now_us, tasks)
+  local from = math.max(owed_until(paid_off, now_us), now_us)
+  return string.format('%.0f %.0f', from + tasks * interval_of(rate), now_us)
 end
 
 -- rate_charge(base, field, ...): takes `tasks` from the rate. A batch is charged whole: those after it wait.
 local function rate_charge(base, field, rate, paid_off, now_us, tasks)
   rate = tonumber(rate or 0)
   if rate > 0 and tasks > 0 then
-    local from = math.max(owed_until(paid_off, now_us), now_us)
-    redis.call('HSET', base, field, string.format('%.0f %.0f', from + tasks * interval_of(rate), now_us))
+    redis.call('HSET', base, field, rate_note(rate, paid_off, now_us, tasks))
   end
 end

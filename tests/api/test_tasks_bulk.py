@@ -144,6 +144,19 @@ def test_a_bulk_release_answers_in_the_order_asked_across_projects(fleet: Fleet)
     assert [task["id"] for task in worker.get(f"/task/assigned/{one}").content()["tasks"]] == [b]
 
 
+def test_a_bulk_may_name_many_projects_at_once(fleet: Fleet) -> None:
+    projects = [fleet.project(public=True) for _ in range(40)]
+    worker = fleet.worker(*projects)
+    tasks = [worker.submit(project) for project in projects for _ in range(2)]
+    held = [worker.take(project)["id"] for project in projects]
+
+    extended = worker.post("/task/extend", {"task_ids": tasks, "seconds": 60}).content()["extended"]
+    body = {"requests": [{"task_id": task, "result": 0} for task in tasks]}
+    updated = worker.post("/task/bulk_release", body).content()["updated"]
+
+    assert extended == updated == [task in held for task in tasks]
+
+
 def test_a_bulk_release_may_fail_skip_and_vote(fleet: Fleet) -> None:
     project = fleet.project()
     worker = fleet.worker(project)

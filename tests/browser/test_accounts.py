@@ -1,10 +1,13 @@
 """Signing in and out, passwords, sessions, and the way there and back."""
 
+from pathlib import Path
+
 from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.tab import Tab
 from tests.browser.town import Town
 from tests.client import Caller
+from tests.serving import Serving
 
 PASSWORD = "a long password"
 
@@ -54,6 +57,26 @@ def test_a_name_that_is_taken_is_said_at_its_field(browser: Browser, town: Town)
     expect(tab.page.locator("#username-error")).to_be_visible()
     expect(tab.page.get_by_label("Username")).to_be_focused()
     tab.close()
+
+
+def test_who_tries_too_often_is_told_to_wait(browser: Browser, tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path, register_limit="1", login_limit="1")
+    serving.caller().post("/register", {"username": "admin", "password": PASSWORD}).content()
+    tab = Tab.open(browser, serving.url)
+
+    tab.go("sign-in")
+    sign_in(tab, "admin", "a wrong password")
+    tab.sees("Wrong username or password")
+    sign_in(tab, "admin", PASSWORD)
+    tab.sees_part("Too many wrong passwords from this address: ask again in")
+    tab.go("register")
+    tab.fill("Username", "another")
+    tab.fill("Password", PASSWORD)
+    tab.press("Register")
+    tab.sees_part("Too many registrations from this address: ask again in")
+
+    tab.close()
+    assert serving.stop() == 0
 
 
 def test_a_new_password_ends_the_session(browser: Browser, town: Town) -> None:

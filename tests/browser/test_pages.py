@@ -1,5 +1,6 @@
 """Every page, light and dark, wide and narrow: nothing to complain of for a browser, or for those who cannot see it."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,8 @@ SERIOUS = """async () => {
 """By every rule that axe has on."""
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "screenshots"
+PICTURES = "BROKER_TEST_PICTURES" in os.environ
+"""Of every page, for those who want to look through them: taking them is half of the time."""
 LARGEST_PICTURE = 200_000
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 380, "height": 800}
@@ -52,7 +55,7 @@ PAGES = {
 
 
 def looked_at(tab: Tab, name: str) -> None:
-    """Takes four screenshots; raises when a page is wider than its window, or axe finds a serious violation."""
+    """Raises when a page is wider than its window, or axe finds a serious violation. Takes four pictures, if asked."""
     FOLDER.mkdir(exist_ok=True)
     # Charts and secrets come after the page.
     expect(tab.page.locator("body[data-late]")).to_have_count(0)
@@ -61,7 +64,8 @@ def looked_at(tab: Tab, name: str) -> None:
         tab.page.set_viewport_size(viewport)
         for scheme in SCHEMES:
             tab.page.emulate_media(color_scheme=scheme)
-            tab.page.screenshot(path=FOLDER / f"{name}-{size}-{scheme}.png", full_page=True)
+            if PICTURES:
+                tab.page.screenshot(path=FOLDER / f"{name}-{size}-{scheme}.png", full_page=True)
             assert tab.page.evaluate(SERIOUS) == [], f"{size}, {scheme}"
         wider = tab.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{size}: {wider} px too wide"
@@ -95,6 +99,34 @@ def test_the_readme_shows_the_ui_as_it_is(browser: Browser, town: Town) -> None:
         assert (ROOT / f"docs/{name}.png").stat().st_size < LARGEST_PICTURE
         assert f"(docs/{name}.png)" in (ROOT / "README.md").read_text()
     tab.close()
+
+
+def test_the_reference_of_the_api_is_fit_for_everybody(browser: Browser, town: Town) -> None:
+    outside = Tab.open(browser, town.url)
+    outside.page.goto("/docs")
+
+    # Some of each group, opened; all of them would be fifty screens.
+    outside.page.evaluate("""() => {
+      document.querySelectorAll("details:nth-of-type(6n + 1)").forEach((one) => (one.open = true));
+      document.querySelectorAll("details:not([open]) > .told").forEach((one) => one.remove());
+    }""")
+
+    looked_at(outside, "docs")
+    outside.close()
+
+
+def test_a_call_in_the_reference_has_a_link_and_leads_to_the_shapes(tab: Tab) -> None:
+    tab.go()
+    tab.follow("API")
+    tab.page.goto("/docs#get_task_get_by_project")
+    call = tab.page.locator("#get_task_get_by_project")
+
+    expect(call.get_by_text("the project is paused")).to_be_visible()
+    call.get_by_role("link", name="Task", exact=True).first.click()
+    expect(tab.page.locator("#Task").get_by_text("assign_time", exact=True)).to_be_visible()
+
+    tab.follow("openapi.json")
+    expect(tab.page.get_by_text('"openapi":"3.1.0"')).to_be_visible()
 
 
 @pytest.mark.parametrize("name", ["sign-in", "register"])

@@ -8,6 +8,11 @@ from contextlib import contextmanager, suppress
 
 import httpx
 
+_BROKEN = (
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 55\r\n\r\n"
+    b'{"ok":false,"code":"internal","message":"Out of paper"}'
+)
+
 
 class Proxy:
     def __init__(self, url: str, port: int = 0) -> None:
@@ -18,11 +23,16 @@ class Proxy:
         """The path of each request that was passed on."""
         self._lose: dict[str, int] = {}
         self._hold: dict[str, int] = {}
+        self._break: dict[str, int] = {}
         self._closed = threading.Event()
 
     def lose(self, path: str, times: int = 1) -> None:
         """The next answers to requests whose path begins so."""
         self._lose[path] = times
+
+    def break_down(self, path: str, times: int = 1) -> None:
+        """The next requests whose path begins so are answered with 500, and not passed on."""
+        self._break[path] = times
 
     def hold(self, path: str, *, after: int = 0) -> None:
         """Answers to requests whose path begins so do not come, but for the first ``after``."""
@@ -48,6 +58,9 @@ class Proxy:
             while request := _message(client):
                 path = request.split(b" ", 2)[1].decode()
                 self.asked.append(path)
+                if _counted_down(self._break, path, at_end=False):
+                    client.sendall(_BROKEN)
+                    continue
                 broker.sendall(request)
                 answer = _message(broker)
                 if _counted_down(self._hold, path, at_end=True):

@@ -6,12 +6,23 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, assert_type
 
 import httpx
 import pytest
 
-from broker.client import AsyncClient, Client, Credentials, NewTask, Refused, Release, Result, hash64, verification
+from broker.client import (
+    AsyncClient,
+    Client,
+    Credentials,
+    NewTask,
+    Refused,
+    Release,
+    Result,
+    Task,
+    hash64,
+    verification,
+)
 from tests.client import Fleet
 
 Ask = Callable[[Any], Awaitable[Any]]
@@ -188,6 +199,15 @@ def test_a_connection_is_used_again(fleet: Fleet) -> None:
             client.projects()
 
     assert len(connections) == 1
+
+
+async def test_editors_and_type_checkers_know_what_a_call_gives(fleet: Fleet) -> None:
+    project = fleet.project(public=True)
+    with Client(fleet.url) as client:
+        client.worker = assert_type(client.create_worker("w"), Credentials)
+        assert_type(client.get(project), Task | None)
+    async with AsyncClient(fleet.url, client.worker) as other:
+        assert_type(await other.get_many(project, count=2), list[Task])
 
 
 def test_secrets_are_not_printed() -> None:

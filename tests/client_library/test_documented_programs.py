@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from broker.client import verification
 from tests.client import Caller, Fleet
 from tests.client_library.running import counters, program
 from tests.serving import Serving, until
@@ -147,6 +148,10 @@ def test_the_loop_of_other_languages_works_off_tasks(broker: Fleet, tmp_path: Pa
         shell.wait()
 
     assert (tmp_path / "output").read_text() == 'echo me\n{"ok":true,"content":{"updated":true}}'
+
+
+def test_the_verification_that_is_documented_is_the_right_one() -> None:
+    assert f"`test` gives {verification('test')}." in CLIENTS
 
 
 def test_the_commands_for_the_shell_run(broker: Fleet, tmp_path: Path) -> None:

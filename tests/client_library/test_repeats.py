@@ -122,6 +122,14 @@ def test_patience_ends_and_then_it_is_said_whether_the_call_was_perhaps_done() -
     assert unreachable.value.sent
 
 
+def test_a_store_that_is_full_is_named(client: Client) -> None:
+    steps = Client.submit(client, 1, "r")
+    next(steps)
+
+    with pytest.raises(Unreachable, match="503: The store is full"):
+        steps.send(answer(503, code="unavailable", message="The store is full"))
+
+
 def test_a_call_that_was_lost_once_counts_as_sent_however_its_repeats_end(client: Client) -> None:
     steps = Client.project(client, 1)
     next(steps)

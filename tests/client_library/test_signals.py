@@ -90,7 +90,7 @@ def test_a_second_signal_ends_the_grace(fleet: Fleet, hire: Hire, producer: Prod
 
 def test_a_worker_that_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None:
     with program(tmp_path, WORKER, "http://127.0.0.1:9", "1", "async", "1", "1") as worker:
-        until(lambda: "does not answer" in worker.text())
+        until(lambda: "is away" in worker.text())
         assert worker.end() == 0
 
 

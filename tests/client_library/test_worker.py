@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import Fail, NewTask, Refused, Skip, Task, Worker, verification
+from broker.client import Credentials, Fail, NewTask, Refused, Skip, Task, Worker, verification
 from tests.client import Fleet, WorkerCaller
 from tests.client_library.conftest import Hire
 from tests.client_library.proxy import a_proxy
@@ -164,14 +164,14 @@ def test_one_worker_serves_several_projects_and_submits_from_one_to_the_other(
 
 def test_a_deadline_is_moved_while_a_function_is_at_work(fleet: Fleet, hire: Hire, producer: Producer) -> None:
     project = fleet.project()
-    producer(project).submit(project, "long", max_assign_time=1)
+    producer(project).submit(project, "long", max_assign_time=2)
     worker = Worker(fleet.url, file=hire(project), wait=0)
     calls: list[int] = []
 
     @worker.task(project=project)
     async def work(task: Task) -> None:
         calls.append(task.id)
-        await asyncio.sleep(3.5)
+        await asyncio.sleep(4.5)
 
     with running(worker):
         until(lambda: counters(fleet, project)["closed"] == 1)
@@ -255,8 +255,30 @@ def test_a_worker_that_is_paused_waits_until_it_may_go_on(
         until(lambda: counters(fleet, project)["closed"] == 1)
 
 
-def test_an_idle_worker_pauses_where_the_broker_answers_before_the_time_is_over(fleet: Fleet, hire: Hire) -> None:
-    project = fleet.project(paused=True)  # a paused project is answered at once
+@pytest.mark.parametrize(("wait", "let_in"), [(0, True), (30, False)])
+def test_a_worker_that_is_answered_at_once_and_given_nothing_pauses(
+    fleet: Fleet, hire: Hire, *, wait: int, let_in: bool
+) -> None:
+    project = fleet.project()
+    with a_proxy(fleet.url) as proxy:
+        worker = Worker(proxy.url, file=hire(*[project] if let_in else []), wait=wait)
+
+        @worker.task(project=project)
+        async def work(task: Task) -> None: ...
+
+        with running(worker):
+            until(lambda: proxy.count("/task/get/") == 2)
+            time.sleep(1.5)
+
+    # After pauses of at least 0.4, 0.8 and 1.6 s.
+    assert 3 <= proxy.count("/task/get/") <= 4
+
+
+def test_a_worker_with_nothing_to_do_waits_in_one_call_until_there_is_a_task(
+    fleet: Fleet, hire: Hire, producer: Producer
+) -> None:
+    project = fleet.project()
+    submitter = producer(project)
     with a_proxy(fleet.url) as proxy:
         worker = Worker(proxy.url, file=hire(project))
 
@@ -264,10 +286,12 @@ def test_an_idle_worker_pauses_where_the_broker_answers_before_the_time_is_over(
         async def work(task: Task) -> None: ...
 
         with running(worker):
-            time.sleep(1.5)
+            time.sleep(1)
+            assert proxy.count("/task/get/") <= 1
+            submitter.submit(project, "r")
+            until(lambda: counters(fleet, project)["closed"] == 1)
 
-    # After pauses of at least 0.2, 0.4, 0.8 and 1.6 s.
-    assert 2 <= proxy.count("/task/get/") <= 4
+        assert proxy.count("/task/get/") <= 3
 
 
 def test_a_project_that_is_not_there_ends_the_worker(fleet: Fleet, hire: Hire) -> None:
@@ -280,8 +304,26 @@ def test_a_project_that_is_not_there_ends_the_worker(fleet: Fleet, hire: Hire) -
         worker.run()
 
 
+def test_credentials_of_another_broker_end_the_worker_and_say_which_file_it_is(fleet: Fleet, tmp_path: Path) -> None:
+    file = tmp_path / "worker.json"
+    Credentials(2**40, "w", "c2VjcmV0").save(file)
+    worker = Worker(fleet.url, file=file)
+
+    @worker.task(project=1)
+    async def work(task: Task) -> None: ...
+
+    with pytest.raises(Refused, match="401 bad_credentials") as refused:
+        worker.run()
+
+    assert refused.value.__notes__ == [
+        f"{file} names a worker that this broker does not know: without it, a new one is made"
+    ]
+
+
 def test_a_worker_has_one_function_a_project_and_sensible_numbers(fleet: Fleet) -> None:
     worker = Worker(fleet.url)
+    with pytest.raises(RuntimeError, match="a worker needs a function"):
+        worker.run()
 
     def work(task: Task) -> None: ...
 

@@ -161,7 +161,7 @@ def live_tasks(admin: Caller, project: int) -> set[int]:
     ("own", "backup", "restore"),
     [
         pytest.param(False, ONE_FILE, RESTORE_ONE_FILE, id="embedded-one-file"),
-        pytest.param(False, FILES, RESTORE_FILES, id="embedded-files"),
+        pytest.param(False, FILES, RESTORE_FILES, id="embedded-files", marks=pytest.mark.slow),
         pytest.param(True, ONE_FILE, RESTORE_ONE_FILE, id="own-one-file", marks=pytest.mark.slow),
         pytest.param(True, SAVED, RESTORE_ONE_FILE, id="own-bgsave", marks=pytest.mark.slow),
         pytest.param(True, FILES, RESTORE_FILES, id="own-files", marks=pytest.mark.slow),

@@ -23,7 +23,7 @@ def task(recipe: str = "r", hash64: int | str = "", votes: int = 1) -> NewTask:
 
 
 async def a_manager(store: Store) -> int:
-    return await store.managers.register("boss", "a long password", open_to_all=True)
+    return (await store.managers.register("boss", "a long password", open_to_all=True)).id
 
 
 async def a_project(store: Store, manager: int, name: str, *workers: int, **fields: Any) -> int:

@@ -235,7 +235,12 @@ def test_data_that_the_store_cannot_read_are_one_clear_line(tmp_path: Path) -> N
         ("BROKER_SWEEP_INTERVAL", "soon", "a duration: seconds, or 90s, 5m, 8h, 7d"),
         ("BROKER_SWEEP_INTERVAL", "0", "a duration: seconds, or 90s, 5m, 8h, 7d"),
         ("BROKER_DURABILITY", "maybe", "one of always, everysec, none"),
-        ("BROKER_REDIS_URL", "localhost:6379", "a URL that begins with redis://, rediss:// or unix://"),
+        (
+            "BROKER_REDIS_URL",
+            "localhost:6379",
+            "a URL that begins with redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// "
+            "(rediss+... with TLS)",
+        ),
         ("BROKER_PREFIX", "a{b}", "letters, digits and any of _ . : - (no braces)"),
         ("BROKER_ALLOW_REGISTRATION", "perhaps", "yes or no"),
         ("BROKER_MAX_BODY", "much", "a size: bytes, or 64kb, 16mb, 2gb"),

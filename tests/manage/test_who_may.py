@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from broker.api import routes
+from tests.api.test_envelope import NO_ENVELOPE
 from tests.client import Caller, Fleet, ManagerCaller
 from tests.manage.scene import BODIES, Scene, path_of
 from tests.serving import Serving
@@ -93,6 +94,7 @@ POST /git/receivehook (signed)                    200    200    200    200  200 
 
 GET  /                                            200    200    200    200  200    200    200   200   200
 HEAD /                                            200    200    200    200  200    200    200   200   200
+GET  /openapi.json                                200    200    200    200  200    200    200   200   200
 GET  /healthz                                     200    200    200    200  200    200    200   200   200
 HEAD /healthz                                     200    200    200    200  200    200    200   200   200
 GET  /readyz                                      200    200    200    200  200    200    200   200   200
@@ -166,7 +168,7 @@ def asked(row: Row, who: str, people: Fleet, managers: dict[str, ManagerCaller])
     answer = caller.send(row.method, path_of(row.path, scene), **options)
     caller.close()
 
-    if answer.body:
+    if answer.body and row.path not in NO_ENVELOPE:
         assert answer.body["ok"] is (answer.status == 200), answer
     return answer.status
 

@@ -48,7 +48,7 @@ class Yard:
 @pytest.fixture
 async def yard(store: Store) -> Yard:
     store.set_clock(NOON)
-    return Yard(store, await store.managers.register("boss", "a long password", open_to_all=True))
+    return Yard(store, (await store.managers.register("boss", "a long password", open_to_all=True)).id)
 
 
 def new(recipe: str = "r", *, priority: int = 0, votes: int = 1, hash64: int | str = "", seconds: int = 0) -> NewTask:

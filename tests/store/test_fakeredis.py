@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 from fakeredis import FakeAsyncRedis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError
 from starlette.applications import Starlette
 
 from broker.app import create_app
@@ -16,6 +18,9 @@ from broker.store import Store, open_store
 class OneServer(FakeAsyncRedis):
     async def everywhere(self, *command: str | int | float) -> list[Any]:
         return [await self.execute_command(*command)]  # type: ignore[no-untyped-call]
+
+    async def new_connection(self) -> AbstractConnection:
+        raise ConnectionError("it tells of nothing by itself")
 
 
 @pytest.fixture

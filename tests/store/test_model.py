@@ -58,7 +58,7 @@ class Walk(RuleBasedStateMachine):
 
     @initialize()
     def a_fleet(self) -> None:
-        self.manager = self.run(self.store.managers.register("boss", "a long password", open_to_all=True))
+        self.manager = self.run(self.store.managers.register("boss", "a long password", open_to_all=True)).id
         self.workers = [self.run(self.store.workers.create(f"w{n}"))[0].id for n in range(4)]
         self.projects = []
         for n in range(3):

@@ -40,7 +40,7 @@ def broker(settings: Settings, monkeypatch: pytest.MonkeyPatch, capfdbinary: pyt
 @pytest.fixture
 async def boss(store: Store) -> int:
     """An admin."""
-    manager = await store.managers.register("boss", "a long password", open_to_all=True)
+    manager = (await store.managers.register("boss", "a long password", open_to_all=True)).id
     await store.managers.set_admin(None, manager, True)
     return manager
 

@@ -40,6 +40,7 @@ def files(html: str) -> list[str]:
     [
         ("/ui/", 200),
         ("/ui/account", 200),
+        ("/docs", 200),
         ("/ui/projects/1", 404),
         ("/ui/projects/0", 404),
         ("/ui/projects/99999999999999999999", 404),

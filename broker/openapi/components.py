@@ -1,0 +1,91 @@
+"""The schemas of the document: msgspec's own, with the notes of ``bodies.py``, and the envelopes around them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from broker.openapi.bodies import NOTES, Note
+from broker.openapi.entry import Entry
+
+Json = dict[str, Any]
+
+REF = "#/components/schemas/"
+_BY_NAME = {struct.__name__: notes for struct, notes in NOTES.items()}
+_NONE = Note("", {})
+
+
+class Schemas:
+    """Makes the schemas, and keeps those that others refer to."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Json] = {"Message": {"type": "string", "description": "For people; its words may change"}}
+
+    def of(self, type: type[Struct]) -> Json:
+        """A reference to the schema of ``type``."""
+        (reference,), components = msgspec.json.schema_components([type], ref_template=f"{REF}{{name}}")
+        for name, schema in components.items():
+            if name not in self.made:
+                self.made[name] = _taken(schema, _BY_NAME[name]) if name in _BY_NAME else schema
+        return reference
+
+    def alone(self, type: type[Struct]) -> Json:
+        """Its schema itself."""
+        schema: Json = msgspec.json.schema_components([type])[1][type.__name__]
+        return schema
+
+    def good(self, entry: Entry) -> list[Json]:
+        """The envelopes of good answers, one for each content."""
+        ok, message = {"ok": {"const": True}}, {"message": {"$ref": f"{REF}Message"}}
+        beside = message if entry.remarks == "beside" else {}
+        shapes = [envelope(["ok", "content"], ok | beside | {"content": self.of(one)}) for one in entry.content]
+        if entry.remarks == "instead":
+            shapes.append(envelope(["ok", "message"], ok | message))
+        return shapes or [envelope(["ok"], ok)]
+
+    def refusal(self, status: int, codes: Mapping[str, str], content: type[Struct] | None = None) -> Json:
+        """A reference to the envelope of refusals with these codes."""
+        name = "_or_".join(sorted(codes))
+        properties: Json = {
+            "ok": {"const": False},
+            "message": {"$ref": f"{REF}Message"},
+            "code": {"enum": sorted(codes)},
+        }
+        if status == 429:
+            text = "Seconds to wait, with a fraction"
+            properties["rate_limit_delay"] = {"type": "number", "exclusiveMinimum": 0, "description": text}
+        if content is not None:
+            name += f"_with_{content.__name__}"
+            properties["content"] = self.of(content)
+        self.made[name] = envelope([*properties], properties)
+        return {"$ref": f"{REF}{name}"}
+
+
+def _taken(schema: Json, notes: Mapping[str, Note]) -> Json:
+    """The schema of a body, with its notes: what is needed may not be null, what is not needed may."""
+    fields = {}
+    for name, field in schema["properties"].items():
+        note, plain = notes.get(name, _NONE), without_null(field)
+        if not note.needed:
+            plain = or_null(plain)
+        fields[name] = {**plain, **note.bounds, "description": note.text}
+    return {**schema, "properties": fields, "required": [name for name, note in notes.items() if note.needed]}
+
+
+def without_null(field: Json) -> Json:
+    """``T | None`` without the None."""
+    others = {word: value for word, value in field.items() if word not in {"anyOf", "default"}}
+    default = {} if field.get("default") is None else {"default": field["default"]}
+    (plain,) = [one for one in field.get("anyOf", [{}]) if one != {"type": "null"}]
+    return {**plain, **others, **default}
+
+
+def or_null(field: Json) -> Json:
+    if "type" in field:
+        return {**field, "type": [field["type"], "null"]}
+    return {"anyOf": [field, {"type": "null"}]}
+
+
+def envelope(required: list[str], properties: Json) -> Json:
+    return {"type": "object", "required": required, "properties": properties}

@@ -1,0 +1,350 @@
+"""What stands in the ``content`` of answers, and in queries.
+
+Endpoints build these by hand, because workers wait for them; tests hold every answer that they get against this.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from broker.schemas import Id, Int64
+
+Time = Annotated[int, Meta(description="Unix seconds")]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Worker(Struct):
+    id: Id
+    created: Time
+    alias: str
+    secret: Annotated[str | None, Meta(description="Shown when it is made or changed, and never again")]
+    paused: Annotated[bool, Meta(description="An admin has paused it: get refuses it")]
+
+
+class OneWorker(Struct):
+    worker: Worker
+
+
+class Project(Struct):
+    id: Id
+    priority: Annotated[int, Meta(ge=0, description="For `/task/get` without a project")]
+    name: str
+    clone_url: str
+    git_repo: str
+    version: str
+    motd: str
+    public: bool
+    hidden: bool
+    chain: Annotated[int, Meta(ge=0, description="The project that gets the closed tasks; 0: none")]
+    paused: bool
+    assign_rate: Annotated[float, Meta(gt=0, description="Tasks per second; 1.7976931348623157e+308: unlimited")]
+    submit_rate: Annotated[float, Meta(gt=0, description="As `assign_rate`")]
+    remember_closed: Annotated[int, Meta(ge=-1, description="Seconds; -1: for ever")]
+
+
+class ProjectTwice(Project):
+    """The fields are there twice, here and in `project`: clients in the field read either."""
+
+    project: Project
+
+
+class Projects(Struct):
+    projects: Annotated[list[Project], Meta(description="By name")]
+
+
+class ProjectId(Struct):
+    id: Id
+
+
+class ProjectSecret(Struct):
+    secret: Annotated[str, Meta(description="`{}` in a new project")]
+
+
+class WebhookSecret(Struct):
+    webhook_secret: Annotated[str, Meta(description="Random in a new project")]
+
+
+class Task(Struct):
+    """A task that was handed out."""
+
+    id: Id
+    priority: int
+    assignee: Annotated[Id, Meta(description="The worker that it was handed out to")]
+    retries: Annotated[int, Meta(ge=0, description="Times that it was released with fail")]
+    max_retries: Count
+    status: Annotated[Literal[1], Meta(description="1: not failed")]
+    recipe: str
+    max_assign_time: Annotated[int, Meta(ge=0, description="Seconds, as given; 0: the server's default")]
+    assign_time: Time
+    verification_count: Annotated[int, Meta(ge=1)]
+    project: Project
+
+
+class OneTask(Struct):
+    """Without `count`."""
+
+    task: Task
+
+
+class Tasks(Struct):
+    tasks: list[Task]
+
+
+class TaskId(Struct):
+    task_id: Id
+
+
+class BulkOutcome(Struct):
+    submitted: Count
+    duplicates: Count
+    outcomes: Annotated[list[Id | None], Meta(description="The id of each task; null for a duplicate")]
+
+
+class Updated(Struct):
+    updated: Annotated[bool, Meta(description="False: not held, or more votes are needed; `message` says which")]
+
+
+class AllUpdated(Struct):
+    updated: Annotated[list[bool], Meta(description="In the order of the requests")]
+
+
+class Extended(Struct):
+    extended: Annotated[list[bool], Meta(description="In the order of the tasks; false: not held any more")]
+
+
+class Manager(Struct):
+    id: Id
+    username: str
+    tracker_admin: Annotated[bool, Meta(description="Has all roles everywhere, and may what only admins may")]
+    register_time: Time
+
+
+class SignedIn(Struct):
+    manager: Annotated[Manager | None, Meta(description="Null only when the session was ended in the same moment")]
+
+
+class Account(Struct):
+    logged_in: bool
+    manager: Manager | None
+
+
+class Session(Struct):
+    id: Annotated[str, Meta(description="Names the session; it is not the cookie, and opens nothing")]
+    created: Time
+    ends: Time
+    current: Annotated[bool, Meta(description="The session that asks")]
+
+
+class Sessions(Struct):
+    sessions: Annotated[list[Session], Meta(description="The one that lasts longest first, 100 at most")]
+
+
+class ClosedSessions(Struct):
+    closed: Annotated[int, Meta(ge=0, description="How many sessions were ended")]
+
+
+class Managers(Struct):
+    managers: Annotated[list[Manager], Meta(description="By id")]
+
+
+class RoleHolder(Struct):
+    manager: Manager
+    role: Annotated[int, Meta(ge=1, le=31, description="A sum of bits")]
+
+
+class RoleHolders(Struct):
+    managers: Annotated[list[RoleHolder], Meta(description="By id")]
+
+
+class Counters(Struct):
+    """Totals since the project was made; one that is 0 is absent."""
+
+    submitted: int = 0
+    chained: Annotated[int, Meta(description="Came by a chain")] = 0
+    duplicates: int = 0
+    assigned: int = 0
+    voted: int = 0
+    closed: int = 0
+    failed: int = 0
+    retried: int = 0
+    skipped: int = 0
+    reclaimed: int = 0
+    removed: Annotated[int, Meta(description="One by one, by a manager")] = 0
+    dropped: Annotated[int, Meta(description="Chained to a project that is gone")] = 0
+
+
+class Stats(Struct):
+    """Tasks in each state, now."""
+
+    waiting: Count
+    verifying: Count
+    assigned: Count
+    failed: Count
+    counters: Counters
+
+
+class ProjectStats(Struct):
+    stats: Stats
+
+
+class Snapshot(Struct):
+    new_task_count: Annotated[int, Meta(description="Unfinished tasks without a vote")]
+    failed_task_count: int
+    closed_task_count: Annotated[int, Meta(description="All that were closed so far")]
+    worker_access_count: Annotated[int, Meta(description="Workers that were granted access")]
+    awaiting_verification_count: Annotated[int, Meta(description="Unfinished tasks with votes")]
+    time_stamp: Time
+
+
+class Snapshots(Struct):
+    snapshots: Annotated[list[Snapshot], Meta(description="Newest first")]
+
+
+class Assignee(Struct):
+    assignee: Annotated[str, Meta(description="A worker's alias; the last is `unassigned`")]
+    task_count: Count
+
+
+class Assignees(Struct):
+    assignees: list[Assignee]
+
+
+class WorkerStats(Struct):
+    alias: str
+    closed_task_count: Count
+    held_task_count: Count
+    paused: bool
+    id: Id
+
+
+class AllWorkerStats(Struct):
+    stats: Annotated[list[WorkerStats], Meta(description="By id")]
+
+
+class Vote(Struct):
+    worker: Id
+    verification: Int64
+
+
+TaskState = Literal["queue", "verifying", "assigned", "failed"]
+
+
+class ManagedTask(Struct):
+    """A task as managers see it; null where there is nothing."""
+
+    id: Id
+    state: TaskState
+    status: Annotated[Literal[1, 2], Meta(description="2 when it is failed, else 1")]
+    recipe: Annotated[str, Meta(description="In a list its first 200 characters, without `full`")]
+    recipe_bytes: Annotated[int, Meta(ge=0, description="Of the whole recipe")]
+    priority: int
+    retries: Count
+    max_retries: Count
+    max_assign_time: Count
+    verification_count: Annotated[int, Meta(ge=1)]
+    hash64: Int64 | None
+    created: Time
+    assignee: Annotated[Id | None, Meta(description="The worker that holds it")]
+    assign_time: Time | None
+    deadline: Annotated[int | None, Meta(description="Unix seconds; of an assigned task")]
+    fail_time: Annotated[int | None, Meta(description="Unix seconds; of a failed task")]
+    votes: list[Vote]
+
+
+class TaskPage(Struct):
+    total: Annotated[int, Meta(ge=0, description="Tasks in this state")]
+    tasks: list[ManagedTask]
+
+
+class OneManagedTask(Struct):
+    task: ManagedTask
+
+
+class AffectedTasks(Struct):
+    affected_tasks: Count
+
+
+class Access(Struct):
+    submit: bool
+    assign: bool
+    request: Annotated[bool, Meta(description="Asked for, and not granted yet")]
+    worker: Worker
+    project: Id
+
+
+class Accesses(Struct):
+    accesses: Annotated[list[Access], Meta(description="Requests first, then what was granted, each by worker id")]
+
+
+class LoggedLine(Struct):
+    timestamp: Annotated[int, Meta(description="Unix seconds")]
+    message: str
+    data: Annotated[str, Meta(description="JSON: `scope`, and the id of the `worker` if the line is a worker's")]
+    level: Literal[3, 4, 5, 6, 7]
+
+
+class LoggedLines(Struct):
+    logs: Annotated[list[LoggedLine], Meta(description="The last to come first, 1,000 at most")]
+
+
+class Versioned(Struct):
+    projects: Annotated[list[int], Meta(description="Whose version was set")]
+
+
+class About(Struct):
+    name: str
+    version: str
+
+
+class TakeQuery(Struct):
+    count: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=1000,
+                description="Up to so many tasks, at most about 8 MiB of recipes, in `content.tasks`",
+            ),
+        ]
+        | None
+    ) = None
+    wait: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=60,
+                description="Seconds to wait, when there is nothing to take; answered as soon as there is",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class SnapshotsQuery(Struct):
+    count: Annotated[int, Meta(ge=1, le=999, description="The newest so many")]
+
+
+class BetweenQuery(Struct):
+    oldest: Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, included")] = field(name="from")
+    newest: Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, included")] = field(name="to")
+
+
+class TaskPageQuery(Struct):
+    state: Annotated[
+        TaskState,
+        Meta(description="Waiting without votes, or with: next first; assigned: by deadline; failed: by fail time"),
+    ] = "queue"
+    offset: Annotated[int, Meta(ge=0, lt=10**9, description="So many tasks are left out")] = 0
+    limit: Annotated[int, Meta(ge=1, le=500, description="At most so many tasks")] = 50
+    full: (
+        Annotated[Literal[1], Meta(description="Whole recipes; a page then ends after about 8 MiB of them")] | None
+    ) = None
+
+
+class WorkerStatsQuery(Struct):
+    offset: Annotated[int, Meta(ge=0, lt=10**9, description="So many workers are left out")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=500, description="At most so many workers")] | None = None
+    project: (
+        Annotated[int, Meta(ge=1, lt=10**9, description="Only what was closed, and is held, of this project")] | None
+    ) = None

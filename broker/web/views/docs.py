@@ -1,0 +1,27 @@
+"""The reference of the HTTP API, for everybody; its page is ``/docs``."""
+
+from functools import lru_cache
+
+from markupsafe import Markup
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from broker.settings import Settings
+from broker.web.reference import reference
+from broker.web.site import Site
+from broker.web.visit import Visit
+
+
+@lru_cache(maxsize=1)
+def _calls(site: Site, settings: Settings, root: str) -> Markup:
+    """Rendered once: it is long, and the same for everybody."""
+    return site.part("reference.html", root=root, reference=reference(settings))
+
+
+async def docs(visit: Visit) -> Response:
+    return visit.page("docs.html", calls=_calls(visit.site, visit.settings, visit.root))
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    """Beside ``/ui``, not below it."""
+    return [site.route("/docs", docs, public=True)]

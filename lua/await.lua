@@ -1,0 +1,34 @@
+--[[ await: workers wait for tasks of a project. Those that come are told on `:wake` from now on.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  milliseconds for which to tell of tasks
+
+  Returns  {tasks without votes, tasks with votes, 1 if the project is public, assign rate}; a paused project has none
+  Refuses  NOT_FOUND
+  Cost     O(1)
+]]
+--- @include "clock"
+--- @include "project"
+
+local base, guard, lasting = KEYS[1], KEYS[2], tonumber(ARGV[2])
+local now = clock(ARGV[1])
+
+local fields = project(base, 'paused', 'public', 'assign_rate', 'awaited')
+if not fields then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+local paused, public, rate, awaited = unpack(fields, 2, 5)
+
+-- A look each second need not write each time.
+if tonumber(awaited or 0) < now + lasting / 2 then
+  redis.call('DEL', guard)
+  redis.call('HSET', base, 'awaited', string.format('%d', now + lasting))
+end
+return {
+  paused == '1' and 0 or redis.call('ZCARD', base .. ':queue'),
+  paused == '1' and 0 or redis.call('ZCARD', base .. ':verifying'),
+  public == '1' and 1 or 0,
+  rate or '0',
+}

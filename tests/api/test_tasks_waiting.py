@@ -1,0 +1,371 @@
+"""A get that waits is answered as soon as there is a task."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.client import Answer, Fleet, WorkerCaller
+from tests.serving import Serving, until
+
+SOON = 0.5
+"""Seconds: far less than the second after which a look would find a task, far more than it takes."""
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(40) as pool:
+        yield pool
+
+
+@pytest.fixture
+def project(fleet: Fleet) -> int:
+    return fleet.project()
+
+
+class Waiting:
+    """A get under way."""
+
+    def __init__(self, pool: ThreadPoolExecutor, worker: WorkerCaller, path: str) -> None:
+        self.worker = worker
+        self._answer: Future[tuple[Answer, float]] = pool.submit(self._ask, path)
+        # Long enough to be in line; a get that comes late finds the task as well, and only proves less.
+        time.sleep(0.15)
+
+    def _ask(self, path: str) -> tuple[Answer, float]:
+        answer = self.worker.get(path)
+        return answer, time.monotonic()
+
+    def done(self) -> bool:
+        return self._answer.done()
+
+    def result(self) -> Answer:
+        return self._answer.result(70)[0]
+
+    def task(self) -> Any:
+        return self.result().content()["task"]["id"]
+
+    def answered(self) -> float:
+        return self._answer.result(70)[1]
+
+
+def test_a_get_that_waits_has_a_task_as_soon_as_it_is_submitted(
+    pool: ThreadPoolExecutor, fleet: Fleet, project: int
+) -> None:
+    worker, producer = fleet.worker(project), fleet.worker(project)
+    for path in (f"/task/get/{project}?wait=20", "/task/get?wait=20"):
+        waiting = Waiting(pool, worker, path)
+        assert not waiting.done()
+
+        submitted = time.monotonic()
+        task = producer.submit(project)
+
+        assert waiting.task() == task
+        assert waiting.answered() - submitted < SOON
+
+
+def test_a_get_with_count_waits_too(pool: ThreadPoolExecutor, fleet: Fleet, project: int) -> None:
+    worker = fleet.worker(project)
+    waiting = Waiting(pool, worker, f"/task/get/{project}?wait=20&count=5")
+
+    task = fleet.worker(project).submit(project)
+
+    assert [one["id"] for one in waiting.result().content()["tasks"]] == [task]
+
+
+def test_a_wait_that_ends_in_vain_is_answered_like_any_get(fleet: Fleet, project: int) -> None:
+    worker = fleet.worker(project)
+    for path in (f"/task/get/{project}?wait=1", "/task/get?wait=1"):
+        begun = time.monotonic()
+
+        answer = worker.get(path)
+
+        assert (answer.status, answer.body["ok"], answer.code) == (200, False, "no_task")
+        assert time.monotonic() - begun >= 1
+
+
+@pytest.mark.parametrize("wait", ["-1", "61", "1.5", "x", ""])
+def test_a_wait_is_a_whole_number_of_seconds_up_to_sixty(fleet: Fleet, project: int, wait: str) -> None:
+    answer = fleet.worker(project).get(f"/task/get/{project}?wait={wait}")
+
+    assert (answer.status, answer.code) == (400, "invalid")
+    assert answer.message.startswith("wait: ")
+
+
+def test_who_may_not_take_tasks_is_told_at_once(fleet: Fleet, project: int) -> None:
+    assert fleet.worker().get(f"/task/get/{project}?wait=20").status == 403
+    assert fleet.worker().get("/task/get/99999?wait=20").status == 404
+
+
+def test_workers_are_served_in_the_order_in_which_they_came(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    with a_broker(tmp_path) as (fleet, _):
+        project = fleet.project()
+        producer = fleet.worker(project)
+        waiting = [Waiting(pool, fleet.worker(project), f"/task/get/{project}?wait=20") for _ in range(5)]
+
+        for number, first in enumerate(waiting):
+            task = producer.submit(project)
+            assert first.task() == task
+            assert [one.done() for one in waiting] == [n <= number for n in range(5)]
+
+
+def test_many_tasks_wake_many_workers(pool: ThreadPoolExecutor, fleet: Fleet, project: int) -> None:
+    waiting = [Waiting(pool, fleet.worker(project), f"/task/get/{project}?wait=20") for _ in range(20)]
+
+    body = {"requests": [{"project": project, "recipe": "r"} for _ in range(20)]}
+    tasks = fleet.worker(project).post("/task/bulk_submit", body).content()["outcomes"]
+
+    assert sorted(one.task() for one in waiting) == sorted(tasks)
+
+
+@pytest.mark.parametrize("result", [1, 2], ids=["fail", "skip"])
+def test_a_task_that_is_given_back_reaches_a_waiting_worker(
+    pool: ThreadPoolExecutor, fleet: Fleet, project: int, result: int
+) -> None:
+    holder, other = fleet.worker(project), fleet.worker(project)
+    task = holder.submit(project, max_retries=3)
+    held = holder.take(project)["id"]
+    waiting = Waiting(pool, other, f"/task/get/{project}?wait=20")
+
+    begun = time.monotonic()
+    holder.post("/task/release", {"task_id": held, "result": result}).content()
+
+    assert waiting.task() == task
+    assert waiting.answered() - begun < SOON
+
+
+def test_a_task_that_is_reclaimed_reaches_a_waiting_worker(
+    pool: ThreadPoolExecutor, fleet: Fleet, project: int
+) -> None:
+    holder, other = fleet.worker(project), fleet.worker(project)
+    task = holder.submit(project, max_assign_time=1)
+    holder.take(project)
+
+    assert Waiting(pool, other, f"/task/get/{project}?wait=20").task() == task
+
+
+def test_maintenance_and_a_single_retry_reach_waiting_workers(
+    pool: ThreadPoolExecutor, fleet: Fleet, project: int
+) -> None:
+    holder, other = fleet.worker(project), fleet.worker(project)
+    task = holder.submit(project)
+
+    def failed() -> None:
+        assert holder.take(project)["id"] == task
+        assert holder.release(task, 1)
+
+    for path in (f"/project/retry_task/{project}/{task}", f"/project/reset_failed_tasks/{project}"):
+        failed()
+        waiting = Waiting(pool, other, f"/task/get/{project}?wait=20")
+        begun = time.monotonic()
+        fleet.admin.post(path).content()
+        assert waiting.task() == task
+        assert waiting.answered() - begun < SOON
+        assert other.post("/task/release", {"task_id": task, "result": 2}).content()["updated"]
+    holder.take(project)
+    waiting = Waiting(pool, other, f"/task/get/{project}?wait=20")
+    fleet.admin.post(f"/project/reclaim_assigned_tasks/{project}").content()
+    assert waiting.task() == task
+
+
+def test_a_chained_task_reaches_a_waiting_worker(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
+    target = fleet.project()
+    source = fleet.project(chain=target)
+    crawler, indexer = fleet.worker(source), fleet.worker(target)
+    waiting = Waiting(pool, indexer, f"/task/get/{target}?wait=20")
+    crawler.submit(source, "page")
+    begun = time.monotonic()
+
+    assert crawler.release(crawler.take(source)["id"])
+
+    assert waiting.result().content()["task"]["recipe"] == "page"
+    assert waiting.answered() - begun < SOON
+
+
+def test_a_vote_reaches_a_waiting_worker_that_has_not_voted(
+    pool: ThreadPoolExecutor, fleet: Fleet, project: int
+) -> None:
+    voter, second = fleet.worker(project), fleet.worker(project)
+    task = voter.submit(project, verification_count=2)
+    held = voter.take(project)["id"]
+    # The voter waits first; the task is not for it.
+    again = [Waiting(pool, voter, f"/task/get/{project}?wait=3") for _ in range(3)]
+    waiting = Waiting(pool, second, f"/task/get/{project}?wait=20")
+    begun = time.monotonic()
+
+    voter.post("/task/release", {"task_id": held, "result": 0, "verification": 7}).content()
+
+    assert waiting.task() == task
+    assert waiting.answered() - begun < SOON
+    assert {one.result().code for one in again} == {"no_task"}
+
+
+def test_a_paused_project_wakes_nobody_until_it_goes_on(pool: ThreadPoolExecutor, fleet: Fleet, project: int) -> None:
+    worker = fleet.worker(project)
+    fleet.admin.post(f"/project/update/{project}", {"paused": True}).content()
+    in_vain = Waiting(pool, fleet.worker(project), f"/task/get/{project}?wait=1")
+    waiting = Waiting(pool, worker, f"/task/get/{project}?wait=20")
+    task = fleet.worker(project).submit(project)
+
+    assert in_vain.result().code == "paused"
+    assert not waiting.done()
+    fleet.admin.post(f"/project/update/{project}", {"paused": False}).content()
+    assert waiting.task() == task
+
+
+def test_a_rate_lets_waiting_workers_through_at_its_pace(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
+    project = fleet.project(assign_rate=4)
+    waiting = [Waiting(pool, fleet.worker(project), f"/task/get/{project}?wait=20") for _ in range(6)]
+    producer = fleet.worker(project)
+    body = {"requests": [{"project": project, "recipe": "r"} for _ in range(6)]}
+    begun = time.monotonic()
+    tasks = producer.post("/task/bulk_submit", body).content()["outcomes"]
+
+    assert sorted(one.task() for one in waiting) == sorted(tasks)
+    # One at once, five more at four a second.
+    assert max(one.answered() for one in waiting) - begun > 1.2
+
+
+def test_a_worker_that_is_paused_while_it_waits_gets_nothing(
+    pool: ThreadPoolExecutor, fleet: Fleet, project: int
+) -> None:
+    worker = fleet.worker(project)
+    waiting = Waiting(pool, worker, f"/task/get/{project}?wait=20")
+    fleet.admin.post("/worker/set_paused", {"worker": worker.id, "paused": True}).content()
+
+    task = fleet.worker(project).submit(project)
+
+    assert waiting.result().code == "worker_paused"
+    assert fleet.worker(project).take(project)["id"] == task
+
+
+def test_access_that_is_taken_while_a_worker_waits_is_taken(
+    pool: ThreadPoolExecutor, fleet: Fleet, project: int
+) -> None:
+    worker, other = fleet.worker(project), fleet.worker(project)
+    in_project = Waiting(pool, worker, f"/task/get/{project}?wait=20")
+    anywhere = Waiting(pool, worker, "/task/get?wait=3")
+    fleet.admin.post(f"/project/reject_request/{project}/{worker.id}").content()
+
+    tasks = {other.submit(project), other.submit(project)}
+
+    assert in_project.result().status == 403
+    assert anywhere.result().code == "no_task"
+    assert {other.take(project)["id"], other.take(project)["id"]} == tasks
+
+
+def test_a_deleted_project_ends_its_waits(pool: ThreadPoolExecutor, fleet: Fleet, project: int) -> None:
+    waiting = Waiting(pool, fleet.worker(project), f"/task/get/{project}?wait=20")
+
+    fleet.admin.post(f"/project/delete/{project}").content()
+
+    assert waiting.result().status == 404
+
+
+def test_a_public_project_serves_who_waits_anywhere(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
+    project = fleet.project(public=True)
+    waiting = Waiting(pool, fleet.worker(), "/task/get?wait=20")
+
+    task = fleet.worker(project, may="submit").submit(project)
+
+    assert waiting.task() == task
+
+
+def test_a_client_that_has_gone_gets_no_task(fleet: Fleet, project: int) -> None:
+    gone, other, producer = (fleet.worker(project) for _ in range(3))
+    with pytest.raises(httpx.ReadTimeout):
+        gone.get(f"/task/get/{project}?wait=20", timeout=0.3)
+    gone.http.close()
+    time.sleep(0.1)
+
+    task = producer.submit(project)
+
+    assert other.get(f"/task/get/{project}?wait=5").content()["task"]["id"] == task
+    counters = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]["counters"]
+    assert counters["assigned"] == 1
+
+
+def test_clients_that_go_as_their_task_comes_lose_none(pool: ThreadPoolExecutor, fleet: Fleet, project: int) -> None:
+    producer = fleet.worker(project)
+    workers = [fleet.worker(project) for _ in range(8)]
+    stop = threading.Event()
+
+    def comes_and_goes(worker: WorkerCaller) -> list[int]:
+        got = []
+        while not stop.is_set():
+            with httpx.Client(base_url=worker.http.base_url, headers=worker.http.headers, verify=False) as http:
+                try:
+                    answer = http.get(f"/task/get/{project}?wait=20", timeout=0.05).json()
+                except httpx.TransportError:
+                    continue
+            got += [answer["content"]["task"]["id"]] if answer["ok"] else []
+        return got
+
+    going = [pool.submit(comes_and_goes, worker) for worker in workers]
+    tasks = [producer.submit(project, max_retries=1) for _ in range(100)]
+    stop.set()
+    got = [task for one in going for task in one.result(20)]
+
+    # Of what a client did not hear, the broker noticed in time, or the worker holds it.
+    stats = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]
+    assert stats["waiting"] + stats["assigned"] == len(tasks)
+    held = [task["id"] for worker in workers for task in worker.get(f"/task/assigned/{project}").content()["tasks"]]
+    assert len(held) == stats["assigned"]
+    assert set(got) <= set(held)
+    assert stats["counters"].get("retried", 0) == 0
+
+
+@contextmanager
+def a_broker(folder: Path) -> Iterator[tuple[Fleet, Serving]]:
+    """Of one process, where the order of all is known."""
+    serving = Serving.start(folder)
+    admin = serving.caller()
+    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    fleet = Fleet(serving.url, admin)
+    yield fleet, serving
+    fleet.close()
+    assert serving.stop() == 0
+
+
+def test_a_stop_ends_all_waits_at_once(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    serving = Serving.start(tmp_path, drain="2s")
+    admin = serving.caller()
+    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    fleet = Fleet(serving.url, admin)
+    project = fleet.project()
+    waiting = [
+        Waiting(pool, fleet.worker(project), path) for path in (f"/task/get/{project}?wait=60", "/task/get?wait=60")
+    ]
+    late = fleet.worker(project)
+    begun = time.monotonic()
+
+    serving.process.terminate()
+
+    assert {one.result().code for one in waiting} == {"no_task"}
+    assert max(one.answered() for one in waiting) - begun < 1
+    assert late.get(f"/task/get/{project}?wait=60").code == "no_task"
+    fleet.close()
+    admin.close()
+    assert serving.process.wait(10) == 0
+    assert time.monotonic() - begun < 9
+
+
+def test_a_store_that_went_away_and_came_back_serves_who_waited(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    with a_broker(tmp_path) as (fleet, serving):
+        project = fleet.project()
+        worker, producer = fleet.worker(project), fleet.worker(project)
+        waiting = Waiting(pool, worker, f"/task/get/{project}?wait=30")
+        store = serving.store()
+
+        os.kill(store, signal.SIGKILL)
+        until(lambda: producer.post("/task/submit", {"project": project, "recipe": "r"}).status == 200)
+
+        assert waiting.result().content()["task"]["recipe"] == "r"
