@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import Field, fields
 from typing import Any
 
-from broker import __version__, commands, demo
+from broker import __version__, commands, demo, transfer
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings, flag_of, unknown, variable
 
@@ -71,11 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     admin.add_argument("username", metavar="NAME", help="3 to 16 characters")
     admin.set_defaults(run=_create_admin)
 
-    demo_parser = subparsers.add_parser("demo", help="watch eight crawlers work through a site, offline, in a minute")
+    demo_parser = subparsers.add_parser("demo", help="watch eight crawlers work through a site, offline")
     demo.add_arguments(demo_parser)
     demo_parser.set_defaults(run=demo.run)
 
     commands.add(subparsers)
+    transfer.add(subparsers, _add_flags, _settings)
 
     cli = subparsers.add_parser(
         "redis-cli",

@@ -104,6 +104,7 @@ class Counters(Struct):
     reclaimed: int = 0
     removed: int = 0
     dropped: int = 0
+    imported: int = 0
 
 
 class Stats(Struct):
