@@ -53,4 +53,5 @@ def worker_create(client: Client, arguments: argparse.Namespace) -> None:
     for project in asked:
         print(f"access to project {project} is asked for: {client.url}/ui/projects/{project}/access")
     for project in known:
-        print(f"access to project {project} was asked for or granted before, or everybody has it")
+        where = f"{client.url}/ui/projects/{project}/access"
+        print(f"project {project}: nothing was left to ask for. For more, a manager first takes away what is: {where}")
