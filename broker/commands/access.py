@@ -54,4 +54,6 @@ def worker_create(client: Client, arguments: argparse.Namespace) -> None:
         print(f"access to project {project} is asked for: {client.url}/ui/projects/{project}/access")
     for project in known:
         where = f"{client.url}/ui/projects/{project}/access"
-        print(f"project {project}: nothing was left to ask for. For more, a manager first takes away what is: {where}")
+        print(
+            f"project {project}: this worker has asked or has access. For more, a manager first takes that away: {where}"
+        )

@@ -80,7 +80,7 @@ def test_a_worker_is_made_and_asks_for_access(broker: Broker, fleet: Fleet, tmp_
         f"access to project {project} is asked for: {fleet.url}/ui/projects/{project}/access\n"
     )
     assert stat.S_IMODE((tmp_path / "worker.json").stat().st_mode) == 0o600
-    assert f"project {project}: nothing was left to ask for" in told
+    assert f"project {project}: this worker has asked or has access" in told
     assert again == [{"id": worker["id"], "alias": "crawler-1", "file": "worker.json", "asked": []}]
     (access,) = fleet.admin.get(f"/project/access_list/{project}").content()["accesses"]
     assert (access["assign"], access["submit"], access["request"]) == (True, True, True)
