@@ -45,15 +45,13 @@ def as_manager(client: Client, arguments: argparse.Namespace, *, required: bool)
 def worker_create(client: Client, arguments: argparse.Namespace) -> None:
     worker = client.identify(arguments.worker_file, alias=arguments.alias)
     asked = [project for project in arguments.project if client.request_access(project, submit=arguments.submit)]
-    known = [project for project in arguments.project if project not in asked]
+    before = [project for project in arguments.project if project not in asked]
     if arguments.json:
         say({"id": worker.id, "alias": arguments.alias or worker.alias, "file": arguments.worker_file, "asked": asked})
         return
     print(f"worker {worker.id} ({arguments.alias or worker.alias}): {arguments.worker_file}")
     for project in asked:
         print(f"access to project {project} is asked for: {client.url}/ui/projects/{project}/access")
-    for project in known:
+    for project in before:
         where = f"{client.url}/ui/projects/{project}/access"
-        print(
-            f"project {project}: this worker has asked or has access. For more, a manager first takes that away: {where}"
-        )
+        print(f"project {project}: this worker has asked or has access. To ask for more, take that away: {where}")

@@ -16,7 +16,7 @@ import pytest
 from broker.client import verification
 from tests.client import Caller, Fleet
 from tests.client_library.running import counters, program
-from tests.serving import Serving, until
+from tests.serving import Serving, free_port, until
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = (ROOT / "docs" / "clients.md").read_text()
@@ -126,9 +126,13 @@ def test_the_worker_of_the_readme_fetches_a_page(broker: Fleet, site: str, tmp_p
         let_in(broker.admin, 1, "crawler-1")
         submitter.submit(1, f"{site}b.html")
         submitter.submit(1, f"{site}missing.html")
+        submitter.submit(1, f"http://127.0.0.1:{free_port()}/nobody")
+        submitter.submit(1, "no address")
         until(lambda: counters(broker, 1)["closed"] == before["closed"] + 1)
-        until(lambda: counters(broker, 1)["failed"] == before["failed"] + 1)
+        until(lambda: counters(broker, 1)["failed"] == before["failed"] + 3)
         assert running.end() == 0
+
+    assert "Traceback" not in running.text()
 
 
 def test_the_loop_of_other_languages_works_off_tasks(broker: Fleet, tmp_path: Path) -> None:
