@@ -24,11 +24,12 @@ Show = Callable[[str], None]
 _MANY = 1000
 _TABLES = """
 CREATE TABLE worker (id INTEGER PRIMARY KEY, alias, created, paused, digest, closed);
-CREATE TABLE access (project, worker, what, granted, PRIMARY KEY (project, worker)) WITHOUT ROWID;
-CREATE TABLE task (id INTEGER PRIMARY KEY, project, assigned, failed, retries, recipe, priority, max_retries,
+CREATE TABLE access (project INTEGER, worker INTEGER, what, granted, PRIMARY KEY (project, worker)) WITHOUT ROWID;
+CREATE TABLE task (id INTEGER PRIMARY KEY, project INTEGER, assigned, failed, retries, recipe, priority, max_retries,
   max_assign_time, verification_count, hash64);
-CREATE TABLE vote (task, worker, verification, PRIMARY KEY (task, worker)) WITHOUT ROWID;
+CREATE TABLE vote (task INTEGER, worker INTEGER, verification, PRIMARY KEY (task, worker)) WITHOUT ROWID;
 """
+# Ids have a type: SQLite uses no index to compare a typed column with one that has none.
 
 
 class Staging:
