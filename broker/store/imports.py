@@ -19,7 +19,7 @@ IMPORTED, BEFORE = 1, 0
 DUPLICATE, TASK_BEFORE = 0, -1
 """Outcomes of :meth:`Imports.tasks`, beside IMPORTED."""
 
-_ENTRIES = 5000
+_ENTRIES = 2000
 """Entries that one step of a walk looks at: 2 ms when they are empty."""
 
 

@@ -4,11 +4,12 @@ import argparse
 import sys
 
 from broker.progress import Progress
+from broker.settings import Settings
 from broker.store import Store
 from broker.transfer.lines import encoded
 
 
-async def run(store: Store, arguments: argparse.Namespace) -> None:
+async def run(store: Store, _settings: Settings, arguments: argparse.Namespace) -> None:
     """Walks all entries up to the last that there was when it began."""
     progress = Progress(sys.stderr)
     count, entry, last = 0, 1, None

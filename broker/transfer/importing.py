@@ -12,17 +12,18 @@ from typing import BinaryIO
 from broker.commands.output import say
 from broker.errors import StartError
 from broker.progress import Progress
+from broker.settings import Settings
 from broker.store import Store
 from broker.store.imports import DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask
 from broker.transfer.batches import batches
 from broker.transfer.lines import decoded
 
 
-async def run(store: Store, arguments: argparse.Namespace) -> None:
+async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -> None:
     """Nothing is imported from a file with a line that is no task."""
     progress = Progress(sys.stderr)
     with _opened(arguments.file) as stream:
-        source, total = _looked_through(stream)
+        source, total = _looked_through(stream, settings.max_recipe)
         counts = dict.fromkeys((IMPORTED, DUPLICATE, TASK_BEFORE), 0)
         for batch in batches(_tasks(stream, votes=not arguments.no_votes), _size):
             for outcome in await store.imports.tasks(arguments.project, source, batch):
@@ -50,7 +51,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
             yield copy
 
 
-def _looked_through(stream: BinaryIO) -> tuple[str, int]:
+def _looked_through(stream: BinaryIO, max_recipe: int) -> tuple[str, int]:
     """A name for just these bytes, and how many tasks they are. Raises :class:`StartError` for a line that is none."""
     digest, total = hashlib.sha256(), 0
     stream.seek(0)
@@ -59,7 +60,8 @@ def _looked_through(stream: BinaryIO) -> tuple[str, int]:
         if text.isspace():
             continue
         try:
-            decoded(text)
+            if len(decoded(text).recipe.encode()) > max_recipe:
+                raise ValueError(f"recipe: larger than {max_recipe} bytes")
         except ValueError as error:
             raise StartError(f"line {number}: {error}") from None
         total += 1

@@ -12,7 +12,7 @@ from broker.settings import Settings
 from broker.store import Store
 from broker.transfer import exporting, importing, tracker
 
-_COMMANDS: dict[str, Callable[[Store, argparse.Namespace], Awaitable[None]]] = {
+_COMMANDS: dict[str, Callable[[Store, Settings, argparse.Namespace], Awaitable[None]]] = {
     "export": exporting.run,
     "import": importing.run,
     "import_tracker": tracker.run,
@@ -30,14 +30,14 @@ def perform(name: str, settings: Settings, arguments: argparse.Namespace) -> int
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        raise StartError(str(error)) from None
+        raise StartError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
     return 0
 
 
 async def _perform(name: str, settings: Settings, arguments: argparse.Namespace) -> None:
     async with opened(settings) as store:
         try:
-            await _COMMANDS[name](store, arguments)
+            await _COMMANDS[name](store, settings, arguments)
         except Unavailable as error:
             again = "run it again" if name == "export" else "run it again: it goes on where it stopped"
             raise StartError(f"{error.message}; {again}") from error

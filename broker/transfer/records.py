@@ -6,18 +6,27 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from broker.schemas import MAX_RECIPE
+from broker.schemas import MAX_SECRET
 from broker.store.imports import ImportedWorker
 from broker.store.keys import PROJECT_LIMIT
 
 INT32 = 2**31 - 1
 """The original's ids of workers, and its times, end here."""
 
-_ALIAS, _TEXT, _WEBHOOK_SECRET = 16_384, 65_536, 1024  # characters, as the API takes them
+_NAME, _TEXT, _WEBHOOK_SECRET = 16_384, 65_536, 1024  # characters, as the API takes them
 _BYTEA = re.compile(r"\\x((?:[0-9a-f]{2})+)")
 
 Note = Callable[[str], None]
 """Takes what an imported row has lost or has otherwise than it had."""
+
+
+class Limits(NamedTuple):
+    """As the settings have them."""
+
+    alias: int
+    """Characters."""
+    recipe: int
+    """Bytes."""
 
 
 class Unfit(Exception):
@@ -57,14 +66,14 @@ class VoteRow(NamedTuple):
     verification: int
 
 
-def worker(row: Sequence[str], _note: Note) -> ImportedWorker:
+def worker(row: Sequence[str], _note: Note, limits: Limits) -> ImportedWorker:
     id, alias, created, secret, closed, paused = row
     raw = _BYTEA.fullmatch(secret)
     if raw is None:
         raise Unfit("its secret is not bytea in hexadecimal")
     return ImportedWorker(
         id=_whole("id", id, 1, INT32),
-        alias=_text("alias", alias, _ALIAS) or "default_alias",
+        alias=_text("alias", alias, limits.alias) or "default_alias",
         created=_whole("created", created, 0, 2**53, 0),
         paused=_flag("paused", paused),
         digest=hashlib.sha256(bytes.fromhex(raw[1])).hexdigest(),
@@ -72,10 +81,10 @@ def worker(row: Sequence[str], _note: Note) -> ImportedWorker:
     )
 
 
-def project(row: Sequence[str], note: Note) -> ProjectRow:
+def project(row: Sequence[str], note: Note, _limits: Limits) -> ProjectRow:
     id, priority, chain, public, hidden, paused, name, *texts, secret, webhook_secret, assign_rate, submit_rate = row
     fields: dict[str, Any] = {
-        "name": _text("name", name, _ALIAS),
+        "name": _text("name", name, _NAME),
         "priority": _whole("priority", priority, -(2**53), 2**53, 0),
         "chain": _whole("chain", chain, 0, 2**53, 0),
         "public": bool(_flag("public", public)),
@@ -83,7 +92,7 @@ def project(row: Sequence[str], note: Note) -> ProjectRow:
         "paused": bool(_flag("paused", paused)),
         "assign_rate": _rate("assign_rate", assign_rate, note),
         "submit_rate": _rate("submit_rate", submit_rate, note),
-        "secret": _text("secret", secret, MAX_RECIPE) or "{}",
+        "secret": _text("secret", secret, MAX_SECRET) or "{}",
     }
     for field, text in zip(("clone_url", "git_repo", "version", "motd"), texts, strict=True):
         fields[field] = _text(field, text, _TEXT)
@@ -100,7 +109,7 @@ def project(row: Sequence[str], note: Note) -> ProjectRow:
     return ProjectRow(_whole("id", id, 1, PROJECT_LIMIT - 1), fields)
 
 
-def access(row: Sequence[str], _note: Note) -> AccessRow:
+def access(row: Sequence[str], _note: Note, _limits: Limits) -> AccessRow:
     worker, project, role_assign, role_submit, request = row
     roles = {"assign": _flag("role_assign", role_assign), "submit": _flag("role_submit", role_submit)}
     what = ",".join(role for role, has in roles.items() if has)
@@ -110,7 +119,7 @@ def access(row: Sequence[str], _note: Note) -> AccessRow:
     return AccessRow(_whole("project", project, 1, 2**53), _whole("worker", worker, 1, 2**53), what, granted)
 
 
-def task(row: Sequence[str], _note: Note) -> TaskRow:
+def task(row: Sequence[str], _note: Note, limits: Limits) -> TaskRow:
     id, hash64, project, assignee, seconds, votes, priority, retries, max_retries, status, recipe = row
     if not recipe:
         raise Unfit("its recipe is empty")
@@ -123,7 +132,7 @@ def task(row: Sequence[str], _note: Note) -> TaskRow:
         assigned=int(assignee != ""),
         failed="1" if status == "2" else "",
         retries=max(0, _whole("retries", retries, -(2**15), 2**15 - 1, 0)),
-        recipe=_text("recipe", recipe, MAX_RECIPE, "bytes"),
+        recipe=_text("recipe", recipe, limits.recipe, "bytes"),
         priority=_whole("priority", priority, -(2**15), 2**15 - 1, 0),
         max_retries=max(0, _whole("max_retries", max_retries, -(2**15), 2**15 - 1, 0)),
         max_assign_time=max(0, _whole("max_assign_time", seconds, -INT32 - 1, INT32, 0)),
@@ -132,7 +141,7 @@ def task(row: Sequence[str], _note: Note) -> TaskRow:
     )
 
 
-def vote(row: Sequence[str], _note: Note) -> VoteRow:
+def vote(row: Sequence[str], _note: Note, _limits: Limits) -> VoteRow:
     verification, task, worker = row
     return VoteRow(
         task=_whole("task", task, 1, 2**53),

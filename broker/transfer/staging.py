@@ -14,25 +14,28 @@ from broker.commands.output import one_line
 from broker.store.imports import ImportedAccess, ImportedWorker
 from broker.store.tasks import CHUNK
 from broker.transfer import records
-from broker.transfer.dumps import rows
-from broker.transfer.records import ProjectRow, TaskRow, Unfit, VoteRow
+from broker.transfer.dumps import COLUMNS, rows
+from broker.transfer.records import Limits, Note, ProjectRow, TaskRow, Unfit, VoteRow
 from broker.transfer.report import Report, Tally
 
 T = TypeVar("T")
 Show = Callable[[str], None]
+Record = Callable[[Sequence[str], Note, Limits], Any]
 
 _MANY = 1000
 _TABLES = """
 CREATE TABLE worker (id INTEGER PRIMARY KEY, alias, created, paused, digest, closed);
-CREATE TABLE access (project, worker, what, granted, PRIMARY KEY (project, worker)) WITHOUT ROWID;
-CREATE TABLE task (id INTEGER PRIMARY KEY, project, assigned, failed, retries, recipe, priority, max_retries,
+CREATE TABLE access (project INTEGER, worker INTEGER, what, granted, PRIMARY KEY (project, worker)) WITHOUT ROWID;
+CREATE TABLE task (id INTEGER PRIMARY KEY, project INTEGER, assigned, failed, retries, recipe, priority, max_retries,
   max_assign_time, verification_count, hash64);
-CREATE TABLE vote (task, worker, verification, PRIMARY KEY (task, worker)) WITHOUT ROWID;
+CREATE TABLE vote (task INTEGER, worker INTEGER, verification, PRIMARY KEY (task, worker)) WITHOUT ROWID;
 """
+# Ids have a type: SQLite uses no index to compare a typed column with one that has none.
 
 
 class Staging:
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
@@ -44,13 +47,17 @@ class Staging:
 
     def load(self, folder: Path, report: Report, show: Show) -> None:
         """Reads all dumps. What cannot be kept is in the report. Raises :class:`StartError` for a broken dump."""
-        self._load("worker", _read(folder, "worker", report.workers, records.worker, show), report.workers)
-        for project in _read(folder, "project", report.projects, records.project, show):
+
+        def read(table: str, tally: Tally, record: Record) -> Iterator[Any]:
+            return _read(rows(folder, table), table, tally, lambda row, note: record(row, note, self._limits), show)
+
+        self._load("worker", read("worker", report.workers, records.worker), report.workers)
+        for project in read("project", report.projects, records.project):
             if self.projects.setdefault(project.id, project) is not project:
-                report.projects.left.add("its id comes twice", str(project.id))
-        self._load("access", _read(folder, "worker_access", report.access, records.access, show), report.access)
-        self._load("task", _read(folder, "task", report.tasks, records.task, show), report.tasks)
-        self._load("vote", _read(folder, "worker_verifies_task", report.votes, records.vote, show), report.votes)
+                report.projects.left.add("it comes twice", str(project.id))
+        self._load("access", read("worker_access", report.access, records.access), report.access)
+        self._load("task", read("task", report.tasks, records.task), report.tasks)
+        self._load("vote", read("worker_verifies_task", report.votes, records.vote), report.votes)
         show("sorting the tasks")
         self._db.execute("CREATE INDEX by_project ON task (project)")
 
@@ -106,17 +113,20 @@ class Staging:
 
 
 def _read(
-    folder: Path, table: str, tally: Tally, record: Callable[[Sequence[str], records.Note], Any], show: Show
+    found: Iterable[Sequence[str]], table: str, tally: Tally, record: Callable[[Sequence[str], Note], Any], show: Show
 ) -> Iterator[Any]:
-    id = 1 if table == "worker_verifies_task" else 0
-    for row in rows(folder, table):
+    id = COLUMNS[table].index("task") if table == "worker_verifies_task" else 0
+    for row in found:
         tally.read += 1
         if tally.read % _MANY == 0:
             show(f"{table}.csv: {tally.read:,} rows read")
+        notes: list[str] = []
         try:
-            yield record(row, lambda text, row=row: tally.changed.add(text, one_line(row[id], 20)))  # type: ignore[misc]
+            yield record(row, notes.append)
         except Unfit as unfit:
             tally.left.add(str(unfit), one_line(row[id], 20))
+        for note in notes:
+            tally.changed.add(note, one_line(row[id], 20))
 
 
 def _portions(found: Iterable[T]) -> Iterator[list[T]]:

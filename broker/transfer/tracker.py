@@ -6,32 +6,37 @@ broker may serve meanwhile: tasks can be taken as soon as they are in, and chain
 
 import argparse
 import asyncio
+import sqlite3
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from broker.commands.output import say
-from broker.errors import BrokerError
+from broker.errors import BrokerError, StartError
 from broker.progress import Progress
+from broker.settings import Settings
 from broker.store import Store
 from broker.store.imports import BEFORE, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedAccess, ImportedTask
 from broker.transfer import dumps
 from broker.transfer.batches import batches
-from broker.transfer.records import TaskRow
+from broker.transfer.records import Limits, TaskRow
 from broker.transfer.report import Report
 from broker.transfer.staging import Staging
 
 _SOURCE = "tracker"
 
 
-async def run(store: Store, arguments: argparse.Namespace) -> None:
+async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -> None:
     """Nothing is imported from dumps that are broken or not whole."""
     folder, report, progress = Path(arguments.directory), Report(), Progress(sys.stderr)
     dumps.check(folder)
-    staging = Staging()
+    staging = Staging(Limits(settings.max_alias, settings.max_recipe))
     try:
         staging.load(folder, report, progress.show)
         await Import(store, staging, report, progress).run()
+    except sqlite3.Error as error:
+        raise StartError(f"sorting the dumps in {tempfile.gettempdir()}: {error}") from error
     finally:
         progress.clear()
         staging.close()

@@ -183,7 +183,7 @@ async def test_a_project_or_file_that_is_not_there_is_one_line(broker: Broker, p
         assert (await broker(*arguments))[::2] == (1, "broker: No such project\n")
     missing = await broker("import", "--project", project, tmp_path / "nothing")
     assert missing.returncode == 1
-    assert missing.stderr == f"broker: [Errno 2] No such file or directory: '{tmp_path}/nothing'\n"
+    assert missing.stderr == f"broker: {tmp_path}/nothing: No such file or directory\n"
 
 
 async def test_numbers_that_went_to_tasks_long_closed_are_passed_over(

@@ -105,7 +105,7 @@ async def test_an_import_that_dies_before_each_of_its_calls_in_turn_makes_the_sa
 
     # Each run gets one call further than the one before.
     deaths = 0
-    while await dies(settings, deaths, lambda store: tracker.run(store, arguments)):
+    while await dies(settings, deaths, lambda store: tracker.run(store, settings, arguments)):
         deaths += 1
     report = json.loads(capfdbinary.readouterr().out)
 
@@ -165,7 +165,7 @@ async def test_an_import_of_a_file_that_dies_before_each_of_its_calls_submits_ea
     arguments = argparse.Namespace(project=project, file=str(file), no_votes=False, json=True)
 
     deaths = 0
-    while await dies(settings, deaths, lambda dying: importing.run(dying, arguments)):
+    while await dies(settings, deaths, lambda dying: importing.run(dying, settings, arguments)):
         deaths += 1
 
     assert deaths > 3
