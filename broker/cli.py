@@ -20,16 +20,16 @@ _FLAGS = ("host", "port", "workers", "redis_url", "data_dir", "log_level")
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code; 1 with one line on standard error when the start fails.
 
-    What a command alone needs is imported when it runs: the server takes four times as long to load as all the rest.
+    What a command alone needs is imported when it runs: the server takes five times as long to load as all the rest.
     """
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
-    if args.run is None:
-        parser.print_help(sys.stderr)
-        return 2
     args.rest = rest
     if rest and args.run is not _redis_cli:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if args.run is None:
+        parser.print_help(sys.stderr)
+        return 2
     try:
         code: int = args.run(args)
     except (StartError, BrokerError) as error:
@@ -102,7 +102,7 @@ def _meaning(setting: "Field[Any]") -> str:
 
 
 def _settings_table() -> str:
-    width = shutil.get_terminal_size().columns - 2
+    width = max(60, shutil.get_terminal_size().columns - 2)
     title = "settings in the environment; a flag wins (durations: 90, 90s, 5m, 8h, 7d; sizes: 64kb, 16mb, 2gb):"
     lines = textwrap.wrap(title, width)
     for setting in fields(Settings):

@@ -36,9 +36,18 @@ def test_every_option_says_what_it_means() -> None:
     assert [option for option in silent if not option.endswith("==SUPPRESS==")] == []
 
 
-def test_without_a_command_all_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_command_all_are_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "1")
+
     assert main([]) == 2
-    assert "serve the HTTP API" in capsys.readouterr().err
+    assert "redis-cli" in capsys.readouterr().err
+
+
+def test_an_option_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--bogus"])
+
+    assert "unrecognized arguments: --bogus" in capsys.readouterr().err
 
 
 def test_nothing_of_the_server_is_loaded_before_a_command_needs_it() -> None:
