@@ -46,12 +46,11 @@ def _status_row(project: Project, stats: Stats) -> tuple[int | str, ...]:
 def tasks(client: Client, arguments: argparse.Namespace) -> None:
     total = 0
     rows: list[TaskRow] = []
+    whole = arguments.json or not sys.stdout.isatty()
     with as_manager(client, arguments, required=True):
         while not arguments.limit or len(rows) < arguments.limit:
             limit = min(_PAGE, arguments.limit - len(rows)) if arguments.limit else _PAGE
-            page = client.project_tasks(
-                arguments.project, arguments.state, offset=len(rows), limit=limit, full=arguments.json
-            )
+            page = client.project_tasks(arguments.project, arguments.state, offset=len(rows), limit=limit, full=whole)
             total = page.total
             rows += page.tasks
             if not page.tasks or len(rows) >= total:

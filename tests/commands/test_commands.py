@@ -209,7 +209,7 @@ def test_as_many_tasks_are_listed_as_are_asked_for(broker: Broker, fleet: Fleet,
 
 
 def test_a_recipe_is_whole_in_a_pipe_and_fits_a_terminal(broker: Broker, fleet: Fleet, project: int) -> None:
-    url = f"https://example.org/{'x' * 80}"
+    url = f"https://example.org/{'x' * 8_000}"
     worker = fleet.worker(project)
     worker.submit(project, url)
     worker.release(worker.take(project)["id"], result=1)
