@@ -3,6 +3,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SERVE  ?=
 
+# Debian's Redis, a cluster of one node, and one of three with replicas; make test runs on the embedded store.
+STORES ?= redis node cluster
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
 MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
@@ -18,9 +20,8 @@ test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they sa
 	mkdir -p bench/results
 	bash -o pipefail -c '$(BIN)/pytest -m slow | tee bench/results/slow.txt'
 
-# Debian's Redis, a cluster of one node, and one of three with replicas; make test runs on the embedded store.
 test-stores: $(VENV)/test.stamp  ## the tests of the store and of the contract on other stores
-	for store in redis node cluster; do \
+	for store in $(STORES); do \
 	  BROKER_TEST_STORE=$$store $(BIN)/pytest -m "not slow" $(ON_EVERY_STORE) || exit 1; \
 	done
 	$(BIN)/pytest $(MANY_SERVERS)
@@ -51,6 +52,7 @@ bench-all: $(VENV)/bench.stamp  ## the same, and how it grows
 	$(BIN)/python -m bench.scale
 	$(BIN)/python -m bench.fleet
 	$(BIN)/python -m bench.cluster
+	$(BIN)/python -m bench.waiters
 	$(BIN)/python -m bench.report
 
 clean:

@@ -149,6 +149,20 @@ class Cluster(msgspec.Struct):
         return median(one / other for one, other in zip(self.costs[kind], self.costs[base], strict=True))
 
 
+class Waiters(msgspec.Struct, kw_only=True):
+    """``bench.waiters``: gets that wait, with one server process."""
+
+    waiters: int
+    bytes_each: int
+    """Of the server process."""
+    server_share: float
+    """Of a core, while all wait in vain; ``store_share`` of the store."""
+    store_share: float
+    delay_ms: float
+    """From the submit of a task to the answer of the one who gets it: the median, and ``worst_ms``."""
+    worst_ms: float
+
+
 class Results(msgspec.Struct, kw_only=True):
     """A results file; a question that was not asked is absent."""
 
@@ -164,3 +178,4 @@ class Results(msgspec.Struct, kw_only=True):
     scale: Scale | None = None
     fleet: Fleet | None = None
     cluster: Cluster | None = None
+    waiters: Waiters | None = None

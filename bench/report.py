@@ -83,6 +83,11 @@ def _parts(made: Results) -> Iterator[str]:
                 for kind, costs in made.cluster.costs.items()
             ),
         )
+    if made.waiters:
+        its = made.waiters
+        yield f"\n## waiters\n\n{its.waiters:,} gets that wait: {its.bytes_each / 1024:.1f} KiB each, "
+        yield f"{its.server_share:.1%} of a core, the store {its.store_share:.1%}; "
+        yield f"a task reaches one in {its.delay_ms} ms, at worst {its.worst_ms}."
     if made.fleet:
         fleet = made.fleet
         yield f"\n## fleet\n\n{fleet.workers:,} workers, {fleet.tasks:,} tasks, {fleet.seconds:.1f} s, "

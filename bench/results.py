@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import BenchError
-from bench.figures import Cluster, Curve, Fleet, Http, Results, Scale, Scripts
+from bench.figures import Cluster, Curve, Fleet, Http, Results, Scale, Scripts, Waiters
 from broker.store.embedded import allocator, binary
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +20,7 @@ FOLDER = ROOT / "bench" / "results"
 _TOGETHER = 3_600.0
 """Seconds after which another part begins a file of its own, on another day."""
 
-Part = Http | Curve | Scripts | Scale | Fleet | Cluster
+Part = Http | Curve | Scripts | Scale | Fleet | Cluster | Waiters
 
 
 def save(part: Part, seconds: float, folder: Path = FOLDER) -> Path:

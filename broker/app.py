@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from broker import api, request_id, sweeper, web
-from broker.api.envelope import Reply, fault
+from broker.api.replies import Reply, fault
 from broker.api.table import Table
 from broker.counters import Counters, Requests
 from broker.errors import STATUS, BrokerError

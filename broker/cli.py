@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
-from broker import __version__, commands, demo, logs, redis_cli
+from broker import __version__, commands, demo, logs, redis_cli, transfer
 from broker.admin import create_admin
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings, flag_of, unknown, variable
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     demo_parser.set_defaults(run=demo.run)
 
     commands.add(subparsers)
+    transfer.add(subparsers, _add_flags, _settings)
 
     cli = subparsers.add_parser(
         "redis-cli",

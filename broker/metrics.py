@@ -27,6 +27,7 @@ _TOTALS = {
     "reclaimed": "Tasks taken back because their deadline had passed",
     "removed": "Tasks removed by managers",
     "dropped": "Closed tasks that their chain could not deliver",
+    "imported": "Tasks that broker import or import-tracker brought",
 }
 _CALLS = "From a call of the store to its answer; the rate of the sum is how many are under way on average"
 _WRITES = "Writes to the store; calls per write tell how many leave together"

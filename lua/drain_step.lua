@@ -75,7 +75,7 @@ end
 redis.call('HDEL', base .. ':drains', n)
 if operation == 'delete' then
   redis.call('UNLINK', base .. ':drains', base .. ':access', base .. ':requests', base .. ':closed',
-    base .. ':delivered', base .. ':snapshots')
+    base .. ':delivered', base .. ':snapshots', base .. ':imported')
   -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
   if redis.call('XLEN', base .. ':outbox') == 0 then
     redis.call('DEL', base .. ':outbox')

@@ -11,6 +11,7 @@
   Cost     O(1)
 ]]
 --- @include "project"
+--- @include "merged"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 
@@ -23,16 +24,9 @@ if not asked and not granted then
   return redis.error_reply('NOT_FOUND This worker has not asked for access to the project')
 end
 
-local both = (asked or '') .. (granted or '')
-local may = {}
-for _, what in ipairs({ 'assign', 'submit' }) do
-  if string.find(both, what, 1, true) then
-    may[#may + 1] = what
-  end
-end
-local merged = table.concat(may, ',')
+local may = merged(granted, asked)
 
 redis.call('DEL', guard)
-redis.call('HSET', base .. ':access', worker, merged)
+redis.call('HSET', base .. ':access', worker, may)
 redis.call('HDEL', base .. ':requests', worker)
-return merged
+return may

@@ -10,6 +10,7 @@
   Refuses  DUPLICATE, INVALID, DENIED
   Cost     O(length of the chain)
 ]]
+--- @include "allowed"
 --- @include "configure"
 
 local base, manager, repo = KEYS[1], ARGV[1], ARGV[2]

@@ -11,6 +11,7 @@
   Refuses  NOT_FOUND, DENIED, DUPLICATE, INVALID
   Cost     O(length of the chain)
 ]]
+--- @include "allowed"
 --- @include "configure"
 
 local base, guard, manager, id, repo = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]

@@ -7,7 +7,9 @@ import re
 
 import msgspec
 
-from broker.api.envelope import Call, Reply, decoded, route
+from broker.api.calls import Call, decoded
+from broker.api.endpoint import route
+from broker.api.replies import Reply
 from broker.errors import BrokerError
 from broker.schemas import Push
 

@@ -3,7 +3,9 @@
 import asyncio
 
 from broker import __version__
-from broker.api.envelope import Call, Reply, route
+from broker.api.calls import Call
+from broker.api.endpoint import route
+from broker.api.replies import Reply
 from broker.errors import Unavailable
 
 _READY = 1.0

@@ -1,8 +1,10 @@
 """Maintenance of a project, and a look at its single tasks."""
 
 from broker.api import auth
-from broker.api.envelope import Call, Handler, Reply, route
+from broker.api.calls import Call
+from broker.api.endpoint import Handler, route
 from broker.api.projects import authorized
+from broker.api.replies import Reply
 from broker.errors import Invalid
 from broker.store.projects import MAINTENANCE, READ
 from broker.store.tasks import Row, project_of

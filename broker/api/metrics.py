@@ -5,7 +5,9 @@ import hmac
 import logging
 
 from broker import metrics
-from broker.api.envelope import Answer, Call, Plain, Reply, route
+from broker.api.calls import Call
+from broker.api.endpoint import route
+from broker.api.replies import Answer, Plain, Reply
 from broker.errors import BrokerError
 from broker.store.census import Look
 

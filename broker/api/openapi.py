@@ -5,7 +5,9 @@ import json
 from functools import lru_cache
 
 from broker import openapi
-from broker.api.envelope import Answer, Call, Plain, route
+from broker.api.calls import Call
+from broker.api.endpoint import route
+from broker.api.replies import Answer, Plain
 from broker.settings import Settings
 
 _JSON = b"application/json"

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import orjson
 
 from broker.api import auth
-from broker.api.envelope import Call, Disconnected, Reply, route
+from broker.api.calls import Call, Disconnected
+from broker.api.endpoint import route
+from broker.api.replies import Reply
 from broker.errors import BrokerError, Unavailable
 from broker.store.places import Wake
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned, Task

@@ -3,7 +3,18 @@
 from broker.client.clients import AsyncClient, Client
 from broker.client.credentials import Credentials
 from broker.client.errors import ClientError, Fail, Refused, Skip, Unreachable
-from broker.client.types import NewTask, Project, Release, Result, Stats, Task
+from broker.client.types import (
+    Manager,
+    NewTask,
+    Project,
+    Release,
+    Result,
+    Stats,
+    Task,
+    TaskPage,
+    TaskRow,
+    WorkerInfo,
+)
 from broker.client.worker import Worker
 from broker.hashes import hash64, verification
 
@@ -13,6 +24,7 @@ __all__ = [
     "ClientError",
     "Credentials",
     "Fail",
+    "Manager",
     "NewTask",
     "Project",
     "Refused",
@@ -21,8 +33,11 @@ __all__ = [
     "Skip",
     "Stats",
     "Task",
+    "TaskPage",
+    "TaskRow",
     "Unreachable",
     "Worker",
+    "WorkerInfo",
     "hash64",
     "verification",
 ]

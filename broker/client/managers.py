@@ -10,7 +10,7 @@ from msgspec import Struct
 from broker.client.calling import Caller, Nothing
 from broker.client.drivers import method
 from broker.client.steps import Steps
-from broker.client.types import Manager, Project, Stats, TaskRow, TaskState
+from broker.client.types import Manager, Project, Stats, TaskPage, TaskState
 
 
 class _Manager(Struct):
@@ -31,13 +31,6 @@ class _Projects(Struct):
 
 class _Stats(Struct):
     stats: Stats
-
-
-class TaskPage(Struct, frozen=True):
-    """Some tasks of a state, and how many are in it."""
-
-    total: int
-    tasks: list[TaskRow]
 
 
 class ManagerCalls(Caller):

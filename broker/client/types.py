@@ -104,6 +104,7 @@ class Counters(Struct):
     reclaimed: int = 0
     removed: int = 0
     dropped: int = 0
+    imported: int = 0
 
 
 class Stats(Struct):
@@ -148,3 +149,10 @@ class TaskRow(Struct, frozen=True):
     deadline: int | None = None
     fail_time: int | None = None
     votes: list[Vote] = []
+
+
+class TaskPage(Struct, frozen=True):
+    """Some tasks of a state, and how many are in it."""
+
+    total: int
+    tasks: list[TaskRow]

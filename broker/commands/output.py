@@ -13,7 +13,7 @@ def say(thing: object) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[int | str]]) -> str:
-    """Numbers to the right, with commas; texts to the left, the last one as long as it is."""
+    """Numbers to the right, with commas; texts, and so ids, to the left."""
     texts = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
     widths = [max(len(row[place]) for row in [list(head), *texts]) for place in range(len(head))]
     numbers = [bool(rows) and isinstance(rows[0][place], int) for place in range(len(head))]

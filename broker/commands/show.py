@@ -9,8 +9,8 @@ from broker.commands.access import as_manager
 from broker.commands.output import moment, one_line, say, table
 
 _PAGE = 500
-_BEFORE_RECIPE = 62
-"""Columns of the table of tasks that come before the recipe, about."""
+_BEFORE_RECIPE, _MOMENT = 43, 19
+"""Columns of the table of tasks that come before the recipe, about, and those of each moment there."""
 
 
 def status(client: Client, arguments: argparse.Namespace) -> None:
@@ -38,7 +38,7 @@ def _stats(client: Client, project: int) -> Stats | None:
 
 def _status_row(project: Project, stats: Stats) -> tuple[int | str, ...]:
     counts = (stats.waiting, stats.verifying, stats.assigned, stats.failed, stats.counters.closed)
-    return (project.id, one_line(project.name, 40), *counts, "paused" if project.paused else "")
+    return (str(project.id), one_line(project.name, 40), *counts, "paused" if project.paused else "")
 
 
 def tasks(client: Client, arguments: argparse.Namespace) -> None:
@@ -59,7 +59,8 @@ def tasks(client: Client, arguments: argparse.Namespace) -> None:
             say(row)
         return
     if rows:
-        columns = max(20, shutil.get_terminal_size().columns - _BEFORE_RECIPE)
+        moments = 2 if _WHEN[arguments.state] else 1
+        columns = max(20, shutil.get_terminal_size().columns - _BEFORE_RECIPE - moments * _MOMENT)
         head = ("id", "priority", "retries", "worker", "created", _WHEN[arguments.state], "recipe")
         print(table(head, [_task_row(row, columns) for row in rows]))
     print(f"{len(rows):,} of {total:,} tasks, {arguments.state}")

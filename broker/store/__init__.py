@@ -13,6 +13,7 @@ from broker.store.chain import Chain
 from broker.store.connection import connect
 from broker.store.directory import Directory
 from broker.store.holders import Holders
+from broker.store.imports import Imports
 from broker.store.keys import Keys
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
@@ -44,6 +45,7 @@ class Store:
     worker_stats: WorkerStats
     task_views: TaskViews
     census: Census
+    imports: Imports
     waiters: Waiters
     seen: Seen
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,6 +55,7 @@ class Store:
         """``now`` in unix ms stands still for all scripts; None gives them Redis's clock again."""
         text = "" if now is None else str(now)
         self.tasks.now = self.workers.now = self.managers.now = self.snapshots.now = text
+        self.imports.now = text
 
     async def close(self) -> None:
         await self.waiters.close()
@@ -85,6 +88,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         worker_stats=WorkerStats(projects, workers, holders),
         task_views=TaskViews(calls, keys),
         census=Census(calls, projects, tasks),
+        imports=Imports(calls, keys, projects),
         waiters=Waiters(calls, keys, tasks, projects),
         seen=seen,
     )

@@ -1,16 +1,16 @@
 """What the store holds, all projects at once: for whoever watches the broker from outside.
 
-One look serves all who asked before it began. An answer is never older than its question: those of several processes
-would else go back and forth, and what counts up would seem to begin anew. Between looks is a pause: some ask often.
+An answer is never older than its question: those of several processes would else go back and forth, and what counts up
+would seem to begin anew.
 """
 
 import asyncio
-import time
 from itertools import islice
 from typing import NamedTuple
 
 from broker.errors import BrokerError
 from broker.store.calls import Calls
+from broker.store.looks import Looks
 from broker.store.projects import Listed, Projects
 from broker.store.tasks import Stats, Tasks
 
@@ -60,21 +60,11 @@ class Census:
         self._calls = calls
         self._projects = projects
         self._tasks = tasks
-        self._looking = asyncio.Lock()
-        self._last: Look | None = None
-        self._begun = self._ended = 0.0
+        self._looks = Looks(self._look, _LONGEST_PAUSE)
 
     async def look(self) -> Look:
         """Raises :class:`BrokerError` when the store does not answer."""
-        arrived = time.monotonic()
-        async with self._looking:
-            if self._last is None or self._begun < arrived:
-                pause = min(_LONGEST_PAUSE, 10 * (self._ended - self._begun))
-                await asyncio.sleep(self._ended + pause - time.monotonic())
-                begun = time.monotonic()
-                self._last = await self._look()
-                self._begun, self._ended = begun, time.monotonic()
-            return self._last
+        return await self._looks.answer()
 
     async def _look(self) -> Look:
         memory = fullest(await self._calls.info("memory"))

@@ -29,7 +29,7 @@ _MOST = 10_000
 
 # What the scripts of a project's slot read.
 _COPIED = ("paused", "public", "assign_rate", "submit_rate", "chain", "remember_closed")
-_DEFAULTS = {
+DEFAULTS: Mapping[str, Any] = {
     "priority": 0,
     "clone_url": "",
     "git_repo": "",
@@ -43,6 +43,7 @@ _DEFAULTS = {
     "submit_rate": 0.0,
     "remember_closed": 0,
 }
+"""What a new project has where nobody says otherwise."""
 
 
 class Listed(NamedTuple):
@@ -88,15 +89,15 @@ class Projects:
 
     async def create(self, manager: int, fields: Mapping[str, Any]) -> int:
         """``fields`` as in :meth:`Project.view`, ``name`` at least. Raises duplicate, invalid, denied."""
-        every = {**_DEFAULTS, **fields, "secret": "{}", "webhook_secret": secrets.token_hex(16)}
-        args: Arguments = [manager, _repo_key(every), *_pairs(every)]
+        every = {**DEFAULTS, **fields, "secret": "{}", "webhook_secret": secrets.token_hex(16)}
+        args: Arguments = [manager, repo_key(every), *pairs_of(every)]
         project: int = await self._calls.call("project_create", self._keys.directory, args)
         await self.push(project)
         return project
 
     async def update(self, manager: int | None, project: int, fields: Mapping[str, Any]) -> None:
         """Changes these fields only; without a manager it is the broker itself that does."""
-        args: Arguments = ["" if manager is None else manager, project, _repo_key(fields), *_pairs(fields)]
+        args: Arguments = ["" if manager is None else manager, project, repo_key(fields), *pairs_of(fields)]
         await self._calls.call("project_update", self._keys.directory, args)
         await self.push(project)
 
@@ -199,11 +200,13 @@ def _project(id: int, roles: int, pairs: list[str]) -> Project:
     return Project(id, int(fields["revision"]), fields, roles)
 
 
-def _repo_key(fields: Mapping[str, Any]) -> str:
+def repo_key(fields: Mapping[str, Any]) -> str:
+    """Of a project's fields, under what its repository is found."""
     return str(fields.get("git_repo", "")).lower()
 
 
-def _pairs(fields: Mapping[str, Any]) -> list[str]:
+def pairs_of(fields: Mapping[str, Any]) -> list[str]:
+    """A project's fields as scripts take them."""
     return [text for name, value in fields.items() for text in (name, _text(name, value))]
 
 

@@ -31,6 +31,8 @@ class Worker(NamedTuple):
     created: int
     paused: bool
     digest: str
+    closed_before: int = 0
+    """Tasks that it had closed in the original tracker, when it was imported."""
 
 
 class Record:

@@ -44,6 +44,9 @@ class WorkerStats:
         workers = await self._workers.get(ids)
         holds = await self._holds()
         closed, held = [0] * len(ids), [0] * len(ids)
+        if project is None:
+            # What was closed before an import is known of all projects together only.
+            closed = [worker.closed_before if worker else 0 for worker in workers]
         projects = [project] if project is not None else [id async for id, _, _ in self._projects.ids()]
         for one in projects:
             closed = [sum(pair) for pair in zip(closed, await self._workers.closed_by(one, ids), strict=True)]

@@ -69,7 +69,7 @@ class Workers:
     async def _read(self, ids: Sequence[int]) -> tuple[int, list[Worker | None]]:
         version, *rows = await self._calls.call("worker_get", self._keys.directory, ids)
         return version, [
-            Worker(id, row[0], int(row[1]), row[2] == "1", row[3]) if row else None
+            Worker(id, row[0], int(row[1]), row[2] == "1", row[3], int(row[4] or 0)) if row else None
             for id, row in zip(ids, rows, strict=True)
         ]
 
@@ -109,15 +109,16 @@ class Workers:
 
     async def grant(self, project: int, worker: int) -> None:
         """The hint comes first, so that no crash leaves access without it, and again, after a revocation in between."""
-        await self._hint(project, worker, True)
+        await self.hint(project, worker, True)
         await self._calls.call("grant", self._keys.project(project), [worker])
-        await self._hint(project, worker, True)
+        await self.hint(project, worker, True)
 
     async def revoke(self, project: int, worker: int) -> None:
-        await self._hint(project, worker, False)
+        await self.hint(project, worker, False)
         await self._calls.call("revoke", self._keys.project(project), [worker])
 
-    async def _hint(self, project: int, worker: int, has: bool) -> None:
+    async def hint(self, project: int, worker: int, has: bool) -> None:
+        """Notes that the worker has access to the project, or no longer has. Raises ``not_found``."""
         await self._calls.call("worker_hint", self._keys.directory, [worker, project, "1" if has else "0"])
 
     async def access(self, project: int, worker: int) -> str:

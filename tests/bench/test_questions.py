@@ -79,3 +79,11 @@ def test_what_a_cluster_costs(tmp_path: Path) -> None:
     assert cluster is not None
     assert list(cluster.costs) == ["one server", "a cluster of one node", "of three", "of three, with a replica each"]
     assert all(cost > 0 for costs in cluster.costs.values() for cost in costs)
+
+
+def test_what_waiting_workers_cost(tmp_path: Path) -> None:
+    waiters = ask(tmp_path, "waiters", "--seconds", "1", "--waiters", "100").waiters
+
+    assert waiters is not None
+    assert waiters.waiters == 100
+    assert 0 < waiters.delay_ms <= waiters.worst_ms

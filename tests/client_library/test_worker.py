@@ -164,14 +164,14 @@ def test_one_worker_serves_several_projects_and_submits_from_one_to_the_other(
 
 def test_a_deadline_is_moved_while_a_function_is_at_work(fleet: Fleet, hire: Hire, producer: Producer) -> None:
     project = fleet.project()
-    producer(project).submit(project, "long", max_assign_time=1)
+    producer(project).submit(project, "long", max_assign_time=2)
     worker = Worker(fleet.url, file=hire(project), wait=0)
     calls: list[int] = []
 
     @worker.task(project=project)
     async def work(task: Task) -> None:
         calls.append(task.id)
-        await asyncio.sleep(3.5)
+        await asyncio.sleep(4.5)
 
     with running(worker):
         until(lambda: counters(fleet, project)["closed"] == 1)
@@ -267,10 +267,11 @@ def test_a_worker_that_is_answered_at_once_and_given_nothing_pauses(
         async def work(task: Task) -> None: ...
 
         with running(worker):
+            until(lambda: proxy.count("/task/get/") == 2)
             time.sleep(1.5)
 
-    # After pauses of at least 0.2, 0.4, 0.8 and 1.6 s.
-    assert 2 <= proxy.count("/task/get/") <= 4
+    # After pauses of at least 0.4, 0.8 and 1.6 s.
+    assert 3 <= proxy.count("/task/get/") <= 4
 
 
 def test_a_worker_with_nothing_to_do_waits_in_one_call_until_there_is_a_task(

@@ -1,55 +1,21 @@
 """A process dies between two calls into the store, at each place where it can. The sweeper then has to mend it."""
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from broker.errors import BrokerError
 from broker.settings import Settings
-from broker.store import Store, open_store
-from broker.store.calls import Argument
+from broker.store import Store
 from broker.store.keys import Keys
 from broker.store.tasks import NewTask
 from broker.sweeper import sweep
+from tests.faults.mortal import dies
 from tests.stores import keys_like, looking_into
 
 ENOUGH = 12
 """More calls than any operation below makes."""
-
-
-class Died(BaseException):
-    """Not an Exception: nothing in the broker may catch its own death."""
-
-
-def mortal(settings: Settings, calls: int) -> Store:
-    """A store in a process that dies before its call number ``calls``, counted from 0."""
-    store = open_store(settings)
-    left = calls
-    original = store.calls.call
-
-    async def call(script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
-        nonlocal left
-        if left == 0:
-            raise Died
-        left -= 1
-        return await original(script, keys, args)
-
-    store.calls.call = call  # type: ignore[method-assign]
-    return store
-
-
-async def dies(settings: Settings, calls: int, doing: Callable[[Store], Awaitable[object]]) -> bool:
-    """Whether ``doing`` was cut short."""
-    store = mortal(settings, calls)
-    try:
-        await doing(store)
-    except Died:
-        return True
-    finally:
-        await store.close()
-    return False
 
 
 def task(recipe: str = "r", hash64: int | str = "", votes: int = 1) -> NewTask:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from broker.app import create_app
 from broker.settings import Settings
 from broker.store import Store, open_store
+from broker.store.imports import ImportedAccess, ImportedTask, ImportedWorker
 
 
 class OneServer(FakeAsyncRedis):
@@ -76,3 +77,32 @@ async def test_a_day_of_a_fleet(app: Starlette, store: Store) -> None:
         assert (await call("GET", f"/task/get/{index}", headers=workers[1]))["task"]["recipe"] == "r"
         assert await store.tasks.reclaim(index, 100) == 0
         assert await store.tasks.forget(pages, 100) == 0
+
+
+async def test_what_comes_from_elsewhere(store: Store) -> None:
+    imports = store.imports
+    assert await imports.workers([ImportedWorker(7, "w", 1, 0, "00", 3)], 7) == [1]
+    for id, chain in ((1, 2), (2, 0)):
+        fields = {"name": f"p{id}", "chain": chain, "git_repo": "A/B"}
+        assert [await imports.project(id, fields, 2) for _ in range(2)] == [1, 0]
+    await imports.chain(1)
+    await store.workers.hint(1, 7, True)
+    assert await imports.access(1, [ImportedAccess(7, "assign,submit", "1")]) == 0
+    tasks = [
+        ImportedTask(1, "1", 2, "7:-5", "failed", 0, 3, 0, 2, -(2**63)),
+        ImportedTask(2, "", 0, "7:-5", "voted", 0, 3, 0, 2, 5),
+        ImportedTask(3, "", 0, "", "duplicate", 0, 3, 0, 1, 5),
+    ]
+    outcomes = [await imports.tasks(1, "tracker", tasks[:n], above=1_234_567) for n in (2, 3)]
+    assert outcomes == [[1, 1], [-1, -1, 0]]
+    assert await imports.mark(1, "tracker") == 3
+    await imports.end(1, "tracker")
+
+    walked = await imports.walk(1, 1)
+    assert [(state, row.id, row.recipe, row.votes) for state, row in walked.tasks] == [
+        ("failed", "1300001", "failed", ["7", "-5"]),
+        ("verifying", "1400001", "voted", ["7", "-5"]),
+    ]
+    assert (await store.projects.get(1)).fields["chain"] == "2"
+    assert await store.workers.access(1, 7) == "assign,submit"
+    assert await store.projects.of_repo("a/b") != []

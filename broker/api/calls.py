@@ -1,22 +1,11 @@
-"""What every call has in common: the way in (:class:`Call`), the way out (:class:`Reply`), and the envelope.
+"""The way in of every call: :class:`Call`, a request with the ways of reading it that the API has."""
 
-``{"ok", "message"?, "content"?, "rate_limit_delay"?, "code"?}``: ``content`` is an object or absent.
-
-Workers repeat a few calls all day, so this is ASGI itself, without Starlette's requests and responses: they would take
-as long as all the rest.
-"""
-
-import logging
-import math
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-import orjson
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from broker.api.addresses import counted
 from broker.cookies import session_cookie
@@ -25,8 +14,6 @@ from broker.errors import BrokerError, Invalid, Unavailable
 from broker.settings import Settings
 from broker.store import Store
 
-log = logging.getLogger(__name__)
-
 LARGEST_ID = 2**53
 _LONGEST_ID = len(str(LARGEST_ID))
 
@@ -34,58 +21,8 @@ T = TypeVar("T")
 _MOMENT = re.compile(r"[0-9]{1,11}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$", re.DOTALL)
-_JSON = (b"content-type", b"application/json")
 _LONGEST_LENGTH = 19
 """Digits of a Content-Length that can be right."""
-
-
-class Reply(NamedTuple):
-    content: Mapping[str, Any] | None = None
-    message: str | None = None
-    ok: bool = True
-    code: str | None = None
-    status: int = 200
-    delay: float | None = None
-    """Seconds after which to ask again."""
-    headers: Mapping[str, str] | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it, as an ASGI application does."""
-        body = b"" if self.status == 204 else orjson.dumps(self._envelope())
-        headers = [(b"content-length", b"%d" % len(body)), _JSON]
-        if self.status == 204:
-            headers.clear()
-        if self.delay is not None:
-            headers.append((b"retry-after", b"%d" % math.ceil(self.delay)))
-        if self.headers is not None:
-            headers += ((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in self.headers.items())
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def _envelope(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"ok": self.ok}
-        if self.message is not None:
-            body["message"] = self.message
-        if self.content is not None:
-            body["content"] = self.content
-        if self.code is not None:
-            body["code"] = self.code
-        if self.delay is not None and self.status == 429:
-            body["rate_limit_delay"] = self.delay
-        return body
-
-
-def parsed_id(text: str | bytes) -> int | None:
-    """The id that a path or header spells, None when it can be none."""
-    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID):
-        return None
-    id = int(text)
-    return id if 1 <= id <= LARGEST_ID else None
-
-
-def refused(error: BrokerError) -> Reply:
-    """The one place where a refusal becomes an answer."""
-    return Reply(error.content, error.message, False, error.code, error.status, error.delay)
 
 
 class App(Protocol):
@@ -224,6 +161,14 @@ class Call:
         return b"".join(chunks)
 
 
+def parsed_id(text: str | bytes) -> int | None:
+    """The id that a path or header spells, None when it can be none."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID):
+        return None
+    id = int(text)
+    return id if 1 <= id <= LARGEST_ID else None
+
+
 def decoded(body: bytes, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
     """As :meth:`Call.decode`, of a body that was read."""
     body = body.strip()
@@ -248,74 +193,3 @@ def _named(message: str) -> str:
     match = _AT.match(message)
     where, what = (match["where"], match["what"]) if match else ("", message)
     return f"{where or 'body'}: {what[:1].lower()}{what[1:]}"
-
-
-class Plain(NamedTuple):
-    """An answer that is no envelope."""
-
-    body: bytes
-    media: bytes
-    headers: Mapping[str, str] = {}
-    status: int = 200
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", self.media)] if self.body else []
-        headers += [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
-        if self.body:
-            headers.append((b"content-length", b"%d" % len(self.body)))
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
-
-
-class Answer(Protocol):
-    """A :class:`Reply`, or a :class:`Plain`."""
-
-    @property
-    def status(self) -> int: ...
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
-
-
-Handler = Callable[[Call], Awaitable[Answer]]
-
-
-class Endpoint:
-    """A handler as an ASGI application: no wrapping between it and the server.
-
-    ``changes``: whether a GET of it changes anything, as every POST may. A call that changes something and carries the
-    session cookie must not come from another site.
-    """
-
-    def __init__(self, path: str, handler: Handler, *, changes: bool = False) -> None:
-        self._path = path
-        self._handler = handler
-        self._changes = changes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["broker.route"] = self._path
-        call = Call(scope, receive)
-        try:
-            if b"cookie" in call.headers and (self._changes or scope["method"] == "POST") and call.session_cookie:
-                call.refuse_other_sites()
-            reply: Answer = await self._handler(call)
-        except BrokerError as error:
-            reply = refused(error)
-        except Disconnected:
-            return
-        except Exception:
-            log.exception("%s %a", scope["method"], scope["path"])
-            reply = fault()
-        scope["broker.status"] = reply.status
-        await reply(scope, receive, send)
-
-
-def fault() -> Reply:
-    """A fault of ours: the log has its trace, the client sees nothing of it."""
-    return Reply(None, "Internal error", False, "internal", 500)
-
-
-def route(methods: str, path: str, handler: Handler, *, changes: bool = False) -> Route:
-    """``methods``: 'GET', 'POST' or both. HEAD is not taken for GET: it would hand a task out and throw it away."""
-    made = Route(path, Endpoint(path, handler, changes=changes), methods=methods.split())
-    made.methods = set(methods.split())
-    return made

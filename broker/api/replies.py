@@ -1,0 +1,87 @@
+"""The way out of every call: :class:`Reply`, which is the envelope.
+
+``{"ok", "message"?, "content"?, "rate_limit_delay"?, "code"?}``: ``content`` is an object or absent.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from broker.errors import BrokerError
+
+_JSON = (b"content-type", b"application/json")
+
+
+class Reply(NamedTuple):
+    content: Mapping[str, Any] | None = None
+    message: str | None = None
+    ok: bool = True
+    code: str | None = None
+    status: int = 200
+    delay: float | None = None
+    """Seconds after which to ask again."""
+    headers: Mapping[str, str] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it, as an ASGI application does."""
+        body = b"" if self.status == 204 else orjson.dumps(self._envelope())
+        headers = [(b"content-length", b"%d" % len(body)), _JSON]
+        if self.status == 204:
+            headers.clear()
+        if self.delay is not None:
+            headers.append((b"retry-after", b"%d" % math.ceil(self.delay)))
+        if self.headers is not None:
+            headers += ((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in self.headers.items())
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _envelope(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"ok": self.ok}
+        if self.message is not None:
+            body["message"] = self.message
+        if self.content is not None:
+            body["content"] = self.content
+        if self.code is not None:
+            body["code"] = self.code
+        if self.delay is not None and self.status == 429:
+            body["rate_limit_delay"] = self.delay
+        return body
+
+
+class Plain(NamedTuple):
+    """An answer that is no envelope."""
+
+    body: bytes
+    media: bytes
+    headers: Mapping[str, str] = {}
+    status: int = 200
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", self.media)] if self.body else []
+        headers += [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        if self.body:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class Answer(Protocol):
+    """A :class:`Reply`, or a :class:`Plain`."""
+
+    @property
+    def status(self) -> int: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+def refused(error: BrokerError) -> Reply:
+    """The one place where a refusal becomes an answer."""
+    return Reply(error.content, error.message, False, error.code, error.status, error.delay)
+
+
+def fault() -> Reply:
+    """A fault of ours: the log has its trace, the client sees nothing of it."""
+    return Reply(None, "Internal error", False, "internal", 500)

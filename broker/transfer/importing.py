@@ -1,0 +1,93 @@
+"""``broker import``: the tasks of an export, submitted to a project."""
+
+import argparse
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import BinaryIO
+
+from broker.commands.output import say
+from broker.errors import StartError
+from broker.progress import Progress
+from broker.settings import Settings
+from broker.store import Store
+from broker.store.imports import DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask
+from broker.transfer.batches import batches
+from broker.transfer.lines import decoded
+
+
+async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -> None:
+    """Nothing is imported from a file with a line that is no task."""
+    progress = Progress(sys.stderr)
+    with _opened(arguments.file) as stream:
+        source, total = _looked_through(stream, settings.max_recipe)
+        counts = dict.fromkeys((IMPORTED, DUPLICATE, TASK_BEFORE), 0)
+        for batch in batches(_tasks(stream, votes=not arguments.no_votes), _size):
+            for outcome in await store.imports.tasks(arguments.project, source, batch):
+                counts[outcome] += 1
+            progress.show(f"{sum(counts.values()):,} of {total:,} tasks")
+    progress.clear()
+    await store.imports.end(arguments.project, source)
+    if arguments.json:
+        say({"imported": counts[IMPORTED], "duplicates": counts[DUPLICATE], "before": counts[TASK_BEFORE]})
+        return
+    print(f"imported {counts[IMPORTED]:,} tasks into project {arguments.project}, {counts[DUPLICATE]:,} duplicates")
+    if counts[TASK_BEFORE]:
+        print(f"{counts[TASK_BEFORE]:,} had come before this run was started")
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    """One that can be read twice."""
+    with nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as stream:
+        if stream.seekable():
+            yield stream
+            return
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(stream, copy)
+            yield copy
+
+
+def _looked_through(stream: BinaryIO, max_recipe: int) -> tuple[str, int]:
+    """A name for just these bytes, and how many tasks they are. Raises :class:`StartError` for a line that is none."""
+    digest, total = hashlib.sha256(), 0
+    stream.seek(0)
+    for number, text in enumerate(stream, 1):
+        digest.update(text)
+        if text.isspace():
+            continue
+        try:
+            if len(decoded(text).recipe.encode()) > max_recipe:
+                raise ValueError(f"recipe: larger than {max_recipe} bytes")
+        except ValueError as error:
+            raise StartError(f"line {number}: {error}") from None
+        total += 1
+    return f"file:{digest.hexdigest()[:32]}", total
+
+
+def _tasks(stream: BinaryIO, *, votes: bool) -> Iterator[ImportedTask]:
+    stream.seek(0)
+    for number, text in enumerate(stream, 1):
+        if text.isspace():
+            continue
+        line = decoded(text)
+        wanted = votes and line.verification_count > 1
+        yield ImportedTask(
+            number=number,
+            failed="1" if line.state == "failed" else "",
+            retries=line.retries,
+            votes=",".join(f"{worker}:{vote}" for worker, vote in line.votes) if wanted else "",
+            recipe=line.recipe,
+            priority=line.priority,
+            max_retries=line.max_retries,
+            max_assign_time=line.max_assign_time,
+            verification_count=max(line.verification_count, 1),
+            hash64=line.hash64 or "",
+        )
+
+
+def _size(task: ImportedTask) -> int:
+    return len(task.recipe) + len(task.votes)

@@ -1,0 +1,54 @@
+"""A task as a line of an export: JSON, with the fields of ``/task/submit`` and a few more."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from broker.schemas import Count16, Id, Int16, Int64, Seconds
+from broker.store.tasks import Row
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    """Numbers at their default are left out. A line that is imported needs a recipe only."""
+
+    recipe: Annotated[str, Meta(min_length=1)]
+    id: int = 0
+    state: Annotated[str, Meta(pattern="^(queue|verifying|assigned|failed)$")] | None = None
+    priority: Int16 = 0
+    retries: Count16 = 0
+    max_retries: Count16 = 0
+    max_assign_time: Seconds = 0
+    verification_count: Count16 = 1
+    hash64: Int64 = 0
+    created: int = 0
+    """Unix seconds."""
+    votes: list[tuple[Id, Int64]] = []
+    """Worker and verification."""
+
+
+_DECODER = msgspec.json.Decoder(Line)
+_ENCODER = msgspec.json.Encoder()
+
+
+def encoded(state: str, row: Row) -> bytes:
+    """With its end."""
+    line = Line(
+        recipe=row.recipe,
+        id=int(row.id),
+        state=state,
+        priority=int(row.priority or 0),
+        retries=int(row.retries or 0),
+        max_retries=int(row.max_retries or 0),
+        max_assign_time=int(row.max_assign_time or 0),
+        verification_count=int(row.verification_count or 1),
+        hash64=int(row.hash or 0),
+        created=int(row.created),
+        votes=[(int(worker), int(vote)) for worker, vote in zip(row.votes[::2], row.votes[1::2], strict=True)],
+    )
+    return _ENCODER.encode(line) + b"\n"
+
+
+def decoded(text: bytes) -> Line:
+    """Raises :class:`ValueError` that names the field."""
+    return _DECODER.decode(text)

@@ -1,0 +1,43 @@
+"""Runs a command on the store."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+
+from broker.errors import StartError, Unavailable
+from broker.reach import opened, reachable
+from broker.settings import Settings
+from broker.store import Store
+from broker.transfer import exporting, importing, tracker
+
+_COMMANDS: dict[str, Callable[[Store, Settings, argparse.Namespace], Awaitable[None]]] = {
+    "export": exporting.run,
+    "import": importing.run,
+    "import_tracker": tracker.run,
+}
+
+
+def perform(name: str, settings: Settings, arguments: argparse.Namespace) -> int:
+    """The exit code. Raises :class:`StartError` or :class:`BrokerError` with the line that says why."""
+    try:
+        with reachable(settings) as found:
+            asyncio.run(_perform(name, found, arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is left must not raise again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        raise StartError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+    return 0
+
+
+async def _perform(name: str, settings: Settings, arguments: argparse.Namespace) -> None:
+    async with opened(settings) as store:
+        try:
+            await _COMMANDS[name](store, settings, arguments)
+        except Unavailable as error:
+            again = "run it again" if name == "export" else "run it again: it goes on where it stopped"
+            raise StartError(f"{error.message}; {again}") from error

@@ -1,0 +1,135 @@
+"""The dumps, put in order. They come as they lie in the tables; an import goes by project and id.
+
+SQLite sorts them in a file of its own in the temporary directory (``SQLITE_TMPDIR``, ``TMPDIR``), which is gone with
+the connection: memory does not grow with the dumps.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from broker.commands.output import one_line
+from broker.store.imports import ImportedAccess, ImportedWorker
+from broker.store.tasks import CHUNK
+from broker.transfer import records
+from broker.transfer.dumps import COLUMNS, rows
+from broker.transfer.records import Limits, Note, ProjectRow, TaskRow, Unfit, VoteRow
+from broker.transfer.report import Report, Tally
+
+T = TypeVar("T")
+Show = Callable[[str], None]
+Record = Callable[[Sequence[str], Note, Limits], Any]
+
+_MANY = 1000
+_TABLES = """
+CREATE TABLE worker (id INTEGER PRIMARY KEY, alias, created, paused, digest, closed);
+CREATE TABLE access (project INTEGER, worker INTEGER, what, granted, PRIMARY KEY (project, worker)) WITHOUT ROWID;
+CREATE TABLE task (id INTEGER PRIMARY KEY, project INTEGER, assigned, failed, retries, recipe, priority, max_retries,
+  max_assign_time, verification_count, hash64);
+CREATE TABLE vote (task INTEGER, worker INTEGER, verification, PRIMARY KEY (task, worker)) WITHOUT ROWID;
+"""
+# Ids have a type: SQLite uses no index to compare a typed column with one that has none.
+
+
+class Staging:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.executescript(_TABLES)
+        self.projects: dict[int, ProjectRow] = {}
+
+    def close(self) -> None:
+        self._db.close()
+
+    def load(self, folder: Path, report: Report, show: Show) -> None:
+        """Reads all dumps. What cannot be kept is in the report. Raises :class:`StartError` for a broken dump."""
+
+        def read(table: str, tally: Tally, record: Record) -> Iterator[Any]:
+            return _read(rows(folder, table), table, tally, lambda row, note: record(row, note, self._limits), show)
+
+        self._load("worker", read("worker", report.workers, records.worker), report.workers)
+        for project in read("project", report.projects, records.project):
+            if self.projects.setdefault(project.id, project) is not project:
+                report.projects.left.add("it comes twice", str(project.id))
+        self._load("access", read("worker_access", report.access, records.access), report.access)
+        self._load("task", read("task", report.tasks, records.task), report.tasks)
+        self._load("vote", read("worker_verifies_task", report.votes, records.vote), report.votes)
+        show("sorting the tasks")
+        self._db.execute("CREATE INDEX by_project ON task (project)")
+
+    def _load(self, table: str, found: Iterator[Sequence[Any]], tally: Tally) -> None:
+        self._db.execute("BEGIN")
+        while some := list(islice(found, _MANY)):
+            places = ",".join("?" * len(some[0]))
+            # The table is one of four names of ours.
+            insert = f"INSERT OR IGNORE INTO {table} VALUES ({places})"  # noqa: S608
+            twice = len(some) - self._db.executemany(insert, some).rowcount
+            if twice:
+                tally.left.add("it comes twice", count=twice)
+        self._db.execute("COMMIT")
+
+    def highest(self, table: str) -> int:
+        """Id of a worker or task; 0 when there is none."""
+        found: int | None = self._one(f"SELECT max(id) FROM {table}")  # noqa: S608 - a name of ours
+        return found or 0
+
+    def workers(self) -> Iterator[list[ImportedWorker]]:
+        return _portions(map(ImportedWorker._make, self._db.execute("SELECT * FROM worker ORDER BY id")))
+
+    def projects_of(self, table: str) -> dict[int, int]:
+        """How many rows of ``access`` or ``task`` belong to each project."""
+        return dict(self._db.execute(f"SELECT project, count(*) FROM {table} GROUP BY project"))  # noqa: S608
+
+    def accesses(self, project: int, after: int) -> Iterator[list[ImportedAccess]]:
+        """Those of workers above this id, in portions."""
+        query = "SELECT worker, what, granted FROM access WHERE project = ? AND worker > ? ORDER BY worker"
+        return _portions(map(ImportedAccess._make, self._db.execute(query, (project, after))))
+
+    def tasks(self, project: int, after: int) -> Iterator[TaskRow]:
+        """Those above this id, in order."""
+        query = "SELECT * FROM task WHERE project = ? AND id > ? ORDER BY id"
+        return map(TaskRow._make, self._db.execute(query, (project, after)))
+
+    def votes(self, tasks: Sequence[int]) -> list[VoteRow]:
+        """On these tasks."""
+        query = f"SELECT * FROM vote WHERE task IN ({','.join('?' * len(tasks))})"  # noqa: S608
+        return list(map(VoteRow._make, self._db.execute(query, tasks)))
+
+    def votes_of(self, project: int, until: int) -> int:
+        """How many votes there are on tasks of a project up to this id."""
+        query = "SELECT count(*) FROM vote JOIN task ON task.id = vote.task WHERE project = ? AND id <= ?"
+        return int(self._one(query, project, until))
+
+    def stray_votes(self) -> int:
+        """Those on tasks that are not here."""
+        return int(self._one("SELECT count(*) FROM vote WHERE task NOT IN (SELECT id FROM task)"))
+
+    def _one(self, query: str, *values: int) -> Any:
+        return self._db.execute(query, values).fetchone()[0]
+
+
+def _read(
+    found: Iterable[Sequence[str]], table: str, tally: Tally, record: Callable[[Sequence[str], Note], Any], show: Show
+) -> Iterator[Any]:
+    id = COLUMNS[table].index("task") if table == "worker_verifies_task" else 0
+    for row in found:
+        tally.read += 1
+        if tally.read % _MANY == 0:
+            show(f"{table}.csv: {tally.read:,} rows read")
+        notes: list[str] = []
+        try:
+            yield record(row, notes.append)
+        except Unfit as unfit:
+            tally.left.add(str(unfit), one_line(row[id], 20))
+        for note in notes:
+            tally.changed.add(note, one_line(row[id], 20))
+
+
+def _portions(found: Iterable[T]) -> Iterator[list[T]]:
+    found = iter(found)
+    while some := list(islice(found, CHUNK)):
+        yield some

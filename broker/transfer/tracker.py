@@ -1,0 +1,208 @@
+"""``broker import-tracker``: workers, projects, access, tasks and votes of the original tracker.
+
+In this order, each with a mark or a check of its own in the store: interrupted anywhere, the same command goes on. The
+broker may serve meanwhile: tasks can be taken as soon as they are in, and chains are set before the first one is.
+"""
+
+import argparse
+import asyncio
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from broker.commands.output import say
+from broker.errors import BrokerError, StartError
+from broker.progress import Progress
+from broker.settings import Settings
+from broker.store import Store
+from broker.store.imports import BEFORE, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedAccess, ImportedTask
+from broker.transfer import dumps
+from broker.transfer.batches import batches
+from broker.transfer.records import Limits, TaskRow
+from broker.transfer.report import Report
+from broker.transfer.staging import Staging
+
+_SOURCE = "tracker"
+
+
+async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -> None:
+    """Nothing is imported from dumps that are broken or not whole."""
+    folder, report, progress = Path(arguments.directory), Report(), Progress(sys.stderr)
+    dumps.check(folder)
+    staging = Staging(Limits(settings.max_alias, settings.max_recipe))
+    try:
+        staging.load(folder, report, progress.show)
+        await Import(store, staging, report, progress).run()
+    except sqlite3.Error as error:
+        raise StartError(f"sorting the dumps in {tempfile.gettempdir()}: {error}") from error
+    finally:
+        progress.clear()
+        staging.close()
+    if arguments.json:
+        say(report.json())
+    else:
+        print(report.text())
+
+
+class Import:
+    def __init__(self, store: Store, staging: Staging, report: Report, progress: Progress) -> None:
+        self._store = store
+        self._staging = staging
+        self._report = report
+        self._progress = progress
+        self._workers: set[int] = set()
+        self._projects: set[int] = set()
+
+    async def run(self) -> None:
+        await self._import_workers()
+        await self._import_projects()
+        await self._chain_projects()
+        await self._import_access()
+        await self._import_tasks()
+
+    async def _import_workers(self) -> None:
+        tally, highest = self._report.workers, self._staging.highest("worker")
+        for workers in self._staging.workers():
+            outcomes = await self._store.imports.workers(workers, highest)
+            for worker, outcome in zip(workers, outcomes, strict=True):
+                if outcome in (IMPORTED, BEFORE):
+                    self._workers.add(worker.id)
+                else:
+                    tally.left.add("its id belongs to another worker here", str(worker.id))
+            tally.imported += outcomes.count(IMPORTED)
+            tally.before += outcomes.count(BEFORE)
+            self._progress.show(f"{len(self._workers):,} workers")
+
+    async def _import_projects(self) -> None:
+        tally, projects = self._report.projects, self._staging.projects
+        highest = max(projects, default=0)
+        for id, project in sorted(projects.items()):
+            try:
+                outcome = await self._store.imports.project(id, project.fields, highest)
+            except BrokerError as error:
+                tally.left.add(_reason(error), str(id))
+                continue
+            if outcome not in (IMPORTED, BEFORE):
+                tally.left.add("it was imported before, and deleted here since", str(id))
+                continue
+            tally.imported += outcome == IMPORTED
+            tally.before += outcome == BEFORE
+            self._projects.add(id)
+
+    async def _chain_projects(self) -> None:
+        for id in sorted(self._projects):
+            try:
+                await self._store.imports.chain(id)
+            except BrokerError as error:
+                self._report.projects.changed.add(f"not chained: {_reason(error)}", str(id))
+
+    async def _import_access(self) -> None:
+        tally = self._report.access
+        for project, count in self._staging.projects_of("access").items():
+            if project not in self._projects:
+                tally.left.add("its project is not here", f"project {project}", count)
+                continue
+            mark = await self._store.imports.mark(project, "access")
+            found = count
+            for accesses in self._staging.accesses(project, mark):
+                found -= len(accesses)
+                known = [access for access in accesses if access.worker in self._workers]
+                for access in accesses:
+                    if access.worker not in self._workers:
+                        tally.left.add("its worker is not here", f"worker {access.worker}")
+                before = await self._give(project, known)
+                tally.imported += len(known) - before
+                tally.before += before
+            tally.before += found
+
+    async def _give(self, project: int, accesses: list[ImportedAccess]) -> int:
+        """How many came before. Hints come first and last, as when a manager grants access."""
+        if not accesses:
+            return 0
+        granted = [access.worker for access in accesses if access.granted]
+        await asyncio.gather(*(self._store.workers.hint(project, worker, True) for worker in granted))
+        before = await self._store.imports.access(project, accesses)
+        await asyncio.gather(*(self._store.workers.hint(project, worker, True) for worker in granted))
+        return before
+
+    async def _import_tasks(self) -> None:
+        counts = self._staging.projects_of("task")
+        total = sum(counts.values())
+        for project, count in counts.items():
+            if project in self._projects:
+                await self._import_tasks_of(project, count, total)
+                continue
+            self._report.tasks.left.add("its project is not here", f"project {project}", count)
+            votes = self._staging.votes_of(project, 2**53)
+            self._report.votes.left.add("its task is not here", count=votes)
+        self._report.votes.left.add("its task is not here", count=self._staging.stray_votes())
+
+    async def _import_tasks_of(self, project: int, count: int, total: int) -> None:
+        tally, votes = self._report.tasks, self._report.votes
+        mark = await self._store.imports.mark(project, _SOURCE)
+        highest = self._staging.highest("task")
+        before = count
+        votes.before += self._staging.votes_of(project, mark)
+        for rows in batches(self._staging.tasks(project, mark), _size):
+            before -= len(rows)
+            held, tasks = self._with_votes(rows)
+            outcomes = await self._store.imports.tasks(project, _SOURCE, tasks, above=highest)
+            for row, outcome in zip(rows, outcomes, strict=True):
+                self._count(row, outcome, held[row.id])
+            self._progress.show(f"{tally.imported + tally.before + tally.left.total():,} of {total:,} tasks")
+        tally.before += before
+
+    def _with_votes(self, rows: Sequence[TaskRow]) -> tuple[dict[int, int], list[ImportedTask]]:
+        """How many votes are kept of each task, and the tasks with them."""
+        kept: dict[int, list[str]] = {row.id: [] for row in rows}
+        needed = {row.id for row in rows if row.verification_count > 1}
+        for vote in self._staging.votes(list(kept)):
+            if vote.worker not in self._workers:
+                self._report.votes.left.add("its worker is not here", f"worker {vote.worker}")
+            elif vote.task not in needed:
+                self._report.votes.left.add("its task needs no votes", f"task {vote.task}")
+            else:
+                kept[vote.task].append(f"{vote.worker}:{vote.verification}")
+        tasks = [
+            ImportedTask(
+                row.id,
+                row.failed,
+                row.retries,
+                ",".join(kept[row.id]),
+                row.recipe,
+                row.priority,
+                row.max_retries,
+                row.max_assign_time,
+                row.verification_count,
+                row.hash64,
+            )
+            for row in rows
+        ]
+        return {id: len(votes) for id, votes in kept.items()}, tasks
+
+    def _count(self, row: TaskRow, outcome: int, votes: int) -> None:
+        tasks = self._report.tasks
+        if outcome == TASK_BEFORE:
+            tasks.before += 1
+            self._report.votes.before += votes
+        elif outcome == DUPLICATE:
+            tasks.left.add("its project has a task with this hash64", str(row.id))
+            self._report.votes.left.add("its task is not here", count=votes)
+        else:
+            tasks.imported += 1
+            self._report.votes.imported += votes
+            self._report.put_back += row.assigned and not row.failed
+            self._report.failed += row.failed == "1"
+
+
+def _size(row: TaskRow) -> int:
+    return len(row.recipe)
+
+
+def _reason(error: BrokerError) -> str:
+    """Of a refusal that concerns one project. Raises the error when it concerns all."""
+    if error.code == "unavailable":
+        raise error
+    return error.message

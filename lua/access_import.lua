@@ -1,0 +1,40 @@
+--[[ access_import: what workers of the original tracker may do in a project, and what they have asked for.
+
+  They come by worker id; those at or below the mark were imported before and are left alone, whatever was granted or
+  revoked since. What a worker has been granted here stays.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1+] three for each worker, at most 500 workers: id, what ('assign', 'submit' or 'assign,submit'), '1' when it
+           was granted, '' when it was only asked for
+
+  Returns  how many were imported before
+  Refuses  NOT_FOUND
+  Cost     O(workers)
+]]
+--- @include "project"
+--- @include "merged"
+
+local base = KEYS[1]
+
+if not project(base) then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+local mark = tonumber(redis.call('HGET', base .. ':imported', 'access') or 0)
+local before = 0
+for i = 1, #ARGV, 3 do
+  local worker, what, granted = ARGV[i], ARGV[i + 1], ARGV[i + 2] == '1'
+  local has = redis.call('HGET', base .. ':access', worker)
+  if tonumber(worker) <= mark then
+    before = before + 1
+  elseif granted then
+    redis.call('HSET', base .. ':access', worker, merged(has, what))
+    redis.call('HDEL', base .. ':requests', worker)
+  elseif not has then
+    redis.call('HSETNX', base .. ':requests', worker, what)
+  end
+end
+if before < #ARGV / 3 then
+  redis.call('HSET', base .. ':imported', 'access', ARGV[#ARGV - 2])
+end
+return before

@@ -1,0 +1,33 @@
+--- @include "role"
+--- @include "goes_round"
+
+-- checked(base, manager, id, before, wanted): the refusal that the wanted fields of a project meet, or nil. `id` is ''
+-- and `before` empty for a new project; `wanted` has the fields that are to change.
+local function checked(base, manager, id, before, wanted)
+  local function after(name)
+    return wanted[name] or before[name] or '0'
+  end
+
+  local owner = wanted.name and redis.call('HGET', base .. ':names', wanted.name)
+  if owner and owner ~= id then
+    return 'DUPLICATE name: another project has this name'
+  end
+  if after('public') == '1' and after('hidden') == '1' then
+    return 'INVALID public: a hidden project cannot be public'
+  end
+  if after('public') == '1' and before.public ~= '1' and not is_admin(base, manager) then
+    return 'DENIED public: only an admin may make a project public'
+  end
+
+  local chain = wanted.chain
+  if not chain or chain == '0' or chain == before.chain then
+    return nil
+  end
+  if redis.call('EXISTS', base .. ':project:' .. chain) == 0 then
+    return 'INVALID chain: no such project'
+  end
+  if not has_bit(roles_of(base, manager, chain), EDIT) then
+    return 'DENIED chain: needs the EDIT role on the project that tasks go on to'
+  end
+  return goes_round(base, id, chain) and 'INVALID chain: tasks would go in a circle' or nil
+end

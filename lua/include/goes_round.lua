@@ -1,0 +1,12 @@
+-- goes_round(base, id, chain): whether tasks of project `id` would come back to it, when they go on to `chain`.
+local function goes_round(base, id, chain)
+  local next_one, hops = chain, 0
+  while next_one and next_one ~= '0' do
+    hops = hops + 1
+    if next_one == id or hops > 1000 then
+      return true
+    end
+    next_one = redis.call('HGET', base .. ':project:' .. next_one, 'chain')
+  end
+  return false
+end

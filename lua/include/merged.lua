@@ -1,0 +1,10 @@
+-- merged(has, more): both of what a worker may do, or asks for; either may be nil.
+local function merged(has, more)
+  local both, may = (has or '') .. (more or ''), {}
+  for _, what in ipairs({ 'assign', 'submit' }) do
+    if string.find(both, what, 1, true) then
+      may[#may + 1] = what
+    end
+  end
+  return table.concat(may, ',')
+end

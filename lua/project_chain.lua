@@ -1,0 +1,32 @@
+--[[ project_chain: chain an imported project, once the one that its tasks go on to is there.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  project id
+
+  Returns  1 when it was chained, 0 when no chain was noted, or that was done before
+  Refuses  NOT_FOUND, INVALID
+  Cost     O(length of the chain)
+]]
+--- @include "configure"
+--- @include "goes_round"
+
+local base, guard, id = KEYS[1], KEYS[2], ARGV[1]
+local key = base .. ':project:' .. id
+
+local noted = redis.call('HMGET', key, 'imported_chain', 'revision')
+local chain = noted[1]
+if not chain then
+  return 0
+end
+if redis.call('EXISTS', base .. ':project:' .. chain) == 0 then
+  return redis.error_reply('NOT_FOUND chain: the project that tasks go on to is not here')
+end
+if goes_round(base, id, chain) then
+  return redis.error_reply('INVALID chain: tasks would go in a circle')
+end
+
+redis.call('DEL', guard)
+configure(base, id, { revision = noted[2] }, { chain = chain })
+redis.call('HDEL', key, 'imported_chain')
+return 1

@@ -1,0 +1,87 @@
+--[[ task_import: tasks that come from elsewhere, with their retries and votes; duplicates are refused one by one.
+
+  A source is one dump or file. Its tasks come in order, under numbers of its own; those at or below the mark came
+  before. So a repeated import is harmless, and one that was cut short goes on where it stopped. Pause, rate and access
+  do not hold it up. At maxmemory nothing is taken.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  the source
+  ARGV[2]  now, unix ms; '' outside tests
+  ARGV[3]  the last id that no new task may have: they begin above it. 0 for none
+  ARGV[4+] ten for each task, at most 500 tasks: number in the source, '1' when it has failed, retries, votes
+           ('worker:verification,...'), recipe, priority, max_retries, max_assign_time (s), verification_count,
+           hash64 or ''
+
+  Returns  for each, in the order given: 1 imported, 0 a duplicate, -1 came before
+  Refuses  NOT_FOUND
+  Cost     O(tasks * log queue + votes)
+]]
+--- @include "clock"
+--- @include "project"
+--- @include "add"
+--- @include "wake"
+
+local base, source = KEYS[1], ARGV[1]
+local now, _, created = clock(ARGV[2])
+
+local fields = project(base, 'remember_closed', 'seq', 'imported', 'awaited')
+if not fields then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+
+local remember, seq, imported = tonumber(fields[2] or 0), tonumber(fields[3] or 0), fields[4] or 0
+
+-- They come in order: those that came before are the first ones.
+local outcomes, first = {}, 4
+local mark = tonumber(redis.call('HGET', base .. ':imported', source) or 0)
+while ARGV[first] and tonumber(ARGV[first]) <= mark do
+  outcomes[#outcomes + 1] = -1
+  first = first + 10
+end
+if not ARGV[first] then
+  return outcomes
+end
+
+local function vote(task, votes, failed)
+  local key = base .. ':task:' .. task
+  for worker, verification in string.gmatch(votes, '(%d+):(-?%d+)') do
+    redis.call('HSET', key .. ':verifiers', worker, verification)
+    redis.call('SADD', key .. ':tally:' .. verification, worker)
+  end
+  if not failed then
+    local score = redis.call('ZSCORE', base .. ':queue', task)
+    redis.call('ZREM', base .. ':queue', task)
+    redis.call('ZADD', base .. ':verifying', score, task)
+    redis.call('SADD', base .. ':voted', task)
+  end
+end
+
+seq = math.max(seq, math.floor(ARGV[3] / 100000))
+local fresh, voted = 0, 0
+local ids, count = add(base, ARGV, first + 4, 10, seq, remember, now, created)
+for n, task in ipairs(ids) do
+  local i = first + 10 * (n - 1)
+  local failed, retries, votes = ARGV[i + 1] == '1', ARGV[i + 2], ARGV[i + 3]
+  outcomes[#outcomes + 1] = task and 1 or 0
+  if task and not failed then
+    fresh, voted = fresh + (votes == '' and 1 or 0), voted + (votes == '' and 0 or 1)
+  end
+  if task and retries ~= '0' then
+    redis.call('HSET', base .. ':task:' .. task, 'retries', retries)
+  end
+  if task and votes ~= '' then
+    vote(task, votes, failed)
+  end
+  if task and failed then
+    redis.call('ZREM', base .. ':queue', task)
+    redis.call('ZADD', base .. ':failed', now, task)
+  end
+end
+redis.call('HSET', base .. ':imported', source, ARGV[#ARGV - 9])
+redis.call('HSET', base, 'seq', string.format('%.0f', seq + count), 'imported', imported + count)
+if count < #ids then
+  redis.call('HINCRBY', base, 'duplicates', #ids - count)
+end
+wake(base, fields[5], now, fresh, voted)
+return outcomes

@@ -1,0 +1,76 @@
+--[[ tasks_walk: the live tasks of a range of entries.
+
+  Entry n has the id n * 100000 + project for life, whichever set it is in. So a walk over all entries meets each task
+  that lives throughout exactly once, while the fleet works.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  first entry
+  ARGV[2]  how many entries to look at, at most 5,000
+  ARGV[3]  how many tasks at most, 500 or fewer
+  ARGV[4]  bytes of recipes at which to stop; one task is always given
+
+  Returns  {entry to go on with, last entry there is, task...}, a task as {state, task as in include/row.lua}; the state
+           of one that maintenance is putting back is that which it had
+  Refuses  NOT_FOUND
+  Cost     O(entries + tasks * (log queue + votes))
+]]
+--- @include "project"
+--- @include "ids"
+--- @include "place"
+--- @include "row"
+
+local base = KEYS[1]
+local entry, entries, limit, bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local fields = project(base, 'seq')
+if not fields then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+local last = tonumber(fields[2] or 0)
+local stop = math.min(entry + entries - 1, last)
+local suffix, key = suffix_of(base), base .. ':task:'
+local drains = redis.call('HGETALL', base .. ':drains')
+
+-- Where a task is, or was before maintenance took it to put it back; nil when it is gone.
+local function state_of(task)
+  local state, _, score = place_of(base, task)
+  if state then
+    return state, score
+  end
+  for i = 1, #drains, 2 do
+    local taken = drains[i + 1] == 'reset_failed' and 'failed' or drains[i + 1] == 'reclaim_assigned' and 'assigned'
+    local member = taken == 'assigned' and hold(task, redis.call('HGET', key .. task, 'assignee') or '') or task
+    score = taken and redis.call('ZSCORE', base .. ':drain:' .. drains[i] .. ':' .. taken, member)
+    if score then
+      return taken, score
+    end
+  end
+end
+
+local rows, size = {}, 0
+while entry <= stop do
+  local ids, keys = {}, {}
+  for n = entry, math.min(entry + 499, stop) do
+    ids[#ids + 1] = string.format('%.0f', n) .. suffix
+    keys[#keys + 1] = key .. ids[#ids]
+  end
+  -- Long stretches are empty: closed tasks, and numbers that went to returns to the queue.
+  local some = redis.call('EXISTS', unpack(keys)) > 0
+  for i = 1, some and #ids or 0 do
+    local state, score = nil, nil
+    if redis.call('EXISTS', keys[i]) == 1 then
+      state, score = state_of(ids[i])
+    end
+    if state then
+      local task, length = row(base, ids[i], score, 0)
+      if #rows == limit or (size + length > bytes and #rows > 0) then
+        return { entry + i - 1, last, unpack(rows) }
+      end
+      size = size + length
+      rows[#rows + 1] = { state, task }
+    end
+  end
+  entry = entry + #ids
+end
+return { entry, last, unpack(rows) }

@@ -1,0 +1,31 @@
+--[[ worker_import: workers of the original tracker, under the ids and with the secrets that they had there.
+
+  One that was imported before stays as it is, whatever was changed here since. An id that belongs to another worker
+  here is not given away.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  the highest id of all that are imported, in this call or a later one: new workers get ids above it
+  ARGV[2+] six for each worker, at most 500 workers: id, alias, created (unix s), paused ('0' or '1'), SHA-256 of the
+           secret in hexadecimal, how many tasks it had closed
+
+  Returns  for each, in the order given: 1 imported, 0 was imported before, -1 the id is another worker's
+  Refuses  nothing
+  Cost     O(workers)
+]]
+local base, highest = KEYS[1], tonumber(ARGV[1])
+local outcomes = {}
+
+if tonumber(redis.call('GET', base .. ':next-worker') or 0) < highest then
+  redis.call('SET', base .. ':next-worker', ARGV[1])
+end
+for i = 2, #ARGV, 6 do
+  local key, digest = base .. ':worker:' .. ARGV[i], ARGV[i + 4]
+  local known = redis.call('HMGET', key, 'alias', 'imported')
+  if not known[1] then
+    redis.call('HSET', key, 'alias', ARGV[i + 1], 'created', ARGV[i + 2], 'paused', ARGV[i + 3], 'digest', digest,
+      'imported', digest, 'closed_before', ARGV[i + 5])
+  end
+  outcomes[#outcomes + 1] = not known[1] and 1 or known[2] == digest and 0 or -1
+end
+return outcomes

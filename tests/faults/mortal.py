@@ -1,0 +1,41 @@
+"""A process that dies between two calls into the store."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from broker.settings import Settings
+from broker.store import Store, open_store
+from broker.store.calls import Argument
+
+
+class Died(BaseException):
+    """Not an Exception: nothing in the broker may catch its own death."""
+
+
+def mortal(settings: Settings, calls: int) -> Store:
+    """A store in a process that dies before its call number ``calls``, counted from 0."""
+    store = open_store(settings)
+    left = calls
+    original = store.calls.call
+
+    async def call(script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
+        nonlocal left
+        if left == 0:
+            raise Died
+        left -= 1
+        return await original(script, keys, args)
+
+    store.calls.call = call  # type: ignore[method-assign]
+    return store
+
+
+async def dies(settings: Settings, calls: int, doing: Callable[[Store], Awaitable[object]]) -> bool:
+    """Whether ``doing`` was cut short."""
+    store = mortal(settings, calls)
+    try:
+        await doing(store)
+    except Died:
+        return True
+    finally:
+        await store.close()
+    return False
