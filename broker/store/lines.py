@@ -179,15 +179,12 @@ class Lines:
         return [*anywhere] if line is None else [line, *anywhere]
 
     def _hold(self, project: int, delay: float, *, more: bool) -> None:
-        """Wakes nobody for so many seconds, or as long as it was held already; then somebody, if there is more."""
-        prospect, loop = self.prospect(project), asyncio.get_running_loop()
-        due = loop.time() + delay
+        """Wakes nobody for so many seconds, whatever was thought before; then somebody, if there is more."""
+        prospect = self.prospect(project)
         prospect.more |= more
-        if prospect.held is not None and prospect.held.when() >= due:
-            return
         if prospect.held is not None:
             prospect.held.cancel()
-        prospect.held = loop.call_at(due, self._go_on, project)
+        prospect.held = asyncio.get_running_loop().call_later(delay, self._go_on, project)
 
     def _go_on(self, project: int) -> None:
         prospect = self.prospect(project)

@@ -278,3 +278,18 @@ def test_a_rate_wakes_as_many_as_it_lets_through(rate: float, together: int) -> 
     assert held
     assert held.when() - asyncio.get_running_loop().time() == pytest.approx(together / rate, rel=0.1)
     lines.end_all()
+
+
+@in_a_loop
+def test_how_long_a_rate_holds_up_is_what_the_store_says() -> None:
+    lines = Lines()
+    place = lines.enter(P, ())
+    lines.prospect(P).rate = 5
+    lines.tell(P, 1, 0)
+
+    lines.refused(place, place.word, BrokerError("rate_limited", "Too fast", delay=0.001))
+
+    held = lines.prospect(P).held
+    assert held
+    assert held.when() - asyncio.get_running_loop().time() < 0.1
+    lines.end_all()
