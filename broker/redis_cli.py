@@ -11,6 +11,7 @@ from redis.asyncio.connection import SSLConnection, parse_url
 from broker import redis_url
 from broker.errors import StartError
 from broker.settings import Settings
+from broker.store.connection import watched
 from broker.store.embedded import EmbeddedStore
 
 _TLS = {"ssl_ca_certs": "--cacert", "ssl_certfile": "--cert", "ssl_keyfile": "--key"}
@@ -54,9 +55,9 @@ def _where(text: str) -> tuple[list[str], str]:
 
 
 def _primary(url: redis_url.RedisUrl) -> str:
-    sentinels = [tuple(node.rsplit(":", 1)) for node in url.nodes]
+    sentinels, theirs, _ = watched(url)
     try:
-        watching = Sentinel(sentinels, socket_timeout=5)  # type: ignore[no-untyped-call]
+        watching = Sentinel(sentinels, sentinel_kwargs={"socket_timeout": 5, **theirs})  # type: ignore[no-untyped-call]
         host, port = watching.discover_master(url.service)  # type: ignore[no-untyped-call]
     except RedisError as error:
         raise StartError(f"--redis-url: {error}") from None

@@ -2,7 +2,7 @@
 
 import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 _PLAIN = re.compile(r"(redis|rediss|unix)://.")
 _MANY = re.compile(
@@ -12,6 +12,23 @@ _MANY = re.compile(
 _NODE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{1,5}))?")
 _PORTS = {"cluster": 6379, "sentinel": 26379}
 _SERVICE = re.compile(r"(?P<service>[A-Za-z0-9_.-]+)(?:/(?P<db>[0-9]{1,4}))?")
+_DB = re.compile(r"[0-9]{1,4}")
+_FLAG = re.compile(r"yes|no|true|false|1|0")
+_TEXT = re.compile(r".+", re.DOTALL)
+_WITH_TLS = {
+    "ssl_ca_certs": _TEXT,
+    "ssl_certfile": _TEXT,
+    "ssl_keyfile": _TEXT,
+    "ssl_password": _TEXT,
+    "ssl_cert_reqs": re.compile(r"none|optional|required"),
+    "ssl_check_hostname": _FLAG,
+}
+_WITH = {
+    "single": {"db": _DB},
+    "cluster": {},
+    "sentinel": {"sentinel_username": _TEXT, "sentinel_password": _TEXT},
+}
+"""Options, and what they may be. redis-py has more: some would undo ours, some fail only when it connects."""
 
 
 class RedisUrl(NamedTuple):
@@ -32,11 +49,7 @@ class RedisUrl(NamedTuple):
 def parse(text: str) -> RedisUrl:
     """Raises :class:`ValueError`, which says what is wanted."""
     if _PLAIN.match(text):
-        try:
-            urlsplit(text).port  # noqa: B018 - it is read where it is asked for
-        except ValueError:
-            raise ValueError("a URL that can be read: in a password, write # / @ as %23 %2F %40") from None
-        return RedisUrl("single", (), "", text)
+        return _single(text)
     match = _MANY.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -51,13 +64,43 @@ def parse(text: str) -> RedisUrl:
     if kind == "sentinel" and service is None:
         raise ValueError("a URL of sentinels, which ends with the name of a service: .../SERVICE or .../SERVICE/DB")
     name, db = service.group("service", "db") if service else ("", None)
+    _check_options(match["query"] or "", kind, match["scheme"])
     query = f"?{match['query']}" if match["query"] else ""
     return RedisUrl(kind, nodes, name, f"{match['scheme']}://{match['login'] or ''}{{}}/{db or 0}{query}")
+
+
+def split(node: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, as a socket wants them."""
+    host, _, port = node.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def joined(host: str, port: object) -> str:
     """HOST:PORT, as a URL has it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _single(text: str) -> RedisUrl:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - it is read where it is asked for
+    except ValueError:
+        raise ValueError("a URL that can be read: in a password, write # / @ as %23 %2F %40") from None
+    if parts.scheme != "unix" and parts.path not in {"", "/"} and not _DB.fullmatch(parts.path[1:]):
+        raise ValueError("a URL that ends after its server, or with the number of a database: .../0")
+    _check_options(parts.query, "single", parts.scheme)
+    return RedisUrl("single", (), "", text)
+
+
+def _check_options(query: str, kind: str, scheme: str) -> None:
+    known = _WITH[kind] | (_WITH_TLS if scheme == "rediss" else {})
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in known:
+            # It is not repeated: in a URL that is not as meant, it may be the end of a password.
+            wanted = f"options are among {', '.join(known)}" if known else "nodes are followed by nothing"
+            raise ValueError(f"a URL whose {wanted}{'' if scheme == 'rediss' else ' (those of TLS need rediss)'}")
+        if not known[name].fullmatch(value):
+            raise ValueError(f"a URL whose options can be: {name} has a value that it cannot have")
 
 
 def _node(text: str, port: int) -> str:

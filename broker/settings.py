@@ -16,6 +16,7 @@ from broker.errors import StartError
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _NO_DURATION = "a duration: seconds, or 90s, 5m, 8h, 7d"
 _LOGIN = re.compile(r"(//|:(?!//)).*@", re.DOTALL)
+_OPTIONS = re.compile(r"\?.*", re.DOTALL)
 _SIZES = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
@@ -175,7 +176,7 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
-                shown = _LOGIN.sub(r"\1...@", text)
+                shown = _OPTIONS.sub("?...", _LOGIN.sub(r"\1...@", text))
                 raise StartError(f"{source}: {shown!r} is not {error}") from None
         return cls(**values)
 

@@ -74,9 +74,11 @@ class Supervisor:
             self._greet(listener)
             for place in range(self._settings.workers):
                 self._start_server(place, listener)
+            looked = time.monotonic()
             while not self._told(_TICK):
                 self._tend(listener)
-                checked = checked or self._check(0)
+                if not checked and time.monotonic() - looked >= _LOOK:
+                    checked, looked = self._check(0), time.monotonic()
         finally:
             self._stop(listener)
         return 0

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from broker.errors import BrokerError
+from broker.errors import BrokerError, Unavailable
 from broker.store import Store
 from broker.store.tasks import CHUNK, Due
 
@@ -70,16 +70,26 @@ JOBS = (*EACH_ROUND, Job("snapshot", lambda due: True, _snapshot))
 
 
 async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
-    """One round: what the directory has left to do, then every project."""
+    """One round: what the directory has left to do, then every project.
+
+    Raises :class:`Unavailable` in the end when the store had no answer for some: their node of a cluster is away.
+    """
     for project in await store.projects.pending("unpushed", BATCH):
         await _survive("push", project, store.projects.push(project))
     for project in await store.projects.pending("deleted", BATCH):
         await _survive("delete", project, store.maintenance.bury(project))
+    away: list[int] = []
     async for project, _, _ in store.projects.ids():
-        due = await store.tasks.due(project)
+        try:
+            due = await store.tasks.due(project)
+        except Unavailable:
+            away.append(project)
+            continue
         for job in jobs:
             if job.due(due):
                 await _survive(job.name, project, _repeat(job, store, project))
+    if away:
+        raise Unavailable(f"The store cannot answer now for {len(away)} projects, the first is {away[0]}")
 
 
 async def _repeat(job: Job, store: Store, project: int) -> None:
@@ -99,7 +109,7 @@ async def _survive(name: str, project: int, work: Awaitable[None]) -> None:
 
 async def sweep_for_ever(store: Store, interval: float) -> None:
     """A round each ``interval`` seconds, in the process that can claim it."""
-    noted = float("-inf")
+    noted, said = float("-inf"), ""
     while True:
         await asyncio.sleep(interval)
         begun = time.monotonic()
@@ -107,8 +117,11 @@ async def sweep_for_ever(store: Store, interval: float) -> None:
         try:
             if await sweep_if_claimed(store, interval, jobs) and jobs is JOBS:
                 noted = begun
+            said = ""
         except BrokerError as error:
-            log.warning("sweep: %s", error.message)
+            # Once, not each second.
+            log.log(logging.DEBUG if error.message == said else logging.WARNING, "sweep: %s", error.message)
+            said = error.message
         except Exception:
             log.exception("sweep failed")
 

@@ -5,7 +5,8 @@
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  milliseconds for which to tell of tasks
 
-  Returns  {tasks without votes, tasks with votes, 1 if the project is public, assign rate}; a paused project has none
+  Returns  {tasks without votes, tasks with votes, 1 if the project is public, assign rate, 1 if it is paused: it has
+           none then}
   Refuses  NOT_FOUND
   Cost     O(1)
 ]]
@@ -31,4 +32,5 @@ return {
   paused == '1' and 0 or redis.call('ZCARD', base .. ':verifying'),
   public == '1' and 1 or 0,
   rate or '0',
+  paused == '1' and 1 or 0,
 }

@@ -5,6 +5,7 @@ import pytest
 from broker.errors import StartError
 from broker.redis_url import parse
 from broker.settings import Settings
+from broker.store.connection import watched
 
 
 @pytest.mark.parametrize(
@@ -42,17 +43,45 @@ def test_nodes_and_sentinels_have_ports_of_their_own() -> None:
         ("redis+sentinel://a", "name of a service"),
         ("redis+sentinel://a/", "name of a service"),
         ("redis+sentinel://a/main/first", "name of a service"),
+        ("redis://a/first", "number of a database"),
+        ("redis://a?db=first", "db has a value"),
+        ("redis://a?decode_responses=no", "options are among db "),
+        ("redis+cluster://a?db=1", "followed by nothing"),
+        ("redis+sentinel://a/main?sentinel_name=x", "among sentinel_username, sentinel_password "),
+        ("redis+sentinel://a/main?sentinel_password=", "sentinel_password has a value"),
+        ("redis://a?ssl_ca_certs=/ca.pem", "those of TLS need rediss"),
+        ("rediss+cluster://a?ssl_cert_reqs=maybe", "ssl_cert_reqs has a value"),
     ],
 )
 def test_a_url_that_cannot_be_is_one_line_which_says_what_is_wanted(text: str, says: str) -> None:
     with pytest.raises(StartError, match=says) as refused:
         Settings.read({"BROKER_REDIS_URL": text})
 
-    assert str(refused.value).startswith(f"BROKER_REDIS_URL: {text!r} is not a URL")
+    shown = text.partition("?")[0] + ("?..." if "?" in text else "")
+    assert str(refused.value).startswith(f"BROKER_REDIS_URL: {shown!r} is not a URL")
 
 
-def test_a_password_in_a_wrong_url_is_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis+cluster://user:hush/hush@a:b",
+        "redis+sentinel://a/main?sentinel_password=hush&x=1",
+        "redis://a?x=hush",
+        "redis://:hush?hush@a",
+    ],
+)
+def test_a_password_in_a_wrong_url_is_not_repeated(text: str) -> None:
     with pytest.raises(StartError) as refused:
-        Settings.read({"BROKER_REDIS_URL": "redis+cluster://user:hush/hush@a:b"})
+        Settings.read({"BROKER_REDIS_URL": text})
 
     assert "hush" not in str(refused.value)
+
+
+def test_sentinels_are_asked_with_what_the_url_says_of_them() -> None:
+    url = parse("rediss+sentinel://user:pass@a,[::1]:26380/main/3?ssl_ca_certs=/ca.pem&sentinel_password=other")
+
+    sentinels, theirs, servers = watched(url)
+
+    assert sentinels == [("a", 26379), ("::1", 26380)]
+    assert theirs == {"ssl": True, "ssl_ca_certs": "/ca.pem", "password": "other"}
+    assert servers == {"ssl": True, "ssl_ca_certs": "/ca.pem", "username": "user", "password": "pass", "db": 3}

@@ -10,7 +10,7 @@ from broker.api import auth
 from broker.api.calls import Call, Disconnected
 from broker.api.endpoint import route
 from broker.api.replies import Reply
-from broker.errors import BrokerError
+from broker.errors import BrokerError, Unavailable
 from broker.store.places import Wake
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned, Task
 from broker.store.worker_records import Worker
@@ -62,9 +62,9 @@ async def _get(call: Call, worker: Worker, project: int, count: int | None, take
 
 async def _wait(call: Call, project: int, count: int | None, take: Take, until: float) -> Reply:
     """As soon as there is a task; what is taken when nobody is there any more goes back."""
-    waiters = call.store.waiters
+    lines = call.store.waiters.lines
     granted = () if project else await call.store.workers.projects((await _ready_worker(call)).id)
-    place = await waiters.enter(project, granted)
+    place = await call.store.waiters.enter(project, granted)
     timer = asyncio.get_running_loop().call_at(until, place.end)
     gone = asyncio.create_task(call.gone())
     gone.add_done_callback(lambda _: place.end())
@@ -76,24 +76,26 @@ async def _wait(call: Call, project: int, count: int | None, take: Take, until: 
             try:
                 found = await (take(worker) if wake is None else _take(call, wake.project, worker, count))
             except BrokerError as error:
+                if isinstance(error, Unavailable):
+                    lines.lost(place)
                 if error.code not in (_PASSES if project else _ELSEWHERE):
                     raise
                 refused = error
             else:
-                waiters.found(wake)
+                lines.found(place, wake)
                 reply = await _answer(call, worker, found, count)
                 if gone.done():
                     await _give_back(call, worker, found)
                     raise Disconnected
                 return reply
-            waiters.refused(place, wake, refused.delay if refused.code == "rate_limited" else None)
+            lines.refused(place, wake, refused)
             wake = await place.woken()
             if gone.done():
                 raise Disconnected
             if wake is None:
                 raise refused if refused.code == "paused" else _no_task()
     finally:
-        waiters.leave(place)
+        lines.leave(place)
         timer.cancel()
         gone.cancel()
 

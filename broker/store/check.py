@@ -37,7 +37,8 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
     try:
         # The servers first: a script on one that is too old would fail with less to say.
         doubts: dict[str, None] = {}
-        for text, config in zip(await client.everywhere("INFO"), await _configs(client), strict=True):
+        # Slots may move to a server that had none, between the two.
+        for text, config in zip(await client.everywhere("INFO"), await _configs(client), strict=False):
             info = _fields(text)
             _fits(info, settings)
             doubts |= dict.fromkeys(_doubts(info, config, settings.durability))

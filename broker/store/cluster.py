@@ -48,7 +48,7 @@ class Cluster:
         for _ in range(_MOVES):
             node = self._owners[slot] or await self._owner(slot)
             try:
-                return await self._pipeline(node).execute_command(*command)
+                return await self._ask(node, *command)
             except ResponseError as error:
                 word, _, target = str(error).partition(" ")
                 if word == "CLUSTERDOWN":
@@ -57,9 +57,6 @@ class Cluster:
                     raise
                 self._owners[slot] = _target(target, node)
                 self._read()
-            except Exception:
-                self._read(doubted=node)
-                raise
         raise ClusterError("the nodes of the cluster do not agree on who has a slot")
 
     async def new_connection(self) -> AbstractConnection:
@@ -71,12 +68,21 @@ class Cluster:
         if not any(self._owners):
             await asyncio.shield(self._read())
         primaries = sorted({*self._owners} - {""})
-        return await asyncio.gather(*(self._pipeline(node).execute_command(*command) for node in primaries))
+        return await asyncio.gather(*(self._ask(node, *command) for node in primaries))
 
     async def aclose(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
         await asyncio.gather(*(pipeline.aclose() for pipeline in self._pipelines.values()))
+
+    async def _ask(self, node: str, *command: str | int | float) -> Any:
+        try:
+            return await self._pipeline(node).execute_command(*command)
+        except ResponseError:
+            raise
+        except Exception:
+            self._read(doubted=node)
+            raise
 
     def _pipeline(self, node: str) -> Pipeline:
         found = self._pipelines.get(node)

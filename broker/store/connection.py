@@ -40,16 +40,21 @@ def _pool(url: str, timeout: float) -> ConnectionPool:
 
 def _watched(url: RedisUrl, timeout: float) -> ConnectionPool:
     """Each connection asks the sentinels for the primary first."""
-    given: dict[str, Any] = dict(parse_url(url.of("host")))
-    del given["host"]
-    given["ssl"] = given.pop("connection_class", None) is SSLConnection
+    sentinels, theirs, servers = watched(url)
+    manager = Sentinel(sentinels, sentinel_kwargs={**theirs, **_options(timeout)})  # type: ignore[no-untyped-call]
+    return _SentinelPool(url.service, manager, **servers, **_options(timeout))  # type: ignore[no-untyped-call]
+
+
+def watched(url: RedisUrl) -> tuple[list[tuple[str, int]], dict[str, Any], dict[str, Any]]:
+    """Host and port of each sentinel, what redis-py is told of them, and of the servers that they watch."""
+    servers: dict[str, Any] = dict(parse_url(url.of("host")))
+    del servers["host"]
+    servers["ssl"] = servers.pop("connection_class", None) is SSLConnection
     theirs = {
-        name.removeprefix(_OF_SENTINELS): given.pop(name) for name in list(given) if name.startswith(_OF_SENTINELS)
+        name.removeprefix(_OF_SENTINELS): servers.pop(name) for name in list(servers) if name.startswith(_OF_SENTINELS)
     }
-    tls = {name: value for name, value in given.items() if name.startswith("ssl")}
-    sentinels = [tuple(node.rsplit(":", 1)) for node in url.nodes]
-    manager = Sentinel(sentinels, sentinel_kwargs={**tls, **theirs, **_options(timeout)})  # type: ignore[no-untyped-call]
-    return _SentinelPool(url.service, manager, **given, **_options(timeout))  # type: ignore[no-untyped-call]
+    tls = {name: value for name, value in servers.items() if name.startswith("ssl")}
+    return [redis_url.split(node) for node in url.nodes], {**tls, **theirs}, servers
 
 
 class _SentinelPool(SentinelConnectionPool):

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+from collections import deque
 from typing import NamedTuple
 
 
@@ -16,16 +17,17 @@ class Wake(NamedTuple):
 
 
 class Place:
-    """A request that waits for a task of one project, or, with project 0, of any that is public or granted to it."""
+    """A request that waits for a task."""
 
-    __slots__ = ("_woken", "ended", "granted", "number", "project", "waiting")
+    __slots__ = ("_woken", "ended", "line", "number", "waiting", "word")
 
-    def __init__(self, project: int, granted: frozenset[int], number: int) -> None:
-        self.project = project
-        self.granted = granted
+    def __init__(self, line: "Line", number: int) -> None:
+        self.line = line
         self.number = number
         self.waiting = True
-        """Whether it stands in line; while it asks the store, it does not."""
+        """Whether it may be woken; while it asks the store for what it was woken for, it may not."""
+        self.word: Wake | None = None
+        """What it was woken for, until it has asked for that."""
         self.ended = False
         self._woken: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
 
@@ -34,15 +36,13 @@ class Place:
         return await self._woken
 
     def wake(self, wake: Wake) -> None:
-        self.waiting = False
+        self.waiting, self.word = False, wake
         self._woken.set_result(wake)
 
     def wait_on(self) -> None:
-        self.waiting = True
-        if not self.ended:
-            self._woken = asyncio.get_running_loop().create_future()
-        elif self._woken.result() is not None:
-            self._woken = asyncio.get_running_loop().create_future()
+        self.waiting, self.word = True, None
+        self._woken = asyncio.get_running_loop().create_future()
+        if self.ended:
             self._woken.set_result(None)
 
     def end(self) -> None:
@@ -53,47 +53,64 @@ class Place:
 
 
 class Line:
-    """Places that wait for the same, and what is known of their project."""
+    """Places that wait for the same: a task of one project, or of any that is public or among those granted to them."""
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, Place]] = []
+    def __init__(self, project: int, granted: frozenset[int]) -> None:
+        self.project = project
+        """0 for any."""
+        self.granted = granted
         self.count = 0
         """Of those that wait or ask."""
+        self.asking = 0
+        self._places: dict[int, Place] = {}
+        self._numbers: list[int] = []
+        """A heap; what has left or asks is dropped when it comes first."""
+
+    def put(self, place: Place) -> None:
+        if place.number not in self._places:
+            self._places[place.number] = place
+            heapq.heappush(self._numbers, place.number)
+        if len(self._numbers) > 2 * self.count + 100:
+            self._numbers = sorted(self._places)
+
+    def remove(self, place: Place) -> None:
+        self._places.pop(place.number, None)
+
+    def first(self) -> Place | None:
+        """The first that may be woken."""
+        while self._numbers:
+            place = self._places.get(self._numbers[0])
+            if place is not None and place.waiting and not place.ended:
+                return place
+            self._places.pop(heapq.heappop(self._numbers), None)
+        return None
+
+    def all(self) -> list[Place]:
+        """Those that may be woken, and some that ask."""
+        return list(self._places.values())
+
+
+class Prospect:
+    """What is known of a project that somebody waits for."""
+
+    def __init__(self) -> None:
         self.public = False
+        self.paused = False
         self.rate = 0.0
         """Tasks a second, 0 for unlimited."""
-        self.paced = False
-        """Whether the rate holds tasks up."""
-        self.held = False
-        """Nobody is woken until a timer lets the next one through."""
+        self.let_through = 0
+        """Places woken since the rate last held one up."""
+        self.held: asyncio.TimerHandle | None = None
+        """Until it fires, nobody is woken: the rate lets nobody through."""
+        self.more = False
+        """Whether a task may wait when it fires."""
+        self.left: deque[Wake] = deque()
+        """Words that came while all whom they are for were asking."""
         self.told_until = 0.0
         """Until when the project tells of tasks that come, by the loop's clock."""
         self.opening = asyncio.Lock()
 
-    def put(self, place: Place) -> None:
-        heapq.heappush(self._heap, (place.number, place))
-        if len(self._heap) > 2 * self.count + 100:
-            self._heap = [entry for entry in self._heap if _stands(*entry)]
-            heapq.heapify(self._heap)
-
-    def first(self, project: int, public: bool) -> Place | None:
-        """The first that waits, and that the project may serve."""
-        passed, found = [], None
-        while self._heap and found is None:
-            number, place = self._heap[0]
-            if _stands(number, place) and (place.project or public or project in place.granted):
-                found = place
-            else:
-                passed.append(heapq.heappop(self._heap))
-        for entry in passed:
-            if _stands(*entry):
-                heapq.heappush(self._heap, entry)
-        return found
-
-    def all(self) -> list[Place]:
-        return [place for number, place in self._heap if _stands(number, place)]
-
-
-def _stands(number: int, place: Place) -> bool:
-    """What has left, asks, or stands further back, leaves its old entry behind."""
-    return place.waiting and not place.ended and place.number == number
+    def release(self) -> None:
+        if self.held is not None:
+            self.held.cancel()
+        self.held, self.let_through, self.more = None, 0, False

@@ -105,6 +105,7 @@ class Awaited(NamedTuple):
     public: bool
     assign_rate: float
     """0 for unlimited."""
+    paused: bool
 
 
 class OutboxEntry(NamedTuple):
@@ -161,8 +162,8 @@ class Tasks:
     async def awaited(self, project: int, seconds: float) -> Awaited:
         """What waits in a project; for so many seconds its channel tells of tasks that come. Raises ``not_found``."""
         args: Arguments = [self.now, round(seconds * 1000)]
-        fresh, voted, public, rate = await self._calls.call("await", self._keys.project(project), args)
-        return Awaited(fresh, voted, bool(public), float(rate))
+        fresh, voted, public, rate, paused = await self._calls.call("await", self._keys.project(project), args)
+        return Awaited(fresh, voted, bool(public), float(rate), bool(paused))
 
     async def due(self, project: int) -> Due:
         return Due(*map(bool, await self._calls.call("due", self._keys.project(project), [self.now])))

@@ -13,11 +13,30 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.client import Answer, Fleet, WorkerCaller
+from tests.client import Answer, Caller, Fleet, WorkerCaller
 from tests.serving import Serving, until
 
 SOON = 0.5
 """Seconds: far less than the second after which a look would find a task, far more than it takes."""
+
+
+@pytest.fixture(scope="module")
+def serving(
+    tmp_path_factory: pytest.TempPathFactory, store_kind: str, request: pytest.FixtureRequest
+) -> Iterator[Serving]:
+    """A broker of two processes where no other test leaves tasks for those that wait anywhere."""
+    where = {} if store_kind == "embedded" else {"redis_url": request.getfixturevalue("redis_url")}
+    running = Serving.start(tmp_path_factory.mktemp("waiting"), workers=2, prefix="waiting", **where)
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def admin(serving: Serving) -> Iterator[Caller]:
+    caller = Caller(serving.url)
+    caller.post("/register", {"username": "admin", "password": "a long password"}).content()
+    yield caller
+    caller.close()
 
 
 @pytest.fixture
@@ -234,6 +253,18 @@ def test_a_rate_lets_waiting_workers_through_at_its_pace(pool: ThreadPoolExecuto
     assert max(one.answered() for one in waiting) - begun > 1.2
 
 
+def test_a_rate_that_is_lifted_lets_those_through_whom_it_held_up(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
+    project = fleet.project(assign_rate=0.01)
+    producer = fleet.worker(project)
+    tasks = {producer.submit(project), producer.submit(project)}
+    first = fleet.worker(project).take(project)["id"]
+    waiting = Waiting(pool, fleet.worker(project), f"/task/get/{project}?wait=20")
+
+    fleet.admin.post(f"/project/update/{project}", {"assign_rate": 0}).content()
+
+    assert {first, waiting.task()} == tasks
+
+
 def test_a_worker_that_is_paused_while_it_waits_gets_nothing(
     pool: ThreadPoolExecutor, fleet: Fleet, project: int
 ) -> None:
@@ -245,6 +276,25 @@ def test_a_worker_that_is_paused_while_it_waits_gets_nothing(
 
     assert waiting.result().code == "worker_paused"
     assert fleet.worker(project).take(project)["id"] == task
+
+
+def test_who_is_woken_and_may_take_nothing_lets_the_next_have_it(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    with a_broker(tmp_path) as (fleet, _):
+        project = fleet.project()
+        producer = fleet.worker(project)
+        # A look, which comes each second, would help now and then.
+        for _ in range(4):
+            paused, other = fleet.worker(project), fleet.worker(project)
+            first = Waiting(pool, paused, f"/task/get/{project}?wait=20")
+            second = Waiting(pool, other, f"/task/get/{project}?wait=20")
+            fleet.admin.post("/worker/set_paused", {"worker": paused.id, "paused": True}).content()
+
+            submitted = time.monotonic()
+            task = producer.submit(project)
+
+            assert first.result().code == "worker_paused"
+            assert second.task() == task
+            assert second.answered() - submitted < SOON
 
 
 def test_access_that_is_taken_while_a_worker_waits_is_taken(

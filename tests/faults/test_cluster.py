@@ -1,15 +1,20 @@
 """Slots move and primaries die, in the middle of a fleet's work on a Redis Cluster: the books balance."""
 
+import asyncio
 import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
+from redis.exceptions import RedisError
 
+from broker.settings import Settings
+from broker.store.connection import connect
 from tests.client import Caller, Fleet
 from tests.clusters import Node, Nodes, a_cluster
 from tests.faults.fire import Ledger, endure
@@ -95,14 +100,19 @@ def test_a_project_that_moves_key_by_key_is_refused_meanwhile_and_nothing_is_hal
 
 def test_other_projects_are_served_while_one_moves_key_by_key(nodes: Nodes, serving: Serving, admin: Caller) -> None:
     fleet = Fleet(serving.url, admin)
-    open_one, still = fleet.project(), fleet.project()
+    open_one, still = fleet.project(priority=1), fleet.project()
     worker = fleet.worker(open_one, still)
     worker.submit(open_one)
+    worker.submit(still, "late", max_assign_time=1)
+    late = worker.take(still)["id"]
     source = nodes.owner(slot_of(open_one), nodes.primaries[0])
     source.ask("CLUSTER", "SETSLOT", slot_of(open_one), "MIGRATING", other(nodes, source).id)
 
     refused = worker.get(f"/task/get/{open_one}")
     assert (refused.status, refused.code, refused.headers["Retry-After"]) == (503, "unavailable", "1")
+    # The sweeper goes past the one that it cannot sweep.
+    until(lambda: fleet.anybody.get(f"/project/stats/{still}").content()["stats"]["counters"].get("reclaimed") == 1)
+    assert worker.take(still)["id"] == late
     assert worker.submit(still) == worker.take(still)["id"]
 
     source.ask("CLUSTER", "SETSLOT", slot_of(open_one), "STABLE")
@@ -129,6 +139,52 @@ def test_a_primary_is_killed_and_its_replica_goes_on(nodes: Nodes, serving: Serv
 
     print(f"refused for {ledger.longest_refusal:.1f} s, with a node timeout of {NODE_TIMEOUT} s")
     assert ledger.longest_refusal < NODE_TIMEOUT + 5
+
+
+def test_a_primary_that_hangs_is_replaced_as_well(nodes: Nodes, tmp_path: Path) -> None:
+    timeout = 1.0
+    serving = Serving.start(tmp_path / "hasty", workers=2, redis_url=nodes.url, redis_timeout=f"{timeout}s")
+    admin = serving.caller()
+    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    hung: list[float] = []
+
+    def hang(ledger: Ledger, serving: Serving) -> None:
+        ledger.until_submitted(200)
+        slot = slot_of(ledger.project)
+        victim = nodes.owner(slot, nodes.primaries[0])
+        witness = other(nodes, victim)
+        os.kill(victim.process.pid, signal.SIGSTOP)
+        hung.append(time.monotonic())
+        try:
+            until(lambda: nodes.owner(slot, witness) in nodes.replicas)
+            ledger.until_submitted(len(ledger.submitted) + 100)
+        finally:
+            os.kill(victim.process.pid, signal.SIGCONT)
+
+    ledger = endure(serving, admin, hang, gap=lambda: (hung[0] - 1, hung[0] + 1))
+
+    print(f"refused for {ledger.longest_refusal:.1f} s, with a timeout of {timeout} s and {NODE_TIMEOUT} s of a node")
+    assert ledger.longest_refusal < NODE_TIMEOUT + timeout + 5
+    assert serving.stop() == 0
+
+
+@pytest.mark.anyio
+async def test_all_servers_are_asked_again_after_a_failover_though_no_call_needs_the_one_that_died(
+    nodes: Nodes,
+) -> None:
+    client = connect(Settings(redis_url=nodes.url, redis_timeout=2))
+    assert len(await client.everywhere("PING")) == len(nodes.primaries)
+    os.kill(nodes.primaries[0].process.pid, signal.SIGKILL)
+
+    async with asyncio.timeout(20):
+        answers: list[str] = []
+        while not answers:
+            with suppress(RedisError, OSError):
+                answers = await client.everywhere("PING")
+            await asyncio.sleep(0.1)
+
+    assert len(answers) == len(nodes.primaries)
+    await client.aclose()
 
 
 def test_nodes_that_do_not_know_their_own_address_are_found_where_they_answered(

@@ -1,0 +1,131 @@
+"""Word comes from the store to those who wait, whatever happens to the store and the connection on which it comes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from redis import RedisCluster
+
+from broker.errors import BrokerError
+from broker.settings import Settings
+from broker.store import Store, open_store
+from broker.store.places import Place
+from tests.store.conftest import Yard, new
+from tests.stores import looking_into
+
+pytestmark = pytest.mark.anyio
+
+SOON = 5
+"""Seconds, when nothing but word would wake anybody."""
+
+
+@pytest.fixture
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first look there is no other."""
+    monkeypatch.setattr("broker.store.waiters.LOOK", 3600.0)
+
+
+@pytest.fixture
+async def open_yard(yard: Yard) -> Yard:
+    """Time goes on: word is told until a certain time."""
+    yard.store.set_clock(None)
+    return yard
+
+
+@pytest.fixture
+async def other(settings: Settings) -> AsyncIterator[Store]:
+    """The store as another process has it."""
+    opened = open_store(settings)
+    yield opened
+    await opened.close()
+
+
+async def woken(place: Place) -> bool:
+    async with asyncio.timeout(SOON):
+        return await place.woken() is not None
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - what it waits for is no event of ours
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.usefixtures("seldom")
+async def test_a_task_that_came_before_there_was_a_place_in_line_is_told(open_yard: Yard) -> None:
+    project = await open_yard.project()
+    worker = await open_yard.worker(project)
+    await open_yard.submit(project, worker, new())
+
+    assert await woken(await open_yard.store.waiters.enter(project))
+    assert await woken(await open_yard.store.waiters.enter(0, [project]))
+
+
+@pytest.mark.usefixtures("seldom")
+async def test_a_task_wakes_one_in_each_process(open_yard: Yard, other: Store) -> None:
+    project = await open_yard.project()
+    worker = await open_yard.worker(project)
+    places = [await store.waiters.enter(project) for store in (open_yard.store, other) for _ in range(2)]
+
+    await open_yard.submit(project, worker, new())
+
+    assert await woken(places[0])
+    assert await woken(places[2])
+    assert [place.word is not None for place in places] == [True, False, True, False]
+
+
+@pytest.mark.usefixtures("seldom")
+async def test_word_comes_though_the_store_forgot_all_scripts_and_cut_the_connection(
+    open_yard: Yard, settings: Settings
+) -> None:
+    waiters = open_yard.store.waiters
+    project = await open_yard.project()
+    worker = await open_yard.worker(project)
+    place = await waiters.enter(project)
+    with looking_into(settings.redis_url) as redis:
+        redis.script_flush()
+        for server in redis.nodes_manager.nodes_cache.values() if isinstance(redis, RedisCluster) else [None]:
+            of_it: dict[str, Any] = {} if server is None else {"target_nodes": server}
+            redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub", **of_it)
+
+    await until(lambda: not waiters._subscription.active.is_set())
+    await until(waiters._subscription.active.is_set)
+    await open_yard.submit(project, worker, new())
+
+    assert await woken(place)
+
+
+async def test_a_look_finds_what_was_not_told(open_yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker.store.waiters.Waiters._hear", lambda *_: None)
+    project = await open_yard.project()
+    worker = await open_yard.worker(project)
+    place = await open_yard.store.waiters.enter(project)
+
+    await open_yard.submit(project, worker, new())
+
+    assert await woken(place)
+
+
+async def test_a_project_that_is_gone_is_heard_of_and_leaves_nothing_behind(open_yard: Yard) -> None:
+    lines = open_yard.store.waiters.lines
+    with pytest.raises(BrokerError, match="No such project"):
+        await open_yard.store.waiters.enter(99)
+    assert not lines.in_project
+
+    project = await open_yard.project(assign_rate=0.001)
+    worker = await open_yard.worker(project)
+    await open_yard.submit(project, worker, new(), new())
+    await open_yard.take(project, worker)
+    places = [await open_yard.store.waiters.enter(project) for _ in range(3)]
+    for place in places:
+        if place.word:
+            lines.refused(place, place.word, BrokerError("rate_limited", "Too fast", delay=1000))
+    await open_yard.store.maintenance.delete(open_yard.manager, project)
+
+    assert [await woken(place) for place in places] == [True] * 3
+    for place in places:
+        lines.leave(place)
+    assert not lines.in_project
+
+    await until(lambda: not lines.prospects)
