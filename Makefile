@@ -5,6 +5,8 @@ SERVE  ?=
 
 # Debian's Redis, a cluster of one node, and one of three with replicas; make test runs on the embedded store.
 STORES ?= redis node cluster
+# Two processes, since tests mostly wait; each has brokers, stores and ports of its own.
+TWICE := -n 2 --dist loadfile
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
 MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
@@ -14,7 +16,7 @@ run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/shar
 	$(BIN)/broker serve $(SERVE)
 
 test: $(VENV)/test.stamp  ## every test but the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest $(TWICE) -m "not slow"
 
 test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they said is in bench/results/slow.txt
 	mkdir -p bench/results
@@ -22,7 +24,7 @@ test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they sa
 
 test-stores: $(VENV)/test.stamp  ## the tests of the store and of the contract on other stores
 	for store in $(STORES); do \
-	  BROKER_TEST_STORE=$$store $(BIN)/pytest -m "not slow" $(ON_EVERY_STORE) || exit 1; \
+	  BROKER_TEST_STORE=$$store $(BIN)/pytest $(TWICE) -m "not slow" $(ON_EVERY_STORE) || exit 1; \
 	done
 	$(BIN)/pytest $(MANY_SERVERS)
 
