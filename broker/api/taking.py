@@ -71,9 +71,9 @@ async def _wait(call: Call, project: int, count: int | None, take: Take, until: 
     wake: Wake | None = None
     try:
         while True:
-            # While it waited, its secret may have been changed, or the worker paused.
-            worker = await _ready_worker(call)
             try:
+                # While it waited, its secret may have been changed, or the worker paused.
+                worker = await _ready_worker(call)
                 found = await (take(worker) if wake is None else _take(call, wake.project, worker, count))
             except BrokerError as error:
                 if isinstance(error, Unavailable):
