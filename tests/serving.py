@@ -1,5 +1,6 @@
 """Starts and stops ``broker serve`` as an operator does."""
 
+import atexit
 import os
 import re
 import signal
@@ -60,6 +61,8 @@ class Serving:
             process = subprocess.Popen(
                 command, env=its, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
+        # A test that fails half-way leaves none behind.
+        atexit.register(process.terminate)
         serving = cls(process, f"http://127.0.0.1:{port}", log, settings.get("redis_url", ""))
         if ready:
             serving.wait_for(200)
