@@ -1,10 +1,13 @@
 """Schemathesis, which has never seen the broker, reads the document and sends what that allows and what it does not."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.client import Fleet
@@ -22,6 +25,15 @@ CHECKS = (
 ENDS_WHAT_IT_IS_CALLED_WITH = "^/(login|logout|register|account/.*|worker/rotate_secret)$"
 
 
+def without_waits(document: Any) -> Any:
+    """Where a get may wait, it may for no second: a minute is longer than all the rest takes."""
+    for way in document["paths"].values():
+        for parameter in way.get("get", {}).get("parameters", ()):
+            if parameter["name"] == "wait":
+                parameter["schema"]["maximum"] = 0
+    return document
+
+
 @pytest.mark.slow
 def test_no_answer_is_against_the_document(tmp_path: Path) -> None:
     serving = Serving.start(tmp_path, workers=2)
@@ -31,13 +43,9 @@ def test_no_answer_is_against_the_document(tmp_path: Path) -> None:
     worker = fleet.worker(fleet.project(name="index"), fleet.project(name="pages"))
     headers = {"X-Worker-ID": worker.id, "X-Secret": worker.secret, "Cookie": f"tt={admin.http.cookies['tt']}"}
 
-    command = [
-        str(Path(sys.executable).parent / "schemathesis"),
-        "run",
-        f"{serving.url}/openapi.json",
-        "--url",
-        serving.url,
-    ]
+    read = tmp_path / "openapi.json"
+    read.write_text(json.dumps(without_waits(httpx.get(f"{serving.url}/openapi.json").json())))
+    command = [str(Path(sys.executable).parent / "schemathesis"), "run", str(read), "--url", serving.url]
     command += ["--checks", ",".join(CHECKS), "--exclude-path-regex", ENDS_WHAT_IT_IS_CALLED_WITH]
     command += ["--max-time", str(SECONDS), "--seed", "1", "--no-color"]
     for name, value in headers.items():

@@ -76,8 +76,8 @@ def test_a_call_whose_body_an_upgrade_would_swallow_is_refused(fleet: Fleet) -> 
 def test_an_offer_to_upgrade_is_ignored_and_the_connection_serves_no_second_request(fleet: Fleet) -> None:
     with connected(fleet.url) as client:
         head = "HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-        client.sendall(f"GET /healthz {head}".encode())
-        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        # In one piece: what comes when it has hung up is answered by a reset, which may overtake the answer.
+        client.sendall(f"GET /healthz {head}GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         answers = b"".join(iter(lambda: client.recv(65_536), b""))
 
     assert answers.startswith(b"HTTP/1.1 200")

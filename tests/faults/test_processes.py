@@ -274,11 +274,11 @@ def test_a_store_that_is_away_is_waited_for_with_503(tmp_path: Path) -> None:
     try:
         serving.wait_for(200, "/readyz")
         serving.wait_for(200)
+        until(lambda: "no append-only file" in serving.log.read_text())
     finally:
         assert serving.stop() == 0
         store.terminate()
         store.wait(10)
-    assert "no append-only file" in serving.log.read_text()
 
 
 def a_store(*options: str) -> "subprocess.Popen[bytes]":

@@ -113,7 +113,7 @@ class Soak:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
-    running = Serving.start(tmp_path, workers=2, log_level="warning")
+    running = Serving.start(tmp_path, workers=2, log_level="warning", login_limit="0")
     yield running
     assert running.stop() == 0
 
