@@ -100,12 +100,19 @@ class _Line:
 
     async def _connect(self) -> "_Wire":
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        await connection.connect()  # type: ignore[no-untyped-call]
-        return _Wire(connection, self._timeout, self._writes)
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+            return _Wire(connection, self._timeout, self._writes)
+        except BaseException:
+            # redis-py leaves it open when it is cancelled while it greets the server.
+            connection._close()  # type: ignore[no-untyped-call]
+            raise
 
     async def close(self) -> None:
-        if self._connecting is not None:
-            self._connecting.cancel()
+        if (connecting := self._connecting) is not None:
+            connecting.cancel()
+            # It may have been too late to cancel it.
+            await asyncio.wait([connecting])
         if self.wire is not None:
             await self.wire.close()
 
