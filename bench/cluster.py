@@ -23,6 +23,7 @@ from broker.settings import Settings
 from broker.store import open_store
 from tests.clusters import a_cluster
 from tests.servers import a_server
+from tests.serving import until
 
 _PROJECTS = 12
 _ROUND = 1_000
@@ -78,6 +79,17 @@ def _server(folder: Path) -> Iterator[tuple[str, list[int]]]:
 
 
 @contextmanager
+def _replicated(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    with (
+        a_server(folder / "primary") as port,
+        a_server(folder / "replica", "--replicaof", f"127.0.0.1 {port}") as other,
+    ):
+        with Redis(port=other) as replica:
+            until(lambda: replica.info("replication")["master_link_status"] == "up")
+        yield f"redis://127.0.0.1:{port}", [port]
+
+
+@contextmanager
 def _nodes(folder: Path, primaries: int, replicas: int) -> Iterator[tuple[str, list[int]]]:
     with a_cluster(folder, primaries, replicas) as nodes:
         yield nodes.url, [node.port for node in nodes.primaries]
@@ -85,6 +97,7 @@ def _nodes(folder: Path, primaries: int, replicas: int) -> Iterator[tuple[str, l
 
 _STORES: dict[str, Callable[[Path], AbstractContextManager[tuple[str, list[int]]]]] = {
     "one server": _server,
+    "one server, with a replica": _replicated,
     "a cluster of one node": partial(_nodes, primaries=1, replicas=0),
     "of three": partial(_nodes, primaries=3, replicas=0),
     "of three, with a replica each": partial(_nodes, primaries=3, replicas=1),

@@ -77,7 +77,13 @@ def test_what_a_cluster_costs(tmp_path: Path) -> None:
     cluster = ask(tmp_path, "cluster", "--seconds", "0.1").cluster
 
     assert cluster is not None
-    assert list(cluster.costs) == ["one server", "a cluster of one node", "of three", "of three, with a replica each"]
+    assert list(cluster.costs) == [
+        "one server",
+        "one server, with a replica",
+        "a cluster of one node",
+        "of three",
+        "of three, with a replica each",
+    ]
     assert all(cost > 0 for costs in cluster.costs.values() for cost in costs)
 
 
