@@ -54,10 +54,19 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def serving(scratch: Path, store_kind: str, request: pytest.FixtureRequest) -> Iterator[Serving]:
-    """A broker of two server processes, on a store of its own if that is the embedded one."""
-    where = {} if store_kind == "embedded" else {"redis_url": request.getfixturevalue("redis_url")}
-    running = Serving.start(scratch / "serving", workers=2, **where)
+def served_store(scratch: Path, store_kind: str) -> Iterator[str]:
+    """The URL of a store for served brokers, whose sweeps no test of the store counts; empty: each has its own."""
+    if store_kind == "embedded":
+        yield ""
+        return
+    with STORES[store_kind](scratch / "served") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def serving(scratch: Path, served_store: str) -> Iterator[Serving]:
+    """A broker of two server processes."""
+    running = Serving.start(scratch / "serving", workers=2, redis_url=served_store)
     yield running
     assert running.stop() == 0
 

@@ -21,12 +21,9 @@ SOON = 0.5
 
 
 @pytest.fixture(scope="module")
-def serving(
-    tmp_path_factory: pytest.TempPathFactory, store_kind: str, request: pytest.FixtureRequest
-) -> Iterator[Serving]:
+def serving(tmp_path_factory: pytest.TempPathFactory, served_store: str) -> Iterator[Serving]:
     """A broker of two processes where no other test leaves tasks for those that wait anywhere."""
-    where = {} if store_kind == "embedded" else {"redis_url": request.getfixturevalue("redis_url")}
-    running = Serving.start(tmp_path_factory.mktemp("waiting"), workers=2, prefix="waiting", **where)
+    running = Serving.start(tmp_path_factory.mktemp("waiting"), workers=2, prefix="waiting", redis_url=served_store)
     yield running
     assert running.stop() == 0
 
