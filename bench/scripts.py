@@ -81,7 +81,7 @@ async def _others(scales: Scales, yard: Yard, queued: int) -> None:
     await repeat("due", lambda: tasks.due(project))
     await repeat("stats", lambda: tasks.stats(project))
     await repeat("snapshot", lambda: yard.store.snapshots.take(project))
-    await repeat("tasks_list 100", lambda: tasks.page(project, "queue", queued // 2, 100, longest=100))
+    await repeat("tasks_list 100", lambda: yard.store.task_views.page(project, "queue", queued // 2, 100, longest=100))
     ids = await yard.assign(CHUNK)
     await repeat("extend 500", lambda: tasks.extend(project, yard.worker, ids, 60), CHUNK)
     await repeat("held 500", lambda: tasks.held(project, yard.worker, "0", CHUNK))

@@ -7,7 +7,8 @@ from broker.api.projects import authorized
 from broker.api.replies import Reply
 from broker.errors import Invalid
 from broker.store.projects import MAINTENANCE, READ
-from broker.store.tasks import Row, project_of
+from broker.store.task_views import Row
+from broker.store.tasks import project_of
 
 _STATES = {"queue": 1, "verifying": 1, "assigned": 1, "failed": 2}
 """The task's status, as the original tracker counted: 1 new, 2 failed."""
@@ -44,33 +45,30 @@ async def tasks(call: Call) -> Reply:
     full = call.query("full") == "1"
     # A character has four bytes at most, and the script may leave the last one out; what is over is cut below.
     longest = 0 if full else 4 * (_SHORT + 1)
-    total, rows = await call.store.tasks.page(project, state, offset, limit, longest=longest)
+    total, rows = await call.store.task_views.page(project, state, offset, limit, longest=longest)
     return Reply({"total": total, "tasks": [_view(row, state, full=full) for row in rows]})
 
 
 def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
     recipe = row.recipe if full else row.recipe[:_SHORT]
     return {
-        "id": int(row.id),
+        "id": row.id,
         "state": state,
         "status": _STATES[state],
         "recipe": recipe,
         "recipe_bytes": row.length,
-        "priority": int(row.priority or 0),
-        "retries": int(row.retries or 0),
-        "max_retries": int(row.max_retries or 0),
-        "max_assign_time": int(row.max_assign_time or 0),
-        "verification_count": int(row.verification_count or 1),
-        "hash64": int(row.hash) if row.hash else None,
-        "created": int(row.created),
-        "assignee": int(row.assignee) if row.assignee else None,
-        "assign_time": int(row.assign_time) if row.assign_time else None,
-        "deadline": int(float(row.score)) // 1000 if state == "assigned" else None,
-        "fail_time": int(float(row.score)) // 1000 if state == "failed" else None,
-        "votes": [
-            {"worker": int(worker), "verification": int(vote)}
-            for worker, vote in zip(row.votes[::2], row.votes[1::2], strict=True)
-        ],
+        "priority": row.priority,
+        "retries": row.retries,
+        "max_retries": row.max_retries,
+        "max_assign_time": row.max_assign_time,
+        "verification_count": row.verification_count,
+        "hash64": row.hash,
+        "created": row.created,
+        "assignee": row.assignee,
+        "assign_time": row.assign_time,
+        "deadline": int(row.score) // 1000 if state == "assigned" else None,
+        "fail_time": int(row.score) // 1000 if state == "failed" else None,
+        "votes": [{"worker": worker, "verification": vote} for worker, vote in row.votes],
     }
 
 

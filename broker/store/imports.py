@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from broker.store.calls import Arguments, Calls
 from broker.store.keys import Keys
 from broker.store.projects import DEFAULTS, Projects, pairs_of, repo_key
-from broker.store.tasks import BATCH_BYTES, CHUNK, Row
+from broker.store.task_views import Row, row_of
+from broker.store.tasks import BATCH_BYTES, CHUNK
 
 IMPORTED, BEFORE = 1, 0
 """Outcomes of :meth:`Imports.workers` and :meth:`Imports.project`."""
@@ -69,7 +70,7 @@ class Walked(NamedTuple):
     last: int
     """The last entry there is now."""
     tasks: list[tuple[str, Row]]
-    """Each with its state, as :meth:`Tasks.page` names them."""
+    """Each with its state, as :meth:`TaskViews.page` names them."""
 
 
 class Imports:
@@ -132,4 +133,4 @@ class Imports:
         """Live tasks from this entry on; a walk from 1 meets each that lives throughout exactly once."""
         args: Arguments = [entry, _ENTRIES, CHUNK, BATCH_BYTES]
         onward, last, *rows = await self._calls.call("tasks_walk", self._keys.project(project), args)
-        return Walked(onward, last, [(state, Row(*row)) for state, row in rows])
+        return Walked(onward, last, [(state, row_of(row)) for state, row in rows])

@@ -67,28 +67,6 @@ class Due(NamedTuple):
     drains: bool
 
 
-class Row(NamedTuple):
-    """A task as managers see it, as Redis has it: None for a field at its default."""
-
-    id: str
-    score: str
-    """Of ``failed`` the time it failed, of ``assigned`` its deadline: unix ms."""
-    recipe: str
-    length: int
-    """Bytes of the whole recipe."""
-    priority: str | None
-    retries: str | None
-    max_retries: str | None
-    max_assign_time: str | None
-    verification_count: str | None
-    hash: str | None
-    created: str
-    assignee: str | None
-    assign_time: str | None
-    votes: list[str]
-    """Pairs: worker, verification."""
-
-
 class Stats(NamedTuple):
     waiting: int
     verifying: int
@@ -204,15 +182,6 @@ class Tasks:
         """Works off up to ``limit`` tasks of maintenance calls: how many, and whether there are more."""
         done, more = await self._calls.call("drain_step", self._keys.project(project), [limit])
         return done, bool(more)
-
-    async def page(self, project: int, state: str, offset: int, limit: int, *, longest: int) -> tuple[int, list[Row]]:
-        """How many tasks are in ``state`` (queue, verifying, assigned, failed), and some of them, at most CHUNK.
-
-        ``longest``: bytes of a recipe to read, 0 for all.
-        """
-        args: Arguments = [state, offset, limit, BATCH_BYTES, longest]
-        total, *rows = await self._calls.call("tasks_list", self._keys.project(project), args)
-        return total, [Row(*row) for row in rows]
 
     async def retry(self, project: int, task: int) -> None:
         await self._calls.call("task_retry", self._keys.project(project), [task])

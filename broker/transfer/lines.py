@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from broker.schemas import Count16, Id, Int16, Int64, Seconds
-from broker.store.tasks import Row
+from broker.store.task_views import Row
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -35,16 +35,16 @@ def encoded(state: str, row: Row) -> bytes:
     """With its end."""
     line = Line(
         recipe=row.recipe,
-        id=int(row.id),
+        id=row.id,
         state=state,
-        priority=int(row.priority or 0),
-        retries=int(row.retries or 0),
-        max_retries=int(row.max_retries or 0),
-        max_assign_time=int(row.max_assign_time or 0),
-        verification_count=int(row.verification_count or 1),
-        hash64=int(row.hash or 0),
-        created=int(row.created),
-        votes=[(int(worker), int(vote)) for worker, vote in zip(row.votes[::2], row.votes[1::2], strict=True)],
+        priority=row.priority,
+        retries=row.retries,
+        max_retries=row.max_retries,
+        max_assign_time=row.max_assign_time,
+        verification_count=row.verification_count,
+        hash64=row.hash or 0,
+        created=row.created,
+        votes=row.votes,
     )
     return _ENCODER.encode(line) + b"\n"
 

@@ -100,8 +100,8 @@ async def test_what_comes_from_elsewhere(store: Store) -> None:
 
     walked = await imports.walk(1, 1)
     assert [(state, row.id, row.recipe, row.votes) for state, row in walked.tasks] == [
-        ("failed", "1300001", "failed", ["7", "-5"]),
-        ("verifying", "1400001", "voted", ["7", "-5"]),
+        ("failed", 1_300_001, "failed", [(7, -5)]),
+        ("verifying", 1_400_001, "voted", [(7, -5)]),
     ]
     assert (await store.projects.get(1)).fields["chain"] == "2"
     assert await store.workers.access(1, 7) == "assign,submit"

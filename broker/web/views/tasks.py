@@ -5,7 +5,8 @@ from starlette.routing import BaseRoute
 
 from broker.errors import BrokerError
 from broker.store.projects import MAINTENANCE, READ
-from broker.store.tasks import Row, project_of
+from broker.store.task_views import Row
+from broker.store.tasks import project_of
 from broker.store.worker_records import Worker
 from broker.web import formats
 from broker.web.site import Site
@@ -39,15 +40,12 @@ class Shown:
 
     def __init__(self, row: Row, state: str, workers: dict[int, Worker]) -> None:
         self.row = row
-        self.id = int(row.id)
+        self.id = row.id
         self.state = state
         self.title = STATES[state][0]
-        self.score = float(row.score) / 1000
-        self.holder = workers.get(int(row.assignee)) if row.assignee else None
-        self.votes = [
-            (int(worker), workers.get(int(worker)), vote)
-            for worker, vote in zip(row.votes[::2], row.votes[1::2], strict=True)
-        ]
+        self.score = row.score / 1000
+        self.holder = workers.get(row.assignee) if row.assignee else None
+        self.votes = [(worker, workers.get(worker), vote) for worker, vote in row.votes]
 
 
 async def tasks(visit: Visit) -> Response:
@@ -57,7 +55,7 @@ async def tasks(visit: Visit) -> Response:
     state, page = visit.choice("state", *STATES), visit.number("page", 1)
     # A character has four bytes at most, and the script may leave the last one out.
     longest = 4 * (_SHORT + 1)
-    total, rows = await visit.store.tasks.page(project.id, state, (page - 1) * _PAGE, _PAGE, longest=longest)
+    total, rows = await visit.store.task_views.page(project.id, state, (page - 1) * _PAGE, _PAGE, longest=longest)
     workers = await _workers(visit, rows)
     stats = await visit.store.tasks.stats(project.id)
     totals = {"queue": stats.waiting, "verifying": stats.verifying, "assigned": stats.assigned, "failed": stats.failed}
@@ -94,7 +92,7 @@ async def task(visit: Visit) -> Response:
 
 async def _workers(visit: Visit, rows: list[Row]) -> dict[int, Worker]:
     """Those that hold these tasks or have voted on them."""
-    ids = {int(row.assignee) for row in rows if row.assignee} | {int(id) for row in rows for id in row.votes[::2]}
+    ids = {row.assignee for row in rows if row.assignee} | {worker for row in rows for worker, _ in row.votes}
     some = sorted(ids)[:500]
     found = await visit.store.workers.get(some) if some else []
     return {worker.id: worker for worker in found if worker}
