@@ -5,8 +5,7 @@
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  milliseconds for which to tell of tasks
 
-  Returns  {tasks without votes, tasks with votes, 1 if the project is public, assign rate, 1 if it is paused: it has
-           none then}
+  Returns  {tasks without votes, tasks with votes, 1 if the project is public, assign rate, 1 if it is paused}
   Refuses  NOT_FOUND
   Cost     O(1)
 ]]
@@ -28,8 +27,8 @@ if tonumber(awaited or 0) < now + lasting / 2 then
   redis.call('HSET', base, 'awaited', string.format('%d', now + lasting))
 end
 return {
-  paused == '1' and 0 or redis.call('ZCARD', base .. ':queue'),
-  paused == '1' and 0 or redis.call('ZCARD', base .. ':verifying'),
+  redis.call('ZCARD', base .. ':queue'),
+  redis.call('ZCARD', base .. ':verifying'),
   public == '1' and 1 or 0,
   rate or '0',
   paused == '1' and 1 or 0,

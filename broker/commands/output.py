@@ -1,5 +1,6 @@
 """What commands print: tables for people, JSON lines for programs."""
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +26,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[int | str]]) -> str:
         for row in [list(head), *texts]
     ]
     return "\n".join(lines)
+
+
+def reader_has_gone() -> None:
+    """Whoever read our output has seen enough. What is left must not raise again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def system_said(error: OSError) -> str:
+    """In words, with the file that it is about."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def moment(unix_seconds: int | None) -> str:

@@ -1,12 +1,12 @@
 """Runs a command: what can go wrong becomes one line on standard error."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 
 from broker.client import Client, ClientError
 from broker.commands.access import worker_create
+from broker.commands.output import reader_has_gone, system_said
 from broker.commands.show import status, tasks
 from broker.commands.submit import submit
 
@@ -27,10 +27,9 @@ def perform(name: str, arguments: argparse.Namespace) -> int:
             _COMMANDS[name](client, arguments)
             sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has seen enough. What is left must not raise again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reader_has_gone()
     except OSError as error:
-        print(f"broker: {error.filename}: {error.strerror}" if error.filename else f"broker: {error}", file=sys.stderr)
+        print(f"broker: {system_said(error)}", file=sys.stderr)
         return 1
     except (ClientError, ValueError) as error:
         print(f"broker: {error}", file=sys.stderr)

@@ -27,6 +27,11 @@ _PASSING = (
 )
 
 
+def info_fields(text: str) -> dict[str, str]:
+    """What a server says of itself in answer to INFO."""
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+
 class Client(Protocol):
     """What carries commands: :class:`~broker.store.pipeline.Pipeline` or :class:`~broker.store.cluster.Cluster`."""
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from broker.errors import BrokerError
-from broker.store.calls import Calls
+from broker.store.calls import Calls, info_fields
 from broker.store.looks import Looks
 from broker.store.projects import Listed, Projects
 from broker.store.tasks import Stats, Tasks
@@ -48,8 +48,7 @@ class Look(NamedTuple):
 
 def fullest(infos: list[str]) -> Memory | None:
     """Of servers that say this of their memory."""
-    told = [dict(line.split(":", 1) for line in info.splitlines() if ":" in line) for info in infos]
-    servers = [Memory(int(fields["used_memory"]), int(fields["maxmemory"])) for fields in told]
+    servers = [Memory(int(fields["used_memory"]), int(fields["maxmemory"])) for fields in map(info_fields, infos)]
     return max(
         servers, key=lambda server: (server.used / server.limit if server.limit else 0, server.used), default=None
     )

@@ -15,6 +15,7 @@ from broker import redis_url
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings
 from broker.store import open_store
+from broker.store.calls import info_fields
 from broker.store.cluster import Cluster
 from broker.store.connection import connect
 from broker.store.keys import LAYOUT
@@ -39,7 +40,7 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
         doubts: dict[str, None] = {}
         # Slots may move to a server that had none, between the two.
         for text, config in zip(await client.everywhere("INFO"), await _configs(client), strict=False):
-            info = _fields(text)
+            info = info_fields(text)
             _fits(info, settings)
             doubts |= dict.fromkeys(_doubts(info, config, settings.durability))
         layout, accounts = await open_store(settings, client).directory.layout()
@@ -68,10 +69,6 @@ async def _configs(client: Pipeline | Cluster) -> list[dict[str, str]]:
         # Hosted stores often let nobody ask.
         return [{} for _ in await client.everywhere("PING")]
     return [dict(zip(pairs[::2], pairs[1::2], strict=True)) for pairs in found]
-
-
-def _fields(info: str) -> dict[str, str]:
-    return dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
 
 
 def _fits(info: Mapping[str, str], settings: Settings) -> None:

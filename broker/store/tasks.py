@@ -78,7 +78,7 @@ class Stats(NamedTuple):
 
 class Awaited(NamedTuple):
     fresh: int
-    """Tasks that wait without votes; ``voted``: with votes. None in a paused project."""
+    """Tasks that wait without votes; ``voted``: with votes."""
     voted: int
     public: bool
     assign_rate: float

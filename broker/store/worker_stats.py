@@ -47,7 +47,7 @@ class WorkerStats:
         if project is None:
             # What was closed before an import is known of all projects together only.
             closed = [worker.closed_before if worker else 0 for worker in workers]
-        projects = [project] if project is not None else [id async for id, _, _ in self._projects.ids()]
+        projects = [project] if project is not None else [it.id async for it in self._projects.ids()]
         for one in projects:
             closed = [sum(pair) for pair in zip(closed, await self._workers.closed_by(one, ids), strict=True)]
             mine = holds.get(one, {})
@@ -68,7 +68,7 @@ class WorkerStats:
         """How many tasks of each project each worker holds. A copy as well: counting looks at every assigned task."""
         async with self._counting_holds:
             if time.monotonic() - self._counted_holds > SHARED:
-                projects = [id async for id, _, _ in self._projects.ids()]
+                projects = [it.id async for it in self._projects.ids()]
                 self._held = {project: await self._holds_in(project) for project in projects}
                 self._counted_holds = time.monotonic()
             return self._held

@@ -5,11 +5,10 @@ They speak to the store, as the operator's shell reaches it, whether the broker 
 
 import argparse
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from broker.commands import Commands
 from broker.settings import Settings
 
-Commands = Any  # argparse keeps the type of add_subparsers() to itself
 AddFlags = Callable[[argparse.ArgumentParser, Sequence[str]], None]
 Read = Callable[[argparse.Namespace], Settings]
 

@@ -2,10 +2,10 @@
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable
 
+from broker.commands.output import reader_has_gone, system_said
 from broker.errors import StartError, Unavailable
 from broker.reach import opened, reachable
 from broker.settings import Settings
@@ -26,11 +26,10 @@ def perform(name: str, settings: Settings, arguments: argparse.Namespace) -> int
             asyncio.run(_perform(name, found, arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has seen enough. What is left must not raise again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reader_has_gone()
         return 1
     except OSError as error:
-        raise StartError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+        raise StartError(system_said(error)) from None
     return 0
 
 
