@@ -72,12 +72,9 @@ def serving(scratch: Path, served_store: str) -> Iterator[Serving]:
 
 
 @pytest.fixture(scope="session")
-def admin(serving: Serving) -> Iterator[Caller]:
+def admin(serving: Serving) -> Caller:
     """The first account of the session's broker."""
-    caller = Caller(serving.url)
-    caller.post("/register", {"username": "admin", "password": "a long password"}).content()
-    yield caller
-    caller.close()
+    return serving.admin()
 
 
 @pytest.fixture

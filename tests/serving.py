@@ -120,6 +120,12 @@ class Serving:
         self.callers.append(caller)
         return caller
 
+    def admin(self) -> Caller:
+        """The first account, which registers now."""
+        caller = self.caller()
+        caller.post("/register", {"username": "admin", "password": "a long password"}).content()
+        return caller
+
     def stop(self, name: signal.Signals = signal.SIGTERM) -> int:
         """The exit code."""
         return self._end(name)

@@ -23,8 +23,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         max_bulk="500",
         max_count="2",
     )
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     fleet = Fleet(serving.url, admin)
     yield fleet
     fleet.close()
@@ -134,8 +133,7 @@ def test_the_largest_limits_are_served(tmp_path_factory: pytest.TempPathFactory)
     serving = Serving.start(
         folder, max_body="64mb", max_head="16mb", max_recipe="4mb", max_bulk="100000", max_count="10000"
     )
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     fleet = Fleet(serving.url, admin)
     target = fleet.project()
     project = fleet.project(chain=target)

@@ -131,8 +131,7 @@ def test_without_a_token_nothing_of_a_hidden_project_is_told(fleet: Fleet, servi
 def test_with_a_token_only_who_has_it_reads_and_hidden_projects_are_told(tmp_path: Path) -> None:
     serving = Serving.start(tmp_path, metrics_token="s3cret")
     try:
-        admin = serving.caller()
-        admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+        admin = serving.admin()
         hidden: int = admin.post("/project/create", {"name": "hidden", "hidden": True}).content()["id"]
 
         for given in ("", "Bearer s3cre", "Bearer s3crets", "s3cret", "Basic s3cret", "Bearer \xff"):

@@ -29,11 +29,8 @@ def serving(tmp_path_factory: pytest.TempPathFactory, served_store: str) -> Iter
 
 
 @pytest.fixture(scope="module")
-def admin(serving: Serving) -> Iterator[Caller]:
-    caller = Caller(serving.url)
-    caller.post("/register", {"username": "admin", "password": "a long password"}).content()
-    yield caller
-    caller.close()
+def admin(serving: Serving) -> Caller:
+    return serving.admin()
 
 
 @pytest.fixture
@@ -374,8 +371,7 @@ def test_clients_that_go_as_their_task_comes_lose_none(pool: ThreadPoolExecutor,
 def a_broker(folder: Path) -> Iterator[tuple[Fleet, Serving]]:
     """Of one process, where the order of all is known."""
     serving = Serving.start(folder)
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     fleet = Fleet(serving.url, admin)
     yield fleet, serving
     fleet.close()
@@ -384,8 +380,7 @@ def a_broker(folder: Path) -> Iterator[tuple[Fleet, Serving]]:
 
 def test_a_stop_ends_all_waits_at_once(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     serving = Serving.start(tmp_path, drain="2s")
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     fleet = Fleet(serving.url, admin)
     project = fleet.project()
     waiting = [

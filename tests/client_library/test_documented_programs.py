@@ -39,8 +39,7 @@ def python(text: str, name: str) -> str:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One where the projects 1 and 2 are those of the documents."""
     serving = Serving.start(tmp_path_factory.mktemp("broker"))
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     fleet = Fleet(serving.url, admin)
     assert [fleet.project(remember_closed=-1), fleet.project()] == [1, 2]
     yield fleet

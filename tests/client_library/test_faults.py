@@ -159,8 +159,7 @@ def test_a_broker_with_a_fault_of_its_own_is_asked_again(
 @contextmanager
 def own_broker(folder: Path) -> Iterator[tuple[Serving, Fleet]]:
     serving = Serving.start(folder, workers=1)
-    caller = serving.caller()
-    caller.post("/register", {"username": "admin", "password": "a long password"}).content()
+    caller = serving.admin()
     fleet = Fleet(serving.url, caller)
     yield serving, fleet
     fleet.close()

@@ -10,8 +10,7 @@ from tests.serving import Serving
 
 def test_a_bulk_release_whose_projects_fail_in_part_says_what_was_carried_out(tmp_path: Path) -> None:
     serving = Serving.start(tmp_path)
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     fleet = Fleet(serving.url, admin)
     projects = [fleet.project() for _ in range(40)]
     worker = fleet.worker(*projects)

@@ -84,8 +84,7 @@ class Shifted:
     def __init__(self, serving: Serving, offset: Path) -> None:
         self.serving = serving
         self._offset = offset
-        admin = serving.caller()
-        admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+        admin = serving.admin()
         self.fleet = Fleet(serving.url, admin)
 
     def move(self, seconds: int) -> None:

@@ -41,9 +41,7 @@ def serving(tmp_path: Path, nodes: Nodes) -> Iterator[Serving]:
 
 @pytest.fixture
 def admin(serving: Serving) -> Caller:
-    caller = serving.caller()
-    caller.post("/register", {"username": "admin", "password": "a long password"}).content()
-    return caller
+    return serving.admin()
 
 
 def slot_of(project: int) -> int:
@@ -144,8 +142,7 @@ def test_a_primary_is_killed_and_its_replica_goes_on(nodes: Nodes, serving: Serv
 def test_a_primary_that_hangs_is_replaced_as_well(nodes: Nodes, tmp_path: Path) -> None:
     timeout = 1.0
     serving = Serving.start(tmp_path / "hasty", workers=2, redis_url=nodes.url, redis_timeout=f"{timeout}s")
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     hung: list[float] = []
 
     def hang(ledger: Ledger, serving: Serving) -> None:

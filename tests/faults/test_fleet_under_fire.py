@@ -35,8 +35,7 @@ def stop_and_go_on(ledger: Ledger, serving: Serving) -> None:
 @pytest.mark.parametrize("harm", [kill, stop_and_go_on])
 def test_a_fleet_loses_nothing_acknowledged_and_does_nothing_twice(tmp_path: Path, harm: Harm) -> None:
     serving = Serving.start(tmp_path, workers=2, redis_timeout="300ms")
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
 
     endure(serving, admin, harm)
 

@@ -19,8 +19,7 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
 
 @pytest.fixture
 def small(serving: Serving) -> Iterator[Fleet]:
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     fleet = Fleet(serving.url, admin)
     yield fleet
     fleet.close()

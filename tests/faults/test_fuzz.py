@@ -29,8 +29,7 @@ class Crowd:
     def __init__(self, serving: Serving) -> None:
         self.serving = serving
         self.url = httpx.URL(serving.url)
-        admin = serving.caller()
-        admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+        admin = serving.admin()
         self.fleet = Fleet(serving.url, admin)
         self.manager: ManagerCaller = self.fleet.manager()
         project = self.fleet.project(self.manager, public=False)

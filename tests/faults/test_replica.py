@@ -12,8 +12,7 @@ from tests.serving import Serving, until
 def test_a_replica_does_nothing_and_answers_503_until_it_is_the_primary_again(tmp_path: Path) -> None:
     with a_server(tmp_path / "one") as port, a_server(tmp_path / "two") as other:
         serving = Serving.start(tmp_path / "broker", redis_url=f"redis://127.0.0.1:{port}")
-        admin = serving.caller()
-        admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+        admin = serving.admin()
         fleet = Fleet(serving.url, admin)
         project = fleet.project()
         worker = fleet.worker(project)

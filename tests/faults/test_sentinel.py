@@ -74,8 +74,7 @@ def process_on(port: int) -> int:
 def a_broker(folder: Path, sentinels: str) -> tuple[Serving, Caller]:
     """Of two processes, and its admin."""
     serving = Serving.start(folder, workers=2, redis_url=f"redis+sentinel://{sentinels}/main")
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     return serving, admin
 
 

@@ -46,8 +46,7 @@ def a_redis(authority: Path, folder: Path, *options: str) -> Iterator[int]:
 
 
 def works(serving: Serving) -> None:
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     fleet = Fleet(serving.url, admin)
     project = fleet.project()
     worker = fleet.worker(project)

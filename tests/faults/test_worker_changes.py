@@ -28,8 +28,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 @pytest.fixture(scope="module")
 def own(serving: Serving) -> Iterator[Fleet]:
-    admin = serving.caller()
-    admin.post("/register", {"username": "admin", "password": "a long password"}).content()
+    admin = serving.admin()
     fleet = Fleet(serving.url, admin)
     yield fleet
     fleet.close()
