@@ -19,7 +19,7 @@ from bench.crowd import Crowd
 from bench.errors import BenchError
 from bench.figures import Fleet
 from bench.serving import Broker, broker
-from broker.progress import Progress
+from broker.cli.progress import Progress
 
 _BAR = 30
 """Characters."""

@@ -6,7 +6,7 @@ import sys
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from broker import server
+from broker.server import process as server
 from broker.settings import Settings
 
 _BODY = b'{"ok":true}'

@@ -12,7 +12,7 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.figures import Cluster, Curve, Fleet, Http, Results, Scale, Scripts, Waiters
-from broker.store.embedded import allocator, binary
+from broker.store.redis.embedded import allocator, binary
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "bench" / "results"

@@ -17,7 +17,7 @@ from bench.serving import settle, store
 from bench.yard import Yard
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.scripts import load
+from broker.store.redis.scripts import load
 from broker.store.tasks import CHUNK
 
 RECIPES = 30, 100, 300

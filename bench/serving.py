@@ -17,7 +17,7 @@ from redis import Redis
 from bench.errors import BenchError
 from broker import processes
 from broker.settings import Settings
-from broker.store.embedded import EmbeddedStore
+from broker.store.redis.embedded import EmbeddedStore
 
 _START, _STOP, _SETTLE = 20.0, 12.0, 60.0
 """Seconds that a start, a stop, and a rewrite of the append-only file may take."""
@@ -37,7 +37,7 @@ class Broker(Server):
 
     def __init__(self, port: int, folder: Path, supervisor: int) -> None:
         found = _children(supervisor)
-        servers = [pid for pid, command in found.items() if "broker.server" in command]
+        servers = [pid for pid, command in found.items() if "broker.server.process" in command]
         store = next(pid for pid in found if pid not in servers)
         super().__init__(port, servers, store)
         url = EmbeddedStore(Settings(data_dir=str(folder / "data"))).url

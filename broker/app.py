@@ -12,15 +12,16 @@ from starlette.requests import Request
 from starlette.routing import Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
-from broker import api, request_id, sweeper, web
-from broker.api.replies import Reply, fault
+from broker import api, sweeper, web
+from broker.api.responses import Reply, fault
 from broker.api.table import Table
 from broker.counters import Counters, Requests
 from broker.errors import STATUS, BrokerError
-from broker.logs import ToStore
+from broker.server import request_id
+from broker.server.logs import ToStore
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.keys import LAYOUT
+from broker.store.redis.keys import LAYOUT
 
 log = logging.getLogger(__name__)
 

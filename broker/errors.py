@@ -1,4 +1,4 @@
-"""The refusals of the broker: one small tree, turned into an envelope in ``api/replies.py``.
+"""The refusals of the broker: one small tree, turned into an envelope in ``api/responses.py``.
 
 A script refuses with ``redis.error_reply('CODE text')``. The code in lower case is the ``code`` that clients read, and
 ``STATUS`` gives its HTTP status, so a new refusal is a line here and a line in a script.

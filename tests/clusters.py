@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from broker.store.embedded import binary
+from broker.store.redis.embedded import binary
 from tests.servers import AS_ADVISED, running, until_it_answers
 from tests.serving import free_port, until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from redis import ConnectionError as RedisConnectionError
 from redis import Redis
 
-from broker.store.embedded import binary
+from broker.store.redis.embedded import binary
 from tests.serving import free_port
 
 AS_ADVISED = [

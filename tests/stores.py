@@ -10,7 +10,7 @@ from redis import Redis, RedisCluster
 
 from broker import redis_url
 from broker.settings import Settings
-from broker.store.embedded import EmbeddedStore
+from broker.store.redis.embedded import EmbeddedStore
 from tests.clusters import a_cluster
 from tests.servers import AS_ADVISED, running, until_it_answers
 

@@ -25,7 +25,7 @@ import yaml  # type: ignore[import-untyped]
 
 from broker.settings import Settings
 from broker.store.check import check
-from broker.store.embedded import binary
+from broker.store.redis.embedded import binary
 from tests.servers import until_it_answers
 from tests.serving import free_port, until
 

@@ -3,6 +3,7 @@
 from starlette.routing import Route
 
 from broker.api import (
+    assign,
     git,
     health,
     logs,
@@ -12,7 +13,6 @@ from broker.api import (
     monitoring,
     openapi,
     projects,
-    taking,
     tasks,
     workers,
 )
@@ -20,5 +20,5 @@ from broker.api import (
 
 def routes() -> list[Route]:
     """Every call, those of workers first: routes are tried in order."""
-    modules = (tasks, taking, logs, workers, projects, managers, maintenance, monitoring, git, health, metrics, openapi)
+    modules = (tasks, assign, logs, workers, projects, managers, maintenance, monitoring, git, health, metrics, openapi)
     return [route for module in modules for route in module.ROUTES]

@@ -1,6 +1,6 @@
 """Who asks: a worker by its two headers, a manager by the session cookie."""
 
-from broker.api.calls import Call, parsed_id
+from broker.api.requests import Call, parsed_id
 from broker.errors import BrokerError
 from broker.store.managers import Manager
 from broker.store.worker_records import Worker

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from broker.api.calls import Call, Disconnected
-from broker.api.replies import Answer, fault, refused
+from broker.api.requests import Call, Disconnected
+from broker.api.responses import Answer, fault, refused
 from broker.errors import BrokerError
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ import re
 
 import msgspec
 
-from broker.api.calls import Call, decoded
 from broker.api.endpoint import route
-from broker.api.replies import Reply
+from broker.api.requests import Call, decoded
+from broker.api.responses import Reply
 from broker.errors import BrokerError
 from broker.schemas import Push
 

@@ -3,9 +3,9 @@
 import asyncio
 
 from broker import __version__
-from broker.api.calls import Call
 from broker.api.endpoint import route
-from broker.api.replies import Reply
+from broker.api.requests import Call
+from broker.api.responses import Reply
 from broker.errors import Unavailable
 
 _READY = 1.0

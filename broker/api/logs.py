@@ -5,9 +5,9 @@ import logging
 import msgspec
 
 from broker.api import auth
-from broker.api.calls import Call
 from broker.api.endpoint import route
-from broker.api.replies import Reply
+from broker.api.requests import Call
+from broker.api.responses import Reply
 from broker.errors import BrokerError, Invalid
 from broker.schemas import LogLine, LogQuery, one_of, required
 from broker.store.logs import LEVELS, cut

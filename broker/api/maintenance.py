@@ -1,10 +1,10 @@
 """Maintenance of a project, and a look at its single tasks."""
 
 from broker.api import auth
-from broker.api.calls import Call
 from broker.api.endpoint import Handler, route
 from broker.api.projects import authorized
-from broker.api.replies import Reply
+from broker.api.requests import Call
+from broker.api.responses import Reply
 from broker.errors import Invalid
 from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_views import Row

@@ -4,12 +4,12 @@ import asyncio
 import hmac
 import logging
 
-from broker import metrics
-from broker.api.calls import Call
+from broker.api import prometheus
 from broker.api.endpoint import route
-from broker.api.replies import Answer, Plain, Reply
+from broker.api.requests import Call
+from broker.api.responses import Answer, Plain, Reply
 from broker.errors import BrokerError
-from broker.store.census import Look
+from broker.store.stats.overview import Look
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ async def read(call: Call) -> Answer:
         return Reply(None, message, False, "bad_credentials", 401, headers={"WWW-Authenticate": "Bearer"})
     store = call.app.store
     look = await _look(call)
-    lines = metrics.of_processes(call.app.requests, store.seen) + metrics.of_store(look is not None, look)
+    lines = prometheus.of_processes(call.app.requests, store.seen) + prometheus.of_store(look is not None, look)
     if look is not None:
         # What the API tells of hidden projects needs a role; here it needs the token.
-        lines += await metrics.of_projects([count for count in look.counts if token or not count.project.hidden])
-    return Plain("\n".join([*lines, ""]).encode(), metrics.TYPE)
+        lines += await prometheus.of_projects([count for count in look.counts if token or not count.project.hidden])
+    return Plain("\n".join([*lines, ""]).encode(), prometheus.TYPE)
 
 
 async def _look(call: Call) -> Look | None:

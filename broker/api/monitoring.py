@@ -1,9 +1,9 @@
 """What a project and its workers have done over time, and do now."""
 
-from broker.api.calls import Call
 from broker.api.endpoint import route
 from broker.api.projects import readable
-from broker.api.replies import Reply
+from broker.api.requests import Call
+from broker.api.responses import Reply
 from broker.errors import Invalid
 
 _PAGE = 500

@@ -5,9 +5,9 @@ import json
 from functools import lru_cache
 
 from broker import openapi
-from broker.api.calls import Call
 from broker.api.endpoint import route
-from broker.api.replies import Answer, Plain
+from broker.api.requests import Call
+from broker.api.responses import Answer, Plain
 from broker.settings import Settings
 
 _JSON = b"application/json"

@@ -3,9 +3,9 @@
 import msgspec
 
 from broker.api import auth
-from broker.api.calls import Call
 from broker.api.endpoint import route
-from broker.api.replies import Reply
+from broker.api.requests import Call
+from broker.api.responses import Reply
 from broker.api.workers import view as worker_view
 from broker.errors import BrokerError, Invalid
 from broker.schemas import AccessRequest, ProjectFields, SetSecret, SetWebhookSecret, required

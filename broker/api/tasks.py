@@ -7,9 +7,9 @@ from typing import TypeVar
 import msgspec
 
 from broker.api import auth
-from broker.api.calls import Call
 from broker.api.endpoint import route
-from broker.api.replies import Reply
+from broker.api.requests import Call
+from broker.api.responses import Reply
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hashes import hash64 as hash64_of
 from broker.schemas import (

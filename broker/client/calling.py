@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from broker.client.backoff import Backoff, jittered
 from broker.client.credentials import Credentials
 from broker.client.errors import ClientError, Refused, Unreachable
-from broker.client.patience import Backoff, jittered
 from broker.client.steps import Answer, Attempt, Steps
 
 log = logging.getLogger("broker.client")

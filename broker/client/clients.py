@@ -3,9 +3,9 @@
 import httpx
 
 from broker.client.credentials import Credentials
-from broker.client.drivers import Awaiting, Blocking
 from broker.client.managers import ManagerCalls
 from broker.client.tasks import TaskCalls
+from broker.client.transport import Awaiting, Blocking
 from broker.client.workers import WorkerCalls
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Struct
 
 from broker.client.calling import Caller, Nothing
-from broker.client.drivers import method
 from broker.client.steps import Steps
+from broker.client.transport import method
 from broker.client.types import Manager, Project, Stats, TaskPage, TaskState
 
 

@@ -6,9 +6,9 @@ import msgspec
 from msgspec import Struct
 
 from broker.client.calling import Caller, Nothing
-from broker.client.drivers import method
 from broker.client.errors import ClientError, Unreachable
 from broker.client.steps import Steps
+from broker.client.transport import method
 from broker.client.types import NewTask, Release, Result, Task
 
 _MOST = 10_000

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.client.clients import AsyncClient, Client
+from broker.client.consumer import Function, Handler, Lane, check_arguments
 from broker.client.credentials import Claim
 from broker.client.errors import ClientError, Refused
-from broker.client.holdings import Holdings
-from broker.client.lane import Function, Handler, Lane, check_arguments
-from broker.client.releases import Releases
+from broker.client.heartbeat import Holdings
+from broker.client.release_queue import Releases
 
 log = logging.getLogger("broker.client")
 

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from broker.client.calling import Caller, Nothing
 from broker.client.credentials import Credentials
-from broker.client.drivers import method
 from broker.client.errors import ClientError
 from broker.client.steps import Steps
+from broker.client.transport import method
 from broker.client.types import WorkerInfo
 
 _NOTHING_TO_ASK = {"nothing_to_gain", "already_asked", "already_granted"}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from broker.cli.progress import Progress
 from broker.client import AsyncClient, ClientError, Stats
 from broker.demo import broker
 from broker.demo.books import Books, discrepancies, table
@@ -20,7 +21,6 @@ from broker.demo.render import START
 from broker.demo.site import Site, render_pages
 from broker.demo.together import interruptible, together
 from broker.demo.traffic import Traffic
-from broker.progress import Progress
 
 _POLL = 0.25
 _STALLED = 5.0  # seconds without an unfinished task after which a page that the index lacks will not come any more

@@ -5,26 +5,26 @@ from dataclasses import dataclass, field
 
 from broker.counters import Counters
 from broker.settings import Settings
-from broker.store import scripts
-from broker.store.calls import Calls, Client
 from broker.store.candidates import Candidates
-from broker.store.census import Census
 from broker.store.chain import Chain
-from broker.store.connection import connect
 from broker.store.directory import Directory
-from broker.store.holders import Holders
-from broker.store.imports import Imports
-from broker.store.keys import Keys
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
 from broker.store.projects import Projects
-from broker.store.seen import Seen
-from broker.store.snapshots import Snapshots
+from broker.store.redis import scripts
+from broker.store.redis.caller import Calls, Client
+from broker.store.redis.connection import connect
+from broker.store.redis.keys import Keys
+from broker.store.redis.metrics import Seen
+from broker.store.stats.held_counts import Holders
+from broker.store.stats.overview import Census
+from broker.store.stats.snapshots import Snapshots
+from broker.store.stats.worker_stats import WorkerStats
 from broker.store.task_views import TaskViews
 from broker.store.tasks import Tasks
-from broker.store.waiters import Waiters
-from broker.store.worker_stats import WorkerStats
+from broker.store.transfer import Imports
+from broker.store.waiting.wake_ups import Waiters
 from broker.store.workers import Workers
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import random
 
-from broker.store.looks import Looks
 from broker.store.projects import Listed, Projects
+from broker.store.shared_read import Looks
 from broker.store.tasks import Tasks
 from broker.store.workers import Workers
 

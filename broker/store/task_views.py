@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from broker.store.calls import Arguments, Calls
-from broker.store.keys import Keys
+from broker.store.redis.caller import Arguments, Calls
+from broker.store.redis.keys import Keys
 from broker.store.tasks import BATCH_BYTES
 
 

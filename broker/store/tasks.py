@@ -5,8 +5,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from broker.errors import BrokerError
-from broker.store.calls import Arguments, Calls
-from broker.store.keys import PROJECT_LIMIT, Keys
+from broker.store.redis.caller import Arguments, Calls
+from broker.store.redis.keys import PROJECT_LIMIT, Keys
 
 CHUNK = 500
 """Tasks that one script takes at most: 10,000 at once kept Redis busy for 66 ms."""

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from broker.errors import BrokerError
-from broker.store.calls import Arguments, Calls
-from broker.store.keys import Keys
-from broker.store.seen import Seen
+from broker.store.redis.caller import Arguments, Calls
+from broker.store.redis.keys import Keys
+from broker.store.redis.metrics import Seen
 from broker.store.worker_records import Worker, WorkerRecords
 
 _PAGE = 500

@@ -6,7 +6,7 @@ They speak to the store, as the operator's shell reaches it, whether the broker 
 import argparse
 from collections.abc import Callable, Sequence
 
-from broker.commands import Commands
+from broker.cli.commands import Commands
 from broker.settings import Settings
 
 AddFlags = Callable[[argparse.ArgumentParser, Sequence[str]], None]

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from broker.progress import Progress
+from broker.cli.progress import Progress
 from broker.settings import Settings
 from broker.store import Store
 from broker.transfer.lines import encoded

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import BinaryIO
 
-from broker.commands.output import say
+from broker.cli.output import say
+from broker.cli.progress import Progress
 from broker.errors import StartError
-from broker.progress import Progress
 from broker.settings import Settings
 from broker.store import Store
-from broker.store.imports import DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask
+from broker.store.transfer import DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask
 from broker.transfer.batches import batches
 from broker.transfer.lines import decoded
 

@@ -5,9 +5,9 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from broker.commands.output import reader_has_gone, system_said
+from broker.cli.offline_store import opened, reachable
+from broker.cli.output import reader_has_gone, system_said
 from broker.errors import StartError, Unavailable
-from broker.reach import opened, reachable
 from broker.settings import Settings
 from broker.store import Store
 from broker.transfer import exporting, importing, tracker

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from broker.schemas import MAX_SECRET
-from broker.store.imports import ImportedWorker
-from broker.store.keys import PROJECT_LIMIT
+from broker.store.redis.keys import PROJECT_LIMIT
+from broker.store.transfer import ImportedWorker
 
 INT32 = 2**31 - 1
 """The original's ids of workers, and its times, end here."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from broker.commands.output import table
+from broker.cli.output import table
 
 _EXAMPLES = 5
 """Ids that are named of those with one reason."""

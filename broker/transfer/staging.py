@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from broker.commands.output import one_line
-from broker.store.imports import ImportedAccess, ImportedWorker
+from broker.cli.output import one_line
 from broker.store.tasks import CHUNK
+from broker.store.transfer import ImportedAccess, ImportedWorker
 from broker.transfer import records
 from broker.transfer.dumps import COLUMNS, rows
 from broker.transfer.records import Limits, Note, ProjectRow, TaskRow, Unfit, VoteRow

@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.commands.output import say
+from broker.cli.output import say
+from broker.cli.progress import Progress
 from broker.errors import BrokerError, StartError
-from broker.progress import Progress
 from broker.settings import Settings
 from broker.store import Store
-from broker.store.imports import BEFORE, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedAccess, ImportedTask
+from broker.store.transfer import BEFORE, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedAccess, ImportedTask
 from broker.transfer import dumps
 from broker.transfer.batches import batches
 from broker.transfer.records import Limits, TaskRow

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.cookies import session_cookie
+from broker.api.cookies import session_cookie
 from broker.errors import BrokerError, Unavailable
 from broker.settings import Settings
 from broker.store import Store

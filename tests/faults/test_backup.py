@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from broker.store.embedded import binary
+from broker.store.redis.embedded import binary
 from tests.client import Caller, Fleet, WorkerCaller
 from tests.servers import until_it_answers
 from tests.serving import Serving, free_port, until

@@ -43,7 +43,7 @@ def url(request: pytest.FixtureRequest, faketime: dict[str, str], store: str) ->
     wrong = {**faketime, "FAKETIME": request.param}
     with socket.create_server(("127.0.0.1", 0)) as listener:
         process = subprocess.Popen(
-            [sys.executable, "-m", "broker.server", str(listener.fileno())],
+            [sys.executable, "-m", "broker.server.process", str(listener.fileno())],
             env={**os.environ, **settings.environment(), **wrong},
             pass_fds=[listener.fileno()],
         )

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from broker.store.keys import LAYOUT
-from broker.supervisor import SAME
+from broker.server.supervisor import SAME
+from broker.store.redis.keys import LAYOUT
 from tests.serving import Serving, free_port, until
 from tests.stores import looking_into
 
@@ -282,7 +282,7 @@ def test_a_store_that_is_away_is_waited_for_with_503(tmp_path: Path) -> None:
 
 
 def a_store(*options: str) -> "subprocess.Popen[bytes]":
-    from broker.store.embedded import binary  # noqa: PLC0415 - named like a local above
+    from broker.store.redis.embedded import binary  # noqa: PLC0415 - named like a local above
 
     return subprocess.Popen([binary(), "--save", "", *options], stdout=subprocess.DEVNULL)
 

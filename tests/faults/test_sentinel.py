@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from broker.store.embedded import binary
+from broker.store.redis.embedded import binary
 from tests.client import Caller
 from tests.faults.fire import Ledger, endure
 from tests.servers import a_server, running, until_it_answers

@@ -8,7 +8,7 @@ import pytest
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.keys import Keys
+from broker.store.redis.keys import Keys
 from broker.store.tasks import NewTask
 from broker.sweeper import sweep
 from tests.store.conftest import Yard, new

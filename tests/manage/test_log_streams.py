@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from broker.logs import ToStore
+from broker.server.logs import ToStore
 from broker.settings import Settings
 from broker.store import Store
 from broker.store.logs import Line

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from broker.app import create_app
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.imports import ImportedAccess, ImportedTask, ImportedWorker
+from broker.store.transfer import ImportedAccess, ImportedTask, ImportedWorker
 
 
 class OneServer(FakeAsyncRedis):

@@ -3,8 +3,8 @@
 import asyncio
 
 from broker.errors import BrokerError
-from broker.store.holders import Holders
-from broker.store.snapshots import Snapshots
+from broker.store.stats.held_counts import Holders
+from broker.store.stats.snapshots import Snapshots
 
 
 class Counted(Snapshots):

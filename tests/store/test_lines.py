@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from broker.errors import BrokerError
-from broker.store.lines import Lines
-from broker.store.places import Place, Wake
+from broker.store.waiting.wait_queue import Lines
+from broker.store.waiting.waiter import Place, Wake
 
 P, Q = 1, 2
 NO_TASK = BrokerError("no_task", "No task available")

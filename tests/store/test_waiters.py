@@ -10,7 +10,7 @@ from redis import RedisCluster
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.places import Place
+from broker.store.waiting.waiter import Place
 from tests.store.conftest import Yard, new
 from tests.stores import looking_into
 
@@ -23,7 +23,7 @@ SOON = 5
 @pytest.fixture
 def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first look there is no other."""
-    monkeypatch.setattr("broker.store.waiters.LOOK", 3600.0)
+    monkeypatch.setattr("broker.store.waiting.wake_ups.LOOK", 3600.0)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_word_comes_though_the_store_forgot_all_scripts_and_cut_the_connec
 
 
 async def test_a_look_finds_what_was_not_told(open_yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker.store.waiters.Waiters._hear", lambda *_: None)
+    monkeypatch.setattr("broker.store.waiting.wake_ups.Waiters._hear", lambda *_: None)
     project = await open_yard.project()
     worker = await open_yard.worker(project)
     place = await open_yard.store.waiters.enter(project)

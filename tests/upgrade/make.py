@@ -19,7 +19,7 @@ from redis import Redis
 
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.keys import LAYOUT
+from broker.store.redis.keys import LAYOUT
 from tests.client import Caller, Fleet, WorkerCaller
 from tests.serving import Serving, until
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from broker.store.keys import LAYOUT
+from broker.store.redis.keys import LAYOUT
 from tests.client import Answer, Caller, WorkerCaller
 from tests.servers import until_it_answers
 from tests.serving import Serving, free_port, until

@@ -1,0 +1,110 @@
+"""What the broker shows to Prometheus: the metrics, and their text form.
+
+Written here: prometheus_client takes ten times as long, and calls of workers would wait for half a second with 5,000
+projects. Its parser reads them in the tests. docs/operating.md tells operators what each means.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+from broker import __version__
+from broker.counters import BOUNDS, Requests, Times
+from broker.store.redis.metrics import Seen
+from broker.store.stats.overview import Count, Look
+
+TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+_TOTALS = {
+    "submitted": "Tasks submitted by workers",
+    "chained": "Tasks that came from another project, by its chain",
+    "duplicates": "Tasks refused as duplicates",
+    "assigned": "Tasks handed to workers",
+    "voted": "Releases that counted as votes",
+    "closed": "Tasks closed",
+    "failed": "Tasks failed for good",
+    "retried": "Releases as fail that put a task back",
+    "skipped": "Releases as skip",
+    "reclaimed": "Tasks taken back because their deadline had passed",
+    "removed": "Tasks removed by managers",
+    "dropped": "Closed tasks that their chain could not deliver",
+    "imported": "Tasks that broker import or import-tracker brought",
+}
+_CALLS = "From a call of the store to its answer; the rate of the sum is how many are under way on average"
+_WRITES = "Writes to the store; calls per write tell how many leave together"
+_OLDEST = "Seconds since the submit of the oldest task that is first of its priority; 0 when none waits"
+_BOUNDS = [f"{bound:g}" for bound in BOUNDS]
+
+Samples = Iterable[tuple[str, float]]
+"""What follows the metric's name, labels if any; and the value."""
+
+
+def _family(name: str, kind: str, text: str, samples: Samples) -> list[str]:
+    lines = [f"# HELP broker_{name} {text}.", f"# TYPE broker_{name} {kind}"]
+    lines += [f"broker_{name}{labels} {value:.15g}" for labels, value in samples]
+    return lines
+
+
+def _histogram(label: str, times: Times) -> Iterator[tuple[str, float]]:
+    below = 0.0
+    comma, labels = (",", f"{{{label}}}") if label else ("", "")
+    for bound, count in zip([*_BOUNDS, "+Inf"], times.buckets, strict=True):
+        below += count
+        yield f'_bucket{{{label}{comma}le="{bound}"}}', below
+    yield f"_sum{labels}", times.sum
+    yield f"_count{labels}", below
+
+
+def of_processes(requests: Requests, seen: Seen) -> list[str]:
+    """What the server processes have counted, as lines."""
+    routes = requests.totals()
+    answered = [
+        (f'{{route="{route}",status="{status}"}}', count)
+        for route, (statuses, _) in routes.items()
+        for status, count in statuses.items()
+    ]
+    times = [row for route, (_, times) in routes.items() for row in _histogram(f'route="{route}"', times)]
+    records = [('{result="hit"}', seen.record_hits.total), ('{result="miss"}', seen.record_misses.total)]
+    return [
+        *_family("info", "gauge", "The version that serves", [(f'{{version="{__version__}"}}', 1)]),
+        *_family("requests_total", "counter", "Requests; 499: the client had gone before the answer", answered),
+        *_family("request_duration_seconds", "histogram", "From the head of a request to its answer", times),
+        *_family("requests_in_flight", "gauge", "Requests under way", [("", requests.in_flight())]),
+        *_family("store_call_duration_seconds", "histogram", _CALLS, _histogram("", seen.calls.total)),
+        *_family("store_unanswered_total", "counter", "Calls that it did not answer", [("", seen.unanswered.total)]),
+        *_family("store_writes_total", "counter", _WRITES, [("", seen.writes.total)]),
+        *_family("worker_records_total", "counter", "Workers looked up in memory: found there or not", records),
+    ]
+
+
+def of_store(up: bool, look: Look | None) -> list[str]:
+    """What the store says of itself, as lines."""
+    families: list[tuple[str, str, str, Samples]] = [
+        ("store_up", "gauge", "1 when the store has answered all that stands here, 0 when it has not", [("", up)]),
+    ]
+    if look is not None:
+        families.append(("projects", "gauge", "Projects", [("", look.projects)]))
+    if look is not None and look.memory is not None:
+        used, most = look.memory
+        families += [
+            ("store_memory_used_bytes", "gauge", "Memory that the store uses", [("", used)]),
+            ("store_memory_max_bytes", "gauge", "Memory at which it takes nothing new; 0 for no limit", [("", most)]),
+        ]
+    return [line for family in families for line in _family(*family)]
+
+
+async def of_projects(counts: list[Count]) -> list[str]:
+    """What each project holds and has counted, as lines. Lets others work in between."""
+    counted = [(f'{{project="{count.project.id}"', count) for count in counts]
+    states: Samples = (
+        (f'{label},state="{state}"}}', getattr(count.stats, state))
+        for label, count in counted
+        for state in ("waiting", "verifying", "assigned", "failed")
+    )
+    lines = _family("tasks", "gauge", "Tasks that there are, by state", states)
+    ages: Samples = ((f"{label}}}", count.oldest or 0) for label, count in counted)
+    lines += _family("oldest_waiting_task_seconds", "gauge", _OLDEST, ages)
+    for total, text in _TOTALS.items():
+        await asyncio.sleep(0)
+        rows = ((f"{label}}}", count.stats.counters.get(total, 0)) for label, count in counted)
+        lines += _family(f"tasks_{total}_total", "counter", text, rows)
+    return lines

@@ -1,0 +1,195 @@
+"""The way in of every call: :class:`Call`, a request with the ways of reading it that the API has."""
+
+import re
+from typing import Protocol, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from broker.api.addresses import counted
+from broker.api.cookies import session_cookie
+from broker.counters import Requests
+from broker.errors import BrokerError, Invalid, Unavailable
+from broker.settings import Settings
+from broker.store import Store
+
+LARGEST_ID = 2**53
+_LONGEST_ID = len(str(LARGEST_ID))
+
+T = TypeVar("T")
+_MOMENT = re.compile(r"[0-9]{1,11}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$", re.DOTALL)
+_LONGEST_LENGTH = 19
+"""Digits of a Content-Length that can be right."""
+
+
+class App(Protocol):
+    """What the application that an endpoint belongs to has."""
+
+    store: Store
+    settings: Settings
+    requests: Requests
+
+
+class Disconnected(Exception):
+    """The client has gone; nobody is there to be answered."""
+
+
+class Call:
+    """A request, with the ways of reading it that the API has."""
+
+    __slots__ = ("_receive", "app", "headers", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.app: App = scope["app"]
+        self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        """Names in lower case. Of a name that comes twice the first counts: the last may stand after the body."""
+        self._receive = receive
+
+    @property
+    def store(self) -> Store:
+        """Raises ``unavailable`` until the store was seen once."""
+        store = self.app.store
+        if not store.ready.is_set():
+            raise Unavailable("The store has not answered yet")
+        return store
+
+    @property
+    def settings(self) -> Settings:
+        return self.app.settings
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def address(self) -> str:
+        """The client's, under which it is counted; behind a trusted proxy the one that the proxy names."""
+        return counted(self.scope.get("client"))
+
+    @property
+    def session_cookie(self) -> str | None:
+        header = self.header(b"cookie")
+        return None if header is None else session_cookie(header, self.settings.cookie)
+
+    def refuse_other_sites(self) -> None:
+        """Raises ``cross_site`` when a browser says that another site made it send this call.
+
+        What is neither said by Sec-Fetch-Site nor by Origin comes from no browser, and carries no cookie unawares.
+        """
+        site, origin = self.header(b"sec-fetch-site"), self.header(b"origin")
+        if site is not None:
+            allowed = site in {"same-origin", "none"}
+        else:
+            allowed = origin is None or origin.partition("://")[2] == self.header(b"host")
+        if not allowed:
+            raise BrokerError("cross_site", "This call comes from another site")
+
+    def path(self, name: str) -> str:
+        """What stands in the path for ``{name}``."""
+        text: str = self.scope["path_params"][name]
+        return text
+
+    def id(self, name: str) -> int:
+        """An id from the path: a decimal number from 1 to 2^53."""
+        id = parsed_id(self.path(name))
+        if id is None:
+            raise Invalid(f"{name}: an id is a decimal number from 1 to {LARGEST_ID}")
+        return id
+
+    def query(self, name: str) -> str | None:
+        """What the query says for ``name``; the last word counts."""
+        query: bytes = self.scope["query_string"]
+        return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get(name) if query else None
+
+    def number(self, name: str, low: int, high: int) -> int | None:
+        """A number from the query, None when it is absent."""
+        text = self.query(name)
+        if text is None:
+            return None
+        if not _NUMBER.fullmatch(text) or not low <= int(text) <= high:
+            raise Invalid(f"{name}: a whole number from {low} to {high}")
+        return int(text)
+
+    def moment(self, name: str) -> int:
+        """Unix seconds from the query."""
+        text = self.query(name) or ""
+        if not _MOMENT.fullmatch(text):
+            raise Invalid(f"{name}: required, a whole number of unix seconds")
+        return int(text)
+
+    async def decode(self, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
+        """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
+        return decoded(await self.read(), decoder, empty)
+
+    async def gone(self) -> None:
+        """Returns when the client has gone; until then nothing else may read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def read(self) -> bytes:
+        """The body as it came, within the limit; once."""
+        headers, limit = self.headers, self.app.settings.max_body
+        length = headers.get(b"content-length", b"0")
+        if b"upgrade" in headers and (b"transfer-encoding" in headers or length.strip(b"0")):
+            # uvicorn's parser drops the body of such a request; acting on an empty one would be worse than saying so.
+            raise Invalid("upgrade: this server speaks HTTP/1.1; send the call without an Upgrade header")
+        if length.isdigit() and (len(length) > _LONGEST_LENGTH or int(length) > limit):
+            raise _too_large(limit)
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            body = await self._rest(body, limit)
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+
+    async def _rest(self, first: bytes, limit: int) -> bytes:
+        chunks, size, more = [first], len(first), True
+        while more and size <= limit:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            more = message.get("more_body", False)
+        return b"".join(chunks)
+
+
+def parsed_id(text: str | bytes) -> int | None:
+    """The id that a path or header spells, None when it can be none."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID):
+        return None
+    id = int(text)
+    return id if 1 <= id <= LARGEST_ID else None
+
+
+def decoded(body: bytes, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
+    """As :meth:`Call.decode`, of a body that was read."""
+    body = body.strip()
+    try:
+        if not body.isascii():
+            # msgspec does not look into what it skips.
+            body.decode()
+        found = decoder.decode(body) if body else None
+    except msgspec.ValidationError as error:
+        raise Invalid(_named(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"body: not JSON: {error}") from None
+    return empty if found is None else found
+
+
+def _too_large(limit: int) -> BrokerError:
+    return BrokerError("too_large", f"body: larger than {limit} bytes")
+
+
+def _named(message: str) -> str:
+    """msgspec's message with the field in front: ``requests[1].recipe: expected `str`, got `int```."""
+    match = _AT.match(message)
+    where, what = (match["where"], match["what"]) if match else ("", message)
+    return f"{where or 'body'}: {what[:1].lower()}{what[1:]}"

@@ -1,0 +1,133 @@
+"""The broker's own log: lines for people on standard error, JSON lines in ``BROKER_LOG_FILE``."""
+
+import asyncio
+import atexit
+import logging
+import logging.handlers
+import queue
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any
+
+import orjson
+
+from broker.errors import StartError
+from broker.server import request_id
+from broker.settings import Settings
+from broker.store.logs import Logs
+
+_LEVELS = {logging.INFO: "info", logging.WARNING: "warn"}
+_WAITING = 1000
+_keeping: ContextVar[bool] = ContextVar("keeping", default=False)
+_EXTRA = ("worker", "scope", "timestamp", "worker_level", "request")
+
+
+class _Json(logging.Formatter):
+    """``{"time" (unix s), "level", "logger", "message", of a request: request, of a worker's line: worker, ...}``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in _EXTRA if hasattr(record, name)}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()
+
+
+class _People(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        text = super().formatMessage(record)
+        if record.name == "broker.worker":
+            text = f"{text} (worker {getattr(record, 'worker', '?')}, {getattr(record, 'scope', '')})"
+        request = _request(record)
+        return f"{text.rstrip()} (request {request})" if request else text
+
+    def format(self, record: logging.LogRecord) -> str:
+        # What a worker wrote must not move the cursor or pretend to be a second line.
+        text = super().format(record)
+        return text if record.exc_info else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _request(record: logging.LogRecord) -> str | None:
+    """The id of the request that wrote this, as :func:`request_id.note` noted it."""
+    return getattr(record, "request", None)
+
+
+def configure(settings: Settings, *, thread: bool = False) -> None:
+    """With ``thread``, one of its own writes, so that a slow disk holds up no request."""
+    people = logging.StreamHandler()
+    people.setFormatter(_People("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    people.addFilter(lambda record: record.name != "broker.worker" or record.levelno >= logging.WARNING)
+    handlers: list[logging.Handler] = [people]
+    if settings.log_file:
+        try:
+            file = logging.FileHandler(settings.log_file, encoding="utf-8")
+        except OSError as error:
+            raise StartError(f"BROKER_LOG_FILE: cannot write {settings.log_file}: {error.strerror}") from None
+        file.setFormatter(_Json())
+        handlers.append(file)
+
+    root = logging.getLogger()
+    root.setLevel(settings.log_level.upper())
+    # A worker's lines are kept whatever the broker itself has to say.
+    logging.getLogger("broker.worker").setLevel(logging.DEBUG)
+    root.handlers = _behind_a_queue(handlers) if thread else handlers
+    for handler in root.handlers:
+        handler.addFilter(request_id.note)
+
+
+def _behind_a_queue(handlers: list[logging.Handler]) -> list[logging.Handler]:
+    lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(lines, *handlers)
+    listener.start()
+    atexit.register(listener.stop)
+    return [_Queue(lines)]
+
+
+class ToStore(logging.Handler):
+    """Hands the broker's own records to a coroutine that keeps them where ``/logs`` reads them.
+
+    Records that come faster than the store takes them, or while it is away, are dropped: the log file has them.
+    """
+
+    def __init__(self, lines: Logs) -> None:
+        super().__init__(logging.INFO)
+        self._lines = lines
+        self._loop = asyncio.get_running_loop()
+        self._records: asyncio.Queue[logging.LogRecord] = asyncio.Queue(_WAITING)
+        # A worker's line has its place in the store already, and of what clients get wrong there is no end.
+        self.addFilter(request_id.note)
+        self.addFilter(lambda record: record.name != "broker.worker")
+        self.addFilter(lambda record: record.name.startswith("broker") or record.levelno >= logging.ERROR)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if _keeping.get():
+            # What goes wrong in keeping a record is no record to keep.
+            return
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._put, record)
+
+    def _put(self, record: logging.LogRecord) -> None:
+        with suppress(asyncio.QueueFull):
+            self._records.put_nowait(record)
+
+    async def run(self) -> None:
+        _keeping.set(True)
+        while True:
+            record = await self._records.get()
+            level = _LEVELS.get(record.levelno, "error")
+            message = record.getMessage().strip()
+            if record.exc_info and record.exc_info[1] is not None:
+                message = f"{message}: {record.exc_info[1]!r}"
+            with suppress(Exception):
+                await self._lines.add(level, int(record.created), message, record.name, request=_request(record))
+
+
+class _Queue(logging.handlers.QueueHandler):
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Handed over as it is: both ends are threads of one process."""
+        return record

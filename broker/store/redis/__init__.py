@@ -1,0 +1,1 @@
+"""The way into Redis: connections, commands in bursts, scripts and keys."""

@@ -1,0 +1,160 @@
+"""The same as the pipeline, over a Redis Cluster: each node has a pipeline of its own, and a key's slot says which.
+
+A node that says MOVED has done nothing: the command goes on to where it points. While a slot is moved key by key its
+nodes say ASK or TRYAGAIN, and following would end at TRYAGAIN: a script's guard is never there (lua/README.md). So
+those are answers like others. Whenever a node fails, or points elsewhere, the map of the slots is read anew.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import ClusterError, ConnectionError, ResponseError
+
+from broker.redis_url import joined
+from broker.store.redis.pipeline import Pipeline
+
+_MOVES = 5
+"""Times that one command is sent on."""
+
+_PAUSE = 0.1
+"""Seconds between readings of the map at least."""
+
+_ASKED = 5
+"""Nodes that are asked for the map at once; the first answer counts."""
+
+Slots = list[tuple[int, int, list[str]]]
+"""First and last slot of each range, and its nodes as HOST:PORT, the primary first."""
+
+
+class Cluster:
+    def __init__(self, seeds: Sequence[str], open_node: Callable[[str], Pipeline]) -> None:
+        """``seeds``: HOST:PORT of some nodes; the others are found through them."""
+        self._seeds = list(seeds)
+        self._known = self._seeds
+        self._open_node = open_node
+        self._pipelines: dict[str, Pipeline] = {}
+        self._owners = [""] * REDIS_CLUSTER_HASH_SLOTS
+        self._reading: asyncio.Task[None] | None = None
+        self._next_reading = 0.0
+
+    async def execute_command(self, *command: str | int | float) -> Any:
+        """The reply to a script, from the node of its first key. Raises as the pipeline, and :class:`ClusterError`."""
+        slot = _slot(str(command[3]))
+        for _ in range(_MOVES):
+            node = self._owners[slot] or await self._owner(slot)
+            try:
+                return await self._ask(node, *command)
+            except ResponseError as error:
+                word, _, target = str(error).partition(" ")
+                if word == "CLUSTERDOWN":
+                    self._read(doubted=node)
+                if word != "MOVED":
+                    raise
+                self._owners[slot] = _target(target, node)
+                self._read()
+        raise ClusterError("the nodes of the cluster do not agree on who has a slot")
+
+    async def new_connection(self) -> AbstractConnection:
+        """To any node, open."""
+        return await self._pipeline(random.sample(self._known, 1)[0]).new_connection()
+
+    async def everywhere(self, *command: str | int | float) -> list[Any]:
+        """The replies of all primaries."""
+        if not any(self._owners):
+            await asyncio.shield(self._read())
+        primaries = sorted({*self._owners} - {""})
+        return await asyncio.gather(*(self._ask(node, *command) for node in primaries))
+
+    async def aclose(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        await asyncio.gather(*(pipeline.aclose() for pipeline in self._pipelines.values()))
+
+    async def _ask(self, node: str, *command: str | int | float) -> Any:
+        try:
+            return await self._pipeline(node).execute_command(*command)
+        except ResponseError:
+            raise
+        except Exception:
+            self._read(doubted=node)
+            raise
+
+    def _pipeline(self, node: str) -> Pipeline:
+        found = self._pipelines.get(node)
+        if found is None:
+            found = self._pipelines[node] = self._open_node(node)
+        return found
+
+    async def _owner(self, slot: int) -> str:
+        await asyncio.shield(self._read())
+        if not self._owners[slot]:
+            raise ClusterError("no node of the cluster serves this slot")
+        return self._owners[slot]
+
+    def _read(self, doubted: str = "") -> "asyncio.Task[None]":
+        """Reads the map, once for all who want it meanwhile; ``doubted`` is not asked if others are known."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_map(doubted))
+            self._reading.add_done_callback(self._was_read)
+        return self._reading
+
+    def _was_read(self, reading: "asyncio.Task[None]") -> None:
+        self._reading = None
+        if not reading.cancelled():
+            # Those who wait for it get its error; nobody may.
+            reading.exception()
+
+    async def _read_map(self, doubted: str) -> None:
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(self._next_reading - clock())
+        self._next_reading = clock() + _PAUSE
+        nodes = [node for node in self._known if node != doubted] or self._known
+        asked = random.sample(nodes, min(len(nodes), _ASKED))
+        slots = await _first([asyncio.create_task(self._slots_of(node)) for node in asked])
+        self._owners = [""] * REDIS_CLUSTER_HASH_SLOTS
+        for first, last, its in slots:
+            self._owners[first : last + 1] = [its[0]] * (last + 1 - first)
+        self._known = sorted({*self._seeds, *(node for _, _, its in slots for node in its)})
+        for node in self._pipelines.keys() - self._known:
+            if self._pipelines[node].idle:
+                await self._pipelines.pop(node).aclose()
+
+    async def _slots_of(self, node: str) -> Slots:
+        reply = await self._pipeline(node).execute_command("CLUSTER", "SLOTS")
+        return [
+            (first, last, [_target(joined(host or "", port), node) for host, port, *_ in nodes])
+            for first, last, *nodes in reply
+        ]
+
+
+async def _first(asking: "Sequence[asyncio.Task[Slots]]") -> Slots:
+    """The first map that comes. Raises the last error if none does."""
+    error: Exception = ConnectionError("no node of the cluster answers")
+    try:
+        for answer in asyncio.as_completed(asking):
+            try:
+                return await answer
+            except Exception as failed:
+                error = failed
+        raise error
+    finally:
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+
+@lru_cache(4096)
+def _slot(key: str) -> int:
+    return key_slot(key.encode())
+
+
+def _target(text: str, told_by: str) -> str:
+    """HOST:PORT from ``[SLOT ]HOST:PORT``; a node that does not know a host means its own."""
+    host, _, port = text.rpartition(" ")[2].rpartition(":")
+    host = host.strip("[]")
+    return joined(host, port) if host not in {"", "?"} else f"{told_by.rpartition(':')[0]}:{port}"

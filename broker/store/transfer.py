@@ -1,0 +1,136 @@
+"""What comes from elsewhere, and the walk over what goes elsewhere. An import may be repeated: what came before stays.
+
+Workers and projects of the original tracker keep their ids; tasks get new ones, as a task's id says where it lives.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from broker.store.projects import DEFAULTS, Projects, pairs_of, repo_key
+from broker.store.redis.caller import Arguments, Calls
+from broker.store.redis.keys import Keys
+from broker.store.task_views import Row, row_of
+from broker.store.tasks import BATCH_BYTES, CHUNK
+
+IMPORTED, BEFORE = 1, 0
+"""Outcomes of :meth:`Imports.workers` and :meth:`Imports.project`."""
+
+DUPLICATE, TASK_BEFORE = 0, -1
+"""Outcomes of :meth:`Imports.tasks`, beside IMPORTED."""
+
+_ENTRIES = 2000
+"""Entries that one step of a walk looks at: 2 ms when they are empty."""
+
+
+class ImportedWorker(NamedTuple):
+    """In the order that the script takes."""
+
+    id: int
+    alias: str
+    created: int
+    paused: int
+    digest: str
+    closed: int
+
+
+class ImportedAccess(NamedTuple):
+    """In the order that the script takes."""
+
+    worker: int
+    what: str
+    """assign, submit or both with a comma."""
+    granted: str
+    """'1', or '' when it was only asked for."""
+
+
+class ImportedTask(NamedTuple):
+    """In the order that the script takes."""
+
+    number: int
+    """In its source, ascending."""
+    failed: str
+    """'1', or ''."""
+    retries: int
+    votes: str
+    """``worker:verification``, with commas."""
+    recipe: str
+    priority: int
+    max_retries: int
+    max_assign_time: int
+    verification_count: int
+    hash64: int | str
+    """A signed 64-bit number; '' for none."""
+
+
+class Walked(NamedTuple):
+    next: int
+    """The entry to go on with."""
+    last: int
+    """The last entry there is now."""
+    tasks: list[tuple[str, Row]]
+    """Each with its state, as :meth:`TaskViews.page` names them."""
+
+
+class Imports:
+    def __init__(self, calls: Calls, keys: Keys, projects: Projects) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._projects = projects
+        self.now = ""
+
+    async def workers(self, workers: Sequence[ImportedWorker], highest: int) -> list[int]:
+        """For each IMPORTED, BEFORE, or -1: another worker has its id; at most 500. ``highest``: of all, also later."""
+        args: Arguments = [highest]
+        for worker in workers:
+            args += worker
+        outcomes: list[int] = await self._calls.call("worker_import", self._keys.directory, args)
+        return outcomes
+
+    async def project(self, id: int, fields: Mapping[str, Any], highest: int) -> int:
+        """IMPORTED, BEFORE, or -1: it was imported before and deleted since. Raises ``duplicate`` of an id or name,
+        ``not_found`` when a project with this id was deleted less than a day ago.
+
+        ``fields`` as in :meth:`Project.view` with ``secret`` and ``webhook_secret``; the chain is only noted.
+        """
+        await self.mark(id, "access")
+        every = {**DEFAULTS, "secret": "{}", "webhook_secret": secrets.token_hex(16), **fields}
+        name, target = every.pop("name"), every.pop("chain")
+        args: Arguments = [id, highest, target, repo_key(every), name, *pairs_of(every)]
+        outcome: int = await self._calls.call("project_import", self._keys.directory, args)
+        if outcome >= BEFORE:
+            await self._projects.push(id)
+        return outcome
+
+    async def chain(self, project: int) -> None:
+        """As was noted when the project came. Raises ``not_found`` without the target, ``invalid`` for a circle."""
+        if await self._calls.call("project_chain", self._keys.directory, [project]):
+            await self._projects.push(project)
+
+    async def access(self, project: int, accesses: Sequence[ImportedAccess]) -> int:
+        """Ascending by worker, at most 500; how many came before. Raises ``not_found``."""
+        args: Arguments = list(chain.from_iterable(accesses))
+        before: int = await self._calls.call("access_import", self._keys.project(project), args)
+        return before
+
+    async def tasks(self, project: int, source: str, tasks: Sequence[ImportedTask], above: int = 0) -> list[int]:
+        """For each IMPORTED, DUPLICATE or TASK_BEFORE; at most CHUNK. Their ids are ``above`` this one."""
+        args: Arguments = [source, self.now, above, *chain.from_iterable(tasks)]
+        outcomes: list[int] = await self._calls.call("task_import", self._keys.project(project), args)
+        return outcomes
+
+    async def mark(self, project: int, source: str) -> int:
+        """Up to which of its numbers a source (or ``access``) was imported; 0 for none. Raises ``not_found``."""
+        mark: int = await self._calls.call("import_mark", self._keys.project(project), [source])
+        return mark
+
+    async def end(self, project: int, source: str) -> None:
+        """Forgets the mark: the source may be imported once more."""
+        await self._calls.call("import_end", self._keys.project(project), [source])
+
+    async def walk(self, project: int, entry: int) -> Walked:
+        """Live tasks from this entry on; a walk from 1 meets each that lives throughout exactly once."""
+        args: Arguments = [entry, _ENTRIES, CHUNK, BATCH_BYTES]
+        onward, last, *rows = await self._calls.call("tasks_walk", self._keys.project(project), args)
+        return Walked(onward, last, [(state, row_of(row)) for state, row in rows])

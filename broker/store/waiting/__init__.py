@@ -1,0 +1,1 @@
+"""What lets a get wait for a task."""

@@ -1,0 +1,90 @@
+"""The look at all projects: what it tells, and how it stays cheap."""
+
+import asyncio
+
+import pytest
+
+from broker.store import Store
+from broker.store.stats import overview as census
+from tests.store.conftest import Yard, new
+
+
+async def test_the_oldest_waiting_task_is_found_among_the_first_of_each_priority(yard: Yard) -> None:
+    project = await yard.project()
+    worker = await yard.worker(project)
+
+    async def oldest() -> int | None:
+        return await yard.store.tasks.oldest(project)
+
+    assert await oldest() is None
+    await yard.submit(project, worker, new(priority=-5), new(priority=-5))
+    yard.passes(60)
+    await yard.submit(project, worker, new(priority=32767), new(priority=0))
+    yard.passes(5)
+    assert await oldest() == 65
+
+    held = await yard.take(project, worker, 3)
+    assert [task.priority for task in held] == [32767, 0, -5]
+    # The second of the lowest priority is as old as the first was.
+    assert await oldest() == 65
+    await yard.take(project, worker)
+    assert await oldest() is None
+    assert await yard.release(project, worker, held[0].id, result=2) == "returned"
+    assert await oldest() == 5
+
+
+async def test_only_the_ten_highest_priorities_are_looked_at(yard: Yard) -> None:
+    project = await yard.project()
+    worker = await yard.worker(project)
+    await yard.submit(project, worker, new(priority=-1))
+    yard.passes(60)
+    await yard.submit(project, worker, *(new(priority=n) for n in range(10)))
+
+    assert await yard.store.tasks.oldest(project) == 0
+
+
+async def test_one_look_serves_all_who_ask_meanwhile(yard: Yard) -> None:
+    for _ in range(3):
+        await yard.project()
+    calls = yard.store.seen.calls
+    before = sum(calls.total.buckets)
+
+    looks = await asyncio.gather(*(yard.store.census.look() for _ in range(20)))
+
+    assert all(look is looks[0] for look in looks)
+    ids, stats = 1, 3
+    assert sum(calls.total.buckets) - before == ids + stats
+
+
+async def test_of_more_projects_than_a_look_goes_into_those_of_the_best_priority_are_shown(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(census, "MOST", 2)
+    projects = [await yard.project(priority=priority) for priority in (1, 3, 2)]
+
+    look = await yard.store.census.look()
+
+    assert look.projects == 3
+    assert [count.project.id for count in look.counts] == [projects[1], projects[2]]
+
+
+async def test_an_answer_is_never_older_than_its_question(yard: Yard) -> None:
+    for known in range(3):
+        assert (await yard.store.census.look()).projects == known
+        await yard.project()
+
+
+async def test_a_look_tells_how_full_the_store_is(store: Store) -> None:
+    memory = (await store.census.look()).memory
+
+    assert memory is not None
+    assert memory.used > 1 << 20
+
+
+def test_of_several_servers_the_fullest_counts() -> None:
+    def info(used: int, limit: int) -> str:
+        return f"# Memory\r\nused_memory:{used}\r\nmaxmemory:{limit}\r\nmem_allocator:jemalloc-5.3\r\n"
+
+    assert census.fullest([info(50, 100), info(9, 10), info(500, 1000)]) == (9, 10)
+    assert census.fullest([info(50, 0), info(70, 0)]) == (70, 0)
+    assert census.fullest([]) is None
