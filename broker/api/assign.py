@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import orjson
 
-from broker.api import auth
-from broker.api.endpoint import route
+from broker.api import answers, auth, examples
+from broker.api.operation import TAKER, WORKER, Example, Operation
 from broker.api.requests import Call, Disconnected
 from broker.api.responses import Reply
+from broker.api.routing import Routes
 from broker.errors import BrokerError, Unavailable
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned, Task
 from broker.store.waiting.waiter import Wake
@@ -25,6 +26,15 @@ _ELSEWHERE = _PASSES | {"denied", "not_found"}
 """The same, when any project will do."""
 
 
+routes = Routes()
+
+_IN_PATH = {"project": "the project's id"}
+_LOST = (
+    "After a lost answer a task may be assigned without the worker knowing it: `/task/assigned/{project}` shows it. "
+    "Otherwise it comes back after its deadline. Repeating takes another task."
+)
+
+
 class Found(NamedTuple):
     project: int
     assigned: Assigned
@@ -33,12 +43,65 @@ class Found(NamedTuple):
 Take = Callable[[Worker], Awaitable[Found]]
 
 
+@routes.add(
+    "GET /task/get/{project}",
+    Operation(
+        group="Tasks",
+        summary="Take a task of one project",
+        text="By a worker with assign or submit on the project; of a public project by any worker. It gets the task of "
+        f"the highest priority, and of those the one that has waited longest.\n\n{_LOST}",
+        who=TAKER,
+        path=_IN_PATH,
+        query=answers.TakeQuery,
+        content=(answers.OneTask, answers.Tasks),
+        refuses={
+            "no_task": "nothing waits, or only tasks that this worker has voted on; with `wait`, until its end",
+            "paused": "the project is paused",
+            "worker_paused": "",
+            "denied": "the worker may not take tasks here",
+            "not_found": "no such project",
+            "rate_limited": "the project's `assign_rate`",
+        },
+        example=Example(
+            path="/task/get/2",
+            content={
+                "task": examples.task(100002, "https://example.org/", priority=1, max_retries=3, max_assign_time=600),
+            },
+        ),
+    ),
+)
 async def get(call: Call) -> Reply:
     worker = await _ready_worker(call)
     project, count = call.id("project"), call.number("count", 1, call.settings.max_count)
     return await _get(call, worker, project, count, lambda worker: _take(call, project, worker, count))
 
 
+@routes.add(
+    "GET /task/get",
+    Operation(
+        group="Tasks",
+        summary="Take a task of any project",
+        text="By a worker: the best task of any project that it may take from, best project priority first. Of the "
+        f"projects that have tasks, 16 are tried. All tasks of one answer are of one project.\n\n{_LOST}",
+        who=TAKER,
+        query=answers.TakeQuery,
+        content=(answers.OneTask, answers.Tasks),
+        refuses={
+            "no_task": "nothing waits in any of them, or they are paused or closed to this worker",
+            "worker_paused": "",
+            "rate_limited": "nothing was found, and the rate of a project is why",
+        },
+        example=Example(
+            path="/task/get?count=2",
+            content={
+                "tasks": [
+                    examples.task(200002, "https://example.org/a"),
+                    examples.task(300002, "https://example.org/b"),
+                ]
+            },
+        ),
+    ),
+)
 async def get_any(call: Call) -> Reply:
     """From the best project that has a task for this worker."""
     worker = await _ready_worker(call)
@@ -188,6 +251,25 @@ def _no_task() -> BrokerError:
     return BrokerError("no_task", "No task available")
 
 
+@routes.add(
+    "GET /task/assigned/{project}",
+    Operation(
+        group="Tasks",
+        summary="What the worker holds",
+        text="By any worker, so that it can go on after a crash: by id, up to 1,000 tasks and about 8 MiB of recipes. "
+        "Release some to see the others. Safe to repeat.",
+        who=WORKER,
+        path=_IN_PATH,
+        content=(answers.Tasks,),
+        refuses={"not_found": "no such project"},
+        example=Example(
+            path="/task/assigned/2",
+            content={
+                "tasks": [examples.task(100002, "https://example.org/", priority=1, max_retries=3, max_assign_time=600)]
+            },
+        ),
+    ),
+)
 async def assigned(call: Call) -> Reply:
     """What this worker holds: up to ``max_count`` tasks, 8 MiB of recipes; releasing some shows the others."""
     worker = await auth.worker(call)
@@ -203,10 +285,3 @@ async def assigned(call: Call) -> Reply:
         if cursor == "0" or size >= BATCH_BYTES or len(held) >= most:
             tasks = sorted(held.values(), key=lambda task: task.id)
             return Reply({"tasks": _views(worker, tasks, await call.store.projects.json(project, page.revision))})
-
-
-ROUTES = [
-    route("GET", "/task/get/{project}", get),
-    route("GET", "/task/get", get_any),
-    route("GET", "/task/assigned/{project}", assigned),
-]

@@ -7,11 +7,13 @@ import re
 
 import msgspec
 
-from broker.api.endpoint import route
+from broker.api import answers, examples
+from broker.api.bodies import Push
+from broker.api.operation import SIGNED, Example, Operation
 from broker.api.requests import Call, decoded
 from broker.api.responses import Reply
+from broker.api.routing import Routes
 from broker.errors import BrokerError
-from broker.schemas import Push
 
 _BRANCHES = ("refs/heads/master", "refs/heads/main")
 _SHA1 = 40
@@ -24,6 +26,29 @@ _PUSH = msgspec.json.Decoder(Push | None)
 _HEADERS = (b"x-hub-signature-256", b"x-hub-signature", b"x-gitea-signature", b"x-gogs-signature")
 
 
+routes = Routes()
+
+
+@routes.add(
+    "POST /git/receivehook",
+    Operation(
+        group="Projects",
+        summary="A push, as GitHub, Gitea and Gogs tell it",
+        text="Every project whose `git_repo` is `repository.full_name`, and whose webhook secret has signed the body, "
+        "gets `after` as its `version`. A signature is the HMAC of the raw body, SHA-1 or SHA-256, in "
+        "`X-Hub-Signature-256`, `X-Hub-Signature`, `X-Gitea-Signature` or `X-Gogs-Signature`. Anything but a push to "
+        "`refs/heads/master` or `refs/heads/main` is answered with a message, and changes nothing. Safe to repeat.",
+        who=SIGNED,
+        body=Push,
+        content=(answers.Versioned,),
+        remarks="instead",
+        example=Example(
+            path="/git/receivehook",
+            body={"ref": "refs/heads/main", "after": examples.COMMIT, "repository": {"full_name": "ada/crawler"}},
+            content={"projects": [2]},
+        ),
+    ),
+)
 async def receive(call: Call) -> Reply:
     """Each project of the repository whose own secret has signed the call."""
     body = await call.read()
@@ -55,6 +80,3 @@ def _signed(projects: list[tuple[int, str]], body: bytes, given: list[str]) -> l
             if secret
         )
     ]
-
-
-ROUTES = [route("POST", "/git/receivehook", receive)]

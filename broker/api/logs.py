@@ -4,12 +4,13 @@ import logging
 
 import msgspec
 
-from broker.api import auth
-from broker.api.endpoint import route
+from broker.api import answers, auth
+from broker.api.bodies import LogLine, LogQuery, one_of, required
+from broker.api.operation import MANAGER, WORKER, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
+from broker.api.routing import Routes
 from broker.errors import BrokerError, Invalid
-from broker.schemas import LogLine, LogQuery, one_of, required
 from broker.store.logs import LEVELS, cut
 
 log = logging.getLogger("broker.worker")
@@ -22,6 +23,22 @@ _LINE = msgspec.json.Decoder(LogLine | None)
 _PYTHON_LEVELS = {"trace": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
+routes = Routes()
+
+
+@routes.add(
+    "POST /log/{level}",
+    Operation(
+        group="Workers",
+        summary="Write a line to the broker's log",
+        text="By a worker. A repeat writes the line twice.",
+        who=WORKER,
+        path={"level": "how grave it is"},
+        body=LogLine,
+        refuses={"not_found": "no such level"},
+        example=Example(path="/log/info", body={"scope": "fetch", "message": "started", "timestamp": 1559393394}),
+    ),
+)
 async def add(call: Call) -> Reply:
     worker = await auth.worker(call)
     level = call.path("level")
@@ -38,6 +55,32 @@ async def add(call: Call) -> Reply:
     return Reply()
 
 
+@routes.add(
+    "POST /logs",
+    Operation(
+        group="The broker",
+        summary="Read the log",
+        text="By a manager; or by anybody, where `BROKER_PUBLIC_LOGS` is on. Lines of workers and of the broker, of "
+        "exactly one level. Of each level about 10,000 are kept.",
+        who=MANAGER._replace(security=((), *MANAGER.security)),
+        body=LogQuery,
+        content=(answers.LoggedLines,),
+        example=Example(
+            path="/logs",
+            body={"level": 5, "since": 1559393393},
+            content={
+                "logs": [
+                    {
+                        "timestamp": 1559393394,
+                        "message": "started",
+                        "data": '{"scope":"fetch","worker":1}',
+                        "level": 5,
+                    }
+                ]
+            },
+        ),
+    ),
+)
 async def read(call: Call) -> Reply:
     """Lines of exactly one level, the last to come first."""
     if not call.settings.public_logs:
@@ -56,6 +99,3 @@ async def read(call: Call) -> Reply:
         if len(lines) == _MOST:
             break
     return Reply({"logs": lines})
-
-
-ROUTES = [route("POST", "/logs", read), route("POST", "/log/{level}", add)]

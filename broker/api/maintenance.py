@@ -1,10 +1,11 @@
 """Maintenance of a project, and a look at its single tasks."""
 
-from broker.api import auth
-from broker.api.endpoint import Handler, route
+from broker.api import answers, auth, examples
+from broker.api.operation import MANAGER, NEEDS_MAINTENANCE, NEEDS_READ, NO_SUCH_PROJECT, PROJECT_ID, Example, Operation
 from broker.api.projects import authorized
 from broker.api.requests import Call
 from broker.api.responses import Reply
+from broker.api.routing import Routes
 from broker.errors import Invalid
 from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_views import Row
@@ -20,14 +21,43 @@ _LARGEST_OFFSET = 10**9 - 1
 _PAGE = 50
 
 
-def _run(operation: str) -> Handler:
-    async def run(call: Call) -> Reply:
-        project = await authorized(call, MAINTENANCE)
-        return Reply({"affected_tasks": await call.store.maintenance.run(project, operation)})
+routes = Routes()
 
-    return run
+_WHOLE = (
+    "By a manager with MAINTENANCE. It takes hold of all tasks concerned in one step; what is submitted, assigned or "
+    "fails after that is not touched. It may take up to about 30 seconds; what is left then the broker goes on with."
+)
+_EXAMPLE_FAILED = examples.managed_task(
+    200002,
+    "https://example.org/a",
+    state="failed",
+    status=2,
+    retries=1,
+    hash64=5158252350249958646,
+    fail_time=1795469335,
+)
+_TASK_ID = PROJECT_ID | {"task": "the task's id"}
+_OTHER_PROJECT = {"invalid": "an id; or the task is another project's"}
 
 
+async def _run(call: Call, operation: str) -> Reply:
+    project = await authorized(call, MAINTENANCE)
+    return Reply({"affected_tasks": await call.store.maintenance.run(project, operation)})
+
+
+@routes.add(
+    "POST /project/delete/{id}",
+    Operation(
+        group="Maintenance",
+        summary="Delete a project",
+        text="By a manager with EDIT and MAINTENANCE. Its tasks, name, roles and accesses are gone, and chains to it "
+        "end. Its id is never given again. 404 the second time.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        refuses={"denied": "needs EDIT and MAINTENANCE on the project"} | NO_SUCH_PROJECT,
+        example=Example(path="/project/delete/2"),
+    ),
+)
 async def delete(call: Call) -> Reply:
     """Needs EDIT and MAINTENANCE; the script says so."""
     manager = await auth.manager(call)
@@ -35,6 +65,21 @@ async def delete(call: Call) -> Reply:
     return Reply()
 
 
+@routes.add(
+    "GET /project/tasks/{id}",
+    Operation(
+        group="Maintenance",
+        summary="List a project's tasks",
+        text="By a manager with READ, also when the project is public. Tasks that a maintenance call has in hand are "
+        "in no state.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        query=answers.TaskPageQuery,
+        content=(answers.TaskPage,),
+        refuses=NEEDS_READ | NO_SUCH_PROJECT,
+        example=Example(path="/project/tasks/2?state=failed", content={"total": 1, "tasks": [_EXAMPLE_FAILED]}),
+    ),
+)
 async def tasks(call: Call) -> Reply:
     project = await authorized(call, READ)
     state = call.query("state")
@@ -72,18 +117,59 @@ def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
     }
 
 
+@routes.add(
+    "GET /project/task/{id}/{task}",
+    Operation(
+        group="Maintenance",
+        summary="Look at one task",
+        text="By a manager with READ: in whatever state, with its whole recipe.",
+        who=MANAGER,
+        path=_TASK_ID,
+        content=(answers.OneManagedTask,),
+        refuses=_OTHER_PROJECT
+        | NEEDS_READ
+        | {"not_found": "no such project; or the task was closed, removed, or never there"},
+        example=Example(path="/project/task/2/200002", content={"task": _EXAMPLE_FAILED}),
+    ),
+)
 async def task(call: Call) -> Reply:
     project = await authorized(call, READ)
     state, row = await call.store.task_views.get(project, _task_of(call, project))
     return Reply({"task": _view(row, state, full=True)})
 
 
+@routes.add(
+    "POST /project/retry_task/{id}/{task}",
+    Operation(
+        group="Maintenance",
+        summary="Let a failed task wait again",
+        text="By a manager with MAINTENANCE. It takes the last place of its priority, with `retries` 0 and its votes. "
+        "404 the second time.",
+        who=MANAGER,
+        path=_TASK_ID,
+        refuses=_OTHER_PROJECT | NEEDS_MAINTENANCE | {"not_found": "no such project or task, or it is not failed"},
+        example=Example(path="/project/retry_task/2/200002"),
+    ),
+)
 async def retry_task(call: Call) -> Reply:
     project, task = await _task(call)
     await call.store.tasks.retry(project, task)
     return Reply()
 
 
+@routes.add(
+    "POST /project/remove_task/{id}/{task}",
+    Operation(
+        group="Maintenance",
+        summary="Delete one task",
+        text="By a manager with MAINTENANCE. In whatever state, with its votes; its hash is free at once, and who held "
+        "it learns of it at release. 404 the second time.",
+        who=MANAGER,
+        path=_TASK_ID,
+        refuses=_OTHER_PROJECT | NEEDS_MAINTENANCE | {"not_found": "no such project or task"},
+        example=Example(path="/project/remove_task/2/300002"),
+    ),
+)
 async def remove_task(call: Call) -> Reply:
     project, task = await _task(call)
     await call.store.tasks.remove(project, task)
@@ -102,13 +188,53 @@ def _task_of(call: Call, project: int) -> int:
     return task
 
 
-ROUTES = [
-    route("POST", "/project/reset_failed_tasks/{id}", _run("reset_failed")),
-    route("POST", "/project/hard_reset/{id}", _run("hard_reset")),
-    route("POST", "/project/reclaim_assigned_tasks/{id}", _run("reclaim_assigned")),
-    route("POST", "/project/delete/{id}", delete),
-    route("GET", "/project/tasks/{id}", tasks),
-    route("GET", "/project/task/{id}/{task}", task),
-    route("POST", "/project/retry_task/{id}/{task}", retry_task),
-    route("POST", "/project/remove_task/{id}/{task}", remove_task),
-]
+@routes.add(
+    "POST /project/reclaim_assigned_tasks/{id}",
+    Operation(
+        group="Maintenance",
+        summary="Take all assigned tasks back",
+        text=f"{_WHOLE} They wait again, whatever their deadline was. Safe to repeat.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        content=(answers.AffectedTasks,),
+        refuses=NEEDS_MAINTENANCE | NO_SUCH_PROJECT,
+        example=Example(path="/project/reclaim_assigned_tasks/2", content={"affected_tasks": 0}),
+    ),
+)
+async def reclaim_assigned(call: Call) -> Reply:
+    return await _run(call, "reclaim_assigned")
+
+
+@routes.add(
+    "POST /project/hard_reset/{id}",
+    Operation(
+        group="Maintenance",
+        summary="Delete all tasks of a project",
+        text=f"{_WHOLE} Their votes and hashes go too, and remembered hashes; counters and snapshots stay. "
+        "A second one also deletes what was submitted after the first.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        content=(answers.AffectedTasks,),
+        refuses=NEEDS_MAINTENANCE | NO_SUCH_PROJECT,
+        example=Example(path="/project/hard_reset/2", content={"affected_tasks": 1}),
+    ),
+)
+async def hard_reset(call: Call) -> Reply:
+    return await _run(call, "hard_reset")
+
+
+@routes.add(
+    "POST /project/reset_failed_tasks/{id}",
+    Operation(
+        group="Maintenance",
+        summary="Let all failed tasks wait again",
+        text=f"{_WHOLE} They keep their votes, and have `retries` 0. Safe to repeat.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        content=(answers.AffectedTasks,),
+        refuses=NEEDS_MAINTENANCE | NO_SUCH_PROJECT,
+        example=Example(path="/project/reset_failed_tasks/2", content={"affected_tasks": 0}),
+    ),
+)
+async def reset_failed(call: Call) -> Reply:
+    return await _run(call, "reset_failed")

@@ -2,12 +2,8 @@
 
 import msgspec
 
-from broker.api import auth
-from broker.api.endpoint import route
-from broker.api.requests import Call
-from broker.api.responses import Reply
-from broker.errors import BrokerError
-from broker.schemas import (
+from broker.api import answers, auth, examples
+from broker.api.bodies import (
     LONGEST_PASSWORD,
     ChangePassword,
     CloseSessions,
@@ -17,6 +13,11 @@ from broker.schemas import (
     new_username,
     required,
 )
+from broker.api.operation import ANYBODY, MANAGER, PROJECT_ID, Example, Operation
+from broker.api.requests import Call
+from broker.api.responses import Reply
+from broker.api.routing import Routes
+from broker.errors import BrokerError
 from broker.store.managers import Proven
 
 _CREDENTIALS = msgspec.json.Decoder(Credentials | None)
@@ -25,11 +26,41 @@ _SESSION = msgspec.json.Decoder(CloseSessions | None)
 _ROLE = msgspec.json.Decoder(SetRole | None)
 
 
+routes = Routes()
+
+_EXAMPLE_LOGIN = {"username": "ada", "password": "correct horse"}
+_WRONG_PASSWORD = {
+    "bad_credentials": "wrong name or password",
+    "rate_limited": "from the tenth wrong password for this name within a minute on, for the right one too; or "
+    "too many from this address",
+}
+_MANAGER_ID = {"id": "the manager's id"}
+_ADMINS_ONLY = {"denied": "no admin; or it is he himself", "not_found": "no such manager"}
+
+
 async def _credentials(call: Call) -> tuple[str, str]:
     body = await call.decode(_CREDENTIALS, Credentials())
     return required(body.username, "username"), required(body.password, "password")
 
 
+@routes.add(
+    "POST /register",
+    Operation(
+        group="Managers",
+        summary="Make an account, and sign in",
+        text="By anybody, while registration is open. The first account always, and it becomes admin. Sets the session "
+        "cookie. After a lost answer: a repeat gives 409 when it was done; then log in.",
+        who=ANYBODY,
+        body=Credentials,
+        content=(answers.SignedIn,),
+        refuses={
+            "denied": "registration is off",
+            "duplicate": "the name is taken",
+            "rate_limited": "too many from this address",
+        },
+        example=Example(path="/register", body=_EXAMPLE_LOGIN, content={"manager": examples.MANAGER}),
+    ),
+)
 async def register(call: Call) -> Reply:
     username, password = await _credentials(call)
     new_username(username)
@@ -40,6 +71,20 @@ async def register(call: Call) -> Reply:
     return await _signed_in(call, await register(username, password, open_to_all=everybody, address=call.address))
 
 
+@routes.add(
+    "POST /login",
+    Operation(
+        group="Managers",
+        summary="Sign in",
+        text="Sets a fresh session cookie, and ends the session of the one that was sent along. Safe to repeat.",
+        who=ANYBODY,
+        body=Credentials,
+        content=(answers.SignedIn,),
+        refuses=_WRONG_PASSWORD,
+        status={"bad_credentials": 403},
+        example=Example(path="/login", body=_EXAMPLE_LOGIN, content={"manager": examples.MANAGER}),
+    ),
+)
 async def login(call: Call) -> Reply:
     username, password = await _credentials(call)
     call.refuse_other_sites()
@@ -55,6 +100,17 @@ async def _signed_in(call: Call, manager: Proven) -> Reply:
     return Reply(content, headers={"Set-Cookie": _cookie(call, cookie, int(call.settings.session_ttl))})
 
 
+@routes.add(
+    "GET POST /logout",
+    Operation(
+        group="Managers",
+        summary="Sign out",
+        text="Ends the session of the cookie, and clears it. Safe to repeat.",
+        who=ANYBODY,
+        changes=True,
+        example=Example(path="/logout"),
+    ),
+)
 async def logout(call: Call) -> Reply:
     cookie = call.session_cookie
     if cookie:
@@ -67,11 +123,34 @@ def _cookie(call: Call, value: str, seconds: int) -> str:
     return f"{call.settings.cookie}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
 
+@routes.add(
+    "GET /account",
+    Operation(
+        group="Managers",
+        summary="Who is signed in",
+        who=ANYBODY,
+        content=(answers.Account,),
+        example=Example(path="/account", content={"logged_in": True, "manager": examples.MANAGER}),
+    ),
+)
 async def account(call: Call) -> Reply:
     manager = await auth.manager_if_any(call)
     return Reply({"logged_in": manager is not None, "manager": manager.view() if manager else None})
 
 
+@routes.add(
+    "POST /account/password",
+    Operation(
+        group="Managers",
+        summary="Change one's password",
+        text="All sessions of the manager end, this one too. After a lost answer: log in.",
+        who=MANAGER,
+        body=ChangePassword,
+        refuses=_WRONG_PASSWORD | {"bad_credentials": "`old` is wrong"},
+        status={"bad_credentials": 403},
+        example=Example(path="/account/password", body={"old": "correct horse", "new": "battery staple"}),
+    ),
+)
 async def change_password(call: Call) -> Reply:
     """All sessions of the manager end, this one as well."""
     manager = await auth.manager(call)
@@ -83,12 +162,40 @@ async def change_password(call: Call) -> Reply:
     return Reply(headers={"Set-Cookie": _cookie(call, "", 0)})
 
 
+@routes.add(
+    "GET /account/sessions",
+    Operation(
+        group="Managers",
+        summary="List one's sessions",
+        who=MANAGER,
+        content=(answers.Sessions,),
+        example=Example(
+            path="/account/sessions",
+            content={
+                "sessions": [{"id": f"9b2e{'0' * 56}41c7", "created": 1795469334, "ends": 1796074134, "current": True}]
+            },
+        ),
+    ),
+)
 async def sessions(call: Call) -> Reply:
     manager = await auth.manager(call)
     found = await call.store.managers.sessions(manager.id, call.session_cookie or "")
     return Reply({"sessions": [session._asdict() for session in found]})
 
 
+@routes.add(
+    "POST /account/close_sessions",
+    Operation(
+        group="Managers",
+        summary="End one's other sessions",
+        text="One of them, or all but the one that asks. Repeat: 404, or 0, when it was done.",
+        who=MANAGER,
+        body=CloseSessions,
+        content=(answers.ClosedSessions,),
+        refuses={"not_found": "he has no such session"},
+        example=Example(path="/account/close_sessions", content={"closed": 0}),
+    ),
+)
 async def close_sessions(call: Call) -> Reply:
     """One session of the manager, or all but this one."""
     manager = await auth.manager(call)
@@ -105,21 +212,74 @@ async def close_sessions(call: Call) -> Reply:
     return Reply({"closed": closed})
 
 
+@routes.add(
+    "GET /manager/list",
+    Operation(
+        group="Managers",
+        summary="List all managers",
+        who=MANAGER,
+        content=(answers.Managers,),
+        example=Example(path="/manager/list", content={"managers": [examples.MANAGER, examples.GUEST]}),
+    ),
+)
 async def list_all(call: Call) -> Reply:
     await auth.manager(call)
     return Reply({"managers": [manager.view() for manager in await call.store.managers.every()]})
 
 
+@routes.add(
+    "GET /manager/list_for_project/{id}",
+    Operation(
+        group="Managers",
+        summary="List who has roles on a project",
+        who=MANAGER,
+        path=PROJECT_ID,
+        content=(answers.RoleHolders,),
+        refuses={"not_found": "no such project"},
+        example=Example(
+            path="/manager/list_for_project/2",
+            content={"managers": [{"manager": examples.MANAGER, "role": 31}, {"manager": examples.GUEST, "role": 3}]},
+        ),
+    ),
+)
 async def list_for_project(call: Call) -> Reply:
     await auth.manager(call)
     roles = await call.store.projects.roles(call.id("id"))
     return Reply({"managers": [{"manager": manager.view(), "role": role} for manager, role in roles]})
 
 
+@routes.add(
+    "GET POST /manager/promote/{id}",
+    Operation(
+        group="Managers",
+        summary="Make a manager admin",
+        text="By an admin, of another manager. Holds at once, in open sessions too. Safe to repeat.",
+        who=MANAGER,
+        path=_MANAGER_ID,
+        refuses=_ADMINS_ONLY,
+        changes=True,
+        good=204,
+        example=Example(path="/manager/promote/2"),
+    ),
+)
 async def promote(call: Call) -> Reply:
     return await _set_admin(call, True)
 
 
+@routes.add(
+    "GET POST /manager/demote/{id}",
+    Operation(
+        group="Managers",
+        summary="Make an admin a manager like others",
+        text="By an admin, of another: one always stays. Holds at once, in open sessions too. Safe to repeat.",
+        who=MANAGER,
+        path=_MANAGER_ID,
+        refuses=_ADMINS_ONLY,
+        changes=True,
+        good=204,
+        example=Example(path="/manager/demote/2"),
+    ),
+)
 async def demote(call: Call) -> Reply:
     return await _set_admin(call, False)
 
@@ -130,25 +290,26 @@ async def _set_admin(call: Call, admin: bool) -> Reply:
     return Reply(status=204)
 
 
+@routes.add(
+    "POST /manager/set_role_for_project/{id}",
+    Operation(
+        group="Managers",
+        summary="Set a manager's roles on a project",
+        text="By a manager with MANAGE_ACCESS; only bits that he holds himself can be added or removed. "
+        "Safe to repeat.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        body=SetRole,
+        refuses={
+            "denied": "needs MANAGE_ACCESS on the project, and the bits that change",
+            "not_found": "no such project or manager",
+        },
+        example=Example(path="/manager/set_role_for_project/2", body={"manager": 2, "role": 3}),
+    ),
+)
 async def set_role_for_project(call: Call) -> Reply:
     asking, project = await auth.manager(call), call.id("id")
     body = await call.decode(_ROLE, SetRole())
     manager, role = required(body.manager, "manager"), required(body.role, "role")
     await call.store.projects.set_role(asking.id, project, manager, role)
     return Reply()
-
-
-ROUTES = [
-    route("POST", "/register", register),
-    route("POST", "/login", login),
-    route("GET POST", "/logout", logout, changes=True),
-    route("GET", "/account", account),
-    route("POST", "/account/password", change_password),
-    route("GET", "/account/sessions", sessions),
-    route("POST", "/account/close_sessions", close_sessions),
-    route("GET", "/manager/list", list_all),
-    route("GET", "/manager/list_for_project/{id}", list_for_project),
-    route("GET POST", "/manager/promote/{id}", promote, changes=True),
-    route("GET POST", "/manager/demote/{id}", demote, changes=True),
-    route("POST", "/manager/set_role_for_project/{id}", set_role_for_project),
-]

@@ -5,9 +5,10 @@ import hmac
 import logging
 
 from broker.api import prometheus
-from broker.api.endpoint import route
+from broker.api.operation import SCRAPER, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Answer, Plain, Reply
+from broker.api.routing import Routes
 from broker.errors import BrokerError
 from broker.store.stats.overview import Look
 
@@ -17,6 +18,23 @@ _LONGEST = 5.0
 """Seconds that the store gets: half of what Prometheus waits by default."""
 
 
+routes = Routes()
+
+
+@routes.add(
+    "GET /metrics",
+    Operation(
+        group="The broker",
+        summary="Metrics",
+        text="For Prometheus, in its text format 0.0.4; what each means is in its HELP. The same from every process. "
+        "Hidden projects need the token. When the store does not answer, `broker_store_up` is 0 and the store's part "
+        "is absent.",
+        who=SCRAPER,
+        store=False,
+        media="text/plain",
+        example=Example(path="/metrics"),
+    ),
+)
 async def read(call: Call) -> Answer:
     token = call.settings.metrics_token
     given = call.headers.get(b"authorization", b"")
@@ -42,6 +60,3 @@ async def _look(call: Call) -> Look | None:
     except Exception:
         log.exception("metrics")
         return None
-
-
-ROUTES = [route("GET", "/metrics", read)]

@@ -1,9 +1,11 @@
 """What a project and its workers have done over time, and do now."""
 
-from broker.api.endpoint import route
+from broker.api import answers
+from broker.api.operation import NO_SUCH_PROJECT, PROJECT_ID, READER, Example, Operation
 from broker.api.projects import readable
 from broker.api.requests import Call
 from broker.api.responses import Reply
+from broker.api.routing import Routes
 from broker.errors import Invalid
 
 _PAGE = 500
@@ -12,6 +14,38 @@ _MOST = 100_000
 """Snapshots that one call gives at most."""
 
 
+routes = Routes()
+
+
+@routes.add(
+    "GET /project/monitoring/{id}",
+    Operation(
+        group="Maintenance",
+        summary="The newest counts over time",
+        text="By anybody; of a hidden project by managers with READ. A snapshot is taken each 120 seconds, and kept "
+        "for 400 hours (settings).",
+        who=READER,
+        path=PROJECT_ID,
+        query=answers.SnapshotsQuery,
+        content=(answers.Snapshots,),
+        refuses=NO_SUCH_PROJECT,
+        example=Example(
+            path="/project/monitoring/2?count=1",
+            content={
+                "snapshots": [
+                    {
+                        "new_task_count": 2,
+                        "failed_task_count": 0,
+                        "closed_task_count": 0,
+                        "worker_access_count": 1,
+                        "awaiting_verification_count": 0,
+                        "time_stamp": 1795471193,
+                    }
+                ]
+            },
+        ),
+    ),
+)
 async def monitoring(call: Call) -> Reply:
     """The newest ``count`` snapshots."""
     project, count = await readable(call, call.id("id")), call.number("count", 1, 999)
@@ -20,6 +54,23 @@ async def monitoring(call: Call) -> Reply:
     return await _snapshots(call, project.id, None, None, count)
 
 
+@routes.add(
+    "GET /project/monitoring-between/{id}",
+    Operation(
+        group="Maintenance",
+        summary="The counts of a span of time",
+        text="As `/project/monitoring/{id}`; at most 100,000 snapshots.",
+        who=READER,
+        path=PROJECT_ID,
+        query=answers.BetweenQuery,
+        content=(answers.Snapshots,),
+        refuses=NO_SUCH_PROJECT,
+        example=Example(
+            path="/project/monitoring-between/2?from=1795468800&to=1795469100",
+            content={"snapshots": []},
+        ),
+    ),
+)
 async def monitoring_between(call: Call) -> Reply:
     project = await readable(call, call.id("id"))
     oldest, newest = call.moment("from"), call.moment("to")
@@ -35,6 +86,28 @@ async def _snapshots(call: Call, project: int, newest: int | None, oldest: int |
     return Reply({"snapshots": snapshots})
 
 
+@routes.add(
+    "GET /project/assignees/{id}",
+    Operation(
+        group="Maintenance",
+        summary="Who holds tasks",
+        text="By anybody; of a hidden project by managers with READ. The 16 workers that hold the most, and last how "
+        "many tasks nobody holds.",
+        who=READER,
+        path=PROJECT_ID,
+        content=(answers.Assignees,),
+        refuses=NO_SUCH_PROJECT,
+        example=Example(
+            path="/project/assignees/2",
+            content={
+                "assignees": [
+                    {"assignee": "crawler-01", "task_count": 1},
+                    {"assignee": "unassigned", "task_count": 2},
+                ]
+            },
+        ),
+    ),
+)
 async def assignees(call: Call) -> Reply:
     """The workers that hold the most tasks, and how many nobody holds."""
     project = await readable(call, call.id("id"))
@@ -46,6 +119,28 @@ async def assignees(call: Call) -> Reply:
     return Reply({"assignees": [*rows, {"assignee": "unassigned", "task_count": stats.waiting + stats.verifying}]})
 
 
+@routes.add(
+    "GET /worker/stats",
+    Operation(
+        group="Workers",
+        summary="What workers have closed, and hold",
+        text="By anybody; with a hidden `project` by managers with READ on it. Without a query all workers, from a "
+        "copy that is at most 10 seconds old; else at most 500, as they are now, but for `held_task_count`, which "
+        "always comes from such a copy.",
+        who=READER,
+        query=answers.WorkerStatsQuery,
+        content=(answers.AllWorkerStats,),
+        refuses={"not_found": "no such project"},
+        example=Example(
+            path="/worker/stats?project=2&limit=1",
+            content={
+                "stats": [
+                    {"alias": "crawler-01", "closed_task_count": 1, "held_task_count": 0, "paused": False, "id": 1}
+                ]
+            },
+        ),
+    ),
+)
 async def worker_stats(call: Call) -> Reply:
     """All workers, from a copy some seconds old; with ``offset`` or ``limit`` some, as they are; or of one project."""
     offset, limit = call.number("offset", 0, 10**9 - 1), call.number("limit", 1, _PAGE)
@@ -55,11 +150,3 @@ async def worker_stats(call: Call) -> Reply:
     elif offset is None and limit is None:
         return Reply({"stats": await call.store.worker_stats.all()})
     return Reply({"stats": await call.store.worker_stats.page(offset or 0, limit or _PAGE, project)})
-
-
-ROUTES = [
-    route("GET", "/project/monitoring/{id}", monitoring),
-    route("GET", "/project/monitoring-between/{id}", monitoring_between),
-    route("GET", "/project/assignees/{id}", assignees),
-    route("GET", "/worker/stats", worker_stats),
-]

@@ -2,13 +2,25 @@
 
 import msgspec
 
-from broker.api import auth
-from broker.api.endpoint import route
+from broker.api import answers, auth, examples
+from broker.api.bodies import AccessRequest, NewProject, ProjectFields, SetSecret, SetWebhookSecret, required
+from broker.api.operation import (
+    EITHER,
+    MANAGER,
+    NEEDS_MANAGE_ACCESS,
+    NEEDS_SECRET,
+    NO_SUCH_PROJECT,
+    PROJECT_ID,
+    READER,
+    WORKER,
+    Example,
+    Operation,
+)
 from broker.api.requests import Call
 from broker.api.responses import Reply
+from broker.api.routing import Routes
 from broker.api.workers import view as worker_view
 from broker.errors import BrokerError, Invalid
-from broker.schemas import AccessRequest, ProjectFields, SetSecret, SetWebhookSecret, required
 from broker.store.projects import MANAGE_ACCESS, SECRET, Project
 
 _FIELDS = msgspec.json.Decoder(ProjectFields | None)
@@ -18,6 +30,42 @@ _WEBHOOK_SECRET = msgspec.json.Decoder(SetWebhookSecret | None)
 _PAGE = 500
 
 
+routes = Routes()
+
+_REQUEST_PATH = PROJECT_ID | {"worker": "the worker's id"}
+_NO_REQUEST = {"not_found": "no such project or worker, or this worker has neither asked nor has access"}
+
+
+@routes.add(
+    "POST /project/create",
+    Operation(
+        group="Projects",
+        summary="Make a project",
+        text="By any manager; a public one by an admin; a chain needs EDIT on the project that it names. Whoever makes "
+        "a project has all roles on it.\n\n"
+        "After a lost answer: a repeat gives 409 when it was done; `/project/list` has the id.",
+        who=MANAGER,
+        body=NewProject,
+        content=(answers.ProjectId,),
+        refuses={
+            "invalid": "a field; a chain to nowhere or in a circle; the 100,000th project",
+            "denied": "public without an admin; a chain without EDIT on its target",
+            "duplicate": "the name is taken",
+        },
+        example=Example(
+            path="/project/create",
+            body={
+                "name": "pages",
+                "priority": 10,
+                "chain": 1,
+                "clone_url": "https://git.example/ada/crawler",
+                "git_repo": "ada/crawler",
+                "version": "1.4",
+            },
+            content={"id": 2},
+        ),
+    ),
+)
 async def create(call: Call) -> Reply:
     manager = await auth.manager(call)
     body = await call.decode(_FIELDS, ProjectFields())
@@ -25,6 +73,26 @@ async def create(call: Call) -> Reply:
     return Reply({"id": await call.store.projects.create(manager.id, body.given())})
 
 
+@routes.add(
+    "POST /project/update/{id}",
+    Operation(
+        group="Projects",
+        summary="Change a project",
+        text="By a manager with EDIT; to make it public by an admin; a new chain needs EDIT on its target. What is "
+        "absent or null keeps its value. A new rate begins at once. Safe to repeat.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        body=ProjectFields,
+        content=(answers.ProjectId,),
+        refuses={
+            "invalid": "a field; a chain to nowhere or in a circle",
+            "denied": "needs EDIT; public without an admin; a chain without EDIT on its target",
+            "duplicate": "the name is taken",
+            **NO_SUCH_PROJECT,
+        },
+        example=Example(path="/project/update/2", body={"remember_closed": 3600}, content={"id": 2}),
+    ),
+)
 async def update(call: Call) -> Reply:
     manager = await auth.manager(call)
     project = call.id("id")
@@ -33,6 +101,20 @@ async def update(call: Call) -> Reply:
     return Reply({"id": project})
 
 
+@routes.add(
+    "GET /project/get/{id}",
+    Operation(
+        group="Projects",
+        summary="Look at a project",
+        text="By anybody; a hidden one by managers with READ. The fields are there twice, because clients in the field "
+        "read either place.",
+        who=READER,
+        path=PROJECT_ID,
+        content=(answers.ProjectTwice,),
+        refuses=NO_SUCH_PROJECT,
+        example=Example(path="/project/get/2", content={**examples.PROJECT, "project": examples.PROJECT}),
+    ),
+)
 async def get(call: Call) -> Reply:
     view = (await readable(call, call.id("id"))).view()
     return Reply({**view, "project": view})
@@ -49,6 +131,27 @@ async def readable(call: Call, id: int) -> Project:
     return project
 
 
+@routes.add(
+    "GET /project/list",
+    Operation(
+        group="Projects",
+        summary="List the projects",
+        text="By anybody; the hidden ones only for managers with READ.",
+        who=READER._replace(refuses={}),
+        content=(answers.Projects,),
+        example=Example(
+            path="/project/list",
+            content={
+                "projects": [
+                    examples.PROJECT
+                    | {"id": 1, "name": "index", "priority": 0, "chain": 0}
+                    | {"clone_url": "", "git_repo": "", "version": ""},
+                    examples.PROJECT,
+                ]
+            },
+        ),
+    ),
+)
 async def list_all(call: Call) -> Reply:
     manager = await auth.manager_if_any(call)
     projects = call.store.projects.every(manager.id if manager else None)
@@ -56,11 +159,53 @@ async def list_all(call: Call) -> Reply:
     return Reply({"projects": sorted(views, key=lambda view: str(view["name"]))})
 
 
+@routes.add(
+    "GET /project/stats/{id}",
+    Operation(
+        group="Projects",
+        summary="Count a project's tasks",
+        text="By anybody; of a hidden one by managers with READ. The tasks in each state now, and totals since the "
+        "project was made.",
+        who=READER,
+        path=PROJECT_ID,
+        content=(answers.ProjectStats,),
+        refuses=NO_SUCH_PROJECT,
+        example=Example(
+            path="/project/stats/2",
+            content={
+                "stats": {
+                    "waiting": 0,
+                    "verifying": 0,
+                    "assigned": 1,
+                    "failed": 1,
+                    "counters": {"submitted": 3, "duplicates": 1, "assigned": 3, "closed": 1, "failed": 1},
+                }
+            },
+        ),
+    ),
+)
 async def stats(call: Call) -> Reply:
     project = await readable(call, call.id("id"))
     return Reply({"stats": (await call.store.tasks.stats(project.id))._asdict()})
 
 
+@routes.add(
+    "POST /project/request_access",
+    Operation(
+        group="Workers",
+        summary="Ask to be let into a project",
+        text="By a worker; a manager decides. After a lost answer, `already_asked` means that it was done.",
+        who=WORKER,
+        body=AccessRequest,
+        refuses={
+            "nothing_to_gain": "",
+            "already_asked": "",
+            "already_granted": "anything was granted before; to ask for more, a manager must first reject",
+            "not_found": "no such project",
+        },
+        example=Example(path="/project/request_access", body={"project": 2, "assign": True, "submit": True}),
+    ),
+)
 async def request_access(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(_ACCESS, AccessRequest())
@@ -71,6 +216,24 @@ async def request_access(call: Call) -> Reply:
     return Reply()
 
 
+@routes.add(
+    "GET /project/access_list/{id}",
+    Operation(
+        group="Projects",
+        summary="List who has access, or asks for it",
+        text="By a manager with MANAGE_ACCESS.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        content=(answers.Accesses,),
+        refuses=NEEDS_MANAGE_ACCESS | NO_SUCH_PROJECT,
+        example=Example(
+            path="/project/access_list/2",
+            content={
+                "accesses": [{"submit": True, "assign": True, "request": True, "worker": examples.WORKER, "project": 2}]
+            },
+        ),
+    ),
+)
 async def access_list(call: Call) -> Reply:
     project = await authorized(call, MANAGE_ACCESS)
     accesses = await call.store.workers.access_list(project)
@@ -96,12 +259,37 @@ async def access_list(call: Call) -> Reply:
     )
 
 
+@routes.add(
+    "POST /project/accept_request/{id}/{worker}",
+    Operation(
+        group="Projects",
+        summary="Let a worker into a project",
+        text="By a manager with MANAGE_ACCESS. Grants what the worker has asked for, at once. Safe to repeat.",
+        who=MANAGER,
+        path=_REQUEST_PATH,
+        refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,
+        example=Example(path="/project/accept_request/2/1"),
+    ),
+)
 async def accept_request(call: Call) -> Reply:
     project = await authorized(call, MANAGE_ACCESS)
     await call.store.workers.grant(project, call.id("worker"))
     return Reply()
 
 
+@routes.add(
+    "POST /project/reject_request/{id}/{worker}",
+    Operation(
+        group="Projects",
+        summary="Turn a worker down, or out",
+        text="By a manager with MANAGE_ACCESS. Drops the request, and takes back what was granted, at once. One that "
+        "was done answers 404 the second time.",
+        who=MANAGER,
+        path=_REQUEST_PATH,
+        refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,
+        example=Example(path="/project/reject_request/2/2"),
+    ),
+)
 async def reject_request(call: Call) -> Reply:
     """Also revokes what was granted."""
     project = await authorized(call, MANAGE_ACCESS)
@@ -109,6 +297,20 @@ async def reject_request(call: Call) -> Reply:
     return Reply()
 
 
+@routes.add(
+    "GET /project/secret/{id}",
+    Operation(
+        group="Projects",
+        summary="Read the project's secret",
+        text="By a worker that was granted assign (a public project is not enough, nor is a request), or a manager "
+        "with SECRET. With `X-Worker-ID`, or without a cookie, it counts as a worker's call.",
+        who=EITHER,
+        path=PROJECT_ID,
+        content=(answers.ProjectSecret,),
+        refuses={"denied": "the worker was not granted assign; the manager lacks SECRET"} | NO_SUCH_PROJECT,
+        example=Example(path="/project/secret/2", content={"secret": '{"token": "abc"}'}),
+    ),
+)
 async def get_secret(call: Call) -> Reply:
     """For a manager with SECRET, or a worker that was granted ASSIGN."""
     project = call.id("id")
@@ -121,6 +323,19 @@ async def get_secret(call: Call) -> Reply:
     return Reply({"secret": (await call.store.projects.get(project)).fields["secret"]})
 
 
+@routes.add(
+    "POST /project/secret/{id}",
+    Operation(
+        group="Projects",
+        summary="Set the project's secret",
+        text="By a manager with SECRET. Safe to repeat.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        body=SetSecret,
+        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
+        example=Example(path="/project/secret/2", body={"secret": '{"token": "abc"}'}),
+    ),
+)
 async def set_secret(call: Call) -> Reply:
     manager, project = await auth.manager(call), call.id("id")
     body = await call.decode(_SECRET, SetSecret())
@@ -128,11 +343,37 @@ async def set_secret(call: Call) -> Reply:
     return Reply()
 
 
+@routes.add(
+    "GET /project/webhook_secret/{id}",
+    Operation(
+        group="Projects",
+        summary="Read the project's webhook secret",
+        text="By a manager with SECRET.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        content=(answers.WebhookSecret,),
+        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
+        example=Example(path="/project/webhook_secret/2", content={"webhook_secret": "a long random text"}),
+    ),
+)
 async def get_webhook_secret(call: Call) -> Reply:
     project = await authorized(call, SECRET)
     return Reply({"webhook_secret": (await call.store.projects.get(project)).fields["webhook_secret"]})
 
 
+@routes.add(
+    "POST /project/webhook_secret/{id}",
+    Operation(
+        group="Projects",
+        summary="Set the project's webhook secret",
+        text="By a manager with SECRET. Safe to repeat.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        body=SetWebhookSecret,
+        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
+        example=Example(path="/project/webhook_secret/2", body={"webhook_secret": "a long random text"}),
+    ),
+)
 async def set_webhook_secret(call: Call) -> Reply:
     manager, project = await auth.manager(call), call.id("id")
     secret = required((await call.decode(_WEBHOOK_SECRET, SetWebhookSecret())).webhook_secret, "webhook_secret")
@@ -145,20 +386,3 @@ async def authorized(call: Call, role: int) -> int:
     manager, project = await auth.manager(call), call.id("id")
     await call.store.projects.authorize(manager.id, project, role)
     return project
-
-
-ROUTES = [
-    route("POST", "/project/create", create),
-    route("POST", "/project/update/{id}", update),
-    route("GET", "/project/get/{id}", get),
-    route("GET", "/project/list", list_all),
-    route("GET", "/project/stats/{id}", stats),
-    route("POST", "/project/request_access", request_access),
-    route("GET", "/project/access_list/{id}", access_list),
-    route("POST", "/project/accept_request/{id}/{worker}", accept_request),
-    route("POST", "/project/reject_request/{id}/{worker}", reject_request),
-    route("GET", "/project/secret/{id}", get_secret),
-    route("POST", "/project/secret/{id}", set_secret),
-    route("GET", "/project/webhook_secret/{id}", get_webhook_secret),
-    route("POST", "/project/webhook_secret/{id}", set_webhook_secret),
-]

@@ -6,13 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from broker.api import auth
-from broker.api.endpoint import route
-from broker.api.requests import Call
-from broker.api.responses import Reply
-from broker.errors import BrokerError, Invalid, Unavailable
-from broker.hashes import hash64 as hash64_of
-from broker.schemas import (
+from broker.api import answers, auth
+from broker.api.bodies import (
     BulkRelease,
     BulkSubmit,
     ExtendTasks,
@@ -22,6 +17,12 @@ from broker.schemas import (
     one_of,
     required,
 )
+from broker.api.operation import TAKER, WORKER, Example, Operation
+from broker.api.requests import Call
+from broker.api.responses import Reply
+from broker.api.routing import Routes
+from broker.errors import BrokerError, Invalid, Unavailable
+from broker.hashes import hash64 as hash64_of
 from broker.store.tasks import CHUNK, NewTask, by_project, project_of
 from broker.store.worker_records import Worker
 
@@ -42,6 +43,11 @@ _WHY_NOT = {
     "voted": "The task stays open: it waits for more workers to release it with the same verification",
     "not_held": "This worker does not hold the task",
 }
+
+
+routes = Routes()
+
+_TAKEN = "a waiting, verifying, assigned or failed task has this hash; with `remember_closed` also a closed one"
 
 
 def _new_task(body: SubmitTask, max_recipe: int) -> NewTask:
@@ -65,6 +71,39 @@ def _new_task(body: SubmitTask, max_recipe: int) -> NewTask:
     )
 
 
+@routes.add(
+    "POST /task/submit",
+    Operation(
+        group="Tasks",
+        summary="Submit a task",
+        text="By a worker with submit on the project; a pause holds it up neither of the project nor of the worker.\n\n"
+        "Give a hash, or a `unique_string`, or neither, not both. "
+        "After a lost answer: with a hash, repeat; 409 means that the task is there. Without one, a repeat makes a "
+        "second task.",
+        who=WORKER,
+        body=SubmitTask,
+        content=(answers.TaskId,),
+        refuses={
+            "denied": "the worker may not submit here",
+            "not_found": "no such project",
+            "duplicate": _TAKEN,
+            "too_large": "the recipe, or the body",
+            "rate_limited": "the project's `submit_rate`",
+        },
+        example=Example(
+            path="/task/submit",
+            body={
+                "project": 2,
+                "recipe": "https://example.org/",
+                "unique_string": "https://example.org/",
+                "priority": 1,
+                "max_retries": 3,
+                "max_assign_time": 600,
+            },
+            content={"task_id": 100002},
+        ),
+    ),
+)
 async def submit(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(_SUBMIT, SubmitTask())
@@ -75,6 +114,39 @@ async def submit(call: Call) -> Reply:
     return Reply({"task_id": task_id})
 
 
+@routes.add(
+    "POST /task/bulk_submit",
+    Operation(
+        group="Tasks",
+        summary="Submit up to 10,000 tasks",
+        text="By a worker with submit; all of one project. One invalid task refuses the whole call; duplicates are "
+        "skipped one by one.\n\n"
+        "It runs in parts of 500. A 503 with `content` tells which were taken before it: send the rest again. "
+        "After a lost answer: with hashes, a repeat fills the gaps.",
+        who=WORKER,
+        body=BulkSubmit,
+        content=(answers.BulkOutcome,),
+        partly=answers.BulkOutcome,
+        refuses={
+            "invalid": "any of the tasks; `message` names the first: `requests[1].recipe`",
+            "denied": "the worker may not submit here",
+            "not_found": "no such project",
+            "too_large": "a recipe, or the body",
+            "rate_limited": "the project's `submit_rate`",
+        },
+        example=Example(
+            path="/task/bulk_submit",
+            body={
+                "requests": [
+                    {"project": 2, "recipe": "https://example.org/a", "unique_string": "a"},
+                    {"project": 2, "recipe": "https://example.org/b", "unique_string": "b"},
+                    {"project": 2, "recipe": "https://example.org/a", "unique_string": "a"},
+                ]
+            },
+            content={"submitted": 2, "duplicates": 1, "outcomes": [200002, 300002, None]},
+        ),
+    ),
+)
 async def bulk_submit(call: Call) -> Reply:
     worker = await auth.worker(call)
     requests = _batch(call, (await call.decode(_BULK_SUBMIT, BulkSubmit())).requests)
@@ -104,6 +176,25 @@ def _submitted(outcomes: list[int | None]) -> dict[str, object]:
     return {"submitted": len(outcomes) - duplicates, "duplicates": duplicates, "outcomes": outcomes}
 
 
+@routes.add(
+    "POST /task/release",
+    Operation(
+        group="Tasks",
+        summary="Release a task: done, failed, or not done",
+        text="By the worker that holds it; also when that is paused, or has lost its access. `updated` is false, with "
+        "a message, when the worker does not hold the task, or when its vote was taken and more are needed.\n\n"
+        "Safe to repeat: “does not hold” then means that it was done, or that the task was reclaimed.",
+        who=TAKER,
+        body=ReleaseTask,
+        content=(answers.Updated,),
+        remarks="beside",
+        example=Example(
+            path="/task/release",
+            body={"task_id": 100002, "result": 0, "verification": -32315129},
+            content={"updated": True},
+        ),
+    ),
+)
 async def release(call: Call) -> Reply:
     worker = await auth.worker(call, status=403)
     release = _checked_release(await call.decode(_RELEASE, ReleaseTask()))
@@ -112,6 +203,25 @@ async def release(call: Call) -> Reply:
     return Reply({"updated": _UPDATED[outcome]}, _WHY_NOT.get(outcome))
 
 
+@routes.add(
+    "POST /task/bulk_release",
+    Operation(
+        group="Tasks",
+        summary="Release up to 10,000 tasks",
+        text="By a worker; of any projects. A 503 with `content` tells what was done before it: `updated` is false "
+        "where it is not known. To repeat: as `/task/release`.",
+        who=WORKER,
+        body=BulkRelease,
+        content=(answers.AllUpdated,),
+        partly=answers.AllUpdated,
+        refuses={"invalid": "any of the releases; nothing was released"},
+        example=Example(
+            path="/task/bulk_release",
+            body={"requests": [{"task_id": 200002, "result": 1}, {"task_id": 100002, "result": 2}]},
+            content={"updated": [True, False]},
+        ),
+    ),
+)
 async def bulk_release(call: Call) -> Reply:
     """Raises ``unavailable`` with ``updated`` so far when a later chunk fails."""
     worker = await auth.worker(call)
@@ -171,6 +281,23 @@ async def _released(call: Call, worker: Worker, project: int, releases: list[tup
     return released.outcomes
 
 
+@routes.add(
+    "POST /task/extend",
+    Operation(
+        group="Tasks",
+        summary="Move the deadline of tasks",
+        text="By the worker that holds them: `seconds` from now, be that later or earlier than the old deadline. "
+        "Safe to repeat.",
+        who=WORKER,
+        body=ExtendTasks,
+        content=(answers.Extended,),
+        example=Example(
+            path="/task/extend",
+            body={"task_ids": [100002, 200002], "seconds": 900},
+            content={"extended": [True, False]},
+        ),
+    ),
+)
 async def extend(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(_EXTEND, ExtendTasks())
@@ -206,12 +333,3 @@ def _each(requests: list[T], checked: Callable[[T], C]) -> list[C]:
             error.message = f"requests[{len(done)}].{error.message}"
             raise
     return done
-
-
-ROUTES = [
-    route("POST", "/task/submit", submit),
-    route("POST", "/task/release", release),
-    route("POST", "/task/bulk_submit", bulk_submit),
-    route("POST", "/task/bulk_release", bulk_release),
-    route("POST", "/task/extend", extend),
-]

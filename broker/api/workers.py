@@ -2,18 +2,25 @@
 
 import msgspec
 
-from broker.api import auth
-from broker.api.endpoint import route
+from broker.api import answers, auth, examples
+from broker.api.bodies import NewAlias, SetPaused, WorkerAlias, required
+from broker.api.operation import ANYBODY, MANAGER, WORKER, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
+from broker.api.routing import Routes
 from broker.errors import BrokerError, Invalid
-from broker.schemas import SetPaused, WorkerAlias, required
 from broker.store.worker_records import Worker
 
 _ALIAS = msgspec.json.Decoder(WorkerAlias | None)
 _PAUSED = msgspec.json.Decoder(SetPaused | None)
 
 DEFAULT_ALIAS = "default_alias"
+
+
+routes = Routes()
+
+_EXAMPLE_SECRET = "lOpEoMJGAFemB1YrSPbc1QqLL0d9XV1aMoJMSzwcky8="  # noqa: S105 (an example)
+_RESERVED = {"reserved": "the alias `unassigned`"}
 
 
 def view(worker: Worker, secret: str | None = None) -> dict[str, object]:
@@ -34,6 +41,23 @@ def _alias(text: str, longest: int) -> str:
     return text
 
 
+@routes.add(
+    "POST /worker/create",
+    Operation(
+        group="Workers",
+        summary="Make a worker",
+        text="The only time that the secret is shown. Repeating makes another worker; the first stays unused.",
+        who=ANYBODY,
+        body=WorkerAlias,
+        content=(answers.OneWorker,),
+        refuses=_RESERVED | {"rate_limited": "too many from this address"},
+        example=Example(
+            path="/worker/create",
+            body={"alias": "crawler-1"},
+            content={"worker": examples.WORKER | {"alias": "crawler-1", "secret": _EXAMPLE_SECRET}},
+        ),
+    ),
+)
 async def create(call: Call) -> Reply:
     body = await call.decode(_ALIAS, WorkerAlias())
     worker, secret = await call.store.workers.create(
@@ -42,6 +66,18 @@ async def create(call: Call) -> Reply:
     return Reply({"worker": view(worker, secret)})
 
 
+@routes.add(
+    "POST /worker/update",
+    Operation(
+        group="Workers",
+        summary="Rename a worker",
+        text="By the worker itself. Safe to repeat.",
+        who=WORKER,
+        body=NewAlias,
+        refuses=_RESERVED,
+        example=Example(path="/worker/update", body={"alias": "crawler-01"}),
+    ),
+)
 async def update(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(_ALIAS, WorkerAlias())
@@ -51,6 +87,18 @@ async def update(call: Call) -> Reply:
     return Reply()
 
 
+@routes.add(
+    "GET /worker/get/{id}",
+    Operation(
+        group="Workers",
+        summary="Look at a worker",
+        who=ANYBODY,
+        path={"id": "the worker's id"},
+        content=(answers.OneWorker,),
+        refuses={"not_found": "no such worker"},
+        example=Example(path="/worker/get/1", content={"worker": examples.WORKER}),
+    ),
+)
 async def get(call: Call) -> Reply:
     worker = (await call.store.workers.get([call.id("id")]))[0]
     if worker is None:
@@ -58,23 +106,40 @@ async def get(call: Call) -> Reply:
     return Reply({"worker": view(worker)})
 
 
+@routes.add(
+    "POST /worker/rotate_secret",
+    Operation(
+        group="Workers",
+        summary="Change a worker's secret",
+        text="By the worker itself. The old secret ends at once. Not safe to repeat: when the answer is lost and the "
+        "old secret is refused, the worker is lost. Make a new one; what the old one held is reclaimed.",
+        who=WORKER,
+        content=(answers.OneWorker,),
+        example=Example(
+            path="/worker/rotate_secret", content={"worker": examples.WORKER | {"secret": _EXAMPLE_SECRET}}
+        ),
+    ),
+)
 async def rotate_secret(call: Call) -> Reply:
     worker = await auth.worker(call)
     secret = await call.store.workers.rotate_secret(worker.id)
     return Reply({"worker": view(worker, secret)})
 
 
+@routes.add(
+    "POST /worker/set_paused",
+    Operation(
+        group="Workers",
+        summary="Pause a worker, or let it go on",
+        text="By an admin. A paused worker is refused by get, and by nothing else. Safe to repeat.",
+        who=MANAGER,
+        body=SetPaused,
+        refuses={"denied": "no admin", "not_found": "no such worker"},
+        example=Example(path="/worker/set_paused", body={"worker": 1, "paused": False}),
+    ),
+)
 async def set_paused(call: Call) -> Reply:
     auth.admin(await auth.manager(call))
     body = await call.decode(_PAUSED, SetPaused())
     await call.store.workers.pause(required(body.worker, "worker"), required(body.paused, "paused"))
     return Reply()
-
-
-ROUTES = [
-    route("POST", "/worker/create", create),
-    route("POST", "/worker/update", update),
-    route("GET", "/worker/get/{id}", get),
-    route("POST", "/worker/rotate_secret", rotate_secret),
-    route("POST", "/worker/set_paused", set_paused),
-]

@@ -1,4 +1,4 @@
-"""What the document says of one call: an :class:`Entry`, with an :class:`Example` that a test sends."""
+"""What a call of the API takes, answers and refuses. It stands beside its handler; the documents are made from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from msgspec import Struct
 
 
 class Who(NamedTuple):
-    """Who may make a call, and how he is refused who may not."""
+    """Who may make a call, and how everybody else is refused."""
 
     security: tuple[tuple[str, ...], ...]
     """Ways in, each the names of the security schemes that it takes; ``()`` is a way in without any."""
     refuses: Mapping[str, str]
-    """As in :class:`Entry`."""
+    """As in :class:`Operation`."""
     status: Mapping[str, int] = {}
-    """Of codes that do not have the status of ``errors.STATUS`` here."""
+    """Of codes that do not have the status of ``responses.STATUS`` here."""
 
 
 _BY_WORKER = ("workerId", "workerSecret")
@@ -33,6 +33,8 @@ EITHER = Who((_BY_WORKER, _BY_MANAGER), {"bad_credentials": "", "not_logged_in":
 SCRAPER = Who(((), ("metricsToken",)), {"bad_credentials": "`BROKER_METRICS_TOKEN` is set, and this is not it"})
 SIGNED = Who((("signature",),), {"denied": "no project of this repository has a secret that signed the body"})
 
+Group = Literal["Tasks", "Workers", "Projects", "Maintenance", "Managers", "The broker"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
@@ -45,9 +47,10 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One call. ``document.py`` adds what follows from its method, its path, its body, and from who may make it."""
+class Operation:
+    """One call. ``openapi/`` adds what follows from its method, its path, its body, and from who may make it."""
 
+    group: Group
     summary: str
     who: Who
     example: Example
@@ -76,3 +79,11 @@ class Entry:
     """Answers that are no refusals: status and meaning."""
     media: str = ""
     """The media type of an answer that is no envelope."""
+
+
+PROJECT_ID = {"id": "the project's id"}
+NO_SUCH_PROJECT = {"not_found": "no such project"}
+NEEDS_READ = {"denied": "needs READ on the project"}
+NEEDS_MANAGE_ACCESS = {"denied": "needs MANAGE_ACCESS on the project"}
+NEEDS_SECRET = {"denied": "needs SECRET on the project"}
+NEEDS_MAINTENANCE = {"denied": "needs MAINTENANCE on the project"}
