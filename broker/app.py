@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 from starlette.applications import Starlette
@@ -13,10 +14,12 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from broker import api, sweeper, web
-from broker.api.responses import Reply, fault
-from broker.api.table import Table
+from broker.api.requests import Served
+from broker.api.responses import STATUS, Reply, fault
+from broker.api.routing import Table
 from broker.counters import Counters, Requests
-from broker.errors import STATUS, BrokerError
+from broker.errors import BrokerError
+from broker.openapi.document import Description
 from broker.server import request_id
 from broker.server.logs import ToStore
 from broker.settings import Settings
@@ -32,8 +35,8 @@ _RETRY = 0.2
 """Seconds between looks for a store that is away."""
 
 
-ANSWERED = {200, 204, 303, 304, 500, *STATUS.values()}
-"""The statuses that there are."""
+ANSWERED = {200, 204, 303, 304, *STATUS.values()}
+"""Every status that an answer may have."""
 
 
 def create_app(settings: Settings, store: Store | None = None, counters: Counters | None = None) -> Starlette:
@@ -56,35 +59,40 @@ class Broker(Starlette):
         self.settings = settings
         self.store = store
         self.requests = Requests(counters, [*sorted({route.path for route in routes}), web.ROUTE], sorted(ANSWERED))
+        self._api = routes
         self._table = Table(routes, ("", "/api"))
+
+    @cached_property
+    def description(self) -> Description:
+        """Made when somebody asks: that takes longer than the rest of the start."""
+        return Description(self._api, self.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
         begun = self.requests.begin()
+        notes = scope["served"] = Served()
         request_id.current.set(scope.get(request_id.KEY, b""))
         try:
             endpoint = self._table.find(scope)
             if endpoint is None:
-                await super().__call__(scope, receive, _noted(scope, send))
+                await super().__call__(scope, receive, _noting(notes, scope, send))
             else:
                 scope["app"] = self
                 await endpoint(scope, receive, send)
         finally:
-            status = scope.get("broker.status", Requests.CLIENT_GONE)
-            waited = scope.get("broker.waited", 0)
-            self.requests.end(scope.get("broker.route", Requests.OTHER), status, begun + waited)
+            self.requests.end(notes.route, notes.status, begun + notes.waited)
 
 
-def _noted(scope: Scope, send: Send) -> Send:
-    """Notes in ``scope`` how it was answered, as an Endpoint does."""
+def _noting(notes: Served, scope: Scope, send: Send) -> Send:
+    """Notes how it was answered, as an Endpoint does."""
 
     async def noting(message: Message) -> None:
         if message["type"] == "http.response.start":
-            scope.setdefault("broker.status", message["status"])
+            notes.status = message["status"]
             if scope["path"].startswith(f"{web.ROUTE}/"):
-                scope["broker.route"] = web.ROUTE
+                notes.route = web.ROUTE
         await send(message)
 
     return noting

@@ -1,31 +1,32 @@
-"""The refusals of the broker: one small tree, turned into an envelope in ``api/responses.py``.
+"""The refusals of the broker: one small tree, raised anywhere, turned into an answer in ``api/responses.py``.
 
-A script refuses with ``redis.error_reply('CODE text')``. The code in lower case is the ``code`` that clients read, and
-``STATUS`` gives its HTTP status, so a new refusal is a line here and a line in a script.
+A script refuses with ``redis.error_reply('CODE text')``; the code in lower case is the ``code`` that clients read.
 """
 
 import re
 
-STATUS = {
-    "invalid": 400,
-    "nothing_to_gain": 400,
-    "already_asked": 400,
-    "already_granted": 400,
-    "worker_paused": 400,
-    "bad_credentials": 401,
-    "not_logged_in": 401,
-    "denied": 403,
-    "reserved": 403,
-    "cross_site": 403,
-    "paused": 200,
-    "no_task": 200,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "duplicate": 409,
-    "too_large": 413,
-    "rate_limited": 429,
-    "unavailable": 503,
+CODES = {
+    "no_task": "nothing to take now; ask again in a while",
+    "paused": "the project is paused; ask again in a while",
+    "invalid": "the request cannot be right; `message` begins with the field",
+    "worker_paused": "an admin has paused this worker; ask again in a while",
+    "nothing_to_gain": "the project is public: the worker may take its tasks already",
+    "already_asked": "an earlier request for access waits for a manager",
+    "already_granted": "the worker has access already",
+    "bad_credentials": "wrong worker id or secret, or wrong name or password",
+    "not_logged_in": "no session, or it has ended; log in",
+    "denied": "not allowed",
+    "reserved": "the alias is reserved",
+    "cross_site": "a browser sent this call for another site",
+    "not_found": "there is no such thing, or no such path",
+    "method_not_allowed": "the header `Allow` names the right methods",
+    "duplicate": "there is one already",
+    "too_large": "the body is over the limit of bytes",
+    "rate_limited": "wait `rate_limit_delay` seconds, then repeat",
+    "internal": "a fault of the broker; report it",
+    "unavailable": "the store does not answer, or is full; wait, then repeat",
 }
+"""Every code, and what it means in general."""
 
 _SERVER_SUFFIX = re.compile(r"(?: script: [0-9a-f]{40}, on @user_script:\d+\.?)+$")
 
@@ -41,14 +42,12 @@ class BrokerError(Exception):
         code: str,
         message: str,
         *,
-        status: int | None = None,
         delay: float | None = None,
         content: dict[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.status = STATUS[code] if status is None else status
         self.delay = delay
         self.content = content
 
@@ -75,7 +74,7 @@ def refusal(text: str) -> BrokerError | None:
     """The error that a script's reply ``CODE text`` stands for, or None when the server itself speaks."""
     word, _, message = _SERVER_SUFFIX.sub("", text).partition(" ")
     code = word.lower()
-    if not word.isupper() or code not in STATUS:
+    if not word.isupper() or code not in CODES:
         return None
     if code == "rate_limited":
         microseconds, _, why = message.partition(" ")

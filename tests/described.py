@@ -7,10 +7,11 @@ from typing import Any
 
 import jsonschema_rs
 
-from broker.openapi import document
+from broker.api import routes
+from broker.openapi.document import document
 from broker.settings import Settings
 
-DOCUMENT = document(Settings())
+DOCUMENT = document(routes(), Settings())
 _PATHS = [
     (re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))), path)
     for path in sorted(DOCUMENT["paths"], key=lambda path: path.count("{"))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from broker.schemas import Id, Int64
+from broker.api.bodies import Id, Int64
 
 Time = Annotated[int, Meta(description="Unix seconds")]
 Count = Annotated[int, Meta(ge=0)]

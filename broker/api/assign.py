@@ -8,7 +8,7 @@ import orjson
 
 from broker.api import answers, auth, examples
 from broker.api.operation import TAKER, WORKER, Example, Operation
-from broker.api.requests import Call, Disconnected
+from broker.api.requests import Call, Disconnected, served
 from broker.api.responses import Reply
 from broker.api.routing import Routes
 from broker.errors import BrokerError, Unavailable
@@ -120,7 +120,7 @@ async def _get(call: Call, worker: Worker, project: int, count: int | None, take
     try:
         return await _wait(call, project, count, take, begun + wait)
     finally:
-        call.scope["broker.waited"] = asyncio.get_running_loop().time() - begun
+        served(call.scope).waited = asyncio.get_running_loop().time() - begun
 
 
 async def _wait(call: Call, project: int, count: int | None, take: Take, until: float) -> Reply:
@@ -172,7 +172,7 @@ async def _give_back(call: Call, worker: Worker, found: Found) -> None:
 
 
 async def _ready_worker(call: Call) -> Worker:
-    worker = await auth.worker(call, status=403)
+    worker = await auth.worker(call)
     if worker.paused:
         raise BrokerError("worker_paused", "This worker is paused; an admin can let it go on")
     return worker

@@ -7,17 +7,12 @@ from broker.store.worker_records import Worker
 from broker.store.workers import bad_credentials
 
 
-async def worker(call: Call, status: int = 401) -> Worker:
-    """Raises ``bad_credentials`` with this status for whatever is not the id and secret of a worker."""
+async def worker(call: Call) -> Worker:
+    """Raises ``bad_credentials`` for whatever is not the id and secret of a worker."""
     id, secret = parsed_id(call.headers.get(b"x-worker-id", b"")), call.headers.get(b"x-secret", b"")
-    try:
-        if id is None or not secret:
-            raise bad_credentials()
-        return await call.store.workers.authenticate(id, secret)
-    except BrokerError as error:
-        if error.code == "bad_credentials":
-            error.status = status
-        raise
+    if id is None or not secret:
+        raise bad_credentials()
+    return await call.store.workers.authenticate(id, secret)
 
 
 async def manager(call: Call) -> Manager:

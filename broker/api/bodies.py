@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from broker.errors import BrokerError, Invalid
+from broker.store.logs import LEVELS
 
 T = TypeVar("T")
 
@@ -16,6 +17,7 @@ Count16 = Annotated[int, Meta(ge=0, le=2**15 - 1)]
 Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Meta(ge=0)]
 Text = Annotated[str, Meta(max_length=65_536)]
+ProjectName = Annotated[str, Meta(min_length=1, max_length=16_384)]
 Alias = Annotated[str, Meta(max_length=16_384)]
 """A setting may make it shorter."""
 
@@ -28,117 +30,213 @@ MAX_RECIPE = 1 << 20
 MAX_SECRET = 1 << 20
 """Characters of a project's secret."""
 
+LONGEST_PASSWORD = 1024
+"""Bytes; hashing more would only cost time."""
+
+
+def needed(text: str, **bounds: Any) -> Meta:
+    """What the documents say of a field that must be there; ``bounds`` are words of JSON Schema.
+
+    The handler checks both, so that its refusal names the field.
+    """
+    return Meta(description=text, extra_json_schema={"x-needed": True, **bounds})
+
+
+def optional(text: str, *, default: object = None, **bounds: Any) -> Meta:
+    """As :func:`needed`, of a field that may be absent or null: then it is ``default``."""
+    return Meta(description=text, extra_json_schema={"x-default": default, **bounds})
+
 
 class WorkerAlias(Struct):
-    alias: Alias | None = None
+    alias: Annotated[
+        Alias | None, optional("A name for people to read; other workers may have the same", default="default_alias")
+    ] = None
+
+
+class NewAlias(WorkerAlias):
+    """As WorkerAlias, with an alias."""
+
+    alias: Annotated[
+        Alias | None, needed("A name for people to read; other workers may have the same", minLength=1)
+    ] = None
 
 
 class SubmitTask(Struct):
-    project: Id | None = None
-    recipe: str | None = None
-    priority: Int16 | None = None
-    max_retries: Count16 | None = None
-    max_assign_time: Seconds | None = None
-    verification_count: Count16 | None = None
-    hash64: Int64 | None = None
-    hash_u64: Int64 | None = None
-    unique_string: str | None = None
-    unique_str: str | None = None
+    project: Annotated[Id | None, needed("The project that gets the task")] = None
+    recipe: Annotated[
+        str | None,
+        needed(
+            f"What is to be done, as the workers understand it; at most {MAX_RECIPE:,} bytes of UTF-8 (a setting)",
+            minLength=1,
+            maxLength=MAX_RECIPE,
+        ),
+    ] = None
+    priority: Annotated[Int16 | None, optional("Higher goes first", default=0)] = None
+    max_retries: Annotated[
+        Count16 | None, optional("Fails before the task is failed; with 0 the first fail is the last", default=0)
+    ] = None
+    max_assign_time: Annotated[
+        Seconds | None, optional("Seconds that a worker may hold it; 0: the server's default", default=0)
+    ] = None
+    verification_count: Annotated[
+        Count16 | None, optional("Workers that must release it with the same verification; 0 is 1", default=1)
+    ] = None
+    hash64: Annotated[Int64 | None, optional("What makes it a duplicate of another task; 0: nothing", default=0)] = None
+    hash_u64: Annotated[Int64 | None, optional("Another spelling of `hash64`", deprecated=True)] = None
+    unique_string: Annotated[str | None, optional("Instead of a hash: it is hashed with SipHash-2-4, key (1, 2)")] = (
+        None
+    )
+    unique_str: Annotated[str | None, optional("Another spelling of `unique_string`", deprecated=True)] = None
 
 
 class BulkSubmit(Struct):
-    requests: list[SubmitTask] | None = None
+    requests: Annotated[
+        list[SubmitTask] | None,
+        needed("Tasks of one and the same project; how many is a setting", minItems=1, maxItems=MAX_BULK),
+    ] = None
 
 
 class ReleaseTask(Struct):
-    task_id: Int64 | None = None
-    result: Annotated[int, Meta(ge=0, le=2)] | None = None
-    verification: Int64 | None = None
+    task_id: Annotated[Int64 | None, needed("A task that the worker holds")] = None
+    result: Annotated[Annotated[int, Meta(ge=0, le=2)] | None, needed("0 ok, 1 fail, 2 skip")] = None
+    verification: Annotated[
+        Int64 | None,
+        optional("With an ok, of a task with a verification_count of 2 or more: the vote; 0 is one too", default=0),
+    ] = None
 
 
 class BulkRelease(Struct):
-    requests: list[ReleaseTask] | None = None
+    requests: Annotated[
+        list[ReleaseTask] | None,
+        needed("Releases of tasks of any projects; how many is a setting", minItems=1, maxItems=MAX_BULK),
+    ] = None
 
 
 class ExtendTasks(Struct):
-    task_id: Int64 | None = None
-    task_ids: list[Int64] | None = None
-    seconds: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    task_id: Annotated[Int64 | None, optional("One task; or `task_ids`")] = None
+    task_ids: Annotated[
+        list[Int64] | None, optional("Several tasks; how many is a setting", minItems=1, maxItems=MAX_BULK)
+    ] = None
+    seconds: Annotated[Annotated[int, Meta(ge=1, le=2**31 - 1)] | None, needed("The new deadline, from now")] = None
 
 
 class LogLine(Struct):
-    scope: str | None = None
-    message: str | None = None
-    timestamp: Int64 | None = None
-    capital_message: str | None = msgspec.field(name="Message", default=None)
+    scope: Annotated[str | None, needed("What the line is about; cut after 256 bytes")] = None
+    message: Annotated[str | None, optional("Needed, in this spelling or the other; cut after 4,096 bytes")] = None
+    timestamp: Annotated[Int64 | None, needed("Unix seconds, kept as given")] = None
+    capital_message: Annotated[str | None, optional("Another spelling of `message`", deprecated=True)] = msgspec.field(
+        name="Message", default=None
+    )
 
 
 class AccessRequest(Struct):
-    project: Id | None = None
-    assign: bool | None = None
-    submit: bool | None = None
+    project: Annotated[Id | None, needed("The project that the worker asks to be let into")] = None
+    assign: Annotated[bool | None, optional("To take tasks; this or `submit` must be true", default=False)] = None
+    submit: Annotated[bool | None, optional("To submit tasks, and to take them", default=False)] = None
 
 
 class ProjectFields(Struct):
     """What a manager may set; None leaves a field as it is, or at its default in a new project."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=16_384)] | None = None
-    priority: Annotated[int, Meta(ge=0, le=2**53)] | None = None
-    clone_url: Text | None = None
-    git_repo: Text | None = None
-    version: Text | None = None
-    motd: Text | None = None
-    public: bool | None = None
-    hidden: bool | None = None
-    chain: Annotated[int, Meta(ge=0, le=2**53)] | None = None
-    paused: bool | None = None
-    assign_rate: Rate | None = None
-    submit_rate: Rate | None = None
-    remember_closed: Annotated[int, Meta(ge=-1, le=2**31 - 1)] | None = None
+    name: Annotated[ProjectName | None, optional("No other project has it")] = None
+    priority: Annotated[
+        Annotated[int, Meta(ge=0, le=2**53)] | None,
+        optional("For `/task/get` without a project: higher goes first", default=0),
+    ] = None
+    clone_url: Annotated[Text | None, optional("For workers to read", default="")] = None
+    git_repo: Annotated[
+        Text | None, optional("For workers to read; and the repository whose webhooks set `version`", default="")
+    ] = None
+    version: Annotated[Text | None, optional("For workers to read", default="")] = None
+    motd: Annotated[Text | None, optional("A message for workers to read", default="")] = None
+    public: Annotated[
+        bool | None,
+        optional("Any worker may take its tasks; needs an admin; not together with `hidden`", default=False),
+    ] = None
+    hidden: Annotated[bool | None, optional("Only managers with READ see it", default=False)] = None
+    chain: Annotated[
+        Annotated[int, Meta(ge=0, le=2**53)] | None,
+        optional("The project that gets the closed tasks; 0: none; no circles", default=0),
+    ] = None
+    paused: Annotated[bool | None, optional("No task is handed out; submit and release go on", default=False)] = None
+    assign_rate: Annotated[Rate | None, optional("Tasks handed out per second; 0: unlimited", default=0)] = None
+    submit_rate: Annotated[Rate | None, optional("Tasks submitted per second; 0: unlimited", default=0)] = None
+    remember_closed: Annotated[
+        Annotated[int, Meta(ge=-1, le=2**31 - 1)] | None,
+        optional("Seconds for which the hash of a closed task still counts as a duplicate; -1: for ever", default=0),
+    ] = None
 
     def given(self) -> dict[str, Any]:
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
 
+class NewProject(ProjectFields):
+    """As ProjectFields, with a name."""
+
+    name: Annotated[ProjectName | None, needed("No other project has it")] = None
+
+
 class Credentials(Struct):
-    username: str | None = None
-    password: str | None = None
+    username: Annotated[
+        str | None,
+        needed(
+            "3 to 16 printable characters, no space at either end; no two accounts have the same",
+            minLength=3,
+            maxLength=16,
+        ),
+    ] = None
+    password: Annotated[str | None, needed(f"8 to {LONGEST_PASSWORD} bytes of UTF-8", maxLength=LONGEST_PASSWORD)] = (
+        None
+    )
 
 
 class ChangePassword(Struct):
-    old: str | None = None
-    new: str | None = None
+    old: Annotated[str | None, needed("The password as it is")] = None
+    new: Annotated[str | None, needed(f"8 to {LONGEST_PASSWORD} bytes of UTF-8", maxLength=LONGEST_PASSWORD)] = None
 
 
 class CloseSessions(Struct):
-    session: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
+    session: Annotated[
+        Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None,
+        optional("The id of a session; without it, all but the one that asks", pattern="^[0-9a-f]{64}$"),
+    ] = None
 
 
 class LogQuery(Struct):
-    level: int | None = None
-    since: Int64 | None = None
+    level: Annotated[int | None, needed("7 trace, 6 debug, 5 info, 4 warn, 3 error", enum=sorted(LEVELS.values()))] = (
+        None
+    )
+    since: Annotated[Int64 | None, needed("Unix seconds: only lines after that", minimum=1)] = None
 
 
 class SetSecret(Struct):
-    secret: Annotated[str, Meta(max_length=MAX_SECRET)] | None = None
+    secret: Annotated[
+        Annotated[str, Meta(max_length=MAX_SECRET)] | None,
+        needed("For the workers that were granted assign; may be empty"),
+    ] = None
 
 
 class SetWebhookSecret(Struct):
-    webhook_secret: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
+    webhook_secret: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=1024)] | None, needed("What the Git server signs its calls with")
+    ] = None
 
 
 class SetPaused(Struct):
-    worker: Id | None = None
-    paused: bool | None = None
+    worker: Annotated[Id | None, needed("The worker's id")] = None
+    paused: Annotated[bool | None, needed("Whether get refuses it")] = None
 
 
 class SetRole(Struct):
-    manager: Id | None = None
-    role: Annotated[int, Meta(ge=0, le=31)] | None = None
+    manager: Annotated[Id | None, needed("The manager's id")] = None
+    role: Annotated[
+        Annotated[int, Meta(ge=0, le=31)] | None,
+        needed("A sum: READ 1, EDIT 2, MANAGE_ACCESS 4, SECRET 8, MAINTENANCE 16; 0 removes the manager"),
+    ] = None
 
 
 class Repository(Struct):
-    full_name: str | None = None
+    full_name: Annotated[str | None, optional("Compared with the projects' `git_repo`, in any case")] = None
 
 
 class Push(Struct):
@@ -146,13 +244,12 @@ class Push(Struct):
 
     What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
 
-    ref: str | None = None
-    after: Annotated[str, Meta(max_length=255)] | None = None
-    repository: Repository | None = None
-
-
-LONGEST_PASSWORD = 1024
-"""Bytes; hashing more would only cost time."""
+    ref: Annotated[str | None, optional("Only `refs/heads/master` and `refs/heads/main` count")] = None
+    after: Annotated[
+        Annotated[str, Meta(max_length=255)] | None,
+        optional("The commit, which becomes the project's `version`; all zeros: nothing happens"),
+    ] = None
+    repository: Annotated[Repository | None, optional("Where it was pushed to")] = None
 
 
 def new_username(text: str) -> str:

@@ -6,6 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
+from broker.api.responses import STATUS
+
 
 class Who(NamedTuple):
     """Who may make a call, and how everybody else is refused."""
@@ -79,6 +81,10 @@ class Operation:
     """Answers that are no refusals: status and meaning."""
     media: str = ""
     """The media type of an answer that is no envelope."""
+
+    def status_of(self, code: str) -> int:
+        """The HTTP status of a refusal with this code."""
+        return self.status.get(code) or self.who.status.get(code) or STATUS[code]
 
 
 PROJECT_ID = {"id": "the project's id"}

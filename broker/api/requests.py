@@ -1,7 +1,7 @@
 """The way in of every call: :class:`Call`, a request with the ways of reading it that the API has."""
 
 import re
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -25,12 +25,41 @@ _LONGEST_LENGTH = 19
 """Digits of a Content-Length that can be right."""
 
 
+class Description(Protocol):
+    """Of this API, as OpenAPI has it."""
+
+    document: dict[str, Any]
+    encoded: bytes
+    etag: str
+
+
 class App(Protocol):
     """What the application that an endpoint belongs to has."""
 
     store: Store
     settings: Settings
     requests: Requests
+
+    @property
+    def description(self) -> "Description": ...
+
+
+class Served:
+    """What a request leaves for the metrics."""
+
+    __slots__ = ("route", "status", "waited")
+
+    def __init__(self) -> None:
+        self.route = Requests.OTHER
+        self.status = Requests.CLIENT_GONE
+        self.waited = 0.0
+        """Seconds that it waited for a task."""
+
+
+def served(scope: Scope) -> Served:
+    """Of this request."""
+    notes: Served = scope["served"]
+    return notes
 
 
 class Disconnected(Exception):

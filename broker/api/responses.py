@@ -14,6 +14,29 @@ from broker.errors import BrokerError
 
 _JSON = (b"content-type", b"application/json")
 
+STATUS = {
+    "no_task": 200,
+    "paused": 200,
+    "invalid": 400,
+    "worker_paused": 400,
+    "nothing_to_gain": 400,
+    "already_asked": 400,
+    "already_granted": 400,
+    "bad_credentials": 401,
+    "not_logged_in": 401,
+    "denied": 403,
+    "reserved": 403,
+    "cross_site": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "duplicate": 409,
+    "too_large": 413,
+    "rate_limited": 429,
+    "internal": 500,
+    "unavailable": 503,
+}
+"""The HTTP status of each code, where a call has no other."""
+
 
 class Reply(NamedTuple):
     content: Mapping[str, Any] | None = None
@@ -77,9 +100,9 @@ class Answer(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
-def refused(error: BrokerError) -> Reply:
+def refused(error: BrokerError, status: int) -> Reply:
     """The one place where a refusal becomes an answer."""
-    return Reply(error.content, error.message, False, error.code, error.status, error.delay)
+    return Reply(error.content, error.message, False, error.code, status, error.delay)
 
 
 def fault() -> Reply:

@@ -1,16 +1,17 @@
-"""What is between the server and a handler: next to nothing.
+"""From a path to its handler, with what the API says of the call; and what is between the server and the handler.
 
 Workers repeat a few calls all day, so this is ASGI itself, without Starlette's requests and responses: they would take
 as long as all the rest.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from starlette.routing import Route
+from starlette import routing
 from starlette.types import Receive, Scope, Send
 
-from broker.api.requests import Call, Disconnected
+from broker.api.operation import Operation
+from broker.api.requests import Call, Disconnected, served
 from broker.api.responses import Answer, fault, refused
 from broker.errors import BrokerError
 
@@ -20,37 +21,94 @@ Handler = Callable[[Call], Awaitable[Answer]]
 
 
 class Endpoint:
-    """A handler as an ASGI application: no wrapping between it and the server.
+    """A handler as an ASGI application."""
 
-    ``changes``: whether a GET of it changes anything, as every POST may. A call that changes something and carries the
-    session cookie must not come from another site.
-    """
-
-    def __init__(self, path: str, handler: Handler, *, changes: bool = False) -> None:
+    def __init__(self, path: str, operation: Operation, handler: Handler) -> None:
         self._path = path
+        self._operation = operation
         self._handler = handler
-        self._changes = changes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["broker.route"] = self._path
+        notes = served(scope)
+        notes.route = self._path
         call = Call(scope, receive)
         try:
-            if b"cookie" in call.headers and (self._changes or scope["method"] == "POST") and call.session_cookie:
+            # A call that changes something and carries the session cookie must not come from another site.
+            changes = self._operation.changes or scope["method"] == "POST"
+            if changes and b"cookie" in call.headers and call.session_cookie:
                 call.refuse_other_sites()
             reply: Answer = await self._handler(call)
         except BrokerError as error:
-            reply = refused(error)
+            reply = refused(error, self._operation.status_of(error.code))
         except Disconnected:
             return
         except Exception:
             log.exception("%s %a", scope["method"], scope["path"])
             reply = fault()
-        scope["broker.status"] = reply.status
+        notes.status = reply.status
         await reply(scope, receive, send)
 
 
-def route(methods: str, path: str, handler: Handler, *, changes: bool = False) -> Route:
-    """``methods``: 'GET', 'POST' or both. HEAD is not taken for GET: it would hand a task out and throw it away."""
-    made = Route(path, Endpoint(path, handler, changes=changes), methods=methods.split())
-    made.methods = set(methods.split())
-    return made
+class Route(routing.Route):
+    def __init__(self, call: str, operation: Operation, handler: Handler) -> None:
+        *methods, path = call.split()
+        self.serve = Endpoint(path, operation, handler)
+        super().__init__(path, self.serve, methods=methods)
+        self.methods: set[str] = set(methods)
+        """Starlette would take HEAD for GET: it would hand a task out and throw it away."""
+        self.call = call
+        self.operation = operation
+
+
+class Routes:
+    """The calls of a module, each added where its handler is defined."""
+
+    def __init__(self) -> None:
+        self._routes: list[Route] = []
+
+    def add(self, call: str, operation: Operation) -> Callable[[Handler], Handler]:
+        """``call``: methods and path, as in ``GET POST /logout``."""
+
+        def added(handler: Handler) -> Handler:
+            self._routes.append(Route(call, operation, handler))
+            return handler
+
+        return added
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+
+class Table:
+    """Finds the endpoint of a call by its path, in one or two look-ups: Starlette tries one route after another.
+
+    What it does not know (two parameters, a wrong method, no such path, the UI) is Starlette's to route.
+    """
+
+    def __init__(self, routes: Sequence[Route], prefixes: Sequence[str]) -> None:
+        """``prefixes``: what may stand before the path of every route."""
+        self._fixed: dict[tuple[str, str], Endpoint] = {}
+        self._open: dict[tuple[str, str], tuple[Endpoint, str]] = {}
+        """By the path up to its last part, which is a parameter: the endpoint, and the parameter's name."""
+        for route in routes:
+            start, _, last = route.path.rpartition("/")
+            for method in route.methods:
+                for prefix in prefixes:
+                    if "{" not in route.path:
+                        self._fixed[method, prefix + route.path] = route.serve
+                    elif "{" not in start:
+                        self._open[method, prefix + start] = route.serve, last.strip("{}")
+
+    def find(self, scope: Scope) -> Endpoint | None:
+        """The endpoint of this call, with the parameter of its path noted in ``scope``."""
+        method, path = scope["method"], scope["path"]
+        fixed = self._fixed.get((method, path))
+        if fixed is not None:
+            return fixed
+        start, _, value = path.rpartition("/")
+        found = self._open.get((method, start)) if value else None
+        if found is None:
+            return None
+        endpoint, parameter = found
+        scope["path_params"] = {parameter: value}
+        return endpoint

@@ -196,7 +196,7 @@ def _submitted(outcomes: list[int | None]) -> dict[str, object]:
     ),
 )
 async def release(call: Call) -> Reply:
-    worker = await auth.worker(call, status=403)
+    worker = await auth.worker(call)
     release = _checked_release(await call.decode(_RELEASE, ReleaseTask()))
     project = project_of(release[0])
     outcome = (await _released(call, worker, project, [release]))[0] if project else "not_held"

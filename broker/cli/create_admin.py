@@ -4,9 +4,9 @@ import asyncio
 import getpass
 import sys
 
+from broker.api.bodies import new_password, new_username
 from broker.cli.offline_store import opened, reachable
 from broker.errors import StartError
-from broker.schemas import new_password, new_username
 from broker.settings import Settings
 
 

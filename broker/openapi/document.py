@@ -1,53 +1,23 @@
-"""The OpenAPI document, made from the entries of all calls and the msgspec schemas of what they take and give."""
+"""The OpenAPI document, made from what stands beside each handler and from the schemas of what it takes and gives."""
 
+import hashlib
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 
 import msgspec
 
 from broker import __version__
-from broker.errors import STATUS
-from broker.openapi import maintenance, managers, projects, service, tasks, workers
-from broker.openapi.bodies import NOTES
-from broker.openapi.components import Json, Schemas, envelope, or_null, without_null
-from broker.openapi.entry import Entry
-from broker.schemas import Id
+from broker.api.bodies import Id
+from broker.api.operation import Group, Operation
+from broker.api.responses import STATUS
+from broker.api.routing import Route
+from broker.errors import CODES
+from broker.openapi.schemas import Json, Schemas, envelope, or_null, without_null
 from broker.settings import Settings
 
-GROUPS: dict[str, Mapping[str, Entry]] = {
-    "Tasks": tasks.ENTRIES,
-    "Workers": workers.ENTRIES,
-    "Projects": projects.ENTRIES,
-    "Maintenance": maintenance.ENTRIES,
-    "Managers": managers.ENTRIES,
-    "The broker": service.ENTRIES,
-}
-ENTRIES: dict[str, Entry] = {call: entry for group in GROUPS.values() for call, entry in group.items()}
-"""By methods and path, as ``route`` takes them: ``GET POST /logout``."""
-
-MEANINGS = {
-    "no_task": "nothing to take now; ask again in a while",
-    "paused": "the project is paused; ask again in a while",
-    "invalid": "the request cannot be right; `message` begins with the field",
-    "worker_paused": "an admin has paused this worker; ask again in a while",
-    "nothing_to_gain": "the project is public: the worker may take its tasks already",
-    "already_asked": "an earlier request for access waits for a manager",
-    "already_granted": "the worker has access already",
-    "bad_credentials": "wrong worker id or secret, or wrong name or password",
-    "not_logged_in": "no session, or it has ended; log in",
-    "denied": "not allowed",
-    "reserved": "the alias is reserved",
-    "cross_site": "a browser sent this call for another site",
-    "not_found": "there is no such thing, or no such path",
-    "method_not_allowed": "the header `Allow` names the right methods",
-    "duplicate": "there is one already",
-    "too_large": "the body is over the limit of bytes",
-    "rate_limited": "wait `rate_limit_delay` seconds, then repeat",
-    "internal": "a fault of the broker; report it",
-    "unavailable": "the store does not answer, or is full; wait, then repeat",
-}
-"""Every code, in general."""
+GROUPS: Sequence[Group] = ("Tasks", "Workers", "Projects", "Maintenance", "Managers", "The broker")
 
 _ABOUT = """A task broker for crawler fleets: workers submit tasks, get them, and release them.
 
@@ -62,15 +32,22 @@ _LEVELS = ("trace", "info", "warn", "error")
 _JSON = "application/json"
 
 
-def document(settings: Settings) -> Json:
+class Description:
+    """The document, and as it is sent."""
+
+    def __init__(self, routes: Sequence[Route], settings: Settings) -> None:
+        self.document = document(routes, settings)
+        self.encoded = json.dumps(self.document, ensure_ascii=False, separators=(",", ":")).encode()
+        self.etag = f'"{hashlib.sha256(self.encoded).hexdigest()[:16]}"'
+
+
+def document(routes: Sequence[Route], settings: Settings) -> Json:
     """OpenAPI 3.1. The codes of an answer are its ``x-codes``: code and when."""
     schemas = Schemas()
     paths: dict[str, Json] = {}
-    for group, entries in GROUPS.items():
-        for call, entry in entries.items():
-            *methods, path = call.split()
-            for method in methods:
-                paths.setdefault(path, {})[method.lower()] = _operation(group, method, path, entry, schemas)
+    for route in sorted(routes, key=lambda route: GROUPS.index(route.operation.group)):
+        for method in route.methods:
+            paths.setdefault(route.path, {})[method.lower()] = _operation(method, route.path, route.operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Task broker", "version": __version__, "description": _ABOUT, "license": {"name": "MIT"}},
@@ -79,7 +56,7 @@ def document(settings: Settings) -> Json:
         "tags": [{"name": group} for group in GROUPS],
         "paths": paths,
         "components": {"schemas": dict(sorted(schemas.made.items())), "securitySchemes": _security(settings.cookie)},
-        "x-codes": {code: {"status": STATUS.get(code, 500), "meaning": text} for code, text in MEANINGS.items()},
+        "x-codes": {code: {"status": STATUS[code], "meaning": text} for code, text in CODES.items()},
     }
 
 
@@ -96,31 +73,32 @@ def _security(cookie: str) -> Json:
     }
 
 
-def _operation(group: str, method: str, path: str, entry: Entry, schemas: Schemas) -> Json:
+def _operation(method: str, path: str, operation: Operation, schemas: Schemas) -> Json:
     words = re.sub(r"/\{(\w+)\}", r"/by/\1", path).replace("-", "/").replace(".", "/")
     made: Json = {
-        "tags": [group],
-        "summary": entry.summary,
+        "tags": [operation.group],
+        "summary": operation.summary,
         "operationId": "_".join([method.lower(), *filter(None, re.split(r"[/_]", words))]),
-        "security": [{scheme: [] for scheme in way} for way in entry.who.security],
+        "security": [{scheme: [] for scheme in way} for way in operation.who.security],
     }
-    if entry.text:
-        made["description"] = entry.text
-    if parameters := [*_in_path(entry), *_in_query(entry, schemas)]:
+    if operation.text:
+        made["description"] = operation.text
+    if parameters := [*_in_path(operation), *_in_query(operation, schemas)]:
         made["parameters"] = parameters
-    if entry.body is not None:
-        example = {} if entry.example.body is None else {"example": entry.example.body}
+    if operation.body is not None:
+        example = {} if operation.example.body is None else {"example": operation.example.body}
         # A body of nothing, or of null, is allowed where no field is needed.
-        needed = any(note.needed for note in NOTES[entry.body].values())
-        schema = schemas.of(entry.body) if needed else or_null(schemas.of(entry.body))
+        schema = schemas.of(operation.body)
+        needed = bool(schemas.made[operation.body.__name__]["required"])
+        schema = schema if needed else or_null(schema)
         made["requestBody"] = {"required": needed, "content": {_JSON: {"schema": schema} | example}}
-    made["responses"] = dict(sorted(_responses(method, entry, schemas).items()))
+    made["responses"] = dict(sorted(_responses(method, operation, schemas).items()))
     return made
 
 
-def _in_path(entry: Entry) -> Iterator[Json]:
-    values = dict(zip(entry.path, entry.example.path.split("/")[-len(entry.path) or None :], strict=False))
-    for name, text in entry.path.items():
+def _in_path(operation: Operation) -> Iterator[Json]:
+    values = dict(zip(operation.path, operation.example.path.split("/")[-len(operation.path) or None :], strict=False))
+    for name, text in operation.path.items():
         word = name == "level"
         schema: Json = {"type": "string", "enum": [*_LEVELS]} if word else msgspec.json.schema(Id)
         example = values[name].partition("?")[0]
@@ -134,10 +112,10 @@ def _in_path(entry: Entry) -> Iterator[Json]:
         }
 
 
-def _in_query(entry: Entry, schemas: Schemas) -> Iterator[Json]:
-    if entry.query is None:
+def _in_query(operation: Operation, schemas: Schemas) -> Iterator[Json]:
+    if operation.query is None:
         return
-    made = schemas.alone(entry.query)
+    made = schemas.alone(operation.query)
     for name, field in made["properties"].items():
         schema = without_null(field)
         text = schema.pop("description")
@@ -145,24 +123,23 @@ def _in_query(entry: Entry, schemas: Schemas) -> Iterator[Json]:
         yield {"name": name, "in": "query", "required": needed, "description": text, "schema": schema}
 
 
-def _responses(method: str, entry: Entry, schemas: Schemas) -> Json:
+def _responses(method: str, operation: Operation, schemas: Schemas) -> Json:
     refused: dict[int, dict[str, str]] = {}
-    for code, text in _refusals(method, entry).items():
-        status = entry.status.get(code) or entry.who.status.get(code) or STATUS.get(code, 500)
-        refused.setdefault(status, {})[code] = text
+    for code, text in _refusals(method, operation).items():
+        refused.setdefault(operation.status_of(code), {})[code] = text
     if method == "HEAD":
-        plain = [entry.good, *entry.also, *refused]
+        plain = [operation.good, *operation.also, *refused]
         return {str(status): {"description": _phrase(status)} for status in plain}
 
     made: Json = {
         str(status): {"description": _sentence(text)}
         | ({} if status == 304 else {"content": {_JSON: {"schema": envelope(["ok"], {"ok": {"const": True}})}}})
-        for status, text in entry.also.items()
+        for status, text in operation.also.items()
     }
     for status, codes in refused.items():
         shapes = [schemas.refusal(status, codes)]
-        if status == 503 and entry.partly is not None:
-            shapes.append(schemas.refusal(status, codes, entry.partly))
+        if status == 503 and operation.partly is not None:
+            shapes.append(schemas.refusal(status, codes, operation.partly))
         made[str(status)] = {
             "description": " ".join(f"`{code}`: {text}." for code, text in codes.items()),
             "x-codes": codes,
@@ -172,34 +149,36 @@ def _responses(method: str, entry: Entry, schemas: Schemas) -> Json:
             made[str(status)]["headers"] = {
                 "Retry-After": {"description": "Seconds, rounded up", "schema": {"type": "integer", "minimum": 1}}
             }
-    good = made.setdefault(str(entry.good), {"description": ""})
+    good = made.setdefault(str(operation.good), {"description": ""})
     good["description"] = f"Done. {good['description']}".strip()
-    if entry.media:
-        good["content"] = {entry.media: {"schema": {"type": "object"} if entry.media == _JSON else {"type": "string"}}}
-    elif entry.good == 200:
+    if operation.media:
+        good["content"] = {
+            operation.media: {"schema": {"type": "object"} if operation.media == _JSON else {"type": "string"}}
+        }
+    elif operation.good == 200:
         others = [good["content"][_JSON]["schema"]] if "content" in good else []
-        example = {"ok": True, "message": entry.example.message, "content": entry.example.content}
+        example = {"ok": True, "message": operation.example.message, "content": operation.example.content}
         good["content"] = {
             _JSON: {
-                "schema": _any_of([*schemas.good(entry), *others]),
+                "schema": _any_of([*schemas.good(operation), *others]),
                 "example": {name: value for name, value in example.items() if value is not None},
             }
         }
     return made
 
 
-def _refusals(method: str, entry: Entry) -> dict[str, str]:
-    """What the entry says, and what follows from the rest of it; codes without a text of their own have the common."""
-    codes = {**entry.who.refuses, **entry.refuses, "internal": ""}
-    if entry.path or entry.query or entry.body:
+def _refusals(method: str, operation: Operation) -> dict[str, str]:
+    """What the operation says, and what follows from the rest of it. A code without a text has that of ``CODES``."""
+    codes = {**operation.who.refuses, **operation.refuses, "internal": ""}
+    if operation.path or operation.query or operation.body:
         codes.setdefault("invalid", "")
-    if entry.body:
+    if operation.body:
         codes.setdefault("too_large", "")
-    if method == "POST" or entry.changes:
+    if method == "POST" or operation.changes:
         codes["cross_site"] = ""
-    if entry.store:
+    if operation.store:
         codes["unavailable"] = ""
-    return {code: codes[code] or text for code, text in MEANINGS.items() if code in codes}
+    return {code: codes[code] or text for code, text in CODES.items() if code in codes}
 
 
 def _any_of(shapes: list[Json]) -> Json:

@@ -1,4 +1,4 @@
-"""The schemas of the document: msgspec's own, with the notes of ``bodies.py``, and the envelopes around them."""
+"""The schemas of the document: what msgspec makes of bodies and answers, and the envelopes around them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from broker.openapi.bodies import NOTES, Note
-from broker.openapi.entry import Entry
+from broker.api import bodies
+from broker.api.operation import Operation
 
 Json = dict[str, Any]
 
 REF = "#/components/schemas/"
-_BY_NAME = {struct.__name__: notes for struct, notes in NOTES.items()}
-_NONE = Note("", {})
+BODIES = frozenset(
+    name for name, thing in vars(bodies).items() if isinstance(thing, type) and issubclass(thing, Struct)
+)
+"""Names of the schemas of what clients send."""
 
 
 class Schemas:
@@ -27,7 +29,7 @@ class Schemas:
         (reference,), components = msgspec.json.schema_components([type], ref_template=f"{REF}{{name}}")
         for name, schema in components.items():
             if name not in self.made:
-                self.made[name] = _taken(schema, _BY_NAME[name]) if name in _BY_NAME else schema
+                self.made[name] = _taken(schema) if name in BODIES else schema
         return reference
 
     def alone(self, type: type[Struct]) -> Json:
@@ -35,12 +37,12 @@ class Schemas:
         schema: Json = msgspec.json.schema_components([type])[1][type.__name__]
         return schema
 
-    def good(self, entry: Entry) -> list[Json]:
+    def good(self, operation: Operation) -> list[Json]:
         """The envelopes of good answers, one for each content."""
         ok, message = {"ok": {"const": True}}, {"message": {"$ref": f"{REF}Message"}}
-        beside = message if entry.remarks == "beside" else {}
-        shapes = [envelope(["ok", "content"], ok | beside | {"content": self.of(one)}) for one in entry.content]
-        if entry.remarks == "instead":
+        beside = message if operation.remarks == "beside" else {}
+        shapes = [envelope(["ok", "content"], ok | beside | {"content": self.of(one)}) for one in operation.content]
+        if operation.remarks == "instead":
             shapes.append(envelope(["ok", "message"], ok | message))
         return shapes or [envelope(["ok"], ok)]
 
@@ -62,15 +64,19 @@ class Schemas:
         return {"$ref": f"{REF}{name}"}
 
 
-def _taken(schema: Json, notes: Mapping[str, Note]) -> Json:
-    """The schema of a body, with its notes: what is needed may not be null, what is not needed may."""
-    fields = {}
+def _taken(schema: Json) -> Json:
+    """The schema of a body: what is needed may not be null, what is not needed may, and then has its default."""
+    fields, needed = {}, []
     for name, field in schema["properties"].items():
-        note, plain = notes.get(name, _NONE), without_null(field)
-        if not note.needed:
-            plain = or_null(plain)
-        fields[name] = {**plain, **note.bounds, "description": note.text}
-    return {**schema, "properties": fields, "required": [name for name, note in notes.items() if note.needed]}
+        words = dict(field)
+        default, text = words.pop("x-default", None), words.pop("description", "")
+        if words.pop("x-needed", False):
+            needed.append(name)
+            fields[name] = without_null(words)
+        else:
+            fields[name] = or_null(without_null(words)) | ({} if default is None else {"default": default})
+        fields[name]["description"] = text
+    return {**schema, "properties": fields, "required": needed}
 
 
 def without_null(field: Json) -> Json:

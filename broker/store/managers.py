@@ -147,7 +147,7 @@ class Managers:
 
 
 def wrong_password() -> BrokerError:
-    return BrokerError("bad_credentials", "Wrong username or password", status=403)
+    return BrokerError("bad_credentials", "Wrong username or password")
 
 
 def _too_many(seconds: int) -> BrokerError:

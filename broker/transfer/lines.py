@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from broker.schemas import Count16, Id, Int16, Int64, Seconds
+from broker.api.bodies import Count16, Id, Int16, Int64, Seconds
 from broker.store.task_views import Row
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from broker.schemas import MAX_SECRET
+from broker.api.bodies import MAX_SECRET
 from broker.store.redis.keys import PROJECT_LIMIT
 from broker.store.transfer import ImportedWorker
 

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker import __version__
+from broker.api.responses import STATUS
 from broker.errors import BrokerError
 from broker.web import formats
 from broker.web.static import Statics
@@ -94,14 +95,12 @@ class Site:
                 raise
             except Exception:
                 log.exception("page /ui/%s", visit.place)
-                return self._refused(
-                    visit, BrokerError("internal", "A fault of the broker; its log has more", status=500)
-                )
+                return self._refused(visit, BrokerError("internal", "A fault of the broker; its log has more"))
 
         return Route(path, endpoint, methods=["GET"])
 
     def _refused(self, visit: Visit, error: BrokerError) -> Response:
-        return visit.page("error.html", error.status, error=error)
+        return visit.page("error.html", STATUS[error.code], error=error)
 
     def app(self, routes: list[BaseRoute]) -> ASGIApp:
         """Pages and files, packed, with their headers."""
@@ -131,10 +130,10 @@ class _Methods:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._app(scope, receive, send)
-        except HTTPException as error:
+        except HTTPException:
             visit = Visit(Request(scope, receive), self._site)
-            refusal = BrokerError("method_not_allowed", "Pages can only be read", status=error.status_code)
-            response = visit.page("error.html", refusal.status, error=refusal)
+            refusal = BrokerError("method_not_allowed", "Pages can only be read")
+            response = visit.page("error.html", STATUS[refusal.code], error=refusal)
             response.headers["Allow"] = "GET, HEAD"
             await response(scope, receive, send)
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from starlette.routing import Route
 
-from broker import schemas
+from broker.api import bodies as schemas
 from broker.api import routes
 from tests.client import Answer, Fleet, exchange
 

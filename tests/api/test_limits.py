@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from broker import schemas
+from broker.api import bodies as schemas
 from broker.errors import StartError
 from broker.settings import Settings
 from tests.client import Answer, Fleet, exchange

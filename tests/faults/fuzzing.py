@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 from starlette.routing import Mount, Route
 
-from broker import schemas
+from broker.api import bodies as schemas
 from broker.app import create_app
 from broker.settings import Settings
 

@@ -20,7 +20,7 @@ async def test_a_login_that_began_before_the_password_was_changed_gets_no_sessio
     with pytest.raises(BrokerError) as refused:
         await store.managers.open_session(late, None)
 
-    assert (refused.value.code, refused.value.status) == ("bad_credentials", 403)
+    assert refused.value.code == "bad_credentials"
     assert await store.managers.sessions(late.id, "") == []
     await store.managers.open_session(await store.managers.check_password("boss", NEW, HERE), None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.errors import STATUS, StartError
+from broker.errors import CODES, StartError
 from broker.store.redis import scripts
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ def test_a_script_refuses_what_its_header_says_with_codes_that_clients_know(path
     codes |= set(re.findall(r"'(RATE_LIMITED) ", source))
 
     assert codes == (set() if said == "nothing" else set(said.split(", ")))
-    assert {code.lower() for code in codes} <= set(STATUS)
+    assert {code.lower() for code in codes} <= set(CODES)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

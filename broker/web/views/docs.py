@@ -6,20 +6,20 @@ from markupsafe import Markup
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from broker.settings import Settings
-from broker.web.reference import reference
+from broker.api.requests import App
+from broker.openapi.reference import reference
 from broker.web.site import Site
 from broker.web.visit import Visit
 
 
 @lru_cache(maxsize=1)
-def _calls(site: Site, settings: Settings, root: str) -> Markup:
+def _calls(site: Site, app: App, root: str) -> Markup:
     """Rendered once: it is long, and the same for everybody."""
-    return site.part("reference.html", root=root, reference=reference(settings))
+    return site.part("reference.html", root=root, reference=reference(app.description.document))
 
 
 async def docs(visit: Visit) -> Response:
-    return visit.page("docs.html", calls=_calls(visit.site, visit.settings, visit.root))
+    return visit.page("docs.html", calls=_calls(visit.site, visit.request.app, visit.root))
 
 
 def routes(site: Site) -> list[BaseRoute]:

@@ -1,16 +1,11 @@
-"""The OpenAPI document as a page shows it: calls by group, with their fields, answers and examples as rows of text."""
+"""The OpenAPI document as pages show it: calls by group, with their fields, answers and examples as rows of text."""
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from broker import openapi
-from broker.settings import Settings
+from broker.openapi.schemas import BODIES, REF, Json
 
-Json = dict[str, Any]
-
-_REF = "#/components/schemas/"
 _JSON = "application/json"
 _PEOPLE = {
     "workerId": "worker",
@@ -78,9 +73,7 @@ class Reference(NamedTuple):
     """Ways in: who, header or cookie, meaning."""
 
 
-@lru_cache(maxsize=1)
-def reference(settings: Settings) -> Reference:
-    document = openapi.document(settings)
+def reference(document: Json) -> Reference:
     schemas: Json = document["components"]["schemas"]
     groups: dict[str, list[Call]] = {tag["name"]: [] for tag in document["tags"]}
     for path, way in document["paths"].items():
@@ -159,7 +152,7 @@ def _contents(schema: Json, schemas: Json) -> Iterator[list[FieldRow]]:
 def _resolved(schema: Json, schemas: Json) -> Json:
     """The schema that is meant: a reference, or one of a reference or null."""
     schema = schema.get("anyOf", [schema])[0]
-    found: Json = schemas[schema["$ref"].removeprefix(_REF)] if "$ref" in schema else schema
+    found: Json = schemas[schema["$ref"].removeprefix(REF)] if "$ref" in schema else schema
     return found
 
 
@@ -185,7 +178,7 @@ def _kind(schema: Json, where: str = "") -> Kind:
     default = schema.get("default")
     after = f"; default {json.dumps(default)}" if default is not None else ""
     if "$ref" in schema:
-        return Kind(before, schema["$ref"].removeprefix(_REF), after)
+        return Kind(before, schema["$ref"].removeprefix(REF), after)
     if "enum" in schema or "const" in schema:
         values = schema.get("enum", [schema.get("const")])
         return Kind(before + ", ".join(str(value) for value in values), "", after)
@@ -223,7 +216,7 @@ def _shapes(rows: list[FieldRow], schemas: Json) -> list[Shape]:
     while missing := wanted - set(found):
         for name in missing:
             schema = schemas[name]
-            fields = _fields(schema, inward=name in openapi.BODIES)
+            fields = _fields(schema, inward=name in BODIES)
             found[name] = Shape(name, schema.get("description", ""), fields)
             wanted |= {row.kind.shape for row in fields if row.kind.shape}
     return [found[name] for name in sorted(found)]
