@@ -10,7 +10,7 @@ TWICE := -n 2 --dist loadfile
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
 MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
-.PHONY: run test test-slow test-stores check format pictures bench bench-all clean
+.PHONY: run test test-slow test-stores check format docs pictures bench bench-all clean
 
 run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/share/broker
 	$(BIN)/broker serve $(SERVE)
@@ -37,6 +37,9 @@ check: $(VENV)/test.stamp  ## format, lint, types
 format: $(VENV)/test.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/test.stamp  ## docs/http-api.md, from what stands beside each handler
+	$(BIN)/python -m broker.openapi > docs/http-api.md
 
 pictures: $(VENV)/test.stamp  ## of every page, in tests/browser/screenshots; the README's are taken anew
 	BROKER_TEST_PICTURES=yes $(BIN)/pytest tests/browser/test_pages.py

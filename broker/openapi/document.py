@@ -46,7 +46,8 @@ def document(routes: Sequence[Route], settings: Settings) -> Json:
     schemas = Schemas()
     paths: dict[str, Json] = {}
     for route in sorted(routes, key=lambda route: GROUPS.index(route.operation.group)):
-        for method in route.methods:
+        *methods, _ = route.call.split()
+        for method in methods:
             paths.setdefault(route.path, {})[method.lower()] = _operation(method, route.path, route.operation, schemas)
     return {
         "openapi": "3.1.0",

@@ -55,6 +55,8 @@ class Call(NamedTuple):
     common: list[CodeRow]
     asked: str
     answered: str
+    example: Json | None
+    """What ``answered`` shows."""
     good: str
 
 
@@ -127,6 +129,7 @@ def _call(methods: list[str], path: str, told: Json, document: Json) -> Call:
         sorted(plain),
         _pretty(sent),
         _pretty(received),
+        received.get("example"),
         good,
     )
 

@@ -18,6 +18,7 @@ from broker.api.operation import SIGNED, TAKER, WORKER
 from broker.api.responses import STATUS
 from broker.errors import CODES
 from broker.openapi.document import document
+from broker.openapi.page import page
 from broker.openapi.schemas import BODIES
 from broker.settings import Settings
 from tests.client import Answer, Caller, Fleet, ManagerCaller, WorkerCaller
@@ -243,6 +244,12 @@ def test_who_needs_no_credentials_is_told(fleet: Fleet) -> None:
 
         open_to_all = not told["security"] or {} in told["security"]
         assert (answer.status not in {401, 403}) == open_to_all or path == "/logs", call
+
+
+def test_the_page_of_the_api_is_current() -> None:
+    committed = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text()
+
+    assert committed == page(), "make docs writes it"
 
 
 def test_the_document_is_served_and_kept_until_it_changes(fleet: Fleet) -> None:
