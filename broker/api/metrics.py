@@ -10,7 +10,7 @@ from broker.api.requests import Call
 from broker.api.responses import Answer, Plain, Reply
 from broker.api.routing import Routes
 from broker.errors import BrokerError
-from broker.store.stats.overview import Look
+from broker.store.stats.overview import Overview
 
 log = logging.getLogger(__name__)
 
@@ -42,19 +42,19 @@ async def read(call: Call) -> Answer:
         message = "authorization: needs Bearer and the token that BROKER_METRICS_TOKEN sets"
         return Reply(None, message, False, "bad_credentials", 401, headers={"WWW-Authenticate": "Bearer"})
     store = call.app.store
-    look = await _look(call)
-    lines = prometheus.of_processes(call.app.requests, store.seen) + prometheus.of_store(look is not None, look)
-    if look is not None:
+    overview = await _overview(call)
+    lines = prometheus.of_processes(call.app.requests, store.seen) + prometheus.of_store(overview is not None, overview)
+    if overview is not None:
         # What the API tells of hidden projects needs a role; here it needs the token.
-        lines += await prometheus.of_projects([count for count in look.counts if token or not count.project.hidden])
+        lines += await prometheus.of_projects([count for count in overview.counts if token or not count.project.hidden])
     return Plain("\n".join([*lines, ""]).encode(), prometheus.TYPE)
 
 
-async def _look(call: Call) -> Look | None:
+async def _overview(call: Call) -> Overview | None:
     """None when the store does not answer, whatever the reason: whoever watches must hear of the rest."""
     try:
         async with asyncio.timeout(_LONGEST):
-            return await call.store.census.look()
+            return await call.store.overview.get()
     except (BrokerError, TimeoutError):
         return None
     except Exception:

@@ -111,7 +111,7 @@ async def _snapshots(call: Call, project: int, newest: int | None, oldest: int |
 async def assignees(call: Call) -> Reply:
     """The workers that hold the most tasks, and how many nobody holds."""
     project = await readable(call, call.id("id"))
-    held = await call.store.holders.of(project.id)
+    held = await call.store.held_counts.of(project.id)
     largest = sorted(held, key=lambda worker: (-held[worker], worker))[:_ASSIGNEES]
     workers = await call.store.workers.get(largest) if largest else []
     rows = [{"assignee": worker.alias, "task_count": held[worker.id]} for worker in workers if worker]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from broker import __version__
 from broker.counters import BOUNDS, Requests, Times
 from broker.store.redis.metrics import Seen
-from broker.store.stats.overview import Count, Look
+from broker.store.stats.overview import Overview, ProjectCount
 
 TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -76,15 +76,15 @@ def of_processes(requests: Requests, seen: Seen) -> list[str]:
     ]
 
 
-def of_store(up: bool, look: Look | None) -> list[str]:
+def of_store(up: bool, overview: Overview | None) -> list[str]:
     """What the store says of itself, as lines."""
     families: list[tuple[str, str, str, Samples]] = [
         ("store_up", "gauge", "1 when the store has answered all that stands here, 0 when it has not", [("", up)]),
     ]
-    if look is not None:
-        families.append(("projects", "gauge", "Projects", [("", look.projects)]))
-    if look is not None and look.memory is not None:
-        used, most = look.memory
+    if overview is not None:
+        families.append(("projects", "gauge", "Projects", [("", overview.projects)]))
+    if overview is not None and overview.memory is not None:
+        used, most = overview.memory
         families += [
             ("store_memory_used_bytes", "gauge", "Memory that the store uses", [("", used)]),
             ("store_memory_max_bytes", "gauge", "Memory at which it takes nothing new; 0 for no limit", [("", most)]),
@@ -92,7 +92,7 @@ def of_store(up: bool, look: Look | None) -> list[str]:
     return [line for family in families for line in _family(*family)]
 
 
-async def of_projects(counts: list[Count]) -> list[str]:
+async def of_projects(counts: list[ProjectCount]) -> list[str]:
     """What each project holds and has counted, as lines. Lets others work in between."""
     counted = [(f'{{project="{count.project.id}"', count) for count in counts]
     states: Samples = (

@@ -17,8 +17,8 @@ from broker.store.redis.caller import Calls, Client
 from broker.store.redis.connection import connect
 from broker.store.redis.keys import Keys
 from broker.store.redis.metrics import Seen
-from broker.store.stats.held_counts import Holders
-from broker.store.stats.overview import Census
+from broker.store.stats.held_counts import HeldCounts
+from broker.store.stats.overview import OverviewRead
 from broker.store.stats.snapshots import Snapshots
 from broker.store.stats.worker_stats import WorkerStats
 from broker.store.task_views import TaskViews
@@ -41,10 +41,10 @@ class Store:
     logs: Logs
     snapshots: Snapshots
     maintenance: Maintenance
-    holders: Holders
+    held_counts: HeldCounts
     worker_stats: WorkerStats
     task_views: TaskViews
-    census: Census
+    overview: OverviewRead
     imports: Imports
     waiters: Waiters
     seen: Seen
@@ -71,7 +71,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
     workers = Workers(calls, keys, settings.create_limit, seen)
     chain = Chain(tasks, projects)
     snapshots = Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history)
-    holders = Holders(snapshots)
+    held_counts = HeldCounts(calls, keys)
     return Store(
         calls=calls,
         directory=Directory(calls, keys),
@@ -84,10 +84,10 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         logs=Logs(calls, keys),
         snapshots=snapshots,
         maintenance=Maintenance(tasks, projects, chain),
-        holders=holders,
-        worker_stats=WorkerStats(projects, workers, holders),
+        held_counts=held_counts,
+        worker_stats=WorkerStats(projects, workers, held_counts),
         task_views=TaskViews(calls, keys),
-        census=Census(calls, projects, tasks),
+        overview=OverviewRead(calls, projects, tasks),
         imports=Imports(calls, keys, projects),
         waiters=Waiters(calls, keys, tasks, projects),
         seen=seen,

@@ -1,15 +1,18 @@
-"""Where a worker that names no project may find a task: a look at the head of every project, for all who ask."""
+"""Where a worker that names no project may find a task: the projects that have a task, read for all who ask."""
 
 import asyncio
 import random
 
 from broker.store.projects import Listed, Projects
-from broker.store.shared_read import Looks
+from broker.store.shared_read import SharedRead
 from broker.store.tasks import Tasks
 from broker.store.workers import Workers
 
-LONGEST_PAUSE = 0.1
-"""Seconds between looks at most."""
+_DUTY = 0.1
+"""Of the store's time, while a read takes no more than 10 ms: it asks every project."""
+
+_LONGEST_REST = 0.1
+"""Seconds between two reads at most: nobody waits longer for a new task."""
 
 BEST, OTHERS = 12, 4
 """Projects that one request tries: the best, and some at random, so that none starves behind those that turn out to
@@ -21,17 +24,17 @@ class Candidates:
         self._projects = projects
         self._tasks = tasks
         self._workers = workers
-        self._looks = Looks(self._look, LONGEST_PAUSE)
+        self._heads = SharedRead(self._read, duty=_DUTY, longest_rest=_LONGEST_REST)
 
     async def of(self, worker: int) -> list[int]:
         """Projects where the worker may find a task, best priority first."""
-        heads = await self._looks.answer()
+        heads = await self._heads.get()
         granted = await self._workers.projects(worker)
         projects = [project.id for project in heads if project.public or project.id in granted]
         best, others = projects[:BEST], projects[BEST:]
         return best + sorted(random.sample(others, min(len(others), OTHERS)), key=others.index)
 
-    async def _look(self) -> list[Listed]:
+    async def _read(self) -> list[Listed]:
         """Those that have a task."""
         projects = [project async for project in self._projects.ids()]
         due = await asyncio.gather(*(self._tasks.due(project.id) for project in projects))

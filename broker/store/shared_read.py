@@ -1,35 +1,97 @@
-"""Looks at many things at once, for many who ask."""
+"""One read of the store for all who ask: many requests cost no more than one, and a bounded share of its time."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
+from math import inf
 from typing import Generic, TypeVar
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
-_PAUSE = 10
-"""Looks pause for so many times as long as they take: they cost a tenth of the time, however many ask."""
+
+class SharedRead(Generic[T]):
+    """``read`` runs when somebody asks, for the share ``duty`` of the time at most: after t seconds it rests t/duty-t.
+
+    ``ttl``: seconds for which a result is kept; with 0, no answer is older than its question: who asks during a rest
+    waits for its end. ``longest_rest``: seconds that a rest takes at most; a read that takes longer than that times
+    ``duty`` has a larger share. ``patience``: seconds to wait for the end of a rest; when it takes longer, the last
+    result is the answer.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[T]],
+        *,
+        duty: float,
+        ttl: float = 0,
+        longest_rest: float = inf,
+        patience: float = inf,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._read = read
+        self._rest = 1 / duty - 1
+        self._ttl = ttl
+        self._longest_rest = longest_rest
+        self._patience = patience
+        self._clock = clock
+        self._sleep = sleep
+        self._reading: asyncio.Task[tuple[float, T]] | None = None
+        self._result: T
+        self._kept_until = self._resting_until = -inf
+
+    async def get(self) -> T:
+        """Raises what the read raises; a read that failed is not kept, and no rest follows."""
+        arrived = self._clock()
+        while True:
+            if self._clock() < self._kept_until:
+                return self._result
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._run())
+                self._reading.add_done_callback(_retrieve)
+            # Whoever goes away must not take the read from the others.
+            begun, result = await asyncio.shield(self._reading)
+            if begun >= arrived:
+                return result
+
+    async def _run(self) -> tuple[float, T]:
+        try:
+            rest = self._resting_until - self._clock()
+            if rest > 0:
+                await self._sleep(rest)
+            begun = self._clock()
+            self._result = await self._read()
+        finally:
+            self._reading = None
+        ended = self._clock()
+        rest = min(self._rest * (ended - begun), self._longest_rest)
+        self._resting_until = ended + rest
+        self._kept_until = ended + max(self._ttl, rest if rest > self._patience else 0)
+        return begun, self._result
 
 
-class Looks(Generic[T]):
-    """One look serves all who asked before it began: an answer is never older than its question."""
+def _retrieve(reading: "asyncio.Task[tuple[float, T]]") -> None:
+    """Nobody may be left to hear of an error."""
+    if not reading.cancelled():
+        reading.exception()
 
-    def __init__(self, look: Callable[[], Awaitable[T]], longest_pause: float) -> None:
-        """``longest_pause``: seconds between looks at most."""
-        self._look = look
-        self._longest_pause = longest_pause
-        self._looking = asyncio.Lock()
-        self._begun = self._ended = 0.0
-        self._seen: T
 
-    async def answer(self) -> T:
-        """What is seen. Raises what the look raises."""
-        arrived = time.monotonic()
-        async with self._looking:
-            if self._begun < arrived:
-                pause = min(self._longest_pause, _PAUSE * (self._ended - self._begun))
-                await asyncio.sleep(self._ended + pause - time.monotonic())
-                begun = time.monotonic()
-                self._seen = await self._look()
-                self._begun, self._ended = begun, time.monotonic()
-            return self._seen
+class SharedReads(Generic[K, T]):
+    """A :class:`SharedRead` for each of many keys, the ``most`` that were asked for last."""
+
+    def __init__(
+        self, read: Callable[[K], Awaitable[T]], *, most: int, duty: float, ttl: float = 0, patience: float = inf
+    ) -> None:
+        self._read = read
+        self._most = most
+        self._shared = partial(SharedRead[T], duty=duty, ttl=ttl, patience=patience)
+        self._reads: dict[K, SharedRead[T]] = {}
+
+    async def get(self, key: K) -> T:
+        one = self._reads.pop(key, None) or self._shared(partial(self._read, key))
+        self._reads[key] = one
+        if len(self._reads) > self._most:
+            self._reads.pop(next(iter(self._reads)))
+        return await one.get()

@@ -2,7 +2,8 @@
 
 from starlette.routing import BaseRoute
 
-from broker.web import site
+from broker.web import routing
+from broker.web.site import Site
 from broker.web.static import chart_library
 from broker.web.views import access, accounts, console, docs, logs, overview, projects, tasks, workers
 
@@ -16,8 +17,4 @@ _VIEWS = (overview, accounts, projects, tasks, access, workers, logs, console)
 
 def routes() -> list[BaseRoute]:
     """Raises :class:`StartError` when a file of the UI is missing."""
-    pages = site.Site()
-    made: list[BaseRoute] = []
-    for view in _VIEWS:
-        made += view.routes(pages)
-    return site.mount(pages, made, docs.routes(pages))
+    return routing.routes(Site(), [page for view in _VIEWS for page in view.pages], list(docs.pages))

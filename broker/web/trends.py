@@ -6,6 +6,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from broker.store import Store
+from broker.store.shared_read import SharedReads
+from broker.store.stats.snapshots import Snapshots
 from broker.store.tasks import Stats
 
 _SPAN = 7200
@@ -43,27 +45,25 @@ class Trend(NamedTuple):
 
 class Trends:
     def __init__(self) -> None:
-        self._points: dict[int, tuple[int, list[Point]]] = {}
+        self._points = SharedReads(_points, most=_MOST, duty=1, ttl=_KEPT)
 
     async def of(self, store: Store, project: int, stats: Stats) -> Trend:
         now = time.time()
-        return trend(await self._snapshots(store, project, int(now)), stats, now)
+        # Up to the last multiple of _KEPT: all processes show the same pace.
+        points = await self._points.get((store.snapshots, project, int(now - now % _KEPT)))
+        return trend(points, stats, now)
 
-    async def _snapshots(self, store: Store, project: int, now: int) -> list[Point]:
-        """Oldest first, up to the last multiple of ``_KEPT``: all processes show the same pace."""
-        until = now - now % _KEPT
-        read, points = self._points.get(project, (0, []))
-        if read != until:
-            points = []
-            async for row in store.snapshots.newest_first(project, until, until - _SPAN):
-                points.append(Point(row["time_stamp"], row["closed_task_count"]))
-                if len(points) == _LONGEST:
-                    break
-            points.reverse()
-            if len(self._points) >= _MOST:
-                self._points.clear()
-            self._points[project] = until, points
-        return points
+
+async def _points(key: tuple[Snapshots, int, int]) -> list[Point]:
+    """Of a project, up to a unix second; oldest first."""
+    snapshots, project, until = key
+    points: list[Point] = []
+    async for row in snapshots.newest_first(project, until, until - _SPAN):
+        points.append(Point(row["time_stamp"], row["closed_task_count"]))
+        if len(points) == _LONGEST:
+            break
+    points.reverse()
+    return points
 
 
 def trend(points: Sequence[Point], stats: Stats, now: float) -> Trend:

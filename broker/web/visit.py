@@ -1,6 +1,5 @@
 """A browser asks for a page: who it is, what it may see, and the way back."""
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -12,16 +11,14 @@ from broker.settings import Settings
 from broker.store import Store
 from broker.store.managers import Manager
 from broker.store.projects import ROLE_NAMES, Project
-
-if TYPE_CHECKING:
-    from broker.web.site import Site
+from broker.web.site import Site
 
 _LARGEST_PAGE = 1_000_000
 
 
 class Visit:
-    def __init__(self, request: Request, site: "Site") -> None:
-        self._site = site
+    def __init__(self, request: Request, site: Site) -> None:
+        self.site = site
         self.request = request
         self.manager: Manager | None = None
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
@@ -42,10 +39,6 @@ class Visit:
     def settings(self) -> Settings:
         settings: Settings = self.request.app.settings
         return settings
-
-    @property
-    def site(self) -> "Site":
-        return self._site
 
     @property
     def me(self) -> Manager:
@@ -92,7 +85,8 @@ class Visit:
         return int(text) if fine else default
 
     def page(self, template: str, status: int = 200, **values: object) -> Response:
-        return self._site.page(self, template, status, values)
+        about = {"root": self.root, "place": self.place, "manager": self.manager}
+        return self.site.page(template, about | values, status)
 
     def go(self, place: str) -> Response:
         """To a path below ``/ui/``."""

@@ -264,7 +264,7 @@ class Walk(RuleBasedStateMachine):
             for worker in self.workers:
                 cursor, held = self.run(self.store.tasks.held(model.id, worker, "0", 1000))
                 assert (cursor, {task.id for task in held.tasks}) == ("0", model.held(worker))
-            counts = self.run(self.store.snapshots.assignees(model.id))
+            counts = self.run(self.store.held_counts.of(model.id))
             assert counts == {worker: len(model.held(worker)) for worker in self.workers if model.held(worker)}
             self.no_key_is_left_over(base, model)
             assert self.redis.xlen(f"{base}:outbox") == len(model.outbox)

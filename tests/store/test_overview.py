@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from broker.store import Store
-from broker.store.stats import overview as census
+from broker.store.stats import overview
 from tests.store.conftest import Yard, new
 
 
@@ -49,7 +49,7 @@ async def test_one_look_serves_all_who_ask_meanwhile(yard: Yard) -> None:
     calls = yard.store.seen.calls
     before = sum(calls.total.buckets)
 
-    looks = await asyncio.gather(*(yard.store.census.look() for _ in range(20)))
+    looks = await asyncio.gather(*(yard.store.overview.get() for _ in range(20)))
 
     assert all(look is looks[0] for look in looks)
     ids, stats = 1, 3
@@ -59,10 +59,10 @@ async def test_one_look_serves_all_who_ask_meanwhile(yard: Yard) -> None:
 async def test_of_more_projects_than_a_look_goes_into_those_of_the_best_priority_are_shown(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(census, "MOST", 2)
+    monkeypatch.setattr(overview, "MOST", 2)
     projects = [await yard.project(priority=priority) for priority in (1, 3, 2)]
 
-    look = await yard.store.census.look()
+    look = await yard.store.overview.get()
 
     assert look.projects == 3
     assert [count.project.id for count in look.counts] == [projects[1], projects[2]]
@@ -70,12 +70,12 @@ async def test_of_more_projects_than_a_look_goes_into_those_of_the_best_priority
 
 async def test_an_answer_is_never_older_than_its_question(yard: Yard) -> None:
     for known in range(3):
-        assert (await yard.store.census.look()).projects == known
+        assert (await yard.store.overview.get()).projects == known
         await yard.project()
 
 
 async def test_a_look_tells_how_full_the_store_is(store: Store) -> None:
-    memory = (await store.census.look()).memory
+    memory = (await store.overview.get()).memory
 
     assert memory is not None
     assert memory.used > 1 << 20
@@ -85,6 +85,6 @@ def test_of_several_servers_the_fullest_counts() -> None:
     def info(used: int, limit: int) -> str:
         return f"# Memory\r\nused_memory:{used}\r\nmaxmemory:{limit}\r\nmem_allocator:jemalloc-5.3\r\n"
 
-    assert census.fullest([info(50, 100), info(9, 10), info(500, 1000)]) == (9, 10)
-    assert census.fullest([info(50, 0), info(70, 0)]) == (70, 0)
-    assert census.fullest([]) is None
+    assert overview.fullest([info(50, 100), info(9, 10), info(500, 1000)]) == (9, 10)
+    assert overview.fullest([info(50, 0), info(70, 0)]) == (70, 0)
+    assert overview.fullest([]) is None

@@ -1,43 +1,38 @@
-"""Who holds how many tasks of a project.
+"""How many tasks of a project each worker holds."""
 
-Counting looks at each assigned task, and anybody may ask. So those who ask while a count is under way share it, and one
-that took long is kept for twenty times as long: the store spends a twentieth of its time on it at most.
-"""
+from collections import Counter
 
-import asyncio
-import time
+from broker.store.redis.caller import Calls
+from broker.store.redis.keys import Keys
+from broker.store.shared_read import SharedReads
 
-from broker.store.stats.snapshots import Snapshots
+_DUTY = 0.05
+"""Of the store's time, for one project: a count looks at each assigned task, and anybody may ask."""
 
-_LONG = 0.005
-"""Seconds that a count may take to be made anew each time."""
+_PATIENCE = 0.1
+"""Seconds to wait for a count that is not older than the question."""
 
-_KEPT = 20
+_MOST = 2000
+"""Projects whose counts are kept."""
+
+_PAGE = 500
 
 
-class Holders:
-    def __init__(self, snapshots: Snapshots) -> None:
-        self._snapshots = snapshots
-        self._counting: dict[int, asyncio.Task[dict[int, int]]] = {}
-        self._kept: dict[int, tuple[float, dict[int, int]]] = {}
+class HeldCounts:
+    def __init__(self, calls: Calls, keys: Keys) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._counts = SharedReads(self._count, most=_MOST, duty=_DUTY, patience=_PATIENCE)
 
     async def of(self, project: int) -> dict[int, int]:
-        """Tasks by worker."""
-        until, held = self._kept.get(project, (0.0, {}))
-        if time.monotonic() < until:
-            return held
-        counting = self._counting.get(project)
-        if counting is None:
-            counting = self._counting[project] = asyncio.create_task(self._count(project))
-            counting.add_done_callback(lambda _: self._counting.pop(project))
-        # One who goes away must not take the count from the others.
-        return await asyncio.shield(counting)
+        """Tasks by worker; where a count takes over 5 ms, as they were at most twenty times as long ago."""
+        return await self._counts.get(project)
 
     async def _count(self, project: int) -> dict[int, int]:
-        self._kept.pop(project, None)
-        begun = time.monotonic()
-        held = await self._snapshots.assignees(project)
-        ended = time.monotonic()
-        if ended - begun > _LONG:
-            self._kept[project] = ended + _KEPT * (ended - begun), held
-        return held
+        members: set[str] = set()
+        cursor = "0"
+        while True:
+            cursor, *page = await self._calls.call("assignees", self._keys.project(project), [cursor, _PAGE])
+            members.update(page)
+            if cursor == "0":
+                return Counter(int(member.partition(":")[2]) for member in members)

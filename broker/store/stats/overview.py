@@ -1,4 +1,4 @@
-"""What the store holds, all projects at once: for whoever watches the broker from outside.
+"""What the store holds, all projects at once: for monitoring from outside.
 
 An answer is never older than its question: those of several processes would else go back and forth, and what counts up
 would seem to begin anew.
@@ -11,17 +11,20 @@ from typing import NamedTuple
 from broker.errors import BrokerError
 from broker.store.projects import Listed, Projects
 from broker.store.redis.caller import Calls, info_fields
-from broker.store.shared_read import Looks
+from broker.store.shared_read import SharedRead
 from broker.store.tasks import Stats, Tasks
 
 MOST = 5000
-"""Projects that a look goes into, the best priority first."""
+"""Projects that are counted, the best priority first."""
 
 _TOGETHER = 50
 """Projects asked about at once: calls of workers wait behind no more."""
 
-_LONGEST_PAUSE = 1.0
-"""Seconds between looks at most."""
+_DUTY = 0.1
+"""Of the store's time, while a read takes no more than 0.1 s."""
+
+_LONGEST_REST = 1.0
+"""Seconds between two reads at most."""
 
 
 class Memory(NamedTuple):
@@ -31,19 +34,19 @@ class Memory(NamedTuple):
     """Bytes at which nothing new is taken; 0 for none."""
 
 
-class Count(NamedTuple):
+class ProjectCount(NamedTuple):
     project: Listed
     stats: Stats
     oldest: int | None
     """Seconds, as in :meth:`Tasks.oldest`."""
 
 
-class Look(NamedTuple):
+class Overview(NamedTuple):
     memory: Memory | None
     """Of the server that is fullest."""
     projects: int
     """All there are."""
-    counts: list[Count]
+    counts: list[ProjectCount]
 
 
 def fullest(infos: list[str]) -> Memory | None:
@@ -54,28 +57,28 @@ def fullest(infos: list[str]) -> Memory | None:
     )
 
 
-class Census:
+class OverviewRead:
     def __init__(self, calls: Calls, projects: Projects, tasks: Tasks) -> None:
         self._calls = calls
         self._projects = projects
         self._tasks = tasks
-        self._looks = Looks(self._look, _LONGEST_PAUSE)
+        self._shared = SharedRead(self._read, duty=_DUTY, longest_rest=_LONGEST_REST)
 
-    async def look(self) -> Look:
+    async def get(self) -> Overview:
         """Raises :class:`BrokerError` when the store does not answer."""
-        return await self._looks.answer()
+        return await self._shared.get()
 
-    async def _look(self) -> Look:
+    async def _read(self) -> Overview:
         memory = fullest(await self._calls.info("memory"))
         projects = [project async for project in self._projects.ids()]
-        counts: list[Count] = []
+        counts: list[ProjectCount] = []
         shown = iter(projects[:MOST])
         while some := list(islice(shown, _TOGETHER)):
             found = await asyncio.gather(*map(self._count, some))
             counts += (count for count in found if count is not None)
-        return Look(memory, len(projects), counts)
+        return Overview(memory, len(projects), counts)
 
-    async def _count(self, project: Listed) -> Count | None:
+    async def _count(self, project: Listed) -> ProjectCount | None:
         """None of a project that was deleted meanwhile."""
         try:
             stats = await self._tasks.stats(project.id)
@@ -83,4 +86,4 @@ class Census:
             if error.code != "not_found":
                 raise
             return None
-        return Count(project, stats, await self._tasks.oldest(project.id) if stats.waiting else None)
+        return ProjectCount(project, stats, await self._tasks.oldest(project.id) if stats.waiting else None)

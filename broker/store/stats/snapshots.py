@@ -1,6 +1,5 @@
-"""Monitoring: how many tasks were in each state over time, and who holds how many now."""
+"""Monitoring: how many tasks were in each state over time."""
 
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -43,16 +42,6 @@ class Snapshots:
             if len(page) < _PAGE:
                 return
             before = f"({page[-1][0]}"
-
-    async def assignees(self, project: int) -> dict[int, int]:
-        """How many tasks each worker holds."""
-        holds: set[str] = set()
-        cursor = "0"
-        while True:
-            cursor, *page = await self._calls.call("assignees", self._keys.project(project), [cursor, _PAGE])
-            holds.update(page)
-            if cursor == "0":
-                return Counter(int(hold.partition(":")[2]) for hold in holds)
 
 
 def _ms(stream_id: str) -> int:

@@ -1,12 +1,13 @@
 """How many tasks each worker has closed and holds, in one project or in all."""
 
-import asyncio
-import time
-
 from broker.errors import BrokerError
 from broker.store.projects import Projects
-from broker.store.stats.held_counts import Holders
+from broker.store.shared_read import SharedRead
+from broker.store.stats.held_counts import HeldCounts
 from broker.store.workers import Workers
+
+_DUTY = 0.1
+"""Of the store's time, for the list of all workers and for what each of them holds."""
 
 SHARED = 10.0
 """Seconds that the list of all workers is kept, and what each of them holds."""
@@ -15,25 +16,21 @@ _PAGE = 500
 
 
 class WorkerStats:
-    def __init__(self, projects: Projects, workers: Workers, holders: Holders) -> None:
-        self._holders = holders
+    def __init__(self, projects: Projects, workers: Workers, held_counts: HeldCounts) -> None:
+        self._held_counts = held_counts
         self._projects = projects
         self._workers = workers
-        self._counting = asyncio.Lock()
-        self._counted = float("-inf")
-        self._all: list[dict[str, object]] = []
-        self._counting_holds = asyncio.Lock()
-        self._counted_holds = float("-inf")
-        self._held: dict[int, dict[int, int]] = {}
+        self._all = SharedRead(self._read_all, duty=_DUTY, ttl=SHARED)
+        self._held = SharedRead(self._read_held, duty=_DUTY, ttl=SHARED)
 
     async def all(self) -> list[dict[str, object]]:
         """Every worker by id, as of at most ten seconds ago: with many workers and projects it takes a while."""
-        async with self._counting:
-            if time.monotonic() - self._counted > SHARED:
-                count = await self._workers.count()
-                pages = [await self.page(offset, _PAGE, None) for offset in range(0, count, _PAGE)]
-                self._all, self._counted = [row for page in pages for row in page], time.monotonic()
-            return self._all
+        return await self._all.get()
+
+    async def _read_all(self) -> list[dict[str, object]]:
+        count = await self._workers.count()
+        pages = [await self.page(offset, _PAGE, None) for offset in range(0, count, _PAGE)]
+        return [row for page in pages for row in page]
 
     async def page(self, offset: int, limit: int, project: int | None) -> list[dict[str, object]]:
         """``{id, alias, closed_task_count, held_task_count, paused}`` of at most 500 workers, by id."""
@@ -42,7 +39,7 @@ class WorkerStats:
         if not ids:
             return []
         workers = await self._workers.get(ids)
-        holds = await self._holds()
+        held_by_project = await self._held.get()
         closed, held = [0] * len(ids), [0] * len(ids)
         if project is None:
             # What was closed before an import is known of all projects together only.
@@ -50,7 +47,7 @@ class WorkerStats:
         projects = [project] if project is not None else [it.id async for it in self._projects.ids()]
         for one in projects:
             closed = [sum(pair) for pair in zip(closed, await self._workers.closed_by(one, ids), strict=True)]
-            mine = holds.get(one, {})
+            mine = held_by_project.get(one, {})
             held = [count + mine.get(id, 0) for count, id in zip(held, ids, strict=True)]
         return [
             {
@@ -64,19 +61,15 @@ class WorkerStats:
             if worker
         ]
 
-    async def _holds(self) -> dict[int, dict[int, int]]:
-        """How many tasks of each project each worker holds. A copy as well: counting looks at every assigned task."""
-        async with self._counting_holds:
-            if time.monotonic() - self._counted_holds > SHARED:
-                projects = [it.id async for it in self._projects.ids()]
-                self._held = {project: await self._holds_in(project) for project in projects}
-                self._counted_holds = time.monotonic()
-            return self._held
+    async def _read_held(self) -> dict[int, dict[int, int]]:
+        """How many tasks of each project each worker holds. Counting looks at every assigned task."""
+        projects = [it.id async for it in self._projects.ids()]
+        return {project: await self._held_in(project) for project in projects}
 
-    async def _holds_in(self, project: int) -> dict[int, int]:
+    async def _held_in(self, project: int) -> dict[int, int]:
         """Of a project that has been deleted meanwhile nobody holds anything."""
         try:
-            return await self._holders.of(project)
+            return await self._held_counts.of(project)
         except BrokerError as error:
             if error.code != "not_found":
                 raise

@@ -1,12 +1,13 @@
 """Who may work on a project, and who may manage it."""
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET
 from broker.store.worker_records import Worker
-from broker.web.site import Site
+from broker.web.routing import Pages
 from broker.web.visit import Visit
+
+pages = Pages()
 
 ROLES = {
     READ: ("Read", "see it when it is hidden, look at its tasks"),
@@ -18,6 +19,7 @@ ROLES = {
 _PAGE = 500
 
 
+@pages.add("/projects/{id}/access")
 async def access(visit: Visit) -> Response:
     project = await visit.project(MANAGE_ACCESS)
     accesses = await visit.store.workers.access_list(project.id)
@@ -38,7 +40,3 @@ async def access(visit: Visit) -> Response:
         others=sorted(others, key=lambda manager: manager.username.casefold()),
         roles=ROLES,
     )
-
-
-def routes(site: Site) -> list[BaseRoute]:
-    return [site.route("/projects/{id}/access", access)]

@@ -1,12 +1,14 @@
 """Signing in, registering, one's own account, and the list of managers."""
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
-from broker.web.site import Site
+from broker.web.routing import Pages
 from broker.web.visit import Visit
 
+pages = Pages()
 
+
+@pages.add("/sign-in", public=True)
 async def sign_in(visit: Visit) -> Response:
     if visit.manager:
         return visit.go("")
@@ -17,6 +19,7 @@ async def sign_in(visit: Visit) -> Response:
     return visit.page("sign_in.html", next=visit.text("next"), open_to_all=open_to_all)
 
 
+@pages.add("/register", public=True)
 async def register(visit: Visit) -> Response:
     if visit.manager:
         return visit.go("")
@@ -24,19 +27,12 @@ async def register(visit: Visit) -> Response:
     return visit.page("register.html", first=not accounts, allowed=visit.settings.allow_registration or not accounts)
 
 
+@pages.add("/account")
 async def account(visit: Visit) -> Response:
     sessions = await visit.store.managers.sessions(visit.me.id, visit.cookie or "")
     return visit.page("account.html", sessions=sessions)
 
 
+@pages.add("/managers")
 async def managers(visit: Visit) -> Response:
     return visit.page("managers.html", managers=await visit.store.managers.every())
-
-
-def routes(site: Site) -> list[BaseRoute]:
-    return [
-        site.route("/sign-in", sign_in, public=True),
-        site.route("/register", register, public=True),
-        site.route("/account", account),
-        site.route("/managers", managers),
-    ]

@@ -4,12 +4,14 @@ from functools import lru_cache
 
 from markupsafe import Markup
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from broker.api.requests import App
 from broker.openapi.reference import reference
+from broker.web.routing import Pages
 from broker.web.site import Site
 from broker.web.visit import Visit
+
+pages = Pages()
 
 
 @lru_cache(maxsize=1)
@@ -18,10 +20,6 @@ def _calls(site: Site, app: App, root: str) -> Markup:
     return site.part("reference.html", root=root, reference=reference(app.description.document))
 
 
+@pages.add("/docs", public=True)
 async def docs(visit: Visit) -> Response:
     return visit.page("docs.html", calls=_calls(visit.site, visit.request.app, visit.root))
-
-
-def routes(site: Site) -> list[BaseRoute]:
-    """Beside ``/ui``, not below it."""
-    return [site.route("/docs", docs, public=True)]

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import orjson
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from broker.store.logs import LEVELS, Line
-from broker.web.site import Site
+from broker.web.routing import Pages
 from broker.web.visit import Visit
+
+pages = Pages()
 
 _READ = 1000
 """Lines of each level that are looked at, as a call of the API gives."""
@@ -55,6 +56,7 @@ class Wanted(NamedTuple):
         )
 
 
+@pages.add("/logs")
 async def logs(visit: Visit) -> Response:
     level, since = visit.choice("level", *_LEVELS), visit.choice("since", *_SINCE)
     oldest = time.time() - _SINCE[since] if _SINCE[since] else float("-inf")
@@ -90,7 +92,3 @@ def _keyed(entries: list[Entry]) -> list[tuple[str, Entry]]:
         key = hashlib.blake2b(repr((entry, seen[entry])).encode(), digest_size=8)
         keyed.append((key.hexdigest(), entry))
     return keyed[::-1]
-
-
-def routes(site: Site) -> list[BaseRoute]:
-    return [site.route("/logs", logs)]

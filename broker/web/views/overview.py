@@ -5,14 +5,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from broker.errors import BrokerError
 from broker.store.projects import Project
 from broker.store.tasks import Stats
-from broker.web.site import Site
+from broker.web.routing import Pages
 from broker.web.trends import Trend, trend
 from broker.web.visit import Visit
+
+pages = Pages()
 
 _AT_ONCE = 200
 """Projects whose counts are asked for together."""
@@ -41,6 +42,7 @@ _ORDERS: dict[str, Callable[[Row], tuple[float, str]]] = {
 }
 
 
+@pages.add("/")
 async def overview(visit: Visit) -> Response:
     order, words, page = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("page", 1)
     projects = [project async for project in visit.store.projects.every(visit.me.id) if project.visible]
@@ -86,7 +88,3 @@ def _sum(rows: list[Row]) -> tuple[Stats, Trend]:
     )
     paces = [row.trend.pace for row in rows if row.trend.pace is not None]
     return stats, trend([], stats, 0)._replace(pace=sum(paces) if paces else None)
-
-
-def routes(site: Site) -> list[BaseRoute]:
-    return [site.route("/", overview)]

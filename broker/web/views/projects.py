@@ -1,21 +1,28 @@
 """One project: how it goes, its settings, its secrets; and a new one."""
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from broker.store.projects import EDIT, MAINTENANCE, SECRET
-from broker.web.site import Site
+from broker.web.routing import Pages
 from broker.web.visit import Visit
+
+pages = Pages()
 
 _HOLDERS = 16
 _RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "all": 0}
 """Seconds that the timeline goes back; 0: as far as there are snapshots."""
 
 
+@pages.add("/projects/new")
+async def new(visit: Visit) -> Response:
+    return visit.page("new_project.html", values=None, targets=await _targets(visit, 0, 0))
+
+
+@pages.add("/projects/{id}")
 async def project(visit: Visit) -> Response:
     shown = await visit.project()
     stats = await visit.store.tasks.stats(shown.id)
-    held = await visit.store.holders.of(shown.id)
+    held = await visit.store.held_counts.of(shown.id)
     largest = sorted(held, key=lambda worker: (-held[worker], worker))[:_HOLDERS]
     workers = await visit.store.workers.get(largest) if largest else []
     chain = shown.view()["chain"]
@@ -41,14 +48,11 @@ async def _name(visit: Visit, project: int) -> str | None:
     return None
 
 
+@pages.add("/projects/{id}/settings")
 async def settings(visit: Visit) -> Response:
     shown = await visit.project(EDIT)
     targets = await _targets(visit, shown.id, shown.view()["chain"])
     return visit.page("settings.html", project=shown, values=shown.view(), targets=targets)
-
-
-async def new(visit: Visit) -> Response:
-    return visit.page("new_project.html", values=None, targets=await _targets(visit, 0, 0))
 
 
 async def _targets(visit: Visit, project: int, current: int) -> list[tuple[int, str]]:
@@ -59,15 +63,7 @@ async def _targets(visit: Visit, project: int, current: int) -> list[tuple[int, 
     return sorted(names, key=lambda target: target[1].casefold())
 
 
+@pages.add("/projects/{id}/secrets")
 async def secrets(visit: Visit) -> Response:
     shown = await visit.project(SECRET)
     return visit.page("secrets.html", project=shown)
-
-
-def routes(site: Site) -> list[BaseRoute]:
-    return [
-        site.route("/projects/new", new),
-        site.route("/projects/{id}", project),
-        site.route("/projects/{id}/settings", settings),
-        site.route("/projects/{id}/secrets", secrets),
-    ]

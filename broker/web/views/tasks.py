@@ -1,7 +1,6 @@
 """Tasks of a project, by state, and a single one."""
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from broker.errors import BrokerError
 from broker.store.projects import MAINTENANCE, READ
@@ -9,8 +8,10 @@ from broker.store.task_views import Row
 from broker.store.tasks import project_of
 from broker.store.worker_records import Worker
 from broker.web import formats
-from broker.web.site import Site
+from broker.web.routing import Pages
 from broker.web.visit import Visit
+
+pages = Pages()
 
 STATES = {
     "queue": ("Waiting", "No task waits without votes.", "Workers submit them, and so can you:"),
@@ -48,6 +49,7 @@ class Shown:
         self.votes = [(worker, workers.get(worker), vote) for worker, vote in row.votes]
 
 
+@pages.add("/projects/{id}/tasks")
 async def tasks(visit: Visit) -> Response:
     project = await visit.project(READ)
     if wanted := visit.text("task"):
@@ -72,6 +74,7 @@ async def tasks(visit: Visit) -> Response:
     )
 
 
+@pages.add("/projects/{id}/tasks/{task}")
 async def task(visit: Visit) -> Response:
     project, id = await visit.project(READ), visit.id("task")
     try:
@@ -96,7 +99,3 @@ async def _workers(visit: Visit, rows: list[Row]) -> dict[int, Worker]:
     some = sorted(ids)[:500]
     found = await visit.store.workers.get(some) if some else []
     return {worker.id: worker for worker in found if worker}
-
-
-def routes(site: Site) -> list[BaseRoute]:
-    return [site.route("/projects/{id}/tasks", tasks), site.route("/projects/{id}/tasks/{task}", task)]

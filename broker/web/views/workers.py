@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
-from broker.web.site import Site
+from broker.web.routing import Pages
 from broker.web.visit import Visit
+
+pages = Pages()
 
 _PAGE = 100
 _ORDERS: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
@@ -18,6 +19,7 @@ _ORDERS: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
 }
 
 
+@pages.add("/workers")
 async def workers(visit: Visit) -> Response:
     order, words, page = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("page", 1)
     which = visit.choice("show", "all", "holding", "paused")
@@ -47,7 +49,3 @@ async def workers(visit: Visit) -> Response:
         page=page,
         pages=max(1, -(-len(found) // _PAGE)),
     )
-
-
-def routes(site: Site) -> list[BaseRoute]:
-    return [site.route("/workers", workers)]
