@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -15,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from broker import api, request_id, sweeper, web
 from broker.api.replies import Reply, fault
 from broker.api.table import Table
+from broker.background import supervised
 from broker.counters import Counters, Requests
 from broker.errors import STATUS, BrokerError
 from broker.logs import ToStore
@@ -95,8 +97,8 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
     records = ToStore(store.logs)
     logging.getLogger().addHandler(records)
     background = [
-        asyncio.create_task(_live(store, app.settings.sweep_interval)),
-        asyncio.create_task(records.run()),
+        supervised("sweeping", partial(_live, store, app.settings.sweep_interval)),
+        supervised("keeping the log's records", records.run),
     ]
     try:
         with suppress(TimeoutError):

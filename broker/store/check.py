@@ -34,7 +34,8 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
 
     Raises :class:`StartError` for a store that the broker must not use, :class:`StoreAway` for one that is not there.
     """
-    client = connect(settings)
+    # Whoever asks again and again says what is wrong once.
+    client = connect(settings, tell=False)
     try:
         # The servers first: a script on one that is too old would fail with less to say.
         doubts: dict[str, None] = {}

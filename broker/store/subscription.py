@@ -10,7 +10,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
 from broker.store.calls import Calls
-from broker.store.pipeline import taken_over
+from broker.store.connector import taken_over
 
 log = logging.getLogger(__name__)
 
