@@ -12,7 +12,7 @@ from typing import Any
 
 from broker import __version__, commands, demo, transfer
 from broker.errors import BrokerError, StartError
-from broker.settings import Settings, flag_of, unknown, variable
+from broker.settings import Settings, flag_of, source, unknown, variable
 
 _FLAGS = ("host", "port", "workers", "redis_url", "data_dir", "log_level")
 
@@ -26,18 +26,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args, rest = parser.parse_known_args(arguments)
     args.rest = rest
     if rest and args.run is not _redis_cli:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        args.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.run is None:
         parser.print_help(sys.stderr)
         return 2
     try:
         code: int = args.run(args)
     except (StartError, BrokerError) as error:
-        print(f"broker: {error}", file=sys.stderr)
+        print(f"broker: {_named(error, args)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _named(error: Exception, args: argparse.Namespace) -> str:
+    """With the flag or the variable that it is about."""
+    for setting in fields(Settings):
+        if isinstance(error, StartError) and setting.name == error.setting:
+            return f"{source(setting, os.environ, vars(args))}: {error}"
+    return str(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="broker COMMAND --help tells more. To begin: broker serve.",
     )
     parser.add_argument("--version", action="version", version=f"broker {__version__}")
-    parser.set_defaults(run=None)
+    parser.set_defaults(run=None, parser=parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     serve = subparsers.add_parser(
@@ -59,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_flags(serve, _FLAGS)
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_serve, parser=serve)
 
     admin = subparsers.add_parser(
         "create-admin",
@@ -69,11 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_flags(admin, ("redis_url", "data_dir"))
     admin.add_argument("username", metavar="NAME", help="3 to 16 characters")
-    admin.set_defaults(run=_create_admin)
+    admin.set_defaults(run=_create_admin, parser=admin)
 
     demo_parser = subparsers.add_parser("demo", help="watch eight crawlers work through a site, offline")
     demo.add_arguments(demo_parser)
-    demo_parser.set_defaults(run=demo.run)
+    demo_parser.set_defaults(run=demo.run, parser=demo_parser)
 
     commands.add(subparsers)
     transfer.add(subparsers, _add_flags, _settings)

@@ -1,11 +1,13 @@
 """Runs a command: what can go wrong becomes one line on standard error."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
 from broker.client import Client, ClientError
-from broker.commands.access import worker_create
+from broker.commands.access import about, worker_create
+from broker.commands.options import fill
 from broker.commands.output import reader_has_gone, system_said
 from broker.commands.show import status, tasks
 from broker.commands.submit import submit
@@ -22,8 +24,11 @@ _PATIENCE = 10
 
 def perform(name: str, arguments: argparse.Namespace) -> int:
     """The exit code."""
+    fill(arguments, os.environ)
     try:
-        with Client(arguments.url, patience=_PATIENCE) as client:
+        with about(arguments, "url"):
+            client = Client(arguments.url, patience=_PATIENCE)
+        with client:
             _COMMANDS[name](client, arguments)
             sys.stdout.flush()
     except BrokenPipeError:

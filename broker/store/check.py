@@ -46,13 +46,13 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
             doubts |= dict.fromkeys(_doubts(info, config, settings.durability))
         layout, accounts = await open_store(settings, client).directory.layout()
     except AuthenticationError as error:
-        raise StartError(f"--redis-url: the store refuses to let us in: {error}") from None
+        raise StartError(f"the store refuses to let us in: {error}", setting="redis_url") from None
     except (ConnectionError, TimeoutError, ClusterError, OSError) as error:
         raise StoreAway(str(error)) from None
     except BrokerError as error:
         raise StoreAway(error.message) from None
     except RedisError as error:
-        raise StartError(f"--redis-url: {error}") from None
+        raise StartError(str(error), setting="redis_url") from None
     finally:
         await client.aclose()
     if layout > LAYOUT:
@@ -76,9 +76,11 @@ def _fits(info: Mapping[str, str], settings: Settings) -> None:
     name, oldest = ("Valkey", (7, 2)) if info.get("server_name") == "valkey" else ("Redis", (7, 0))
     text = info.get(f"{name.lower()}_version", "0")
     if tuple(int(part) for part in text.split(".")[:2] if part.isdigit()) < oldest:
-        raise StartError(f"--redis-url: {name} {text} is too old: Redis 7.0 or Valkey 7.2 are the oldest that will do")
+        raise StartError(
+            f"{name} {text} is too old: Redis 7.0 or Valkey 7.2 are the oldest that will do", setting="redis_url"
+        )
     if info.get("cluster_enabled") == "1" and redis_url.parse(settings.redis_url).kind != "cluster":
-        raise StartError("--redis-url: this is a node of a cluster: begin the URL with redis+cluster://")
+        raise StartError("this is a node of a cluster: begin the URL with redis+cluster://", setting="redis_url")
 
 
 def _doubts(info: Mapping[str, str], config: Mapping[str, str], durability: str) -> Iterator[str]:

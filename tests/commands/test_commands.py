@@ -270,10 +270,13 @@ def test_a_session_of_a_command_ends_with_it(broker: Broker, fleet: Fleet) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["submit", "-", "--project", "1"], "there is no worker.json: broker worker create makes it"),
-        (["tasks", "1", "--admin-file", "nowhere.json"], "broker: nowhere.json: No such file or directory"),
-        (["tasks", "1", "--admin-file", "wrong.json"], "wrong.json is not"),
-        (["status", "--url", "localhost:3010"], "no address of a broker"),
+        (["submit", "-", "--project", "1"], "--worker-file: there is no worker.json: broker worker create makes it"),
+        (
+            ["tasks", "1", "--admin-file", "nowhere.json"],
+            "broker: --admin-file: nowhere.json: No such file or directory",
+        ),
+        (["tasks", "1", "--admin-file", "wrong.json"], "--admin-file: wrong.json is not"),
+        (["status", "--url", "localhost:3010"], "broker: --url: 'localhost:3010' is no address of a broker"),
         (["tasks", str(2**40)], "404 not_found"),
     ],
 )
@@ -286,6 +289,27 @@ def test_what_goes_wrong_is_one_line(broker: Broker, tmp_path: Path, arguments: 
     assert done.stderr.startswith("broker: ")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "command", "message"),
+    [
+        ("TASK_BROKER_URL=nowhere", ["status"], "'nowhere' is no address of a broker"),
+        ("TASK_BROKER_ADMIN_FILE=nowhere.json", ["status"], "nowhere.json: No such file or directory"),
+        ("TASK_BROKER_WORKER_FILE=no.json", ["submit", "-", "--project", "1"], "there is no no.json: broker worker"),
+        ("TASK_BROKER_WORKER_FILE=.", ["worker", "create"], ".: Is a directory"),
+    ],
+)
+def test_a_wrong_value_of_a_variable_is_said_with_the_variable(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, given: str, command: list[str], message: str
+) -> None:
+    variable, _, value = given.partition("=")
+    monkeypatch.setenv(variable, value)
+
+    done = broker(*command)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"broker: {variable}: {message}")
 
 
 @pytest.mark.usefixtures("environment")
