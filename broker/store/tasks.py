@@ -184,7 +184,8 @@ class Tasks:
         return done, bool(more)
 
     async def retry(self, project: int, task: int) -> None:
-        await self._calls.call("task_retry", self._keys.project(project), [task])
+        if not await self._calls.call("task_retry", self._keys.project(project), [task]):
+            raise BrokerError("not_found", "No failed task has this id")
 
     async def remove(self, project: int, task: int) -> None:
         await self._calls.call("task_remove", self._keys.project(project), [task])
