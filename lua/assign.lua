@@ -1,8 +1,8 @@
 --[[ assign: give a worker the best tasks that wait; they are his until their deadline.
 
-  The best of `queue` and `verifying` by score, never a task that the worker has voted on. When nothing waits, up to 10
-  overdue tasks are reclaimed, and it looks once more. A task that has lost its record is dropped, and the next one taken
-  instead, until 1,000 were dropped.
+  The best of `queue` and `verifying` by score, never a task that the worker has voted on. When nothing waits, up to
+  10 overdue tasks are reclaimed, and it looks once more. A task that has lost its record is dropped, and the next one
+  taken instead, until 1,000 were dropped.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
