@@ -65,7 +65,7 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
 async def _configs(client: Pipeline | Cluster) -> list[dict[str, str]]:
     """Of each server."""
     try:
-        found = await client.everywhere("CONFIG", "GET", "maxmemory-policy", "appendfsync", "hash-max-listpack-value")
+        found = await client.everywhere("CONFIG", "GET", "appendfsync", "hash-max-listpack-value")
     except ResponseError:
         # Hosted stores often let nobody ask.
         return [{} for _ in await client.everywhere("PING")]
@@ -81,12 +81,28 @@ def _fits(info: Mapping[str, str], settings: Settings) -> None:
         )
     if info.get("cluster_enabled") == "1" and redis_url.parse(settings.redis_url).kind != "cluster":
         raise StartError("this is a node of a cluster: begin the URL with redis+cluster://", setting="redis_url")
+    policy = _policy(info)
+    if policy.startswith("allkeys-"):
+        raise StartError(
+            f"the store throws tasks away when its memory is full, as its maxmemory-policy is {policy}: "
+            "set maxmemory-policy noeviction",
+            setting="redis_url",
+        )
+
+
+def _policy(info: Mapping[str, str]) -> str:
+    """What a server removes when its memory is full."""
+    return info.get("maxmemory_policy", "noeviction")
 
 
 def _doubts(info: Mapping[str, str], config: Mapping[str, str], durability: str) -> Iterator[str]:
     """What an operator should know of this store."""
-    if config.get("maxmemory-policy", "noeviction") != "noeviction":
-        yield f"the store may throw tasks away: its maxmemory-policy is {config['maxmemory-policy']}, set noeviction"
+    if _policy(info) != "noeviction":
+        # volatile-*: only what expires anyway.
+        yield (
+            "the store ends sessions and forgets wrong passwords when its memory is full, as its maxmemory-policy is "
+            f"{_policy(info)}: set maxmemory-policy noeviction"
+        )
     if info.get("aof_enabled") != "1":
         yield "the store keeps no append-only file: what was acknowledged may be lost with it; set appendonly yes"
     elif durability == "always" and config.get("appendfsync", "always") != "always":
