@@ -1,6 +1,7 @@
 """The ``broker`` command."""
 
 import argparse
+import io
 import logging
 import os
 import shutil
@@ -22,6 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     What a command alone needs is imported when it runs: the server takes five times as long to load as all the rest.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            # A terminal that cannot show a character gets a question mark, and no error.
+            stream.reconfigure(errors="replace")
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
     args.rest = rest

@@ -66,12 +66,16 @@ def _account(file: str) -> _Account:
 def worker_create(client: Client, arguments: argparse.Namespace) -> None:
     with about(arguments, "worker_file"):
         worker = client.identify(arguments.worker_file, alias=arguments.alias)
+        stored = client.worker_info(worker.id)
+        if stored.alias != worker.alias:
+            # A manager or another program has renamed it.
+            worker = worker.rename(arguments.worker_file, stored.alias)
     asked = [project for project in arguments.project if client.request_access(project, submit=arguments.submit)]
     before = [project for project in arguments.project if project not in asked]
     if arguments.json:
-        say({"id": worker.id, "alias": arguments.alias or worker.alias, "file": arguments.worker_file, "asked": asked})
+        say({"id": worker.id, "alias": worker.alias, "file": arguments.worker_file, "asked": asked})
         return
-    print(f"worker {worker.id} ({arguments.alias or worker.alias}): {arguments.worker_file}")
+    print(f"worker {worker.id} ({worker.alias}): {arguments.worker_file}")
     for project in asked:
         print(f"access to project {project} is asked for: {client.url}/ui/projects/{project}/access")
     for project in before:
