@@ -90,7 +90,8 @@ async def bulk_submit(call: Call) -> Reply:
     for start in range(0, len(tasks), CHUNK):
         try:
             chunk = tasks[start : start + CHUNK]
-            outcomes += await call.store.tasks.submit(project, worker.id, chunk, first=start == 0)
+            whole = 0 if start else len(tasks)
+            outcomes += await call.store.tasks.submit(project, worker.id, chunk, whole=whole)
         except BrokerError as error:
             if start == 0:
                 raise

@@ -26,7 +26,7 @@ ENTRIES = {
             "denied": "the worker may not submit here",
             "not_found": "no such project",
             "duplicate": _TAKEN,
-            "too_large": "the recipe, or the body",
+            "too_large": "the recipe, or the body; or the project has no ids left for new tasks",
             "rate_limited": "the project's `submit_rate`",
         },
         example=Example(
@@ -56,7 +56,7 @@ ENTRIES = {
             "invalid": "any of the tasks; `message` names the first: `requests[1].recipe`",
             "denied": "the worker may not submit here",
             "not_found": "no such project",
-            "too_large": "a recipe, or the body",
+            "too_large": "a recipe, or the body; or the project has not enough ids left for all",
             "rate_limited": "the project's `submit_rate`",
         },
         example=Example(
