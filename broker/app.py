@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,11 +17,12 @@ from broker import api, sweeper, web
 from broker.api.requests import Served
 from broker.api.responses import STATUS, Reply, fault
 from broker.api.routing import Table
+from broker.background import supervised
 from broker.counters import Counters, Requests
 from broker.errors import BrokerError
 from broker.openapi.document import Description
-from broker.server import request_id
 from broker.server.logs import ToStore
+from broker.server import request_id
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.redis.keys import LAYOUT
@@ -104,8 +105,8 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
     records = ToStore(store.logs)
     logging.getLogger().addHandler(records)
     background = [
-        asyncio.create_task(_live(store, app.settings.sweep_interval)),
-        asyncio.create_task(records.run()),
+        supervised("sweeping", partial(_live, store, app.settings.sweep_interval)),
+        supervised("keeping the log's records", records.run),
     ]
     try:
         with suppress(TimeoutError):

@@ -67,7 +67,14 @@ class Unavailable(BrokerError):
 
 
 class StartError(Exception):
-    """What stops the start; the text is the one line that the operator reads."""
+    """What stops the start; the text is the one line that the operator reads.
+
+    ``setting``: the field of ``Settings`` that it is about. The command names it as it was given: flag or variable.
+    """
+
+    def __init__(self, text: str, *, setting: str = "") -> None:
+        super().__init__(text)
+        self.setting = setting
 
 
 def refusal(text: str) -> BrokerError | None:

@@ -168,16 +168,16 @@ class Settings:
         """
         values: dict[str, Any] = {}
         for setting in fields(cls):
-            source, text = flag_of(setting), (given or {}).get(setting.name)
+            text = (given or {}).get(setting.name)
             if text is None:
-                source, text = variable(setting), environment.get(variable(setting))
+                text = environment.get(variable(setting))
             if text is None:
                 continue
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:
                 shown = _OPTIONS.sub("?...", _LOGIN.sub(r"\1...@", text))
-                raise StartError(f"{source}: {shown!r} is not {error}") from None
+                raise StartError(f"{source(setting, environment, given or {})}: {shown!r} is not {error}") from None
         return cls(**values)
 
     def environment(self) -> dict[str, str]:
@@ -197,3 +197,10 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
 
 def flag_of(setting: "Field[Any]") -> str:
     return f"--{setting.name.replace('_', '-')}"
+
+
+def source(setting: "Field[Any]", environment: Mapping[str, str], given: Mapping[str, object]) -> str:
+    """The flag or the variable that a setting came from; of a default, the flag if the command has one."""
+    from_flag = given.get(setting.name) is not None
+    default = setting.name in given and variable(setting) not in environment
+    return flag_of(setting) if from_flag or default else variable(setting)

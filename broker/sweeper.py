@@ -122,8 +122,6 @@ async def sweep_for_ever(store: Store, interval: float) -> None:
             # Once, not each second.
             log.log(logging.DEBUG if error.message == said else logging.WARNING, "sweep: %s", error.message)
             said = error.message
-        except Exception:
-            log.exception("sweep failed")
 
 
 async def sweep_if_claimed(store: Store, interval: float, jobs: Sequence[Job] = JOBS) -> bool:

@@ -1,6 +1,7 @@
 """The ``broker`` command explains itself, on any terminal, at once."""
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,54 @@ def test_an_option_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[st
         main(["--bogus"])
 
     assert "unrecognized arguments: --bogus" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        (["serve", "--bogus"], "usage: broker serve "),
+        (["worker", "create", "--bogus"], "usage: broker worker create "),
+        (["import", "--bogus", "--project", "1", "-"], "usage: broker import "),
+        (["demo", "--bogus"], "usage: broker demo "),
+    ],
+)
+def test_an_option_that_a_command_does_not_have_shows_the_usage_of_the_command(
+    command: list[str], usage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(command)
+
+    said = capsys.readouterr().err
+    assert said.startswith(usage)
+    assert f"{usage.removeprefix('usage: ').strip()}: error: unrecognized arguments: --bogus" in said
+
+
+def serve(*flags: str, **variables: str) -> str:
+    """What a start that fails says."""
+    command = [sys.executable, "-m", "broker", "serve", *flags]
+    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["300.1.1.1", "no..host", "x" * 70])
+def test_a_host_that_cannot_be_is_said_with_its_flag_or_its_variable(wrong: str, tmp_path: Path) -> None:
+    data = ("--data-dir", str(tmp_path), "--port", "0")
+
+    assert serve(*data, "--host", wrong).startswith(f"broker: --host: cannot listen on {wrong}:0: ")
+    assert serve(*data, BROKER_HOST=wrong).startswith(f"broker: BROKER_HOST: cannot listen on {wrong}:0: ")
+
+
+def test_a_setting_is_said_as_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    impossible = str(tmp_path / "file" / "data")
+    said = f"cannot use {impossible}: Not a directory\n"
+
+    assert serve("--port", "0", "--data-dir", impossible) == f"broker: --data-dir: {said}"
+    assert serve("--port", "0", BROKER_DATA_DIR=impossible) == f"broker: BROKER_DATA_DIR: {said}"
+    assert serve("--port", "0", BROKER_LOG_FILE=impossible) == (
+        f"broker: BROKER_LOG_FILE: cannot write {impossible}: Not a directory\n"
+    )
 
 
 def test_nothing_of_the_server_is_loaded_before_a_command_needs_it() -> None:

@@ -171,6 +171,7 @@ class Counters(Struct):
     reclaimed: int = 0
     removed: Annotated[int, Meta(description="One by one, by a manager")] = 0
     dropped: Annotated[int, Meta(description="Chained to a project that is gone")] = 0
+    orphaned: Annotated[int, Meta(description="Their record was missing in the store; they were dropped")] = 0
 
 
 class Stats(Struct):

@@ -28,6 +28,7 @@ _TOTALS = {
     "removed": "Tasks removed by managers",
     "dropped": "Closed tasks that their chain could not deliver",
     "imported": "Tasks that broker import or import-tracker brought",
+    "orphaned": "Tasks that the store had lost the record of, dropped",
 }
 _CALLS = "From a call of the store to its answer; the rate of the sum is how many are under way on average"
 _WRITES = "Writes to the store; calls per write tell how many leave together"

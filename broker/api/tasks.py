@@ -76,10 +76,14 @@ def _new_task(body: SubmitTask, max_recipe: int) -> NewTask:
     Operation(
         group="Tasks",
         summary="Submit a task",
-        text="By a worker with submit on the project; a pause holds it up neither of the project nor of the worker.\n\n"
+        text="By a worker with submit on the project. Submitting works while the project or the worker is paused.\n\n"
         "Give a hash, or a `unique_string`, or neither, not both. "
-        "After a lost answer: with a hash, repeat; 409 means that the task is there. Without one, a repeat makes a "
-        "second task.",
+        "After a lost answer: with a hash, repeat; 409 means that the task is there. Without one, a repeat creates a "
+        "second task.\n\n"
+        "A task id is 100,000 times a count, plus the project's id: a number below 2^53. The count ends at "
+        "90,071,992,546, and each task that waits again takes one as well. After that the project takes no new tasks; "
+        "the tasks that it has can still be assigned and released. Tasks that a chain would bring wait, as when the "
+        "store is full, until the project that the chain leads to is deleted.",
         who=WORKER,
         body=SubmitTask,
         content=(answers.TaskId,),
@@ -87,7 +91,7 @@ def _new_task(body: SubmitTask, max_recipe: int) -> NewTask:
             "denied": "the worker may not submit here",
             "not_found": "no such project",
             "duplicate": _TAKEN,
-            "too_large": "the recipe, or the body",
+            "too_large": "the recipe, or the body; or the project has no ids left for new tasks",
             "rate_limited": "the project's `submit_rate`",
         },
         example=Example(
@@ -131,7 +135,7 @@ async def submit(call: Call) -> Reply:
             "invalid": "any of the tasks; `message` names the first: `requests[1].recipe`",
             "denied": "the worker may not submit here",
             "not_found": "no such project",
-            "too_large": "a recipe, or the body",
+            "too_large": "a recipe, or the body; or the project has not enough ids left for all",
             "rate_limited": "the project's `submit_rate`",
         },
         example=Example(
@@ -162,7 +166,8 @@ async def bulk_submit(call: Call) -> Reply:
     for start in range(0, len(tasks), CHUNK):
         try:
             chunk = tasks[start : start + CHUNK]
-            outcomes += await call.store.tasks.submit(project, worker.id, chunk, first=start == 0)
+            whole = 0 if start else len(tasks)
+            outcomes += await call.store.tasks.submit(project, worker.id, chunk, whole=whole)
         except BrokerError as error:
             if start == 0:
                 raise

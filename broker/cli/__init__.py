@@ -1,6 +1,7 @@
 """The ``broker`` command."""
 
 import argparse
+import io
 import logging
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 from broker import __version__, demo, transfer
 from broker.cli import commands
 from broker.errors import BrokerError, StartError
-from broker.settings import Settings, flag_of, unknown, variable
+from broker.settings import Settings, flag_of, source, unknown, variable
 
 _FLAGS = ("host", "port", "workers", "redis_url", "data_dir", "log_level")
 
@@ -23,22 +24,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     What a command alone needs is imported when it runs: the server takes five times as long to load as all the rest.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            # A terminal that cannot show a character gets a question mark, and no error.
+            stream.reconfigure(errors="replace")
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
     args.rest = rest
     if rest and args.run is not _redis_cli:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        args.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.run is None:
         parser.print_help(sys.stderr)
         return 2
     try:
         code: int = args.run(args)
     except (StartError, BrokerError) as error:
-        print(f"broker: {error}", file=sys.stderr)
+        print(f"broker: {_named(error, args)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _named(error: Exception, args: argparse.Namespace) -> str:
+    """With the flag or the variable that it is about."""
+    for setting in fields(Settings):
+        if isinstance(error, StartError) and setting.name == error.setting:
+            return f"{source(setting, os.environ, vars(args))}: {error}"
+    return str(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="broker COMMAND --help tells more. To begin: broker serve.",
     )
     parser.add_argument("--version", action="version", version=f"broker {__version__}")
-    parser.set_defaults(run=None)
+    parser.set_defaults(run=None, parser=parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     serve = subparsers.add_parser(
@@ -60,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_flags(serve, _FLAGS)
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_serve, parser=serve)
 
     admin = subparsers.add_parser(
         "create-admin",
@@ -70,11 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_flags(admin, ("redis_url", "data_dir"))
     admin.add_argument("username", metavar="NAME", help="3 to 16 characters")
-    admin.set_defaults(run=_create_admin)
+    admin.set_defaults(run=_create_admin, parser=admin)
 
     demo_parser = subparsers.add_parser("demo", help="watch eight crawlers work through a site, offline")
     demo.add_arguments(demo_parser)
-    demo_parser.set_defaults(run=demo.run)
+    demo_parser.set_defaults(run=demo.run, parser=demo_parser)
 
     commands.add(subparsers)
     transfer.add(subparsers, _add_flags, _settings)

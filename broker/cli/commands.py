@@ -1,13 +1,10 @@
 """Commands that speak to a broker that runs, as any client may: ``worker``, ``submit``, ``tasks`` and ``status``."""
 
 import argparse
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-URL = "TASK_BROKER_URL"
-WORKER_FILE = "TASK_BROKER_WORKER_FILE"
-ADMIN_FILE = "TASK_BROKER_ADMIN_FILE"
+from broker.cli.options import add_option
 
 STATES = ("queue", "verifying", "assigned", "failed")
 
@@ -21,15 +18,15 @@ _ASK = "ask for access to this project; may be repeated"
 Commands = Any  # argparse keeps the type of add_subparsers() to itself
 
 
-def add(commands: Commands, environment: Mapping[str, str] = os.environ) -> None:
+def add(commands: Commands) -> None:
     """Each sets ``run``, which gives the exit code."""
-    _add_worker(commands, environment)
-    _add_submit(commands, environment)
-    _add_tasks(commands, environment)
-    _add_status(commands, environment)
+    _add_worker(commands)
+    _add_submit(commands)
+    _add_tasks(commands)
+    _add_status(commands)
 
 
-def _add_worker(commands: Commands, environment: Mapping[str, str]) -> None:
+def _add_worker(commands: Commands) -> None:
     worker = commands.add_parser("worker", help="make a worker, and ask for its access")
     create = worker.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
         "create",
@@ -39,11 +36,11 @@ def _add_worker(commands: Commands, environment: Mapping[str, str]) -> None:
     create.add_argument("--alias", default="", metavar="NAME", help="what people call it")
     create.add_argument("--project", type=int, action="append", default=[], metavar="ID", help=_ASK)
     create.add_argument("--submit", action="store_true", help="ask for the right to submit there as well")
-    _add_worker_file(create, environment)
-    _finish(create, environment, "worker_create")
+    add_option(create, "worker_file")
+    _finish(create, "worker_create")
 
 
-def _add_submit(commands: Commands, environment: Mapping[str, str]) -> None:
+def _add_submit(commands: Commands) -> None:
     submit = commands.add_parser(
         "submit",
         help="submit tasks from a file",
@@ -65,30 +62,30 @@ def _add_submit(commands: Commands, environment: Mapping[str, str]) -> None:
     submit.add_argument(
         "--allow-duplicates", action="store_true", help="submit recipes that the project has already once more"
     )
-    _add_worker_file(submit, environment)
-    _finish(submit, environment, "submit")
+    add_option(submit, "worker_file")
+    _finish(submit, "submit")
 
 
-def _add_tasks(commands: Commands, environment: Mapping[str, str]) -> None:
+def _add_tasks(commands: Commands) -> None:
     tasks = commands.add_parser(
         "tasks", help="list tasks of a project", description="Lists tasks of a project. " + _ADMIN_HELP
     )
     tasks.add_argument("project", type=int, metavar="ID", help="of the project: broker status shows it")
     tasks.add_argument("--state", choices=STATES, default="queue", help="default: queue")
     tasks.add_argument("--limit", type=_count, default=50, metavar="N", help="the first N (default: 50; 0: all)")
-    _add_admin_file(tasks, environment)
-    _finish(tasks, environment, "tasks")
+    add_option(tasks, "admin_file")
+    _finish(tasks, "tasks")
 
 
-def _add_status(commands: Commands, environment: Mapping[str, str]) -> None:
+def _add_status(commands: Commands) -> None:
     status = commands.add_parser(
         "status",
         help="show all projects",
         description="Shows how many tasks each project has, in which state. Hidden projects are shown to managers "
         "who may see them. " + _ADMIN_HELP,
     )
-    _add_admin_file(status, environment)
-    _finish(status, environment, "status")
+    add_option(status, "admin_file")
+    _finish(status, "status")
 
 
 def _count(text: str) -> int:
@@ -97,30 +94,10 @@ def _count(text: str) -> int:
     return number
 
 
-def _add_worker_file(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
-    file = environment.get(WORKER_FILE) or "worker.json"
-    parser.add_argument(
-        "--worker-file",
-        default=file,
-        metavar="FILE",
-        help=f"the worker's credentials; or ${WORKER_FILE} (default: worker.json)",
-    )
-
-
-def _add_admin_file(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
-    parser.add_argument(
-        "--admin-file",
-        default=environment.get(ADMIN_FILE) or None,
-        metavar="FILE",
-        help=f"a manager's account; or ${ADMIN_FILE}",
-    )
-
-
-def _finish(parser: argparse.ArgumentParser, environment: Mapping[str, str], name: str) -> None:
-    url = environment.get(URL) or "http://127.0.0.1:3010"
-    parser.add_argument("--url", default=url, help=f"the broker; or ${URL} (default: http://127.0.0.1:3010)")
+def _finish(parser: argparse.ArgumentParser, name: str) -> None:
+    add_option(parser, "url")
     parser.add_argument("--json", action="store_true", help="for programs: a JSON object a line")
-    parser.set_defaults(run=_runner(name))
+    parser.set_defaults(run=_runner(name), parser=parser)
 
 
 def _runner(name: str) -> Callable[[argparse.Namespace], int]:

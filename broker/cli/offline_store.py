@@ -52,4 +52,4 @@ async def _checked(settings: Settings) -> None:
         except StoreAway as error:
             away = error
             await asyncio.sleep(0.1)
-    raise StartError(f"the store does not answer: {away}")
+    raise StartError(f"the store does not answer: {away}", setting="redis_url")

@@ -9,8 +9,20 @@ import msgspec
 
 
 def say(thing: object) -> None:
-    """As one line of JSON."""
-    sys.stdout.write(msgspec.json.encode(thing).decode() + "\n")
+    """As one line of JSON, which is UTF-8 whatever the terminal can show."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.encode(thing) + b"\n")
+
+
+def span(seconds: float) -> str:
+    """How long something takes, in the two largest units at most."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24:,} days"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[int | str]]) -> str:

@@ -21,7 +21,7 @@ def run(settings: Settings, arguments: Sequence[str]) -> NoReturn:
     """Becomes redis-cli or valkey-cli. Raises :class:`StartError` when there is none, or no server to ask."""
     embedded = EmbeddedStore(settings)
     if not settings.redis_url and not embedded.answers():
-        raise StartError(f"--data-dir: no broker runs on {settings.data_dir}")
+        raise StartError(f"no broker runs on {settings.data_dir}", setting="data_dir")
     program = shutil.which("redis-cli") or shutil.which("valkey-cli")
     if program is None:
         raise StartError("neither redis-cli nor valkey-cli is on PATH; Debian has them in redis-tools and valkey-tools")
@@ -60,5 +60,5 @@ def _primary(url: redis_url.RedisUrl) -> str:
         watching = Sentinel(sentinels, sentinel_kwargs={"socket_timeout": 5, **theirs})  # type: ignore[no-untyped-call]
         host, port = watching.discover_master(url.service)  # type: ignore[no-untyped-call]
     except RedisError as error:
-        raise StartError(f"--redis-url: {error}") from None
+        raise StartError(str(error), setting="redis_url") from None
     return redis_url.joined(str(host), port)

@@ -11,13 +11,19 @@ from typing import BinaryIO
 import msgspec
 
 from broker.cli.accounts import as_worker
-from broker.cli.output import say
+from broker.cli.output import say, span
 from broker.cli.progress import Progress
 from broker.client import Client, ClientError, NewTask, Refused
 
 _LINES = 5_000
 _BYTES = 4 << 20
 """Of one call, and so between two notes of the offset."""
+
+_UNLIMITED = sys.float_info.max
+"""The rate of a project without one."""
+
+_PATIENCE = 10
+"""Seconds."""
 
 _ADVICE = {
     "denied": "broker worker create --project {project} --submit --worker-file {file} asks for it, and a manager "
@@ -47,15 +53,36 @@ class _Part:
 
 def submit(client: Client, arguments: argparse.Namespace) -> None:
     as_worker(client, arguments)
+    progress = Progress(sys.stderr)
+    _say_rate(client, arguments.project, progress)
+    # The broker is there. If it goes away, it is asked again for so long.
+    client.patience = _PATIENCE
     if arguments.file == "-":
-        _submit(client, arguments, sys.stdin.buffer, None)
+        _submit(client, arguments, sys.stdin.buffer, None, progress)
         return
     with open(arguments.file, "rb") as stream:
-        _submit(client, arguments, stream, Path(f"{arguments.file}.offset"))
+        _submit(client, arguments, stream, Path(f"{arguments.file}.offset"), progress)
 
 
-def _submit(client: Client, arguments: argparse.Namespace, stream: BinaryIO, note: Path | None) -> None:
-    progress = Progress(sys.stderr)
+def _say_rate(client: Client, project: int, progress: Progress) -> None:
+    """A project with a rate makes us wait, perhaps for hours."""
+    try:
+        rate = client.project(project).submit_rate
+    except Refused:
+        # A hidden project does not tell; whether we may submit, the first submit says.
+        rate = 0
+    if 0 < rate < _UNLIMITED:
+        progress.say(f"project {project} takes {rate:g} tasks a second")
+
+    def waits(seconds: float) -> None:
+        progress.say(f"waiting {span(seconds)} for the rate of project {project}")
+
+    client.on_wait = waits
+
+
+def _submit(
+    client: Client, arguments: argparse.Namespace, stream: BinaryIO, note: Path | None, progress: Progress
+) -> None:
     done = _Offset(arguments.project, 0, 0, 0, 0)
     if note is not None and (found := _found(note, stream, arguments.project)):
         done = found

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -54,6 +54,8 @@ class Caller:
         self.worker = worker
         """Who makes the calls; None for a manager, or anybody."""
         self.patience = patience
+        self.on_wait: Callable[[float], None] | None = None
+        """Told for how many seconds a call waits, because it came too early for a rate."""
         self._away = False
 
     def _call(
@@ -89,6 +91,8 @@ class Caller:
                 if outcome.status != 429 or not patient:
                     return _reply(envelope, content, allow, name, outcome.status)
                 pause = jittered(envelope.rate_limit_delay or outcome.retry_after or 1, 0.1)
+                if self.on_wait is not None:
+                    self.on_wait(pause)
                 continue
             if isinstance(outcome, Answer):
                 if "unavailable" in allow and (partly := _partly(outcome, content)):

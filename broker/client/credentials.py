@@ -56,6 +56,15 @@ class Credentials(msgspec.Struct, frozen=True):
             os.unlink(name)
         return self
 
+    def rename(self, file: str | Path, alias: str) -> "Credentials":
+        """The file has this alias from now on. It stays the same file, on which programs hold their :class:`Claim`."""
+        renamed = msgspec.structs.replace(self, alias=alias)
+        with open(file, "r+b", buffering=0) as stream:
+            # One write, with spaces over what was longer: nobody reads half of it.
+            stream.write(msgspec.json.encode(renamed).ljust(os.fstat(stream.fileno()).st_size))
+            os.fsync(stream.fileno())
+        return renamed
+
 
 class Claim:
     """Held on a credentials file by each program of this machine that works with it, for as long as it runs."""

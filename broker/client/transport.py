@@ -10,13 +10,11 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import httpx
 
+from broker.client.environment import opened
 from broker.client.steps import Answer, Attempt, Lost, Steps
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_LIMITS = httpx.Limits(max_keepalive_connections=20, keepalive_expiry=30)
-"""An idle connection is kept for 30 s: less than the 75 s of the broker, and the 60 s of the usual proxies."""
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LOST = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
@@ -30,8 +28,7 @@ class Blocking:
 
     def __init__(self, url: str, timeout: float, http: httpx.Client | None) -> None:
         self._url, self._timeout = url, timeout
-        # Certificates are loaded for https only: that takes longer than all else at the start.
-        self._http = http or httpx.Client(limits=_LIMITS, verify=url.startswith("https:"))
+        self._http = http or opened(httpx.Client, url)
         self._owned = http is None
 
     def carry_out(self, steps: Steps[T]) -> T:
@@ -65,7 +62,7 @@ class Awaiting:
 
     def __init__(self, url: str, timeout: float, http: httpx.AsyncClient | None) -> None:
         self._url, self._timeout = url, timeout
-        self._http = http or httpx.AsyncClient(limits=_LIMITS, verify=url.startswith("https:"))
+        self._http = http or opened(httpx.AsyncClient, url)
         self._owned = http is None
 
     async def carry_out(self, steps: Steps[T]) -> T:

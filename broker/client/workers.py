@@ -31,7 +31,7 @@ class WorkerCalls(Caller):
     def identify(self, file: str | Path = "worker.json", *, alias: str = "") -> Steps[Credentials]:
         """From now on, calls are those of the worker in this file. Without a file, a worker is made, and the file.
 
-        An ``alias`` that is not the one in the file is told to the broker; the file stays as it is.
+        An ``alias`` that is not the one in the file is told to the broker, and written to the file.
         """
         found = Credentials.load(file)
         if found is None:
@@ -39,7 +39,8 @@ class WorkerCalls(Caller):
         self.worker = found
         if alias not in {"", found.alias}:
             yield from self._rename(alias)
-        return found
+            self.worker = found.rename(file, alias)
+        return self.worker
 
     @method
     def create_worker(self, alias: str = "") -> Steps[Credentials]:

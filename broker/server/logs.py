@@ -67,7 +67,7 @@ def configure(settings: Settings, *, thread: bool = False) -> None:
         try:
             file = logging.FileHandler(settings.log_file, encoding="utf-8")
         except OSError as error:
-            raise StartError(f"BROKER_LOG_FILE: cannot write {settings.log_file}: {error.strerror}") from None
+            raise StartError(f"cannot write {settings.log_file}: {error.strerror}", setting="log_file") from None
         file.setFormatter(_Json())
         handlers.append(file)
 

@@ -5,6 +5,7 @@ in use is a clear error, and no connection is lost while a server process is rep
 """
 
 import asyncio
+import errno
 import logging
 import os
 import resource
@@ -105,8 +106,13 @@ class Supervisor:
         try:
             listener.bind((host, port))
             listener.listen(2048)
-        except OSError as error:
-            raise StartError(f"--port: cannot listen on {host}:{port}: {error.strerror or error}") from None
+        except (OSError, UnicodeError) as error:
+            listener.close()
+            # A host name that is too long or has an empty part is a UnicodeError.
+            wrong_port = isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES}
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "no host name or address"
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            raise StartError(f"cannot listen on {where}: {why}", setting="port" if wrong_port else "host") from None
         return listener
 
     def _check(self, seconds: float) -> bool:

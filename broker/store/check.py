@@ -34,7 +34,8 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
 
     Raises :class:`StartError` for a store that the broker must not use, :class:`StoreAway` for one that is not there.
     """
-    client = connect(settings)
+    # Whoever asks again and again says what is wrong once.
+    client = connect(settings, tell=False)
     try:
         # The servers first: a script on one that is too old would fail with less to say.
         doubts: dict[str, None] = {}
@@ -45,13 +46,13 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
             doubts |= dict.fromkeys(_doubts(info, config, settings.durability))
         layout, accounts = await open_store(settings, client).directory.layout()
     except AuthenticationError as error:
-        raise StartError(f"--redis-url: the store refuses to let us in: {error}") from None
+        raise StartError(f"the store refuses to let us in: {error}", setting="redis_url") from None
     except (ConnectionError, TimeoutError, ClusterError, OSError) as error:
         raise StoreAway(str(error)) from None
     except BrokerError as error:
         raise StoreAway(error.message) from None
     except RedisError as error:
-        raise StartError(f"--redis-url: {error}") from None
+        raise StartError(str(error), setting="redis_url") from None
     finally:
         await client.aclose()
     if layout > LAYOUT:
@@ -64,7 +65,7 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
 async def _configs(client: Pipeline | Cluster) -> list[dict[str, str]]:
     """Of each server."""
     try:
-        found = await client.everywhere("CONFIG", "GET", "maxmemory-policy", "appendfsync", "hash-max-listpack-value")
+        found = await client.everywhere("CONFIG", "GET", "appendfsync", "hash-max-listpack-value")
     except ResponseError:
         # Hosted stores often let nobody ask.
         return [{} for _ in await client.everywhere("PING")]
@@ -75,15 +76,33 @@ def _fits(info: Mapping[str, str], settings: Settings) -> None:
     name, oldest = ("Valkey", (7, 2)) if info.get("server_name") == "valkey" else ("Redis", (7, 0))
     text = info.get(f"{name.lower()}_version", "0")
     if tuple(int(part) for part in text.split(".")[:2] if part.isdigit()) < oldest:
-        raise StartError(f"--redis-url: {name} {text} is too old: Redis 7.0 or Valkey 7.2 are the oldest that will do")
+        raise StartError(
+            f"{name} {text} is too old: Redis 7.0 or Valkey 7.2 are the oldest that will do", setting="redis_url"
+        )
     if info.get("cluster_enabled") == "1" and redis_url.parse(settings.redis_url).kind != "cluster":
-        raise StartError("--redis-url: this is a node of a cluster: begin the URL with redis+cluster://")
+        raise StartError("this is a node of a cluster: begin the URL with redis+cluster://", setting="redis_url")
+    policy = _policy(info)
+    if policy.startswith("allkeys-"):
+        raise StartError(
+            f"the store throws tasks away when its memory is full, as its maxmemory-policy is {policy}: "
+            "set maxmemory-policy noeviction",
+            setting="redis_url",
+        )
+
+
+def _policy(info: Mapping[str, str]) -> str:
+    """What a server removes when its memory is full."""
+    return info.get("maxmemory_policy", "noeviction")
 
 
 def _doubts(info: Mapping[str, str], config: Mapping[str, str], durability: str) -> Iterator[str]:
     """What an operator should know of this store."""
-    if config.get("maxmemory-policy", "noeviction") != "noeviction":
-        yield f"the store may throw tasks away: its maxmemory-policy is {config['maxmemory-policy']}, set noeviction"
+    if _policy(info) != "noeviction":
+        # volatile-*: only what expires anyway.
+        yield (
+            "the store ends sessions and forgets wrong passwords when its memory is full, as its maxmemory-policy is "
+            f"{_policy(info)}: set maxmemory-policy noeviction"
+        )
     if info.get("aof_enabled") != "1":
         yield "the store keeps no append-only file: what was acknowledged may be lost with it; set appendonly yes"
     elif durability == "always" and config.get("appendfsync", "always") != "always":

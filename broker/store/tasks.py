@@ -101,10 +101,18 @@ class Tasks:
         """Unix ms as text, set by tests only; empty, Redis's own clock counts."""
 
     async def submit(
-        self, project: int, worker: int, tasks: Sequence[NewTask], *, first: bool = True
+        self, project: int, worker: int, tasks: Sequence[NewTask], *, whole: int | None = None
     ) -> list[int | None]:
-        """An id for each task, or None for a duplicate; at most CHUNK tasks."""
-        args: Arguments = [worker, self.now, _flag(first), *chain.from_iterable(tasks)]
+        """An id for each task, or None for a duplicate; at most CHUNK tasks.
+
+        ``whole``: of the first chunk of a longer call, how many tasks that has; of a later chunk, 0.
+        """
+        args: Arguments = [
+            worker,
+            self.now,
+            (len(tasks) if whole is None else whole) or "",
+            *chain.from_iterable(tasks),
+        ]
         ids = await self._calls.call("submit", self._keys.project(project), args)
         return [int(id) if id else None for id in ids]
 
@@ -184,7 +192,8 @@ class Tasks:
         return done, bool(more)
 
     async def retry(self, project: int, task: int) -> None:
-        await self._calls.call("task_retry", self._keys.project(project), [task])
+        if not await self._calls.call("task_retry", self._keys.project(project), [task]):
+            raise BrokerError("not_found", "No failed task has this id")
 
     async def remove(self, project: int, task: int) -> None:
         await self._calls.call("task_remove", self._keys.project(project), [task])

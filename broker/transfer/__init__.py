@@ -61,4 +61,4 @@ def _finish(parser: argparse.ArgumentParser, add_flags: AddFlags, read: Read, na
 
         return perform.perform(name, read(arguments), arguments)
 
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)

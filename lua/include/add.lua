@@ -5,6 +5,12 @@
 local NAMES = { 'priority', 'max_retries', 'max_assign_time', 'verification_count', 'hash' }
 local DEFAULTS = { '0', '0', '0', '1', '' }
 
+-- too_many(seq, count): the refusal of `count` more tasks when not all of them would get an id that can be released, or
+-- nil.
+local function too_many(seq, count)
+  return seq + count > LAST_ENTRY and 'TOO_LARGE project: it has no ids left for new tasks; use another project' or nil
+end
+
 -- claim(base, hashes, remember, now): takes the hashes that are free, and answers a table with true for each of them.
 local function claim(base, hashes, remember, now)
   if #hashes == 1 and remember == 0 then

@@ -5,12 +5,12 @@ local function hold(task, worker)
   return task .. ':' .. worker
 end
 
--- holder(member): the task and the worker of a member of `assigned`.
-local function holder(member)
-  return string.match(member, '^(%d+):(%d+)$')
+-- task_of(member): the task that a member of `assigned` names.
+local function task_of(member)
+  return string.match(member, '^[^:]*')
 end
 
--- give_back(base, task): a task that has left `assigned` waits again. Answers whether it holds votes.
+-- give_back(base, task): a task that has left `assigned` waits again. Answers as requeue.
 local function give_back(base, task)
   redis.call('HDEL', base .. ':task:' .. task, 'assignee', 'assign_time')
   return requeue(base, task)

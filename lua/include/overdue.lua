@@ -1,18 +1,25 @@
 --- @include "hold"
 --- @include "wake"
 
--- reclaim(base, now, limit): gives back up to `limit` tasks whose deadline has passed, and answers how many.
+-- reclaim(base, now, limit): takes up to `limit` tasks whose deadline has passed from their workers. Answers how many,
+-- and how many of them wait again; the others had lost their record.
 local function reclaim(base, now, limit)
   local overdue = redis.call('ZRANGE', base .. ':assigned', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
   if #overdue == 0 then
-    return 0
+    return 0, 0
   end
   redis.call('ZREM', base .. ':assigned', unpack(overdue))
-  local voted = 0
+  local waits = { fresh = 0, voted = 0 }
   for _, member in ipairs(overdue) do
-    voted = voted + (give_back(base, (holder(member))) and 1 or 0)
+    local how = give_back(base, task_of(member))
+    if how then
+      waits[how] = waits[how] + 1
+    end
   end
-  redis.call('HINCRBY', base, 'reclaimed', #overdue)
-  wake(base, redis.call('HGET', base, 'awaited'), now, #overdue - voted, voted)
-  return #overdue
+  local back = waits.fresh + waits.voted
+  if back > 0 then
+    redis.call('HINCRBY', base, 'reclaimed', back)
+    wake(base, redis.call('HGET', base, 'awaited'), now, waits.fresh, waits.voted)
+  end
+  return #overdue, back
 end

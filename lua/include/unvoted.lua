@@ -4,13 +4,15 @@
 --
 -- `seen` holds, by priority, the score up to which the worker has voted on everything: the scan jumps there, or a lone
 -- worker would walk its own votes at every call. It is exact because whatever enters `verifying` takes a larger place.
+-- Those that share the last place say nothing of each other: they are looked at one by one.
 local function unvoted(base, worker)
   local seen_key = base .. ':seen:' .. worker
-  local from, steps = '-inf', 0
+  local from, skipped, steps = '-inf', 0, 0
   return function()
     while steps < 1000 do
       steps = steps + 1
-      local found = redis.call('ZRANGE', base .. ':verifying', from, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+      local found = redis.call('ZRANGE', base .. ':verifying', from, '+inf', 'BYSCORE', 'LIMIT', skipped, 1,
+        'WITHSCORES')
       local task, score = found[1], found[2]
       if not task then
         return nil
@@ -18,14 +20,21 @@ local function unvoted(base, worker)
       local priority = priority_of(score)
       local seen = redis.call('HGET', seen_key, priority)
       if seen and tonumber(score) <= tonumber(seen) then
-        from = '(' .. seen
-      elseif redis.call('HEXISTS', base .. ':task:' .. task .. ':verifiers', worker) == 1 then
-        redis.call('HSET', seen_key, priority, score)
-        redis.call('EXPIRE', seen_key, 86400)
-        from = '(' .. score
+        from, skipped = '(' .. seen, 0
       else
-        from = '(' .. score
-        return task, score
+        local voted = redis.call('HEXISTS', base .. ':task:' .. task .. ':verifiers', worker) == 1
+        if tonumber(score) == score_of(priority, LAST_PLACE) then
+          from, skipped = score, from == score and skipped + 1 or 1
+        else
+          from, skipped = '(' .. score, 0
+          if voted then
+            redis.call('HSET', seen_key, priority, score)
+            redis.call('EXPIRE', seen_key, 86400)
+          end
+        end
+        if not voted then
+          return task, score
+        end
       end
     end
   end

@@ -1,7 +1,8 @@
 --[[ assign: give a worker the best tasks that wait; they are his until their deadline.
 
-  The best of `queue` and `verifying` by score, never a task that the worker has voted on. When nothing waits, up to 10
-  overdue tasks are reclaimed, and it looks once more.
+  The best of `queue` and `verifying` by score, never a task that the worker has voted on. When nothing waits, up to
+  10 overdue tasks are reclaimed, and it looks once more. A task that has lost its record is dropped, and the next one
+  taken instead, until 1,000 were dropped.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -15,13 +16,14 @@
   Returns  {revision, assign time (unix s), task...}, a task as {recipe, priority, retries, max_retries,
            max_assign_time, verification_count, id}, with false for a field at its default
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
-  Cost     O(tasks * log queue), and at most 1,000 steps in `verifying`
+  Cost     O((tasks + dropped) * log queue), at most 1,500 dropped, and at most 1,000 steps in `verifying`
 ]]
 --- @include "clock"
 --- @include "project"
 --- @include "rate"
 --- @include "overdue"
 --- @include "unvoted"
+--- @include "orphan"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us, assign_time = clock(ARGV[2])
@@ -45,49 +47,68 @@ if wait > 0 then
 end
 
 local tasks = base .. ':task:'
+local MOST_ORPHANS = 1000
+local orphans = 0
 
+-- nil: its record is gone, and it is dropped.
 local function read(task)
   local row = redis.call('HMGET', tasks .. task, 'recipe', 'priority', 'retries', 'max_retries', 'max_assign_time',
     'verification_count')
+  if not row[1] then
+    orphans = orphans + 1
+    return drop_orphan(base, task)
+  end
   row[7] = task
   return row
 end
 
 -- The first of the queue, when no task waits for another vote.
 local function take_first()
-  local popped = redis.call('ZPOPMIN', base .. ':queue', count)
   local rows, size = {}, 0
-  for i = 1, #popped, 2 do
-    local row = read(popped[i])
-    size = size + #row[1]
-    if size > bytes and i > 1 then
-      for j = i, #popped, 2 do
-        redis.call('ZADD', base .. ':queue', popped[j + 1], popped[j])
+  repeat
+    local popped, before = redis.call('ZPOPMIN', base .. ':queue', count - #rows), orphans
+    for i = 1, #popped, 2 do
+      local row = read(popped[i])
+      size = size + (row and #row[1] or 0)
+      if row and size > bytes and #rows > 0 then
+        for j = i, #popped, 2 do
+          redis.call('ZADD', base .. ':queue', popped[j + 1], popped[j])
+        end
+        return rows
       end
-      break
+      rows[#rows + 1] = row
     end
-    rows[#rows + 1] = row
-  end
+  until orphans == before or orphans >= MOST_ORPHANS
   return rows
 end
 
 -- The best of both sets by score, never a task that the worker has voted on.
 local function take_best()
   redis.call('DEL', guard)
-  local queue = redis.call('ZRANGE', base .. ':queue', 0, count - 1, 'WITHSCORES')
+  local rows, from_queue, from_verifying, size = {}, 0, {}, 0
+  local page, at, more = {}, 1, true
+
+  -- Behind the first page it reads on only in place of orphans.
+  local function first_queued()
+    if more and at > #page then
+      page, at = redis.call('ZRANGE', base .. ':queue', from_queue, from_queue + count - 1, 'WITHSCORES'), 1
+      more = #page == 2 * count
+    end
+    return page[at], page[at + 1]
+  end
+
   local next_unvoted = unvoted(base, worker)
   local voted_on, score = next_unvoted()
-  local rows, from_queue, from_verifying, size = {}, 0, {}, 0
-  while #rows < count do
-    local head, head_score = queue[2 * from_queue + 1], queue[2 * from_queue + 2]
+  while #rows < count and orphans < MOST_ORPHANS do
+    local head, head_score = first_queued()
     local verify = voted_on and not (head and tonumber(head_score) < tonumber(score))
     local task = verify and voted_on or head
     if not task then
       break
     end
     local row = read(task)
-    size = size + #row[1]
-    if size > bytes and #rows > 0 then
+    size = size + (row and #row[1] or 0)
+    if row and size > bytes and #rows > 0 then
       break
     end
     rows[#rows + 1] = row
@@ -95,7 +116,7 @@ local function take_best()
       from_verifying[#from_verifying + 1] = task
       voted_on, score = next_unvoted()
     else
-      from_queue = from_queue + 1
+      from_queue, at = from_queue + 1, at + 2
     end
   end
   if from_queue > 0 then
@@ -109,8 +130,16 @@ end
 
 -- Both begin with a write that the server lets through when memory is full, and with it what follows.
 local take = redis.call('EXISTS', base .. ':verifying') == 0 and take_first or take_best
-local rows = take()
-if #rows == 0 and reclaim(base, now, 10) > 0 then
+local rows, back = take(), 0
+while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
+  local taken
+  taken, back = reclaim(base, now, 10)
+  if taken == 0 then
+    break
+  end
+  orphans = orphans + taken - back
+end
+if back > 0 then
   rows = take_best()
 end
 

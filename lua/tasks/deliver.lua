@@ -1,7 +1,8 @@
 --[[ deliver: take closed tasks of another project as new ones.
 
   Entries come in the order of the source's outbox; those at or below the mark were delivered before. That makes a
-  repeated flush harmless. Pause, rate and access do not hold a chain up. At maxmemory nothing is taken.
+  repeated flush harmless. Pause, rate and access do not hold a chain up. At maxmemory, or when there
+  are not enough ids left for all, nothing is taken.
 
   KEYS[1]  broker:{project:P} of the target
   KEYS[2]  broker:{project:P}:guard
@@ -11,7 +12,7 @@
            verification_count, hash64 or ''
 
   Returns  how many became tasks; the others were duplicates, or delivered before
-  Refuses  NOT_FOUND
+  Refuses  NOT_FOUND, TOO_LARGE
   Cost     O(entries * log queue)
 ]]
 --- @include "clock"
@@ -47,6 +48,10 @@ if not ARGV[first] then
 end
 
 local remember, seq, chained = tonumber(fields[2] or 0), fields[3] or 0, fields[4] or 0
+local full = too_many(seq, (#ARGV - first + 1) / 7)
+if full then
+  return redis.error_reply(full)
+end
 local ids, accepted = add(base, ARGV, first + 1, 7, seq, remember, now, created)
 redis.call('HSET', base .. ':delivered', source, ARGV[#ARGV - 6])
 if accepted > 0 then

@@ -32,16 +32,16 @@ end
 redis.call('DEL', guard)
 local operation = redis.call('HGET', base .. ':drains', n)
 
-local done, fresh, voted = 0, 0, 0
+local done, waits = 0, { fresh = 0, voted = 0 }
 
 local function work(member, state)
-  local task = state == 'assigned' and holder(member) or member
+  local task = state == 'assigned' and task_of(member) or member
   if operation ~= 'reset_failed' and operation ~= 'reclaim_assigned' then
-    forget(base, task)
-  elseif (operation == 'reset_failed' and retry or give_back)(base, task) then
-    voted = voted + 1
-  else
-    fresh = fresh + 1
+    return forget(base, task)
+  end
+  local how = (operation == 'reset_failed' and retry or give_back)(base, task)
+  if how then
+    waits[how] = waits[how] + 1
   end
 end
 
@@ -64,10 +64,11 @@ end
 if done < limit then
   done = done + redis.call('ZREMRANGEBYRANK', base .. ':drain:' .. n .. ':remembered', 0, limit - done - 1)
 end
-if operation == 'reclaim_assigned' and done > 0 then
-  redis.call('HINCRBY', base, 'reclaimed', done)
+local back = waits.fresh + waits.voted
+if operation == 'reclaim_assigned' and back > 0 then
+  redis.call('HINCRBY', base, 'reclaimed', back)
 end
-wake(base, redis.call('HGET', base, 'awaited'), clock(''), fresh, voted)
+wake(base, redis.call('HGET', base, 'awaited'), clock(''), waits.fresh, waits.voted)
 if done == limit then
   return { done, 1 }
 end

@@ -24,10 +24,13 @@ end
 local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'MATCH', hold('*', worker), 'COUNT', count)
 local rows = {}
 for i = 1, #scan[2], 2 do
-  local task = holder(scan[2][i])
+  local task = task_of(scan[2][i])
   local row = redis.call('HMGET', base .. ':task:' .. task, 'recipe', 'priority', 'retries', 'max_retries',
     'max_assign_time', 'verification_count', 'assign_time')
   row[7], row[8] = task, row[7]
-  rows[#rows + 1] = row
+  -- One that has lost its record is no task any more.
+  if row[1] then
+    rows[#rows + 1] = row
+  end
 end
 return { scan[1], fields[1], unpack(rows) }

@@ -24,7 +24,10 @@ for _ = 1, priorities do
     break
   end
   local created = tonumber(redis.call('HGET', base .. ':task:' .. first[1], 'created'))
-  oldest = math.min(oldest or created, created)
+  -- One that has lost its record says nothing; the next get drops it.
+  if created then
+    oldest = math.min(oldest or created, created)
+  end
   from = score_of(tonumber(priority_of(first[2])) - 1, 0)
 end
 return oldest and math.max(0, math.floor(now / 1000) - oldest) or -1

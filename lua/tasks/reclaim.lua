@@ -5,7 +5,7 @@
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  how many at most
 
-  Returns  how many it gave back; fewer than asked means that none is left
+  Returns  how many it took from their workers; fewer than asked means that none is left
   Refuses  nothing
   Cost     O(tasks * log queue)
 ]]
@@ -16,4 +16,4 @@ local base, guard = KEYS[1], KEYS[2]
 local now, limit = clock(ARGV[1]), tonumber(ARGV[2])
 
 redis.call('DEL', guard)
-return reclaim(base, now, limit)
+return (reclaim(base, now, limit))

@@ -2,6 +2,7 @@
 
   Only the holder changes anything; a paused or revoked worker still may. OK closes, or votes where several workers must
   agree. FAIL counts a retry. What goes back takes the END of its priority; votes stand through everything but closing.
+  A task that has lost its record is dropped, and was not held.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -17,7 +18,7 @@
 --- @include "clock"
 --- @include "project"
 --- @include "hold"
---- @include "forget"
+--- @include "orphan"
 --- @include "wake"
 
 local base, worker, given_now = KEYS[1], ARGV[1], ARGV[2]
@@ -54,9 +55,13 @@ end
 local counts, gone, freed = {}, {}, {}
 local waits = { fresh = 0, voted = 0 }
 
+-- Whether the task waits again; it does not when its record is gone.
 local function back(task)
-  local which = give_back(base, task) and 'voted' or 'fresh'
-  waits[which] = waits[which] + 1
+  local how = give_back(base, task)
+  if how then
+    waits[how] = waits[how] + 1
+  end
+  return how
 end
 
 -- Adds the vote; whether as many workers agree now as are needed.
@@ -79,7 +84,11 @@ end
 
 local function succeed(task, vote)
   local key = base .. ':task:' .. task
-  local needed, hash = unpack(redis.call('HMGET', key, 'verification_count', 'hash'))
+  local created, needed, hash = unpack(redis.call('HMGET', key, 'created', 'verification_count', 'hash'))
+  if not created then
+    drop_orphan(base, task)
+    return 'not_held'
+  end
   if needed and not agreed(task, key, vote, needed) then
     back(task)
     return 'voted'
@@ -104,8 +113,12 @@ end
 
 local function fail(task)
   local key = base .. ':task:' .. task
-  local retries = redis.call('HINCRBY', key, 'retries', 1)
-  if retries < tonumber(redis.call('HGET', key, 'max_retries') or 0) then
+  local created, most = unpack(redis.call('HMGET', key, 'created', 'max_retries'))
+  if not created then
+    drop_orphan(base, task)
+    return 'not_held'
+  end
+  if redis.call('HINCRBY', key, 'retries', 1) < tonumber(most or 0) then
     counts.retried = (counts.retried or 0) + 1
     back(task)
     return 'returned'
@@ -118,8 +131,10 @@ local function fail(task)
 end
 
 local function skip(task)
+  if not back(task) then
+    return 'not_held'
+  end
   counts.skipped = (counts.skipped or 0) + 1
-  back(task)
   return 'returned'
 end
 

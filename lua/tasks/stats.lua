@@ -11,7 +11,8 @@
 
 local base = KEYS[1]
 local COUNTERS = { 'submitted', 'chained', 'duplicates', 'assigned', 'voted', 'closed', 'failed', 'retried', 'skipped',
-  'reclaimed', 'removed', 'dropped', 'imported' }
+  'reclaimed', 'removed', 'dropped', 'imported',
+  'orphaned' }
 
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')

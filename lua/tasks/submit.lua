@@ -7,12 +7,12 @@
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
   ARGV[2]  now, unix ms; '' outside tests
-  ARGV[3]  '1' for the first chunk of a call, '' for a later one
+  ARGV[3]  how many tasks the call has, in its first chunk; '' in a later one
   ARGV[4+] six for each task, at most 500 tasks: recipe, priority, max_retries, max_assign_time (s),
            verification_count, hash64 or ''
 
   Returns  for each task, in the order given, its id, or false for a duplicate
-  Refuses  NOT_FOUND, DENIED, RATE_LIMITED
+  Refuses  NOT_FOUND, DENIED, TOO_LARGE, RATE_LIMITED
   Cost     O(tasks * log queue)
 ]]
 --- @include "clock"
@@ -21,7 +21,7 @@
 --- @include "add"
 --- @include "wake"
 
-local base, worker, first_chunk = KEYS[1], ARGV[1], ARGV[3] == '1'
+local base, worker, whole = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local now, now_us, created = clock(ARGV[2])
 
 local fields = project(base, 'submit_rate', 'submit_paid_off', 'remember_closed', 'seq', 'submitted', 'awaited')
@@ -32,12 +32,16 @@ local rate, paid_off, remember, seq, submitted, awaited = unpack(fields, 2, 7)
 if not string.find(redis.call('HGET', base .. ':access', worker) or '', 'submit', 1, true) then
   return redis.error_reply('DENIED This worker may not submit to the project')
 end
-local wait = first_chunk and rate_wait(rate, paid_off, now_us) or 0
+seq = seq or 0
+local full = too_many(seq, whole or (#ARGV - 3) / 6)
+if full then
+  return redis.error_reply(full)
+end
+local wait = whole and rate_wait(rate, paid_off, now_us) or 0
 if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
 
-seq = seq or 0
 local ids, accepted = add(base, ARGV, 4, 6, seq, tonumber(remember or 0), now, created)
 
 rate_charge(base, 'submit_paid_off', rate, paid_off, now_us, accepted)

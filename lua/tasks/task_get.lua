@@ -18,7 +18,8 @@ if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
 local state, _, score = place_of(base, task)
-if not state then
+local found = state and row(base, task, score, 0)
+if not found then
   return redis.error_reply('NOT_FOUND No such task')
 end
-return { state, (row(base, task, score, 0)) }
+return { state, found }

@@ -14,7 +14,7 @@
            hash64 or ''
 
   Returns  for each, in the order given: 1 imported, 0 a duplicate, -1 came before
-  Refuses  NOT_FOUND
+  Refuses  NOT_FOUND, TOO_LARGE
   Cost     O(tasks * log queue + votes)
 ]]
 --- @include "clock"
@@ -43,6 +43,12 @@ if not ARGV[first] then
   return outcomes
 end
 
+seq = math.max(seq, math.floor(ARGV[3] / 100000))
+local full = too_many(seq, (#ARGV - first + 1) / 10)
+if full then
+  return redis.error_reply(full)
+end
+
 local function vote(task, votes, failed)
   local key = base .. ':task:' .. task
   for worker, verification in string.gmatch(votes, '(%d+):(-?%d+)') do
@@ -57,7 +63,6 @@ local function vote(task, votes, failed)
   end
 end
 
-seq = math.max(seq, math.floor(ARGV[3] / 100000))
 local fresh, voted = 0, 0
 local ids, count = add(base, ARGV, first + 4, 10, seq, remember, now, created)
 for n, task in ipairs(ids) do

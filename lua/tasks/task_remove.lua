@@ -1,5 +1,7 @@
 --[[ task_remove: delete one task, wherever it is, with its votes; its hash is free at once.
 
+  One that has lost its record is dropped, and its hash stays taken.
+
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  task id
@@ -10,7 +12,7 @@
 ]]
 --- @include "project"
 --- @include "place"
---- @include "forget"
+--- @include "orphan"
 
 local base, guard, task = KEYS[1], KEYS[2], ARGV[1]
 
@@ -21,7 +23,11 @@ end
 
 redis.call('DEL', guard)
 redis.call('ZREM', base .. ':' .. state, member)
-local hash = redis.call('HGET', base .. ':task:' .. task, 'hash')
+local created, hash = unpack(redis.call('HMGET', base .. ':task:' .. task, 'created', 'hash'))
+if not created then
+  drop_orphan(base, task)
+  return 1
+end
 forget(base, task)
 if hash then
   redis.call('SREM', base .. ':hashes', hash)

@@ -1,10 +1,12 @@
 --[[ task_retry: one failed task waits again, with no retries counted; its votes stand.
 
+  One that has lost its record is dropped instead.
+
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  task id
 
-  Returns  1
+  Returns  1, or 0: there is no such task any more
   Refuses  NOT_FOUND
   Cost     O(log queue)
 ]]
@@ -25,6 +27,6 @@ end
 
 redis.call('DEL', guard)
 redis.call('ZREM', base .. ':failed', task)
-local voted = retry(base, task) and 1 or 0
-wake(base, fields[2], clock(''), 1 - voted, voted)
-return 1
+local how = retry(base, task)
+wake(base, fields[2], clock(''), how == 'fresh' and 1 or 0, how == 'voted' and 1 or 0)
+return how and 1 or 0

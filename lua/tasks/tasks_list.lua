@@ -1,5 +1,7 @@
 --[[ tasks_list: a page of the tasks in one state, in the order in which they come up.
 
+  A member of the set that has lost its record is left out; the number of all still counts it.
+
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  'queue', 'verifying', 'assigned' or 'failed'
@@ -27,12 +29,14 @@ local key = base .. ':' .. state
 local found = redis.call('ZRANGE', key, offset, offset + count - 1, 'WITHSCORES')
 local rows, size = {}, 0
 for i = 1, #found, 2 do
-  local id = state == 'assigned' and holder(found[i]) or found[i]
+  local id = state == 'assigned' and task_of(found[i]) or found[i]
   local task, length = row(base, id, found[i + 1], longest)
-  size = size + length
-  if size > bytes and #rows > 0 then
-    break
+  if task then
+    size = size + length
+    if size > bytes and #rows > 0 then
+      break
+    end
+    rows[#rows + 1] = task
   end
-  rows[#rows + 1] = task
 end
 return { redis.call('ZCARD', key), unpack(rows) }

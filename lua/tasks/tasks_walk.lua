@@ -58,12 +58,14 @@ while entry <= stop do
   -- Long stretches are empty: closed tasks, and numbers that went to returns to the queue.
   local some = redis.call('EXISTS', unpack(keys)) > 0
   for i = 1, some and #ids or 0 do
-    local state, score = nil, nil
+    local state, score, task, length
     if redis.call('EXISTS', keys[i]) == 1 then
       state, score = state_of(ids[i])
     end
     if state then
-      local task, length = row(base, ids[i], score, 0)
+      task, length = row(base, ids[i], score, 0)
+    end
+    if task then
       if #rows == limit or (size + length > bytes and #rows > 0) then
         return { entry + i - 1, last, unpack(rows) }
       end

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from tests.client import Fleet
+from tests.serving import Serving
+from tests.stores import looking_into
 
 
 def tasks(project: int, count: int) -> dict[str, list[dict[str, Any]]]:
@@ -211,3 +213,22 @@ def test_a_bulk_release_of_none_or_of_more_than_10000_is_refused(fleet: Fleet, c
 
     assert (answer.status, answer.code) == (400, "invalid")
     assert answer.message.startswith("requests:")
+
+
+def test_a_project_that_has_too_few_ids_left_takes_nothing_of_a_call(fleet: Fleet, serving: Serving) -> None:
+    project = fleet.project()
+    worker = fleet.worker(project)
+    with looking_into(serving.store_url) as redis:
+        # The first 500 of a large call would fit, all of it would not.
+        redis.hset(f"broker:{{project:{project}}}", "seq", 90_071_992_546 - 600)
+    one = {"project": project, "recipe": "r"}
+
+    for count in (601, 1200):
+        answer = worker.post("/task/bulk_submit", {"requests": [one] * count})
+        assert (answer.status, answer.code, answer.message.partition(":")[0]) == (413, "too_large", "project")
+    assert fleet.anybody.get(f"/project/stats/{project}").content()["stats"]["counters"] == {}
+
+    last = worker.post("/task/bulk_submit", {"requests": [one] * 600}).content()["outcomes"][-1]
+    assert worker.post("/task/submit", one).status == 413
+    assert worker.get(f"/task/get/{project}?count=600").content()["tasks"][-1]["id"] == last
+    assert worker.release(last) is True

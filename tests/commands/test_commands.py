@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from broker.cli import main
-from broker.client import Credentials
+from broker.client import Client, Credentials
 from tests.client import Fleet
 from tests.client_library.proxy import a_proxy
 from tests.client_library.running import counters, stats
@@ -86,6 +87,27 @@ def test_a_worker_is_made_and_asks_for_access(broker: Broker, fleet: Fleet, tmp_
     assert (access["assign"], access["submit"], access["request"]) == (True, True, True)
 
 
+def test_a_file_of_credentials_has_the_alias_that_the_broker_has(broker: Broker, fleet: Fleet, tmp_path: Path) -> None:
+    def alias() -> str:
+        return str(json.loads((tmp_path / "worker.json").read_text())["alias"])
+
+    fine(broker("worker", "create"))
+    assert alias() == "default_alias"
+    before = (tmp_path / "worker.json").stat().st_ino
+    for name in ("crawler-1", "käfer", "a"):
+        assert f"({name}): worker.json" in fine(broker("worker", "create", "--alias", name))
+        assert alias() == name
+
+    worker = Credentials.load(tmp_path / "worker.json")
+    assert worker is not None
+    with Client(fleet.url, worker) as elsewhere:
+        elsewhere.update_worker("renamed elsewhere")
+    assert "(renamed elsewhere): worker.json" in fine(broker("worker", "create"))
+    assert alias() == "renamed elsewhere"
+    # Programs hold their claims on this very file.
+    assert (tmp_path / "worker.json").stat().st_ino == before
+
+
 def test_each_line_is_a_task_and_what_is_there_already_is_no_error(
     broker: Broker, fleet: Fleet, project: int, tmp_path: Path
 ) -> None:
@@ -104,6 +126,20 @@ def test_each_line_is_a_task_and_what_is_there_already_is_no_error(
         ("{c", 3, 2),
         ("d", 0, 0),
     ]
+
+
+def test_a_submit_to_a_project_with_a_rate_says_that_it_waits_and_for_how_long(
+    broker: Broker, fleet: Fleet, project: int
+) -> None:
+    fleet.admin.post(f"/project/update/{project}", {"submit_rate": 2}).content()
+
+    first = broker("submit", "-", "--project", project, text="a\nb\nc\nd\n")
+    second = broker("submit", "-", "--project", project, text="e\n")
+
+    assert first.stderr.startswith(f"project {project} takes 2 tasks a second\n")
+    assert "waiting" not in first.stderr
+    assert re.search(f"^waiting [12] s for the rate of project {project}$", second.stderr, re.MULTILINE)
+    assert fine(second) == "1 submitted, 0 duplicates\n"
 
 
 def test_lines_may_be_json_and_recipes_may_come_twice(broker: Broker, fleet: Fleet, project: int) -> None:
@@ -270,10 +306,13 @@ def test_a_session_of_a_command_ends_with_it(broker: Broker, fleet: Fleet) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["submit", "-", "--project", "1"], "there is no worker.json: broker worker create makes it"),
-        (["tasks", "1", "--admin-file", "nowhere.json"], "broker: nowhere.json: No such file or directory"),
-        (["tasks", "1", "--admin-file", "wrong.json"], "wrong.json is not"),
-        (["status", "--url", "localhost:3010"], "no address of a broker"),
+        (["submit", "-", "--project", "1"], "--worker-file: there is no worker.json: broker worker create makes it"),
+        (
+            ["tasks", "1", "--admin-file", "nowhere.json"],
+            "broker: --admin-file: nowhere.json: No such file or directory",
+        ),
+        (["tasks", "1", "--admin-file", "wrong.json"], "--admin-file: wrong.json is not"),
+        (["status", "--url", "localhost:3010"], "broker: --url: 'localhost:3010' is no address of a broker"),
         (["tasks", str(2**40)], "404 not_found"),
     ],
 )
@@ -286,6 +325,27 @@ def test_what_goes_wrong_is_one_line(broker: Broker, tmp_path: Path, arguments: 
     assert done.stderr.startswith("broker: ")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "command", "message"),
+    [
+        ("TASK_BROKER_URL=nowhere", ["status"], "'nowhere' is no address of a broker"),
+        ("TASK_BROKER_ADMIN_FILE=nowhere.json", ["status"], "nowhere.json: No such file or directory"),
+        ("TASK_BROKER_WORKER_FILE=no.json", ["submit", "-", "--project", "1"], "there is no no.json: broker worker"),
+        ("TASK_BROKER_WORKER_FILE=.", ["worker", "create"], ".: Is a directory"),
+    ],
+)
+def test_a_wrong_value_of_a_variable_is_said_with_the_variable(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, given: str, command: list[str], message: str
+) -> None:
+    variable, _, value = given.partition("=")
+    monkeypatch.setenv(variable, value)
+
+    done = broker(*command)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"broker: {variable}: {message}")
 
 
 @pytest.mark.usefixtures("environment")

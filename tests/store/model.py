@@ -20,6 +20,8 @@ class ModelTask:
     failed_at: int = 0
     drain: str = ""
     """The maintenance call that has taken it and not worked it off yet."""
+    lost: bool = False
+    """Its record is gone; whatever comes to it next drops it."""
 
     @property
     def score(self) -> int:
@@ -49,6 +51,8 @@ class ModelProject:
         self.chain = self.remember_closed = self.seq = 0
         self.remembered: dict[int | str, int] = {}
         self.outbox: list[tuple[int, NewTask]] = []
+        self.stranded: set[int | str] = set()
+        """Hashes of tasks that were dropped: only their records knew them."""
         self.closed_by: dict[int, int] = {}
         self.counters: dict[str, int] = {}
         self.noted = 0
@@ -77,7 +81,13 @@ class ModelProject:
         return ids
 
     def hashes(self) -> set[int | str]:
-        return {task.new.hash64 for task in self.tasks.values() if task.drain != "hard_reset"} - {""}
+        live = {task.new.hash64 for task in self.tasks.values() if task.drain != "hard_reset"}
+        return (live | self.stranded) - {""}
+
+    def drop(self, task: ModelTask) -> None:
+        del self.tasks[task.id]
+        self.stranded.add(task.new.hash64)
+        self.count("orphaned")
 
     def awaiting(self) -> set[int]:
         tasks = self.tasks.values()
@@ -103,8 +113,10 @@ class ModelProject:
         return None if self.public or worker in self.access else "denied"
 
     def assign(self, worker: int, count: int, default_time: int, now: int) -> list[ModelTask]:
-        chosen = self._best(worker, count)
-        if not chosen and self.reclaim(RECLAIM_WHEN_EMPTY, now):
+        chosen, back = self._best(worker, count), 0
+        while not chosen and not back and self.overdue(now):
+            _, back = self.reclaim(RECLAIM_WHEN_EMPTY, now)
+        if back:
             chosen = self._best(worker, count)
         for task in chosen:
             task.state, task.assignee = "assigned", worker
@@ -115,18 +127,34 @@ class ModelProject:
     def _best(self, worker: int, count: int) -> list[ModelTask]:
         waiting = [task for task in self.tasks.values() if task.zset in ("queue", "verifying")]
         waiting = [task for task in waiting if worker not in task.votes]
-        return sorted(waiting, key=lambda task: task.score)[:count]
+        chosen: list[ModelTask] = []
+        for task in sorted(waiting, key=lambda task: task.score):
+            if len(chosen) == count:
+                break
+            if task.lost:
+                self.drop(task)
+            else:
+                chosen.append(task)
+        return chosen
 
     def held(self, worker: int) -> set[int]:
         return {task.id for task in self.tasks.values() if task.zset == "assigned" and task.assignee == worker}
 
-    def give_back(self, task: ModelTask) -> None:
+    def give_back(self, task: ModelTask) -> bool:
+        """Whether it waits again."""
+        if task.lost:
+            self.drop(task)
+            return False
         self.seq += 1
         task.state, task.assignee, task.place, task.drain = "waiting", 0, self.seq, ""
+        return True
 
     def release(self, worker: int, id: int, result: int, verification: int, now: int) -> str:
         task = self.tasks.get(id)
         if task is None or id not in self.held(worker):
+            return "not_held"
+        if task.lost:
+            self.drop(task)
             return "not_held"
         if result == 0:
             return self._succeed(task, worker, verification, now)
@@ -168,12 +196,12 @@ class ModelProject:
         late = [task for task in self.tasks.values() if task.zset == "assigned" and task.deadline <= now]
         return sorted(late, key=lambda task: task.rank)
 
-    def reclaim(self, limit: int, now: int) -> int:
+    def reclaim(self, limit: int, now: int) -> tuple[int, int]:
+        """How many are taken from their workers, and how many of them wait again."""
         late = self.overdue(now)[:limit]
-        for task in late:
-            self.give_back(task)
-        self.count("reclaimed", len(late))
-        return len(late)
+        back = [self.give_back(task) for task in late].count(True)
+        self.count("reclaimed", back)
+        return len(late), back
 
     def forgettable(self, now: int) -> set[int | str]:
         if self.remember_closed < 0:
@@ -186,15 +214,18 @@ class ModelProject:
         if task is None or task.zset != "failed":
             return False
         task.retries = 0
-        self.give_back(task)
-        return True
+        return self.give_back(task)
 
     def remove(self, id: int) -> bool:
         task = self.tasks.get(id)
-        if task is None or task.drain:
+        if task is None or task.drain or (task.lost and task.state == "assigned"):
+            # Only the record says who holds it.
             return False
-        del self.tasks[id]
-        self.count("removed")
+        if task.lost:
+            self.drop(task)
+        else:
+            del self.tasks[id]
+            self.count("removed")
         return True
 
     def begin_drain(self, operation: str) -> int:
@@ -209,6 +240,7 @@ class ModelProject:
         affected = len(taken)
         if operation == "hard_reset":
             self.remembered.clear()
+            self.stranded.clear()
             affected += sum(len(ids) for earlier, ids, _ in self.drains if earlier != "hard_reset")
             self.drains = [("hard_reset", ids, rest) for _, ids, rest in self.drains]
             for task in self.tasks.values():
@@ -221,6 +253,7 @@ class ModelProject:
         if not self.drains:
             return 0, False
         operation, ids, freed = self.drains[0]
+        back = 0
         for id in ids[:limit]:
             if operation == "hard_reset":
                 del self.tasks[id]
@@ -228,10 +261,10 @@ class ModelProject:
             task = self.tasks[id]
             if operation == "reset_failed":
                 task.retries = 0
-            self.give_back(task)
+            back += self.give_back(task)
         done = len(ids[:limit])
         if operation == "reclaim_assigned":
-            self.count("reclaimed", done)
+            self.count("reclaimed", back)
         del ids[:limit]
         also = min(freed, limit - done)
         self.drains[0] = operation, ids, freed - also

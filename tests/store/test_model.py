@@ -203,7 +203,7 @@ class Walk(RuleBasedStateMachine):
 
     def reclaim(self, project: int, limit: int) -> None:
         model = self.at(project)
-        assert self.run(self.store.tasks.reclaim(model.id, limit)) == model.reclaim(limit, self.now)
+        assert self.run(self.store.tasks.reclaim(model.id, limit)) == model.reclaim(limit, self.now)[0]
 
     def forget(self, project: int) -> None:
         model = self.at(project)
@@ -229,6 +229,14 @@ class Walk(RuleBasedStateMachine):
         call = self.store.tasks.remove if remove else self.store.tasks.retry
         expected = project.remove(task) if remove else project.retry(task)
         assert self.run(self.outcome(call(project.id, task))) == (None if expected else "not_found")
+
+    @precondition(lambda self: any(project.tasks for project in self.projects))
+    @rule(data=st.data())
+    def lose_a_record(self, data: st.DataObject) -> None:
+        project = self.at(data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks])))
+        task = data.draw(st.sampled_from(sorted(project.tasks)))
+        self.redis.delete(f"{self.prefix}:{{project:{project.id}}}:task:{task}")
+        project.tasks[task].lost = True
 
     def flush(self, project: int) -> None:
         model = self.at(project)
@@ -263,8 +271,9 @@ class Walk(RuleBasedStateMachine):
             assert self.redis.smembers(f"{base}:voted") == {str(id) for id in model.awaiting()}
             for worker in self.workers:
                 cursor, held = self.run(self.store.tasks.held(model.id, worker, "0", 1000))
-                assert (cursor, {task.id for task in held.tasks}) == ("0", model.held(worker))
-            counts = self.run(self.store.held_counts.of(model.id))
+                known = {task for task in model.held(worker) if not model.tasks[task].lost}
+                assert (cursor, {task.id for task in held.tasks}) == ("0", known)
+            counts = self.run(self.store.held_counts.count(model.id))
             assert counts == {worker: len(model.held(worker)) for worker in self.workers if model.held(worker)}
             self.no_key_is_left_over(base, model)
             assert self.redis.xlen(f"{base}:outbox") == len(model.outbox)
@@ -284,7 +293,8 @@ class Walk(RuleBasedStateMachine):
         expected = set()
         for task in model.tasks.values():
             key = f"{base}:task:{task.id}"
-            expected.add(key)
+            if not task.lost:
+                expected.add(key)
             if task.votes:
                 expected |= {f"{key}:verifiers", *(f"{key}:tally:{vote}" for vote in task.votes.values())}
         assert {key for key in keys_like(self.redis, f"{base}:*") if ":task:" in key} == expected

@@ -113,7 +113,7 @@ async def test_a_later_chunk_counts_anew_when_the_clock_was_set_back_before_it(y
     await yard.submit(project, worker, *(new() for _ in range(CHUNK)))
 
     yard.passes(-3600)
-    await yard.store.tasks.submit(project, worker, [new()] * 20, first=False)
+    await yard.store.tasks.submit(project, worker, [new()] * 20, whole=0)
 
     with pytest.raises(BrokerError) as refused:
         await yard.submit(project, worker, new())
@@ -125,7 +125,7 @@ async def test_a_clock_that_is_corrected_by_less_than_a_second_forgives_nothing(
     worker = await yard.worker(project)
     await yard.submit(project, worker, *(new() for _ in range(CHUNK)))
     for _ in range(2):
-        await yard.store.tasks.submit(project, worker, [new()] * CHUNK, first=False)
+        await yard.store.tasks.submit(project, worker, [new()] * CHUNK, whole=0)
 
     yard.passes(-1)
     with pytest.raises(BrokerError) as refused:

@@ -16,22 +16,30 @@ from broker.counters import Counter, Counters
 from broker.redis_url import RedisUrl
 from broker.settings import Settings
 from broker.store.redis.cluster import Cluster
+from broker.store.redis.connector import Connector, greet
 from broker.store.redis.pipeline import Pipeline
 
 _OF_SENTINELS = "sentinel_"
 """With this before its name, an option in the URL is for the sentinels: ``?sentinel_password=...``."""
 
 
-def connect(settings: Settings, writes: Counter | None = None) -> Pipeline | Cluster:
-    """What carries commands to the store that the settings name, and counts its writes; nothing is sent yet."""
+def connect(settings: Settings, writes: Counter | None = None, *, tell: bool = True) -> Pipeline | Cluster:
+    """What carries commands to the store that the settings name, and counts its writes; nothing is sent yet.
+
+    ``tell``: whether the log is told when it cannot be reached, and when it is again.
+    """
     writes = writes or Counter(Counters())
     url = redis_url.parse(settings.redis_url)
     timeout = settings.redis_timeout
+
+    def to(pool: ConnectionPool, name: str) -> Pipeline:
+        return Pipeline(Connector(pool, name, tell=tell), timeout, writes)
+
     if url.kind == "cluster":
-        return Cluster(url.nodes, lambda node: Pipeline(_pool(url.of(node), timeout), timeout, writes))
+        return Cluster(url.nodes, lambda node: to(_pool(url.of(node), timeout), f"the store's node {node}"))
     if url.kind == "sentinel":
-        return Pipeline(_watched(url, timeout), timeout, writes)
-    return Pipeline(_pool(url.of(), timeout), timeout, writes)
+        return to(_watched(url, timeout), "the store")
+    return to(_pool(url.of(), timeout), "the store")
 
 
 def _pool(url: str, timeout: float) -> ConnectionPool:
@@ -68,6 +76,7 @@ def _options(timeout: float) -> dict[str, Any]:
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
+        "redis_connect_func": greet,
         # A script's reply is the same in RESP3, and the greeting one command shorter.
         "protocol": 2,
         "decode_responses": True,

@@ -83,11 +83,11 @@ class EmbeddedStore:
             self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self._data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise StartError(f"--data-dir: cannot use {self._data}: {error.strerror}") from None
+            raise StartError(f"cannot use {self._data}: {error.strerror}", setting="data_dir") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StartError(f"--data-dir: another broker is running on {self._data}") from None
+            raise StartError(f"another broker is running on {self._data}", setting="data_dir") from None
         self._program = binary()
         self._make_runtime()
         self._adopted = _answers(self._socket)

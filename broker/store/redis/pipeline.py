@@ -11,7 +11,6 @@ from collections.abc import Awaitable
 from typing import Any
 
 import hiredis
-from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     ConnectionError,
@@ -23,6 +22,7 @@ from redis.exceptions import (
 )
 
 from broker.counters import Counter
+from broker.store.redis.connector import Connector, taken_over
 
 _LARGE = 100
 """Arguments from which a command goes over the second connection, so that small ones need not wait behind it."""
@@ -37,11 +37,11 @@ _NOTHING = object()
 class Pipeline:
     """What redis-py's client does for one command at a time, for many at once."""
 
-    def __init__(self, pool: ConnectionPool, timeout: float, writes: Counter) -> None:
+    def __init__(self, connector: Connector, timeout: float, writes: Counter) -> None:
         """``timeout``: seconds without any reply after which a connection is given up."""
-        self._pool = pool
-        self._small = _Line(pool, timeout, writes)
-        self._large = _Line(pool, timeout, writes)
+        self._connector = connector
+        self._small = _Line(connector, timeout, writes)
+        self._large = _Line(connector, timeout, writes)
 
     def execute_command(self, *command: str | int | float) -> Awaitable[Any]:
         """The reply. Raises what redis-py raises: ResponseError, ConnectionError, TimeoutError."""
@@ -52,9 +52,7 @@ class Pipeline:
 
     async def new_connection(self) -> AbstractConnection:
         """One of its own, open."""
-        made: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        await made.connect()  # type: ignore[no-untyped-call]
-        return made
+        return await self._connector.open()
 
     async def everywhere(self, *command: str | int | float) -> list[Any]:
         """The reply of the one server."""
@@ -68,14 +66,14 @@ class Pipeline:
     async def aclose(self) -> None:
         await self._small.close()
         await self._large.close()
-        await self._pool.aclose()
+        await self._connector.aclose()
 
 
 class _Line:
     """One connection at a time: a new one when the last was lost, which all that wait for it share."""
 
-    def __init__(self, pool: ConnectionPool, timeout: float, writes: Counter) -> None:
-        self._pool = pool
+    def __init__(self, connector: Connector, timeout: float, writes: Counter) -> None:
+        self._connector = connector
         self._timeout = timeout
         self._writes = writes
         self._connecting: asyncio.Task[_Wire] | None = None
@@ -99,14 +97,7 @@ class _Line:
             self.wire = connecting.result()
 
     async def _connect(self) -> "_Wire":
-        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-            return _Wire(connection, self._timeout, self._writes)
-        except BaseException:
-            # redis-py leaves it open when it is cancelled while it greets the server.
-            connection._close()  # type: ignore[no-untyped-call]
-            raise
+        return _Wire(await self._connector.open(), self._timeout, self._writes)
 
     async def close(self) -> None:
         if (connecting := self._connecting) is not None:
@@ -140,26 +131,33 @@ class _Wire(asyncio.Protocol):
             raise ConnectionError("the store hung up")
         # hiredis's own types allow for one word only.
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
-        if not self.waiting:
+        idle = not self.waiting
+        reply = self._loop.create_future()
+        self.waiting.append(reply)
+        if idle:
             # The store has nothing else to do.
             self._heard = self._loop.time()
-            self._transport.write(packed)
-            self._writes.add()
+            self._write(packed)
         else:
             if not self._unsent:
                 self._loop.call_soon(self._flush)
             self._unsent.append(packed)
             if len(self._unsent) == _BURST:
                 self._flush()
-        reply = self._loop.create_future()
-        self.waiting.append(reply)
         return reply
 
     def _flush(self) -> None:
         if self._unsent and self.open:
-            self._transport.write(b"".join(self._unsent))
-            self._writes.add()
+            self._write(b"".join(self._unsent))
         self._unsent.clear()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._transport.write(data)
+        except RuntimeError:
+            # uvloop's word for a connection that is closed already.
+            self._give_up(ConnectionError("the store hung up"))
+        self._writes.add()
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
@@ -210,18 +208,6 @@ class _Wire(asyncio.Protocol):
     async def close(self) -> None:
         self._give_up(ConnectionError("the broker is stopping"))
         await self._gone.wait()
-
-
-def taken_over(connection: AbstractConnection, protocol: asyncio.Protocol) -> asyncio.Transport:
-    """redis-py has opened the connection and greeted the server; from here on its replies come to ``protocol``."""
-    reader, writer = connection._reader, connection._writer
-    if reader is None or writer is None or reader.at_eof():
-        # The end was told to redis-py, and would not be told again.
-        connection._close()  # type: ignore[no-untyped-call]
-        raise ConnectionError("the store hung up")
-    transport: asyncio.Transport = writer.transport  # type: ignore[assignment]
-    transport.set_protocol(protocol)
-    return transport
 
 
 def _error(text: str) -> ResponseError:

@@ -10,7 +10,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
 from broker.store.redis.caller import Calls
-from broker.store.redis.pipeline import taken_over
+from broker.store.redis.connector import taken_over
 
 log = logging.getLogger(__name__)
 

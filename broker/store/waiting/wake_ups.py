@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
+from broker.background import supervised
 from broker.errors import BrokerError
 from broker.store.projects import Projects
 from broker.store.redis.caller import Calls
@@ -78,8 +79,10 @@ class Waiters:
 
     async def _listen(self) -> None:
         if not self._background:
-            listening, looking = self._subscription.listen_for_ever(), self._look_for_ever()
-            self._background = [asyncio.create_task(listening), asyncio.create_task(looking)]
+            self._background = [
+                supervised("listening to the store", self._subscription.listen_for_ever),
+                supervised("the look at what workers wait for", self._look_for_ever, LOOK),
+            ]
         if not self._subscription.active.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._subscription.active.wait(), _CONNECT)
@@ -107,8 +110,6 @@ class Waiters:
                 await self._look_around(await self._concerned())
             except BrokerError as error:
                 log.debug("no look at what workers wait for: %s", error.message)
-            except Exception:
-                log.exception("no look at what workers wait for")
             took = time.monotonic() - begun
             pause = max(LOOK, 9 * took)
             self._told = max(_TOLD, 4 * (took + pause))

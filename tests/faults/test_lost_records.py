@@ -1,0 +1,34 @@
+"""The store has lost the record of a task, and the task with it: nobody gets it, and all others go on."""
+
+from tests.client import Fleet
+from tests.metrics import Metrics
+from tests.serving import Serving
+from tests.stores import looking_into
+
+
+def test_a_lost_record_costs_its_own_task_and_no_other(fleet: Fleet, serving: Serving) -> None:
+    project = fleet.project()
+    worker = fleet.worker(project)
+    ids = [worker.submit(project, f"page {n}") for n in range(6)]
+    held = worker.take(project)["id"]
+    with looking_into(serving.store_url) as redis:
+        for lost in (held, ids[1], ids[3]):
+            redis.delete(f"broker:{{project:{project}}}:task:{lost}")
+
+    assert worker.release(held) is False
+    assert [task["id"] for task in worker.get(f"/task/get/{project}?count=10").content()["tasks"]] == [
+        ids[2],
+        ids[4],
+        ids[5],
+    ]
+    assert worker.get(f"/task/get/{project}").code == "no_task"
+    assert [task["recipe"] for task in worker.get(f"/task/assigned/{project}").content()["tasks"]] == [
+        "page 2",
+        "page 4",
+        "page 5",
+    ]
+
+    stats = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]
+    assert stats.pop("counters") == {"submitted": 6, "assigned": 4, "orphaned": 3}
+    assert stats == {"waiting": 0, "verifying": 0, "assigned": 3, "failed": 0}
+    assert Metrics.of(fleet.url)("tasks_orphaned_total", project=project) == 3
