@@ -21,8 +21,8 @@ from broker.background import supervised
 from broker.counters import Counters, Requests
 from broker.errors import BrokerError
 from broker.openapi.document import Description
-from broker.server.logs import ToStore
 from broker.server import request_id
+from broker.server.logs import ToStore
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.redis.keys import LAYOUT
