@@ -85,6 +85,16 @@ def _parser() -> argparse.ArgumentParser:
     admin.add_argument("username", metavar="NAME", help="3 to 16 characters")
     admin.set_defaults(run=_create_admin, parser=admin)
 
+    repair = subparsers.add_parser(
+        "repair",
+        help="cut what is damaged off the embedded store's files",
+        description="Looks for damage in the append-only files of the embedded store, whose broker must not be "
+        "running. Shows what would be lost, asks, and cuts it. A copy of the files as they were stays beside them.",
+    )
+    _add_flags(repair, ("data_dir",))
+    repair.add_argument("--yes", action="store_true", help="cut without asking")
+    repair.set_defaults(run=_repair)
+
     demo_parser = subparsers.add_parser("demo", help="watch eight crawlers work through a site, offline")
     demo.add_arguments(demo_parser)
     demo_parser.set_defaults(run=demo.run, parser=demo_parser)
@@ -145,6 +155,12 @@ def _create_admin(args: argparse.Namespace) -> int:
 
     print(create_admin(_settings(args), args.username))
     return 0
+
+
+def _repair(args: argparse.Namespace) -> int:
+    from broker.cli import repair  # noqa: PLC0415
+
+    return repair.run(_settings(args), yes=args.yes)
 
 
 def _redis_cli(args: argparse.Namespace) -> int:

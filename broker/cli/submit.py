@@ -2,16 +2,21 @@
 
 import argparse
 import os
+import re
+import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
+from broker.api.bodies import SubmitTask
 from broker.cli.accounts import as_worker
-from broker.cli.output import say, span
+from broker.cli.lines import BadLines, is_blank, recipe_of, without_mark
+from broker.cli.offset import Note, Offset
+from broker.cli.output import say, span, system_said
 from broker.cli.progress import Progress
 from broker.client import Client, ClientError, NewTask, Refused
 
@@ -23,7 +28,12 @@ _UNLIMITED = sys.float_info.max
 """The rate of a project without one."""
 
 _PATIENCE = 10
-"""Seconds."""
+"""Seconds for which a broker that was there is asked again."""
+
+_OPTIONS = ("jsonl", "priority", "max_retries", "max_assign_time", "verification_count", "allow_duplicates")
+"""What decides, with a line, which task it is."""
+
+_NAMED = re.compile(r"requests\[(\d+)\]")
 
 _ADVICE = {
     "denied": "broker worker create --project {project} --submit --worker-file {file} asks for it, and a manager "
@@ -34,160 +44,192 @@ _ADVICE = {
 """What to do about refusals that are of the whole file, and of no line of it."""
 
 
-class _Offset(msgspec.Struct):
-    """Where an interrupted run stopped, and what it had done."""
-
-    project: int
-    bytes: int
-    lines: int
-    submitted: int
-    duplicates: int
-
-
 @dataclass
 class _Part:
-    tasks: list[NewTask]
-    lines: int
-    bytes: int
+    """Of a file: one call."""
+
+    tasks: list[NewTask] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    """Which line each of them was."""
+    lines: int = 0
+    text: bytearray = field(default_factory=bytearray)
 
 
 def submit(client: Client, arguments: argparse.Namespace) -> None:
     as_worker(client, arguments)
-    progress = Progress(sys.stderr)
-    _say_rate(client, arguments.project, progress)
+    rate = _rate(client, arguments.project)
     # The broker is there. If it goes away, it is asked again for so long.
     client.patience = _PATIENCE
     if arguments.file == "-":
-        _submit(client, arguments, sys.stdin.buffer, None, progress)
+        _Run(client, arguments, sys.stdin.buffer, None).run(rate)
         return
     with open(arguments.file, "rb") as stream:
-        _submit(client, arguments, stream, Path(f"{arguments.file}.offset"), progress)
+        _Run(client, arguments, stream, Path(arguments.file)).run(rate)
 
 
-def _say_rate(client: Client, project: int, progress: Progress) -> None:
-    """A project with a rate makes us wait, perhaps for hours."""
+def _rate(client: Client, project: int) -> float:
+    """Tasks a second that the project takes, 0 for no limit."""
     try:
         rate = client.project(project).submit_rate
     except Refused:
         # A hidden project does not tell; whether we may submit, the first submit says.
-        rate = 0
-    if 0 < rate < _UNLIMITED:
-        progress.say(f"project {project} takes {rate:g} tasks a second")
-
-    def waits(seconds: float) -> None:
-        progress.say(f"waiting {span(seconds)} for the rate of project {project}")
-
-    client.on_wait = waits
+        return 0
+    return rate if rate < _UNLIMITED else 0
 
 
-def _submit(
-    client: Client, arguments: argparse.Namespace, stream: BinaryIO, note: Path | None, progress: Progress
-) -> None:
-    done = _Offset(arguments.project, 0, 0, 0, 0)
-    if note is not None and (found := _found(note, stream, arguments.project)):
-        done = found
-        progress.say(f"going on at line {done.lines + 1:,}, after {done.submitted + done.duplicates:,} tasks")
-    size = os.fstat(stream.fileno()).st_size if note else 0
-    try:
-        for part in _parts(stream, arguments, done.lines):
-            _submit_part(client, part, done, arguments)
-            if note is not None:
-                _keep(note, done)
-            progress.show(_bar(done, size))
-    except KeyboardInterrupt:
-        again = ": the same command goes on there" if note is not None and done.lines else ""
-        progress.say(f"interrupted after line {done.lines:,}{again}")
-        raise
-    finally:
-        progress.clear()
-    if note is not None:
-        note.unlink(missing_ok=True)
-    if arguments.json:
-        say({"submitted": done.submitted, "duplicates": done.duplicates})
-    else:
-        print(f"{done.submitted:,} submitted, {done.duplicates:,} duplicates")
+class _Run:
+    """One run of the command; ``file`` is None for standard input."""
 
+    def __init__(self, client: Client, arguments: argparse.Namespace, stream: BinaryIO, file: Path | None) -> None:
+        self._client = client
+        self._arguments = arguments
+        self._stream = stream
+        self._file = file
+        found = os.fstat(stream.fileno()) if file else None
+        self._regular = found is not None and stat.S_ISREG(found.st_mode)
+        self._size = found.st_size if found and self._regular else 0
+        self._note = Note(file.with_name(f"{file.name}.offset") if file and self._regular else None)
+        self._progress = Progress(sys.stderr)
+        self._submitted = self._duplicates = 0
+        options = {name: getattr(arguments, name) for name in _OPTIONS}
+        self._done = Offset(client.url, arguments.project, options)
 
-def _submit_part(client: Client, part: _Part, done: _Offset, arguments: argparse.Namespace) -> None:
-    try:
-        ids = client.submit_many(done.project, part.tasks)
-    except ClientError as error:
-        raise ClientError(_explained(error, client, part, done, arguments)) from error
-    duplicates = ids.count(None)
-    done.submitted += len(ids) - duplicates
-    done.duplicates += duplicates
-    done.lines += part.lines
-    done.bytes += part.bytes
+    def run(self, rate: float) -> None:
+        self._done = self._note.find(self._done, self._stream)
+        if self._done.lines:
+            self._progress.say(f"going on at line {self._done.lines + 1:,}")
+        total = self._check() if self._regular else 0
+        self._say_what_comes(rate, total)
+        try:
+            for part in self._parts():
+                self._submit(part)
+                self._progress.show(self._bar())
+        except KeyboardInterrupt:
+            again = ": the same command goes on there" if self._note.kept and self._done.lines else ""
+            self._progress.say(f"interrupted after line {self._done.lines:,}{again}")
+            raise
+        finally:
+            self._progress.clear()
+            if not self._done.lines:
+                self._note.remove()
+        self._note.remove()
+        if self._arguments.json:
+            say({"submitted": self._submitted, "duplicates": self._duplicates})
+        else:
+            print(f"{self._submitted:,} submitted, {self._duplicates:,} duplicates")
 
+    def _check(self) -> int:
+        """How many tasks are to come. Raises :class:`ClientError` that names the lines that are none."""
+        bad, total = BadLines(), 0
+        for number, raw in enumerate(self._stream, self._done.lines + 1):
+            if not is_blank(text := without_mark(number, raw)):
+                total += 1
+                try:
+                    self._task(text)
+                except ValueError as error:
+                    bad.add(number, error)
+        if bad.count:
+            raise ClientError(f"{bad.text()}\nnothing was submitted")
+        self._stream.seek(self._done.bytes)
+        return total
 
-def _explained(error: ClientError, client: Client, part: _Part, done: _Offset, arguments: argparse.Namespace) -> str:
-    if isinstance(error, Refused) and (advice := _ADVICE.get(error.code or "")):
-        return f"{error}. {advice.format(file=arguments.worker_file, project=done.project, url=client.url)}"
-    return f"lines {done.lines + 1:,} to {done.lines + part.lines:,}: {error}"
+    def _say_what_comes(self, rate: float, total: int) -> None:
+        project = self._arguments.project
+        self._note.keep(self._done)
+        if self._file and not self._note.kept:
+            why = f" ({system_said(self._note.failure)})" if self._note.failure else ", as it is no regular file"
+            self._progress.say(f"no offset of {self._file} is kept{why}: an interrupted run begins at the first line")
+        if rate:
+            takes = f", so {total:,} take about {span(total / rate)}" if total > rate else ""
+            self._progress.say(f"project {project} takes {rate:g} tasks a second{takes}")
+        self._client.on_wait = lambda seconds: self._progress.say(
+            f"waiting {span(seconds)} for the rate of project {project}"
+        )
 
-
-def _parts(stream: BinaryIO, arguments: argparse.Namespace, line: int) -> Iterator[_Part]:
-    """The file from here on, in parts of one call each. ``line``: how many lines came before."""
-    part = _Part([], 0, 0)
-    for text in stream:
-        part.lines, part.bytes, line = part.lines + 1, part.bytes + len(text), line + 1
-        if task := _task(text, arguments, line):
-            part.tasks.append(task)
-        if part.lines >= _LINES or part.bytes >= _BYTES:
+    def _parts(self) -> Iterator[_Part]:
+        """From here on, in parts of one call each. Raises :class:`ClientError` instead of a part with bad lines."""
+        part, bad = _Part(), BadLines()
+        for number, raw in enumerate(self._stream, self._done.lines + 1):
+            part.lines += 1
+            part.text += raw
+            if not is_blank(text := without_mark(number, raw)):
+                try:
+                    part.tasks.append(self._task(text))
+                    part.numbers.append(number)
+                except ValueError as error:
+                    bad.add(number, error)
+            if part.lines >= _LINES or len(part.text) >= _BYTES:
+                self._must_be_good(bad)
+                yield part
+                part = _Part()
+        if part.lines:
+            self._must_be_good(bad)
             yield part
-            part = _Part([], 0, 0)
-    if part.lines:
-        yield part
+
+    def _must_be_good(self, bad: BadLines) -> None:
+        if bad.count:
+            before = f"only lines 1 to {self._done.lines:,} were submitted" if self._done.lines else None
+            raise ClientError(f"{bad.text()}\n{before or 'nothing was submitted'}")
+
+    def _submit(self, part: _Part) -> None:
+        try:
+            ids = self._client.submit_many(self._arguments.project, part.tasks)
+        except ClientError as error:
+            raise ClientError(self._explained(error, part)) from error
+        duplicates = ids.count(None)
+        self._submitted += len(ids) - duplicates
+        self._duplicates += duplicates
+        self._done.lines += part.lines
+        self._done.bytes += len(part.text)
+        self._note.passed(part.text)
+        self._note.keep(self._done)
+
+    def _explained(self, error: ClientError, part: _Part) -> str:
+        file, project = self._arguments.worker_file, self._arguments.project
+        if isinstance(error, Refused) and (advice := _ADVICE.get(error.code or "")):
+            return f"{error}. {advice.format(file=file, project=project, url=self._client.url)}"
+        if named := _NAMED.search(str(error)):
+            return f"line {part.numbers[len(error.done) + int(named[1])]:,}: {error}"
+        return f"lines {self._done.lines + 1:,} to {self._done.lines + part.lines:,}: {error}"
+
+    def _task(self, text: bytes) -> NewTask:
+        """Raises :class:`ValueError`. Without a hash of its own, the recipe's counts."""
+        task = NewTask(**{**_defaults(self._arguments), **self._fields(recipe_of(text))})
+        if task.hashed or self._arguments.allow_duplicates:
+            return task
+        return msgspec.structs.replace(task, unique_string=task.recipe)
+
+    def _fields(self, recipe: str) -> dict[str, Any]:
+        if not self._arguments.jsonl:
+            return {"recipe": recipe}
+        try:
+            line = msgspec.json.decode(recipe, type=SubmitTask)
+        except RecursionError:
+            raise ValueError("JSON is nested too deeply") from None
+        if not line.recipe:
+            raise ValueError("Object missing required field `recipe`")
+        if line.project not in {None, self._arguments.project}:
+            raise ValueError(f"it names project {line.project}, and --project names {self._arguments.project}")
+        given = {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
+        given.pop("project", None)
+        # The API has two names for each of these.
+        for name, other in (("hash64", "hash_u64"), ("unique_string", "unique_str")):
+            if (value := given.pop(other, None)) is not None:
+                given.setdefault(name, value)
+        return given
+
+    def _bar(self) -> str:
+        counts = f"{self._submitted:,} submitted, {self._duplicates:,} duplicates"
+        if not self._size:
+            return counts
+        share = min(1.0, self._done.bytes / self._size)
+        return f"[{'#' * int(30 * share):<30}] {share:4.0%}  {counts}"
 
 
-def _task(text: bytes, arguments: argparse.Namespace, line: int) -> NewTask | None:
-    """None of an empty line. Without a hash of its own, the recipe's counts."""
-    try:
-        recipe = text.decode().strip("\r\n")
-        if not recipe.strip():
-            return None
-        given = msgspec.json.decode(recipe, type=dict[str, object]) if arguments.jsonl else {"recipe": recipe}
-        task = msgspec.convert({**_defaults(arguments), **given}, NewTask)
-    except (UnicodeDecodeError, msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise ClientError(f"line {line:,}: {error}") from None
-    if task.hashed or arguments.allow_duplicates:
-        return task
-    return msgspec.structs.replace(task, unique_string=task.recipe)
-
-
-def _defaults(arguments: argparse.Namespace) -> dict[str, object]:
+def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "priority": arguments.priority,
         "max_retries": arguments.max_retries,
         "max_assign_time": arguments.max_assign_time,
         "verification_count": arguments.verification_count,
     }
-
-
-def _found(note: Path, stream: BinaryIO, project: int) -> _Offset | None:
-    """What the last run has noted. The stream stands there, or at its beginning."""
-    try:
-        offset = msgspec.json.decode(note.read_bytes(), type=_Offset)
-    except FileNotFoundError:
-        return None
-    except msgspec.DecodeError as error:
-        raise ClientError(f"{note} cannot be read: {error}. Remove it to begin from the first line") from None
-    stream.seek(max(0, offset.bytes - 1))
-    if offset.project != project or stream.read(1) not in {b"\n", b""} or stream.tell() < offset.bytes:
-        raise ClientError(f"{note} is of another project, or of another file. Remove it to begin from the first line")
-    return offset
-
-
-def _keep(note: Path, done: _Offset) -> None:
-    """Whole or not at all, whenever we are killed."""
-    beside = note.with_name(f"{note.name}.new")
-    beside.write_bytes(msgspec.json.encode(done))
-    beside.replace(note)
-
-
-def _bar(done: _Offset, size: int) -> str:
-    counts = f"{done.submitted:,} submitted, {done.duplicates:,} duplicates"
-    if not size:
-        return counts
-    share = min(1.0, done.bytes / size)
-    return f"[{'#' * int(30 * share):<30}] {share:4.0%}  {counts}"

@@ -17,8 +17,8 @@ from broker.store.tasks import BATCH_BYTES, CHUNK
 IMPORTED, BEFORE = 1, 0
 """Outcomes of :meth:`Imports.workers` and :meth:`Imports.project`."""
 
-DUPLICATE, TASK_BEFORE = 0, -1
-"""Outcomes of :meth:`Imports.tasks`, beside IMPORTED."""
+CLOSED, DUPLICATE, TASK_BEFORE = 2, 0, -1
+"""Outcomes of :meth:`Imports.tasks`, beside IMPORTED. CLOSED was imported, and had all the votes that it needs."""
 
 _ENTRIES = 2000
 """Entries that one step of a walk looks at: 2 ms when they are empty."""
@@ -115,7 +115,7 @@ class Imports:
         return before
 
     async def tasks(self, project: int, source: str, tasks: Sequence[ImportedTask], above: int = 0) -> list[int]:
-        """For each IMPORTED, DUPLICATE or TASK_BEFORE; at most CHUNK. Their ids are ``above`` this one."""
+        """For each IMPORTED, CLOSED, DUPLICATE or TASK_BEFORE; at most CHUNK. Their ids are ``above`` this one."""
         args: Arguments = [source, self.now, above, *chain.from_iterable(tasks)]
         outcomes: list[int] = await self._calls.call("task_import", self._keys.project(project), args)
         return outcomes

@@ -30,13 +30,13 @@ _FIELD = 1 << 30
 
 
 def rows(folder: Path, table: str) -> Iterator[Sequence[str]]:
-    """The COLUMNS of each row, as text. Bytes that are no UTF-8 become lone surrogates.
+    """The COLUMNS of each row, as text. A byte order mark is left out; bytes that are no UTF-8 become lone surrogates.
 
     Raises :class:`StartError` that names the line when the file is no such dump, or not whole.
     """
     path = folder / f"{table}.csv"
     try:
-        stream = path.open(encoding="utf-8", errors="surrogateescape", newline="")
+        stream = path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
         raise StartError(f"{path}: {error.strerror}") from None
     csv.field_size_limit(_FIELD)

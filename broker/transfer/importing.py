@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import BinaryIO
 
+from broker.cli.lines import BadLines, is_blank, without_mark
 from broker.cli.output import say
 from broker.cli.progress import Progress
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store import Store
-from broker.store.transfer import DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask
+from broker.store.transfer import CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask
 from broker.transfer.batches import batches
 from broker.transfer.lines import decoded
 
@@ -24,19 +25,22 @@ async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -
     progress = Progress(sys.stderr)
     with _opened(arguments.file) as stream:
         source, total = _looked_through(stream, settings.max_recipe)
-        counts = dict.fromkeys((IMPORTED, DUPLICATE, TASK_BEFORE), 0)
+        counts = dict.fromkeys((IMPORTED, CLOSED, DUPLICATE, TASK_BEFORE), 0)
         for batch in batches(_tasks(stream, votes=not arguments.no_votes), _size):
             for outcome in await store.imports.tasks(arguments.project, source, batch):
                 counts[outcome] += 1
             progress.show(f"{sum(counts.values()):,} of {total:,} tasks")
     progress.clear()
     await store.imports.end(arguments.project, source)
+    imported, closed, duplicates, before = counts.values()
     if arguments.json:
-        say({"imported": counts[IMPORTED], "duplicates": counts[DUPLICATE], "before": counts[TASK_BEFORE]})
+        say({"imported": imported + closed, "closed": closed, "duplicates": duplicates, "before": before})
         return
-    print(f"imported {counts[IMPORTED]:,} tasks into project {arguments.project}, {counts[DUPLICATE]:,} duplicates")
-    if counts[TASK_BEFORE]:
-        print(f"{counts[TASK_BEFORE]:,} had come before this run was started")
+    print(f"imported {imported + closed:,} tasks into project {arguments.project}, {duplicates:,} duplicates")
+    if closed:
+        print(f"{closed:,} of them had all their votes, and are closed")
+    if before:
+        print(f"{before:,} had come before this run was started")
 
 
 @contextmanager
@@ -52,26 +56,29 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 
 
 def _looked_through(stream: BinaryIO, max_recipe: int) -> tuple[str, int]:
-    """A name for just these bytes, and how many tasks they are. Raises :class:`StartError` for a line that is none."""
-    digest, total = hashlib.sha256(), 0
+    """A name for just these bytes, and how many tasks they are. Raises :class:`StartError` that names bad lines."""
+    digest, total, bad = hashlib.sha256(), 0, BadLines()
     stream.seek(0)
-    for number, text in enumerate(stream, 1):
-        digest.update(text)
-        if text.isspace():
+    for number, raw in enumerate(stream, 1):
+        digest.update(raw)
+        text = without_mark(number, raw)
+        if is_blank(text):
             continue
         try:
             if len(decoded(text).recipe.encode()) > max_recipe:
                 raise ValueError(f"recipe: larger than {max_recipe} bytes")
         except ValueError as error:
-            raise StartError(f"line {number}: {error}") from None
+            bad.add(number, error)
         total += 1
+    if bad.count:
+        raise StartError(f"{bad.text()}\nnothing was imported")
     return f"file:{digest.hexdigest()[:32]}", total
 
 
 def _tasks(stream: BinaryIO, *, votes: bool) -> Iterator[ImportedTask]:
     stream.seek(0)
-    for number, text in enumerate(stream, 1):
-        if text.isspace():
+    for number, raw in enumerate(stream, 1):
+        if is_blank(text := without_mark(number, raw)):
             continue
         line = decoded(text)
         wanted = votes and line.verification_count > 1

@@ -51,4 +51,12 @@ def encoded(state: str, row: Row) -> bytes:
 
 def decoded(text: bytes) -> Line:
     """Raises :class:`ValueError` that names the field."""
-    return _DECODER.decode(text)
+    try:
+        line = _DECODER.decode(text)
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8: the file must be UTF-8") from None
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    if len({worker for worker, _ in line.votes}) < len(line.votes):
+        raise ValueError("votes: a worker is named twice")
+    return line

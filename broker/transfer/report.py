@@ -51,6 +51,8 @@ class Report:
         """Imported tasks that were assigned."""
         self.failed = 0
         """Imported tasks that have failed."""
+        self.closed = 0
+        """Imported tasks that had all their votes."""
 
     def _tallies(self) -> dict[str, Tally]:
         names = ("workers", "projects", "access", "tasks", "votes")
@@ -62,6 +64,7 @@ class Report:
         lines = [table(("", "read", "imported", "before", "left"), rows)]
         lines.append(
             f"of the imported tasks, {self.put_back:,} were assigned and wait again, {self.failed:,} have failed"
+            + (f", {self.closed:,} had all their votes and are closed" if self.closed else "")
         )
         changed = [line for name, tally in tallies.items() for line in tally.changed.lines(name)]
         left = [line for name, tally in tallies.items() for line in tally.left.lines(name)]
@@ -84,4 +87,4 @@ class Report:
             }
             for name, tally in self._tallies().items()
         }
-        return {**tallies, "put_back": self.put_back, "failed": self.failed}
+        return {**tallies, "put_back": self.put_back, "failed": self.failed, "closed": self.closed}

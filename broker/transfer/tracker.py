@@ -17,7 +17,7 @@ from broker.cli.progress import Progress
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings
 from broker.store import Store
-from broker.store.transfer import BEFORE, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedAccess, ImportedTask
+from broker.store.transfer import BEFORE, CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedAccess, ImportedTask
 from broker.transfer import dumps
 from broker.transfer.batches import batches
 from broker.transfer.records import Limits, TaskRow
@@ -193,7 +193,8 @@ class Import:
         else:
             tasks.imported += 1
             self._report.votes.imported += votes
-            self._report.put_back += row.assigned and not row.failed
+            self._report.closed += outcome == CLOSED
+            self._report.put_back += row.assigned and not row.failed and outcome != CLOSED
             self._report.failed += row.failed == "1"
 
 

@@ -18,6 +18,7 @@
 --- @include "clock"
 --- @include "project"
 --- @include "hold"
+--- @include "close"
 --- @include "orphan"
 --- @include "wake"
 
@@ -73,15 +74,6 @@ local function agreed(task, key, vote, needed)
   return redis.call('SCARD', key .. ':tally:' .. vote) >= tonumber(needed)
 end
 
--- Hands a closed task to the chained project's outbox, in the step that closes it.
-local function pass_on(key)
-  local row = redis.call('HMGET', key, 'recipe', 'priority', 'max_retries', 'max_assign_time', 'verification_count',
-    'hash')
-  redis.call('XADD', base .. ':outbox', '*', 'target', chain, 'recipe', row[1], 'priority', row[2] or '0',
-    'max_retries', row[3] or '0', 'max_assign_time', row[4] or '0', 'verification_count', row[5] or '1',
-    'hash', row[6] or '')
-end
-
 local function succeed(task, vote)
   local key = base .. ':task:' .. task
   local created, needed, hash = unpack(redis.call('HMGET', key, 'created', 'verification_count', 'hash'))
@@ -94,14 +86,9 @@ local function succeed(task, vote)
     return 'voted'
   end
   counts.closed = (counts.closed or 0) + 1
-  if chain ~= '0' then
-    pass_on(key)
-  end
+  close(base, task, hash, chain, remember, given_now)
   if hash then
     freed[#freed + 1] = hash
-    if remember ~= '0' then
-      redis.call('ZADD', base .. ':remembered', clock(given_now), hash)
-    end
   end
   if needed then
     forget(base, task)

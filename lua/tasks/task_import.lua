@@ -2,7 +2,8 @@
 
   A source is one dump or file. Its tasks come in order, under numbers of its own; those at or below the mark came
   before. So a repeated import is harmless, and one that was cut short goes on where it stopped. Pause, rate and access
-  do not hold it up. At maxmemory nothing is taken.
+  do not hold it up. A task with as many equal votes as it needs closes at once, as by a release. At maxmemory nothing
+  is taken.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -13,19 +14,21 @@
            ('worker:verification,...'), recipe, priority, max_retries, max_assign_time (s), verification_count,
            hash64 or ''
 
-  Returns  for each, in the order given: 1 imported, 0 a duplicate, -1 came before
+  Returns  for each, in the order given: 1 imported, 2 imported and closed, 0 a duplicate, -1 came before
   Refuses  NOT_FOUND, TOO_LARGE
   Cost     O(tasks * log queue + votes)
 ]]
 --- @include "clock"
 --- @include "project"
 --- @include "add"
+--- @include "close"
+--- @include "forget"
 --- @include "wake"
 
 local base, source = KEYS[1], ARGV[1]
 local now, _, created = clock(ARGV[2])
 
-local fields = project(base, 'remember_closed', 'seq', 'imported', 'awaited')
+local fields = project(base, 'remember_closed', 'seq', 'imported', 'awaited', 'chain')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
@@ -49,44 +52,68 @@ if full then
   return redis.error_reply(full)
 end
 
-local function vote(task, votes, failed)
-  local key = base .. ':task:' .. task
+-- Each worker has one vote, the first that is given. Whether as many agree as are needed.
+local function vote(task, votes, needed)
+  local key, enough = base .. ':task:' .. task, false
   for worker, verification in string.gmatch(votes, '(%d+):(-?%d+)') do
-    redis.call('HSET', key .. ':verifiers', worker, verification)
-    redis.call('SADD', key .. ':tally:' .. verification, worker)
+    if redis.call('HSETNX', key .. ':verifiers', worker, verification) == 1 then
+      local tally = key .. ':tally:' .. verification
+      redis.call('SADD', tally, worker)
+      enough = enough or redis.call('SCARD', tally) >= tonumber(needed)
+    end
   end
-  if not failed then
-    local score = redis.call('ZSCORE', base .. ':queue', task)
-    redis.call('ZREM', base .. ':queue', task)
-    redis.call('ZADD', base .. ':verifying', score, task)
-    redis.call('SADD', base .. ':voted', task)
-  end
+  return enough
 end
 
-local fresh, voted = 0, 0
+-- Moves a task that waits to those that hold votes.
+local function verify(task)
+  local score = redis.call('ZSCORE', base .. ':queue', task)
+  redis.call('ZREM', base .. ':queue', task)
+  redis.call('ZADD', base .. ':verifying', score, task)
+  redis.call('SADD', base .. ':voted', task)
+end
+
+-- Nobody would be left to vote on it.
+local function close_now(task, hash)
+  redis.call('ZREM', base .. ':queue', task)
+  if hash ~= '' then
+    redis.call('SREM', base .. ':hashes', hash)
+  end
+  close(base, task, hash ~= '' and hash, fields[6] or '0', fields[2] or '0', ARGV[2])
+  forget(base, task)
+end
+
+local fresh, voted, closed = 0, 0, 0
 local ids, count = add(base, ARGV, first + 4, 10, seq, remember, now, created)
 for n, task in ipairs(ids) do
   local i = first + 10 * (n - 1)
   local failed, retries, votes = ARGV[i + 1] == '1', ARGV[i + 2], ARGV[i + 3]
-  outcomes[#outcomes + 1] = task and 1 or 0
-  if task and not failed then
-    fresh, voted = fresh + (votes == '' and 1 or 0), voted + (votes == '' and 0 or 1)
-  end
+  local outcome = task and 1 or 0
   if task and retries ~= '0' then
     redis.call('HSET', base .. ':task:' .. task, 'retries', retries)
   end
-  if task and votes ~= '' then
-    vote(task, votes, failed)
-  end
+  local enough = task and votes ~= '' and vote(task, votes, ARGV[i + 8])
   if task and failed then
     redis.call('ZREM', base .. ':queue', task)
     redis.call('ZADD', base .. ':failed', now, task)
+  elseif enough then
+    close_now(task, ARGV[i + 9])
+    closed, outcome = closed + 1, 2
+  elseif task and votes ~= '' then
+    verify(task)
+    voted = voted + 1
+  elseif task then
+    fresh = fresh + 1
   end
+  outcomes[#outcomes + 1] = outcome
 end
 redis.call('HSET', base .. ':imported', source, ARGV[#ARGV - 9])
 redis.call('HSET', base, 'seq', string.format('%.0f', seq + count), 'imported', imported + count)
 if count < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - count)
+end
+if closed > 0 then
+  redis.call('HINCRBY', base, 'closed', closed)
 end
 wake(base, fields[5], now, fresh, voted)
 return outcomes

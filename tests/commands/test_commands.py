@@ -155,13 +155,14 @@ def test_lines_may_be_json_and_recipes_may_come_twice(broker: Broker, fleet: Fle
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"recipe": "a"}\n{"recipe": 5}', "line 2: Expected `str`, got `int` - at `$.recipe`"),
+        ('{"recipe": "a"}\n{"recipe": 5}', "line 2: Expected `str | null`, got `int` - at `$.recipe`"),
         ('{"recipe": "a"}\n\nnonsense', "line 3: JSON is malformed"),
         ('{"priority": 1}', "line 1: Object missing required field `recipe`"),
-        (
-            '{"recipe": "a", "priority": 99999}',
-            "lines 1 to 1: the broker refused POST /task/bulk_submit with 400",
-        ),
+        ('{"recipe": "a", "priority": 99999}', "line 1: Expected `int` <= 32767 - at `$.priority`"),
+        ('{"recipe": "a", "project": 77}', "line 1: it names project 77, and --project names "),
+        ("[" * 100_000, "line 1: "),
+        ('{"recipe": "a", "x": ' + "[" * 100_000, "line 1: JSON is nested too deeply"),
+        (json.dumps({"recipe": "a" * (1 << 20) + "b"}), "line 1: the broker refused POST /task/bulk_submit with 413"),
     ],
 )
 def test_a_line_that_cannot_be_right_is_named(
@@ -179,7 +180,7 @@ def test_a_line_that_is_no_text_is_named(broker: Broker, project: int, tmp_path:
 
     done = broker("submit", "urls", "--project", project)
 
-    assert (done.returncode, "line 2: 'utf-8' codec can't decode byte 0xff" in done.stderr) == (1, True)
+    assert (done.returncode, "line 2: not UTF-8 (byte 0xff)" in done.stderr) == (1, True)
 
 
 def test_an_interrupted_submit_goes_on_where_it_was(broker: Broker, fleet: Fleet, project: int, tmp_path: Path) -> None:
@@ -197,22 +198,139 @@ def test_an_interrupted_submit_goes_on_where_it_was(broker: Broker, fleet: Fleet
     noted = json.loads((tmp_path / "urls.offset").read_text())
     assert noted["lines"] == 5_000
 
+    # The proxy led to this very broker.
+    note = tmp_path / "urls.offset"
+    note.write_text(note.read_text().replace(proxy.url, fleet.url))
     done = broker("submit", "urls", "--project", project)
 
-    assert "going on at line 5,001, after 5,000 tasks" in done.stderr
-    assert fine(done) == "7,000 submitted, 5,000 duplicates\n"
+    assert "going on at line 5,001" in done.stderr
+    assert fine(done) == "2,000 submitted, 5,000 duplicates\n"
     assert stats(fleet, project)["waiting"] == counters(fleet, project)["submitted"] == 12_000
     assert not (tmp_path / "urls.offset").exists()
 
 
-def test_an_offset_of_another_file_is_not_believed(broker: Broker, project: int, tmp_path: Path) -> None:
-    (tmp_path / "urls").write_text("first\nsecond\n")
-    note = {"project": project, "bytes": 4, "lines": 1, "submitted": 1, "duplicates": 0}
+@pytest.fixture
+def interrupted(fleet: Fleet, project: int, tmp_path: Path) -> Path:
+    """A file of 12,000 lines whose submit was interrupted after the first 5,000."""
+    (tmp_path / "urls").write_text("".join(f"https://example.org/{n}\n" for n in range(12_000)))
+    with a_proxy(fleet.url) as proxy:
+        proxy.hold("/task/bulk_submit", after=1)
+        command = [sys.executable, "-m", "broker", "submit", "urls", "--project", str(project), "--url", proxy.url]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path)
+        until(lambda: proxy.count("/task/bulk_submit") == 2, 30)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    note = tmp_path / "urls.offset"
+    note.write_text(note.read_text().replace(proxy.url, fleet.url))
+    return note
 
-    for wrong in (note, {**note, "bytes": 1000}, {**note, "project": project + 1}, {}):
-        (tmp_path / "urls.offset").write_text(json.dumps(wrong))
-        done = broker("submit", "urls", "--project", project)
-        assert (done.returncode, "to begin from the first line" in done.stderr) == (1, True)
+
+def test_an_offset_of_another_run_or_file_is_not_believed(
+    broker: Broker, fleet: Fleet, project: int, interrupted: Path
+) -> None:
+    before, other = stats(fleet, project)["waiting"], fleet.url.replace("127.0.0.1", "localhost")
+    same = ("submit", "urls", "--project", project)
+    runs = [
+        (("submit", "urls", "--project", project + 1), f"with --project {project}, not {project + 1}"),
+        ((*same, "--url", other), f"with --url {fleet.url}, not {other}"),
+        ((*same, "--priority", 3), "with --priority 0, not 3"),
+        ((*same, "--jsonl"), "without --jsonl"),
+    ]
+    advice = "remove urls.offset to begin at the first line\n"
+    for arguments, difference in runs:
+        done = broker(*arguments)
+        assert done.returncode == 1
+        assert done.stderr == f"broker: urls.offset was kept by a run {difference}: run that again, or {advice}"
+    assert stats(fleet, project)["waiting"] == before
+
+    urls = interrupted.with_name("urls")
+    for text in (urls.read_text().replace("/4999\n", "/other\n"), "short\n", ""):
+        urls.write_text(text)
+        done = broker(*same)
+        assert done.returncode == 1
+        assert done.stderr == (
+            "broker: urls.offset was kept for another file, or a line up to line 5,000 has changed since: " + advice
+        )
+    interrupted.write_text("{}")
+    assert f": {advice}" in broker(*same).stderr
+    assert stats(fleet, project)["waiting"] == before
+    interrupted.unlink()
+    assert fine(broker(*same)) == "0 submitted, 0 duplicates\n"
+
+
+def test_a_file_that_has_grown_goes_on_where_it_was(
+    broker: Broker, fleet: Fleet, project: int, interrupted: Path
+) -> None:
+    with interrupted.with_name("urls").open("a") as urls:
+        urls.write("one more\n")
+
+    done = broker("submit", "urls", "--project", project)
+
+    # The second call had arrived, although its answer was not heard.
+    assert fine(done) == "2,001 submitted, 5,000 duplicates\n"
+    assert "going on at line 5,001\n" in done.stderr
+    assert counters(fleet, project)["submitted"] == 12_001
+    assert not interrupted.exists()
+
+
+@pytest.mark.usefixtures("environment")
+def test_all_lines_of_a_pipe_go_in_without_an_offset(fleet: Fleet, project: int, tmp_path: Path) -> None:
+    program = f"{sys.executable} -m broker submit <(seq 12000) --project {project}"
+
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "12,000 submitted, 0 duplicates\n"
+    said = r"no offset of /dev/fd/\d+ is kept, as it is no regular file: an interrupted run begins at the first line\n"
+    assert re.match(said, done.stderr)
+    assert stats(fleet, project)["waiting"] == 12_000
+    assert [path.name for path in tmp_path.iterdir() if "offset" in path.name] == []
+
+
+def test_a_folder_that_takes_no_offset_is_said_and_all_lines_go_in(
+    broker: Broker, fleet: Fleet, project: int, tmp_path: Path
+) -> None:
+    (tmp_path / "urls").write_text("".join(f"{n}\n" for n in range(12_000)))
+    (tmp_path / "urls.offset.new").mkdir()  # where the offset would be written first
+
+    done = broker("submit", "urls", "--project", project)
+
+    assert fine(done) == "12,000 submitted, 0 duplicates\n"
+    assert done.stderr.startswith(
+        "no offset of urls is kept (urls.offset.new: Is a directory): an interrupted run begins"
+    )
+    assert done.stderr.count("no offset") == 1
+    assert stats(fleet, project)["waiting"] == 12_000
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_recipe(
+    broker: Broker, fleet: Fleet, project: int, tmp_path: Path
+) -> None:
+    (tmp_path / "urls").write_bytes(b"\xef\xbb\xbf a \r\n\t\r\n\xc2\xa0\n")
+    (tmp_path / "json").write_bytes(b'\xef\xbb\xbf{"recipe": "b", "unique_str": "x", "priority": null}\n')
+
+    assert fine(broker("submit", "urls", "--project", project)) == "2 submitted, 0 duplicates\n"
+    assert fine(broker("submit", "json", "--project", project, "--jsonl")) == "1 submitted, 0 duplicates\n"
+    found = rows(broker("tasks", project, "--json"))
+    assert [row["recipe"] for row in found] == [" a ", "\xa0", "b"]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
+def test_all_bad_lines_of_a_file_are_named_before_anything_is_sent(
+    broker: Broker, fleet: Fleet, project: int, tmp_path: Path, encoding: str
+) -> None:
+    text = "".join(f"käfer {n}\n" for n in range(25))
+    (tmp_path / "urls").write_bytes(b"fine\n" * 6_000 + text.encode(encoding))
+
+    done = broker("submit", "urls", "--project", project)
+
+    said = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert said[0].startswith("broker: line 6,001: ")
+    assert "must be UTF-8" in said[0]
+    assert [line.partition(":")[0] for line in said[1:20]] == [f"line {n:,}" for n in range(6_002, 6_021)]
+    assert re.fullmatch("and [56] more", said[20])
+    assert said[21:] == ["nothing was submitted"]
+    assert stats(fleet, project)["waiting"] == 0
 
 
 def test_tasks_are_listed_for_people_and_for_programs(broker: Broker, fleet: Fleet, project: int) -> None:

@@ -1,11 +1,9 @@
 """The store that ``broker serve`` brings along: a real Valkey server on a Unix socket, with an append-only file."""
 
-import fcntl
-import hashlib
+import logging
 import os
 import shutil
 import socket
-import stat
 import subprocess
 import sys
 import time
@@ -17,6 +15,11 @@ from pathlib import Path
 from broker import processes
 from broker.errors import StartError
 from broker.settings import Settings
+from broker.store import aof
+from broker.store.redis.locks import lock
+from broker.store.redis.socket_path import SocketPath
+
+log = logging.getLogger(__name__)
 
 _FSYNC = {"always": "always", "everysec": "everysec", "none": "no"}
 # A script frees more small pieces at once than the seven of a size that glibc keeps at hand by default. What it gives
@@ -25,6 +28,12 @@ _GLIBC = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=60000"}
 _STOP_SECONDS = 2.0
 _RESPAWN = 0.5
 """Seconds between starts at least, should the server end again and again."""
+
+_SOCKET_GONE = 1.0
+"""Seconds without its socket after which a server is started again."""
+
+_LEFT_SECONDS = 10.0
+"""Seconds that a server has to end which an earlier broker left behind, and which cannot be reached."""
 
 
 def binary() -> str:
@@ -53,63 +62,94 @@ def allocator() -> dict[str, str]:
 
 
 class EmbeddedStore:
-    """One server per data directory, which its lock file keeps. :meth:`tend` starts it again when it died."""
+    """One server per data directory. :meth:`tend` starts it again when it died, or its socket was deleted."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._data = Path(settings.data_dir)
-        # In a directory of its own, because a socket's path may have 107 bytes and a data directory's many more.
-        name = hashlib.sha256(os.fsencode(self._data.resolve())).hexdigest()[:16]
-        self._runtime = Path(f"/tmp/broker-{os.getuid()}-{name}")  # noqa: S108 - checked in _make_runtime
-        self._socket = self._runtime / "store.sock"
-        self._lock = -1
+        self._socket = SocketPath(self._data)
+        self._locks: list[int] = []
+        """On the data directory, and on the file in it that brokers of before lock: no other broker starts on it."""
+        self._files_lock = -1
+        """On the append-only files. The server inherits it: while any server lives, no other is started on them."""
         self._program = ""
         self._spawned = 0.0
         self._child: subprocess.Popen[bytes] | None = None
+        self._socket_seen = 0.0
+        """When its socket was there; 0 until the server has made it."""
         self._adopted = False
         """A server that a killed broker left behind goes on; it is not our child."""
 
     @property
     def url(self) -> str:
-        return f"unix://{self._socket}"
+        return self._socket.url
 
     def answers(self) -> bool:
         """Whether a server is there, of this broker or another."""
-        return _answers(self._socket)
+        return _answers(self._socket.path)
 
     def start(self) -> None:
         """Raises :class:`StartError` when another broker has the data directory."""
-        try:
-            self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(self._data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise StartError(f"cannot use {self._data}: {error.strerror}", setting="data_dir") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StartError(f"another broker is running on {self._data}", setting="data_dir") from None
-        self._program = binary()
-        self._make_runtime()
-        self._adopted = _answers(self._socket)
+        self._reserve()
+        self._socket.make()
+        self._adopted = self.answers()
         if not self._adopted:
+            self._wait_for_files()
             self._spawn()
 
-    def _make_runtime(self) -> None:
-        self._runtime.mkdir(mode=0o700, exist_ok=True)
-        found = self._runtime.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise StartError(f"{self._runtime} belongs to somebody else, or others may enter it: remove it")
+    def reserve(self) -> None:
+        """Keeps every server from the data until :meth:`stop`; :meth:`start` may follow."""
+        self._reserve()
+        if self.answers() or not self._lock_files():
+            raise StartError(f"a store is running on {self._data}: stop its broker first", setting="data_dir")
+
+    def _reserve(self) -> None:
+        if self._locks:
+            return
+        try:
+            for folder in (self._data, self._data / aof.FOLDER):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in (self._data, self._data / "lock"):
+                self._locks.append(lock(path))
+        except BlockingIOError:
+            self._unlock()
+            raise StartError(f"another broker is running on {self._data}", setting="data_dir") from None
+        except OSError as error:
+            self._unlock()
+            raise StartError(f"cannot use {self._data}: {error.strerror}", setting="data_dir") from None
+        self._program = binary()
+
+    def _lock_files(self) -> bool:
+        """Whether no server lives that may write to them."""
+        if self._files_lock < 0:
+            with suppress(BlockingIOError):
+                self._files_lock = lock(self._data / aof.FOLDER)
+        return self._files_lock >= 0
+
+    def _wait_for_files(self) -> None:
+        deadline = time.monotonic() + _LEFT_SECONDS
+        while not self._lock_files():
+            if time.monotonic() >= deadline:
+                raise StartError(
+                    f"the store of an earlier broker still runs on {self._data} and cannot be reached: end its process",
+                    setting="data_dir",
+                )
+            time.sleep(0.05)
 
     def _spawn(self) -> None:
+        if cut := aof.cut_zeros(self._data / aof.FOLDER):
+            log.warning("%s", cut)
         settings = {
             "port": "0",
-            "unixsocket": str(self._socket),
+            "unixsocket": str(self._socket.path),
             "unixsocketperm": "700",
             "dir": str(self._data),
             "logfile": str(self._data / "store.log"),
             "daemonize": "no",
             "appendonly": "yes",
             "appendfsync": _FSYNC[self._settings.durability],
+            # With each second's time in the file, a repair can say what is lost.
+            "aof-timestamp-enabled": "yes",
             # A rewrite holds calls up for 30 to 100 ms. At the default of 64 MB there was one every 13 seconds of
             # submits at 11,000/s; this takes four times as long, and three seconds more to start again after a crash.
             "auto-aof-rewrite-min-size": "256mb",
@@ -120,39 +160,75 @@ class EmbeddedStore:
             # At the default of 64 bytes a longer recipe doubles the memory of its task.
             "hash-max-listpack-value": "1024",
         }
+        # One that a killed server left would be taken for the new one's.
+        self._socket.path.unlink(missing_ok=True)
         command = [self._program, *(word for name, value in settings.items() for word in (f"--{name}", value))]
-        self._child = processes.spawn(command, environment={**allocator(), **os.environ})
+        environment = {**allocator(), **os.environ}
+        self._child = processes.spawn(command, environment=environment, keep=[self._files_lock])
         self._spawned = time.monotonic()
+        self._socket_seen = 0.0
 
     def must_run(self) -> None:
         """Raises :class:`StartError` when the server that was started has ended already."""
         if self._child is not None and self._child.poll() is not None:
-            lines = (self._data / "store.log").read_text(errors="replace").strip().splitlines() or ["no reason given"]
-            raise StartError(f"the embedded store does not start: {lines[-1]}")
+            raise StartError(f"the embedded store does not start: {self._damage() or self.last_line()}")
+
+    def last_line(self) -> str:
+        """Of its log."""
+        lines = (self._data / "store.log").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "no reason given"
+
+    def _damage(self) -> str:
+        """Why it ended, and what to do, if that was because of its files."""
+        problem = aof.problem(self.last_line())
+        return f"{problem}; broker repair --data-dir {self._data} shows what is damaged" if problem else ""
 
     def tend(self) -> str | None:
-        """Starts the server again if it is gone, and says so; None while it runs."""
-        if self._child is not None:
-            code = self._child.poll()
-            if code is None:
-                return None
-        elif self._adopted and _answers(self._socket):
+        """Starts the server again if it is gone or its socket is, and says so; None while all is well.
+
+        Raises :class:`StartError` when somebody else has put something in the place of the socket's directory.
+        """
+        if self._child is not None and self._child.poll() is None:
+            return self._with_a_new_socket()
+        if self._adopted and self.answers():
             return None
-        if time.monotonic() - self._spawned < _RESPAWN:
+        if time.monotonic() - self._spawned < _RESPAWN or not self._lock_files():
             return None
+        why = self._damage() or f"{self._data / 'store.log'} says why"
         self._adopted = False
+        self._socket.make()
         self._spawn()
-        return f"the store ended; starting it again ({self._data / 'store.log'} says why)"
+        return f"the store ended; starting it again ({why})"
+
+    def _with_a_new_socket(self) -> str | None:
+        """The server keeps its socket for as long as it lives: without it, nobody new could reach it."""
+        now = time.monotonic()
+        if self._socket.exists():
+            self._socket_seen = now
+            return None
+        # It makes it when it starts, and deletes it when it ends.
+        if self._child is None or not self._socket_seen or now - self._socket_seen < _SOCKET_GONE:
+            return None
+        self._socket.make()
+        processes.stop([self._child], _STOP_SECONDS)
+        self._spawn()
+        return f"the store's socket {self._socket.path} was deleted; starting the store again with a new one"
 
     def stop(self) -> None:
         if self._child is not None:
             processes.stop([self._child], _STOP_SECONDS)
         elif self._adopted:
-            _shut_down(self._socket)
-        self._socket.unlink(missing_ok=True)
-        with suppress(OSError):
-            self._runtime.rmdir()
-        os.close(self._lock)
+            _shut_down(self._socket.path)
+        self._socket.remove()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        for descriptor in self._locks:
+            os.close(descriptor)
+        self._locks.clear()
+        if self._files_lock >= 0:
+            os.close(self._files_lock)
+            self._files_lock = -1
 
 
 def _answers(path: Path) -> bool:

@@ -1,0 +1,67 @@
+"""Where the embedded store has its Unix socket: in the data directory, or in one with a shorter path."""
+
+import hashlib
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from broker.errors import StartError
+
+_LONGEST = 107
+"""Bytes that the path of a Unix socket may have."""
+
+
+class SocketPath:
+    """The same for every process that is told the same data directory."""
+
+    def __init__(self, data: Path) -> None:
+        resolved = data.resolve()
+        self.path = resolved / "store.sock"
+        self._runtime: Path | None = None
+        """A directory for the socket alone, because its path in the data directory would be too long."""
+        if not _fits(self.path):
+            name = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]
+            self._runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp") / f"broker-{os.getuid()}-{name}"  # noqa: S108 - checked in make
+            self.path = self._runtime / "store.sock"
+
+    @property
+    def url(self) -> str:
+        return f"unix://{quote(str(self.path))}"
+
+    def make(self) -> None:
+        """The directory for it. Raises :class:`StartError` when somebody else has made that first."""
+        if self._runtime is None:
+            return
+        try:
+            with suppress(FileExistsError):
+                self._runtime.mkdir(mode=0o700)
+            found = self._runtime.lstat()
+        except OSError as error:
+            raise StartError(f"the store's socket: cannot make {self._runtime}: {error.strerror}") from None
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise StartError(
+                f"the store's socket: {self._runtime} belongs to somebody else, is no directory, or lets others in: "
+                "remove it, or take a --data-dir with a shorter path"
+            )
+
+    def exists(self) -> bool:
+        """Raises :class:`StartError` when somebody else has put a directory in its place."""
+        if self._runtime is not None and os.path.lexists(self._runtime):
+            self.make()
+        return self.path.is_socket()
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+        if self._runtime is not None:
+            with suppress(OSError):
+                self._runtime.rmdir()
+
+
+def _fits(path: Path) -> bool:
+    try:
+        return len(str(path).encode()) <= _LONGEST
+    except UnicodeEncodeError:
+        # A URL is text.
+        return False
