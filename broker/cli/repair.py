@@ -9,8 +9,8 @@ from pathlib import Path
 
 from broker.errors import StartError
 from broker.settings import Settings
-from broker.store import aof
 from broker.store.check import StoreAway, check
+from broker.store.redis import aof
 from broker.store.redis.aof import Damage
 from broker.store.redis.embedded import EmbeddedStore
 

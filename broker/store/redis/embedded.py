@@ -15,7 +15,7 @@ from pathlib import Path
 from broker import processes
 from broker.errors import StartError
 from broker.settings import Settings
-from broker.store import aof
+from broker.store.redis import aof
 from broker.store.redis.locks import lock
 from broker.store.redis.socket_path import SocketPath
 
