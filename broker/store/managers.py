@@ -128,7 +128,7 @@ class Managers:
         return cookie
 
     async def of_session(self, cookie: str) -> Manager | None:
-        row = await self._calls.call("session_get", self._keys.directory, [_digest(cookie)])
+        row = await self._calls.call("session_get", self._keys.directory, [_digest(cookie), self.now])
         return Manager(int(row[0]), row[1], row[2] == "1", int(row[3])) if row else None
 
     async def sessions(self, manager: int, cookie: str) -> list[Session]:

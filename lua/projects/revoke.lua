@@ -15,9 +15,11 @@ local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
-redis.call('DEL', guard)
-local removed = redis.call('HDEL', base .. ':requests', worker) + redis.call('HDEL', base .. ':access', worker)
-if removed == 0 then
+if redis.call('HEXISTS', base .. ':requests', worker) + redis.call('HEXISTS', base .. ':access', worker) == 0 then
   return redis.error_reply('NOT_FOUND This worker has neither access to the project nor asked for it')
 end
+
+redis.call('DEL', guard)
+redis.call('HDEL', base .. ':requests', worker)
+redis.call('HDEL', base .. ':access', worker)
 return 1

@@ -16,7 +16,8 @@
   Returns  {revision, assign time (unix s), task...}, a task as {recipe, priority, retries, max_retries,
            max_assign_time, verification_count, id}, with false for a field at its default
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
-  Cost     O((tasks + dropped) * log queue), at most 1,500 dropped, and at most 1,000 steps in `verifying`
+  Cost     O((tasks + dropped) * log queue), at most 1,500 dropped, and at most 2,000 steps in
+           `verifying`
 ]]
 --- @include "clock"
 --- @include "project"

@@ -6,7 +6,7 @@
 
   Returns  {how many are done, 1 when there is more to do, else 0}
   Refuses  nothing
-  Cost     O(tasks * log queue)
+  Cost     O(maintenance calls in progress + tasks * (log queue + votes))
 ]]
 --- @include "clock"
 --- @include "hold"

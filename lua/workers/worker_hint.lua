@@ -17,5 +17,9 @@ if redis.call('EXISTS', key) == 0 then
   return redis.error_reply('NOT_FOUND No such worker')
 end
 redis.call('DEL', guard)
-redis.call(ARGV[3] == '1' and 'SADD' or 'SREM', key .. ':projects', ARGV[2])
+if ARGV[3] == '1' then
+  redis.call('SADD', key .. ':projects', ARGV[2])
+else
+  redis.call('SREM', key .. ':projects', ARGV[2])
+end
 return 1

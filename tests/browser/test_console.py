@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from broker.cli import main
+from broker.client import Credentials
 from tests.browser.tab import Tab
 from tests.browser.town import Town
 
@@ -55,7 +57,7 @@ def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, town: Town
 
     tab.fill("One task a line", "\n".join(lines))
     tab.press("Submit")
-    outcome(tab, "Line 5 begins like JSON, but is none")
+    outcome(tab, "Line 5: it begins like JSON, but is none")
     assert waiting(town, project) == []
     tab.fill("One task a line", "\n".join(lines[:4]))
     tab.press("Submit")
@@ -83,6 +85,65 @@ def test_a_file_goes_in_piece_by_piece_and_waits_for_the_rate(
     stats = town.admin.get(f"/project/stats/{project}").content()["stats"]
     assert stats["waiting"] == 1_700
     assert "status of 429" in json.dumps(tab.refused)
+
+
+def submit_file(tab: Tab, project: int, file: Path) -> None:
+    tab.go(f"console?project={project}")
+    tab.page.get_by_label("Many tasks").check()
+    tab.page.get_by_label("Or a file").set_input_files(file)
+    tab.press("Submit")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
+def test_a_file_that_is_no_utf_8_is_refused_with_its_bad_lines(
+    tab: Tab, town: Town, project: int, tmp_path: Path, encoding: str
+) -> None:
+    text = "".join(f"käfer {n}\n" for n in range(25))
+    (tmp_path / "lines.txt").write_bytes(b"fine\n" * 600 + text.encode(encoding))
+
+    submit_file(tab, project, tmp_path / "lines.txt")
+
+    outcome(tab, "Nothing was submitted")
+    said = tab.page.locator("#outcome").inner_text().splitlines()
+    assert [line.partition(":")[0] for line in said[:20]] == [f"Line {n}" for n in range(601, 621)]
+    assert "must be UTF-8" in said[0]
+    assert said[20] in {"and 5 more", "and 6 more"}
+    assert waiting(town, project) == []
+
+
+def test_the_console_takes_the_same_recipes_from_a_file_as_the_command(
+    tab: Tab, town: Town, project: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "lines.txt"
+    lines = [
+        " a ",
+        "b\r",
+        "\r\rc",
+        "\t \r",
+        "\x0b\x0c",
+        "\xa0",
+        "\x1c",
+        "\ufeff",
+        "\ufeffd",
+        "e\u2028f",
+        "\x85",
+        "",
+        "g",
+    ]
+    file.write_bytes(b"\xef\xbb\xbf" + "\n".join(lines).encode())
+    by_command = town.fleet.project()
+    worker = town.fleet.worker(by_command)
+    Credentials(worker.id, "", worker.secret).save(tmp_path / "worker.json")
+    for name, value in (("URL", town.url), ("WORKER_FILE", str(tmp_path / "worker.json"))):
+        monkeypatch.setenv(f"TASK_BROKER_{name}", value)
+    assert main(["submit", str(file), "--project", str(by_command)]) == 0
+
+    submit_file(tab, project, file)
+
+    outcome(tab, "Done: 10 tasks submitted, 0 duplicates")
+    recipes = [task["recipe"] for task in waiting(town, project)]
+    assert recipes == [" a ", "b", "c", "\xa0", "\x1c", "\ufeff", "\ufeffd", "e\u2028f", "\x85", "g"]
+    assert recipes == [task["recipe"] for task in waiting(town, by_command)]
 
 
 def test_who_may_let_no_worker_in_is_told_that_a_request_waits(browser: Browser, town: Town, project: int) -> None:

@@ -2,16 +2,22 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from broker.errors import CODES, StartError
 from broker.store.redis import scripts
+from tests.stores import looking_into
 
 ROOT = Path(__file__).parents[2]
 LUA = ROOT / "lua"
 SCRIPTS = sorted(path for path in LUA.glob("*/*.lua") if path.parent.name != "include")
+FUNCTION = re.compile(r"^local function (\w+)\(.*?\n(.*?)^end$", re.MULTILINE | re.DOTALL)
+STEP = re.compile(
+    r"redis\.p?call\('(?P<command>\w+)'|(?P<refuse>redis\.error_reply)|'[^']*'|(?<![.\w])(?P<name>[a-z_]\w*)"
+)
 HEADER = re.compile(r"\A--\[\[ (?P<name>\w+): (?P<what>.+?)\n\]\]\n(?P<body>.*)\Z", re.DOTALL)
 
 
@@ -35,7 +41,8 @@ def with_includes(path: Path) -> str:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_a_header_names_the_keys_arguments_answer_refusals_and_cost(path: Path) -> None:
-    header, body = header_and_body(path)
+    header, _ = header_and_body(path)
+    source = with_includes(path)
 
     named = re.findall(r"^  ((?:KEYS|ARGV)\[\d+\+?\])", header, re.MULTILINE)
     assert named[:2] == ["KEYS[1]", "KEYS[2]"]
@@ -44,11 +51,11 @@ def test_a_header_names_the_keys_arguments_answer_refusals_and_cost(path: Path) 
     assert arguments == list(range(1, len(arguments) + 1))
     open_ended = any(name.endswith("+]") for name in named)
 
-    used = {int(n) for n in re.findall(r"ARGV\[(\d+)\]", body)}
+    used = {int(n) for n in re.findall(r"ARGV\[(\d+)\]", source)}
     assert used <= set(arguments), "the body uses an argument that the header does not name"
     if open_ended:
         assert named[-1].endswith("+]")
-        assert re.search(r"ARGV(?!\[)", body), "the header says + but the body takes no list"
+        assert re.search(r"ARGV(?!\[)", source), "the header says + but the body takes no list"
     else:
         assert used == set(arguments), "the header names an argument that the body does not use"
     assert field(header, "Returns")
@@ -68,17 +75,85 @@ def test_a_script_refuses_what_its_header_says_with_codes_that_clients_know(path
     assert {code.lower() for code in codes} <= set(CODES)
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_checks_come_before_the_first_write(path: Path) -> None:
-    _, body = header_and_body(path)
-    writes = re.compile(r"redis\.call\('(DEL|HSET|HDEL|HINCRBY|SADD|SREM|ZADD|ZREM|INCR|INCRBY|SET|XADD|XDEL|EXPIRE)'")
+@pytest.fixture(scope="module")
+def flags(redis_url: str) -> dict[str, set[str]]:
+    """What the server says of each command that a script calls: whether it writes, and is refused at maxmemory."""
+    source = "".join(with_includes(path) for path in SCRIPTS)
+    commands = sorted(set(re.findall(r"redis\.p?call\('(\w+)'", source)))
+    assert len(re.findall(r"redis\.p?call", source)) == len(re.findall(r"redis\.p?call\('[A-Z]+'", source))
+    with looking_into(redis_url) as redis:
+        return {info[0].upper(): set(info[2]) for info in redis.execute_command("COMMAND INFO", *commands)}
 
-    first = writes.search(body)
-    if path.stem == "revoke":
-        # It refuses when its removal removed nothing.
-        return
-    if first is not None:
-        assert "redis.error_reply" not in body[first.start() :]
+
+def steps(source: str) -> list[str]:
+    """The commands that a joined script calls, and REFUSE where it may refuse, in the order of the text.
+
+    What a function does comes where the function is named.
+    """
+    source = re.sub(r"--.*", "", source)
+    functions = dict(FUNCTION.findall(source))
+
+    def walk(text: str, within: frozenset[str]) -> Iterator[str]:
+        for step in STEP.finditer(text):
+            if step["command"]:
+                yield step["command"]
+            elif step["refuse"]:
+                yield "REFUSE"
+            elif step["name"] in functions and step["name"] not in within:
+                yield from walk(functions[step["name"]], within | {step["name"]})
+
+    return list(walk(FUNCTION.sub("", source), frozenset()))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_checks_come_before_the_first_write(path: Path, flags: dict[str, set[str]]) -> None:
+    done = steps(with_includes(path))
+    writes = [n for n, step in enumerate(done) if "write" in flags.get(step, ())]
+
+    if writes:
+        assert "REFUSE" not in done[writes[0] :]
+
+
+def test_scripts_that_make_something_new_and_no_others_begin_with_a_write_that_a_full_server_refuses(
+    flags: dict[str, set[str]],
+) -> None:
+    begin: dict[str, str] = {}
+    for path in SCRIPTS:
+        writes = [step for step in steps(with_includes(path)) if "write" in flags.get(step, ())]
+        begin |= {path.stem: writes[0]} if writes else {}
+
+    said = re.search(
+        r"refused at maxmemory, so nothing is done:\n(.*?)\n\n", (LUA / "README.md").read_text(), re.DOTALL
+    )
+    assert said
+    assert {name for name, first in begin.items() if "denyoom" in flags[first]} == set(re.findall(r"`(\w+)`", said[1]))
+
+
+def test_a_script_that_says_so_changes_nothing(flags: dict[str, set[str]]) -> None:
+    saying = [path for path in SCRIPTS if "Changes nothing" in header_and_body(path)[0]]
+
+    assert saying
+    for path in saying:
+        assert not any("write" in flags.get(step, ()) for step in steps(with_includes(path)))
+
+
+def test_the_steps_of_a_script_are_seen_through_its_functions() -> None:
+    source = """
+local function late(base)
+  redis.call('ZPOPMIN', base)
+end
+
+local function early()
+  return redis.error_reply('NOT_FOUND late')
+end
+
+local take = early and late -- redis.call('DEL', KEYS[1])
+redis.call('GET', KEYS[1], 'late', x.late)
+take()
+early()
+"""
+
+    assert steps(source) == ["REFUSE", "ZPOPMIN", "GET", "REFUSE"]
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

@@ -261,6 +261,40 @@ async def test_a_lone_worker_walks_its_own_votes_once(yard: Yard, redis_url: str
     assert len(await yard.take(project, other, CHUNK)) == CHUNK
 
 
+async def test_what_is_known_of_a_workers_votes_is_forgotten_after_a_day(
+    yard: Yard, redis_url: str, settings: Settings
+) -> None:
+    project = await yard.project()
+    voter = await yard.worker(project)
+    ids = await yard.submit(project, voter, new(votes=2), new(votes=2, priority=1))
+    await yard.take(project, voter, 2)
+    key = f"{settings.prefix}:{{project:{project}}}:seen:{voter}"
+
+    with looking_into(redis_url) as redis:
+        for id in ids:
+            await yard.release(project, voter, id)
+            assert await yard.take(project, voter) == []
+            assert 86_400 - 60 < redis.ttl(key) <= 86_400
+            # Each vote that it comes to begins the day anew.
+            redis.expire(key, 3600)
+
+
+async def test_a_get_that_finds_nothing_reclaims_ten_tasks_and_hands_them_out(yard: Yard) -> None:
+    project = await yard.project()
+    slow, quick = await yard.worker(project), await yard.worker(project)
+    ids = await yard.submit(project, slow, *(new(seconds=n) for n in range(1, 13)))
+    await yard.take(project, slow, 12)
+    yard.passes(12)
+
+    assert [task.id for task in await yard.take(project, quick, 12)] == ids[:10]
+    stats = await yard.store.tasks.stats(project)
+    assert (stats.waiting, stats.assigned, stats.counters["reclaimed"]) == (0, 12, 10)
+
+    assert [task.id for task in await yard.take(project, quick)] == ids[10:11]
+    stats = await yard.store.tasks.stats(project)
+    assert (stats.waiting, stats.assigned, stats.counters["reclaimed"]) == (1, 11, 12)
+
+
 async def test_a_scan_of_votes_is_bounded(yard: Yard, redis_url: str, settings: Settings) -> None:
     project = await yard.project()
     voter = await yard.worker(project)
@@ -284,6 +318,21 @@ async def test_a_batch_of_large_recipes_stops_at_eight_mebibytes(yard: Yard) -> 
 
     assert len(await yard.take(project, worker, 12)) == 8
     assert len(await yard.take(project, worker, 12)) == 4
+
+
+async def test_a_batch_that_asks_for_votes_as_well_stops_at_the_bytes(yard: Yard) -> None:
+    project = await yard.project()
+    voter, worker = await yard.worker(project), await yard.worker(project)
+    voted = await yard.submit(project, voter, *(new("x" * 400, votes=2, priority=p) for p in (1, 0, 0)))
+    for task in await yard.take(project, voter, 3):
+        await yard.release(project, voter, task.id)
+    recipes = [new("x" * 400, priority=2), new("x" * 400, priority=1), new("x" * 2000, priority=1)]
+    fresh = await yard.submit(project, voter, *recipes)
+    batches = [[fresh[0], voted[0]], [fresh[1]], [fresh[2]], voted[1:], []]
+
+    for batch in batches:
+        taken = await yard.store.tasks.assign(project, worker, 10, 3600, bytes=1000)
+        assert [task.id for task in taken.tasks] == batch
 
 
 async def test_a_recipe_over_the_limit_of_a_batch_is_still_handed_out(yard: Yard) -> None:

@@ -1,4 +1,5 @@
 // Submitting lines: in calls of a few hundred tasks, waiting where the project's rate says so.
+import { badLines, lines } from "./lines.js";
 
 const TASKS = 500; // of one call: the broker takes them in one step
 const BYTES = 4 << 20; // of one call
@@ -9,9 +10,10 @@ export async function submitOne(send, task) {
   return (await patient(send, "task/submit", JSON.stringify(task))).task_id;
 }
 
-/** Counts {submitted, duplicates}; `progress(counts, share)` is called after each part. */
+/** Counts {submitted, duplicates}; `progress(counts, share)` is called after each part. With a bad line, none is sent. */
 export async function submitMany(send, source, options, progress) {
   const counts = { submitted: 0, duplicates: 0 };
+  await check(source, options);
   let part = [];
   let size = 0;
   let share = 0;
@@ -27,11 +29,11 @@ export async function submitMany(send, source, options, progress) {
     size = 0;
     progress(counts, share);
   };
-  for await (const [line, number, read] of lines(source)) {
+  for await (const [line, number, read] of lines(source, fail)) {
     if (options.stopped()) {
       return counts;
     }
-    const request = requestOf(line, number, options);
+    const request = requestOf(line, options);
     if (part.length && size + request.length > BYTES) {
       await flush();
     }
@@ -49,55 +51,52 @@ export async function submitMany(send, source, options, progress) {
   return counts;
 }
 
+/** Throws an error that names the bad lines. */
+async function check(source, options) {
+  const bad = badLines();
+  for await (const [line, number] of lines(source, bad.add)) {
+    if (options.stopped()) {
+      return;
+    }
+    try {
+      requestOf(line, options);
+    } catch (error) {
+      bad.add(number, error);
+    }
+  }
+  bad.none();
+}
+
+/** All lines were good a moment ago: the file has changed. */
+function fail(number, error) {
+  throw new Error(`Line ${number}: ${error.message}`);
+}
+
 /** One line as the JSON of a task. Objects are spliced in as they were written: numbers of 64 bits stay exact. */
-function requestOf(line, number, { project, common, unique }) {
+function requestOf(line, { project, common, unique }) {
   const fields = { project, ...common };
-  if (line.startsWith("{")) {
+  if (/^[\t\v\f ]*\{/.test(line)) {
     let given;
     try {
       given = JSON.parse(line);
     } catch (error) {
-      throw Object.assign(error, { message: `Line ${number} begins like JSON, but is none: ${error.message}` });
+      throw new Error(`it begins like JSON, but is none: ${error.message}`);
     }
     for (const name of Object.keys(given)) {
       delete fields[name];
     }
     if ("project" in given && given.project !== project) {
-      throw new Error(`Line ${number} names another project: ${given.project}`);
+      throw new Error(`it names another project: ${given.project}`);
     }
     const hashed = ["hash64", "hash_u64", "unique_string", "unique_str"].some((name) => given[name] != null);
     if (unique && !hashed && typeof given.recipe === "string") {
       fields.unique_string = given.recipe;
     }
     const before = JSON.stringify(fields).slice(0, -1);
-    const rest = line.slice(1).trimStart();
+    const rest = line.trim().slice(1).trimStart();
     return rest === "}" || before === "{" ? before + rest : `${before},${rest}`;
   }
   return JSON.stringify({ ...fields, recipe: line, ...(unique ? { unique_string: line } : {}) });
-}
-
-/** [line, its number, bytes read], without empty ones. */
-async function* lines(source) {
-  const reader = source.stream().getReader();
-  const decoder = new TextDecoder();
-  let rest = "";
-  let number = 0;
-  let read = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    read += value?.length ?? 0;
-    const split = (rest + decoder.decode(value ?? new Uint8Array(), { stream: !done })).split("\n");
-    rest = done ? "" : split.pop();
-    for (const line of split) {
-      number += 1;
-      if (line.trim()) {
-        yield [line.trim(), number, read];
-      }
-    }
-    if (done) {
-      return;
-    }
-  }
 }
 
 /** Waits and repeats while the broker says that it is too much at once. */
