@@ -1,6 +1,7 @@
 """``broker repair``: cuts what cannot be read off the embedded store's append-only files, after asking."""
 
 import asyncio
+import re
 import sys
 import time
 from dataclasses import replace
@@ -36,20 +37,36 @@ def run(settings: Settings, *, yes: bool) -> int:
 def _repair(settings: Settings, store: EmbeddedStore, folder: Path, *, yes: bool) -> int:
     if done := aof.cut_zeros(folder):
         print(done)
-    found = aof.damage(folder)
-    if found is None:
-        _try(settings, store)
-        print(f"nothing in {folder} has to be cut: the store starts")
-        return 0
-    print(_told(found))
-    if not yes and not _agreed():
-        print("nothing was changed")
-        return 1
-    copy = aof.cut(folder, found)
-    print(f"cut. {copy} has all files as they were: to go back, stop the broker and put it in the place of {folder}")
-    _try(settings, store)
-    print("the store starts")
+    found, cut = aof.damage(folder), False
+    while found or (found := _refused(settings, store, folder)):
+        print(_told(found))
+        if not yes and not _agreed():
+            print("nothing was changed")
+            return 1
+        copy = aof.cut(folder, found)
+        print(
+            f"cut. {copy} has all files as they were: to go back, stop the broker and put it in the place of {folder}"
+        )
+        found, cut = None, True
+    print("the store starts" if cut else f"nothing in {folder} has to be cut: the store starts")
     return 0
+
+
+def _refused(settings: Settings, store: EmbeddedStore, folder: Path) -> Damage | None:
+    """What keeps the store from starting, though all commands can be read: None when it starts.
+
+    Raises :class:`StartError` when that is nothing that can be cut.
+    """
+    reason = _tried(settings, store)
+    if not reason:
+        return None
+    # In a name, a byte can be damaged so that it could be another one's.
+    unknown = re.search(r"(?i)unknown command '([A-Z]+)'", reason)
+    found = aof.damage(folder, unknown[1].upper().encode()) if unknown else None
+    if found is None:
+        reason = aof.problem(reason) or reason
+        raise StartError(f"the store does not start, and nothing more can be cut: {reason}")
+    return found
 
 
 def _told(found: Damage) -> str:
@@ -68,17 +85,16 @@ def _agreed() -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _try(settings: Settings, store: EmbeddedStore) -> None:
-    """Raises :class:`StartError` when the store does not start, whatever could be cut."""
+def _tried(settings: Settings, store: EmbeddedStore) -> str:
+    """Why the store does not start; empty when it does."""
     store.start()
     while True:
         try:
             asyncio.run(check(replace(settings, redis_url=store.url)))
-            return
+            return ""
         except StoreAway:
             try:
                 store.must_run()
             except StartError:
-                reason = aof.problem(store.last_line()) or store.last_line()
-                raise StartError(f"the store does not start, and nothing more can be cut: {reason}") from None
+                return store.last_line()
         time.sleep(_LOOK)

@@ -48,7 +48,7 @@ class Maintenance:
         await self._projects.unchain(project)
         await self._tasks.begin_burial(project)
         drained = await self._drain(project)
-        await self._chain.flush(project)
+        await self._chain.flush_if_possible(project)
         if drained and not await self._tasks.outbox(project, 1):
             await self._projects.buried(project)
 

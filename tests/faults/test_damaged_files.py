@@ -149,6 +149,20 @@ def test_files_that_were_written_after_the_damaged_one_are_put_aside(tmp_path: P
     assert names(tmp_path) == ["early"]
 
 
+def test_a_command_that_the_store_does_not_know_is_damage_as_well(tmp_path: Path, written: Path) -> None:
+    data = written.read_bytes()
+    at = data.rindex(b"HSET", 0, data.index(b"$4\r\nlate"))
+    written.write_bytes(data[:at] + b"HSEU" + data[at + 4 :])
+
+    done = repair(tmp_path, "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert f"{written} cannot be read from byte " in done.stdout
+    assert "the store knows no command HSEU" in done.stdout
+    assert done.stdout.endswith("\nthe store starts\n")
+    assert names(tmp_path) == ["early"]
+
+
 def no_manifest(folder: Path) -> None:
     (folder / "appendonly.aof.manifest").unlink()
 

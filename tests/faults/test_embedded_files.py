@@ -118,6 +118,27 @@ def test_a_store_that_a_killed_supervisor_left_without_a_socket_is_waited_for(tm
     assert again.stop() == 0
 
 
+@pytest.mark.slow
+def test_an_adopted_store_whose_socket_is_deleted_is_replaced_when_it_has_ended(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path)
+    serving.admin().post("/project/create", {"name": "first"}).content()
+    store, path = serving.store(), serving.store_socket()
+    # It cannot hear that it should end with its supervisor.
+    os.kill(store, signal.SIGSTOP)
+    serving.kill()
+    again = Serving.start(tmp_path, ready=False)
+    until(lambda: again.log.read_text().count("serves at") == 2)
+
+    path.unlink()
+
+    until(lambda: "the store of an earlier broker cannot be reached any more" in again.log.read_text())
+    assert not path.exists()
+    os.kill(store, signal.SIGCONT)
+    again.wait_for(200)
+    assert len(again.caller().get("/project/list").content()["projects"]) == 1
+    assert again.stop() == 0
+
+
 def a_link(path: Path, elsewhere: Path) -> None:
     elsewhere.mkdir()
     path.symlink_to(elsewhere)

@@ -121,6 +121,29 @@ async def test_a_chain_whose_target_has_no_ids_left_waits_and_says_so_once(
     assert await yard.store.tasks.outbox(project, 10) == []
 
 
+async def test_a_deleted_project_whose_target_has_no_ids_left_waits_and_says_so_once(
+    yard: Yard, counted: Callable[[int, int], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    target = await yard.project()
+    project = await yard.project(chain=target)
+    worker = await yard.worker(project, target)
+    (id,) = await yard.submit(project, worker, new("page"))
+    await yard.take(project, worker)
+    counted(target, LAST)
+    await yard.release(project, worker, id)
+    caplog.set_level(logging.INFO, "broker")
+
+    await yard.store.maintenance.delete(yard.manager, project)
+    for _ in range(3):
+        await sweep(yard.store)
+    assert ["no ids left" in record.message for record in caplog.records] == [True]
+
+    counted(target, 0)
+    await sweep(yard.store)
+    assert [task.recipe for task in await yard.take(target, worker)] == ["page"]
+    assert await yard.store.projects.pending("deleted", 10) == []
+
+
 async def test_what_goes_back_is_the_end_of_its_priority_when_the_ids_are_used_up(
     yard: Yard, counted: Callable[[int, int], None]
 ) -> None:

@@ -116,8 +116,11 @@ def problem(line: str) -> str | None:
     return re.split(r": make a backup|\. You can:", line.partition(" # ")[2] or line)[0]
 
 
-def damage(folder: Path) -> Damage | None:
-    """The first that there is in the commands. A base in the RDB format has a checksum, which the server looks at."""
+def damage(folder: Path, unknown: bytes = b"") -> Damage | None:
+    """The first that there is in the commands. A base in the RDB format has a checksum, which the server looks at.
+
+    ``unknown``: the name of a command that the server does not know.
+    """
     found = files(folder)
     last, time = "", 0
     for index, (path, *_) in enumerate(found):
@@ -127,7 +130,7 @@ def damage(folder: Path) -> Damage | None:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[:5] in _RDB:
                 continue
-            scanned = _scan(data, size)
+            scanned = _scan(data, size, unknown)
         last, time = scanned.last or last, scanned.time or time
         if scanned.problem:
             later = [file.path for file in found[index + 1 :]]
@@ -146,7 +149,7 @@ class _Damaged(Exception):
     pass
 
 
-def _scan(data: mmap.mmap, size: int) -> _Scan:
+def _scan(data: mmap.mmap, size: int, unknown: bytes) -> _Scan:
     """Up to the first that is no command, or the end."""
     position = good = last = candidate = time = 0
     problem, inside = "", False
@@ -158,6 +161,8 @@ def _scan(data: mmap.mmap, size: int) -> _Scan:
                 time, position = int(said[1]), said.end()
             else:
                 start, (name, position) = position, _command(data, position, size)
+                if name == unknown:
+                    raise _Damaged(f"the store knows no command {name.decode()}")
                 if name in {b"MULTI", b"EXEC"}:
                     inside = name == b"MULTI"
                 elif name != b"SELECT":

@@ -192,8 +192,15 @@ class EmbeddedStore:
             return self._with_a_new_socket()
         if self._adopted and self.answers():
             return None
-        if time.monotonic() - self._spawned < _RESPAWN or not self._lock_files():
+        if time.monotonic() - self._spawned < _RESPAWN:
             return None
+        if not self._lock_files():
+            if not self._adopted:
+                return None
+            self._adopted = False
+            return (
+                "the store of an earlier broker cannot be reached any more; it is replaced when its process has ended"
+            )
         why = self._damage() or f"{self._data / 'store.log'} says why"
         self._adopted = False
         self._socket.make()
@@ -217,7 +224,7 @@ class EmbeddedStore:
     def stop(self) -> None:
         if self._child is not None:
             processes.stop([self._child], _STOP_SECONDS)
-        elif self._adopted:
+        else:
             _shut_down(self._socket.path)
         self._socket.remove()
         self._unlock()
