@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from bench.errors import BenchError
 from bench.flight import fly
 from broker.store import Store
-from broker.store.tasks import CHUNK, NewTask
+from broker.store.task_fields import TaskFields
+from broker.store.tasks import CHUNK
 
 _HOLD = 3_600
 """Seconds for which a task is assigned."""
@@ -31,7 +32,9 @@ class Yard:
 
     async def submit(self, count: int, recipe: int = 30) -> None:
         """So many tasks in one call, each with a hash and a recipe of so many bytes."""
-        tasks = [NewTask(f"{next(_numbers):0{recipe}d}", 0, 0, 0, 1, random.getrandbits(63) or 1) for _ in range(count)]
+        tasks = [
+            TaskFields(f"{next(_numbers):0{recipe}d}", 0, 0, 0, 1, random.getrandbits(63) or 1) for _ in range(count)
+        ]
         if None in await self.store.tasks.submit(self.project, self.worker, tasks):
             raise BenchError("two random hashes were the same")
 

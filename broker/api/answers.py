@@ -249,7 +249,8 @@ class ManagedTask(Struct):
     assign_time: Time | None
     deadline: Annotated[int | None, Meta(description="Unix seconds; of an assigned task")]
     fail_time: Annotated[int | None, Meta(description="Unix seconds; of a failed task")]
-    votes: list[Vote]
+    vote_count: Count
+    votes: Annotated[list[Vote], Meta(description="Not all of them where there are over a hundred")]
 
 
 class TaskPage(Struct):

@@ -12,7 +12,8 @@ from broker.api.requests import Call, Disconnected, served
 from broker.api.responses import Reply
 from broker.api.routing import Routes
 from broker.errors import BrokerError, Unavailable
-from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned, Task
+from broker.store.task_fields import Task
+from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned
 from broker.store.waiting.waiter import Wake
 from broker.store.worker_records import Worker
 
@@ -217,7 +218,7 @@ async def _take(call: Call, project: int, worker: Worker, count: int | None) -> 
 
 def _bytes(task: Task) -> int:
     """Of its recipe, as the scripts count."""
-    return len(task.recipe.encode())
+    return len(task.fields.recipe.encode())
 
 
 async def _answer(call: Call, worker: Worker, found: Found, count: int | None) -> Reply:
@@ -232,15 +233,11 @@ def _views(worker: Worker, tasks: list[Task], project: bytes) -> list[dict[str, 
     return [
         {
             "id": task.id,
-            "priority": task.priority,
+            **task.fields.given(),
             "assignee": worker.id,
             "retries": task.retries,
-            "max_retries": task.max_retries,
             "status": 1,
-            "recipe": task.recipe,
-            "max_assign_time": task.max_assign_time,
             "assign_time": task.assign_time,
-            "verification_count": task.verification_count,
             "project": project_json,
         }
         for task in tasks

@@ -59,6 +59,7 @@ def managed_task(id: int, recipe: str, **others: object) -> dict[str, object]:
         "assign_time": None,
         "deadline": None,
         "fail_time": None,
+        "vote_count": 0,
         "votes": [],
     }
     return fields | others

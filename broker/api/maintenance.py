@@ -8,7 +8,7 @@ from broker.api.responses import Reply
 from broker.api.routing import Routes
 from broker.errors import Invalid
 from broker.store.projects import MAINTENANCE, READ
-from broker.store.task_views import Row
+from broker.store.task_fields import Row
 from broker.store.tasks import project_of
 
 _STATES = {"queue": 1, "verifying": 1, "assigned": 1, "failed": 2}
@@ -95,24 +95,22 @@ async def tasks(call: Call) -> Reply:
 
 
 def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
-    recipe = row.recipe if full else row.recipe[:_SHORT]
+    recipe, hash64 = row.fields.recipe, row.fields.hash64
     return {
         "id": row.id,
         "state": state,
         "status": _STATES[state],
-        "recipe": recipe,
+        **row.fields.given(),
+        "recipe": recipe if full else recipe[:_SHORT],
         "recipe_bytes": row.length,
-        "priority": row.priority,
+        "hash64": int(hash64) if hash64 else None,
         "retries": row.retries,
-        "max_retries": row.max_retries,
-        "max_assign_time": row.max_assign_time,
-        "verification_count": row.verification_count,
-        "hash64": row.hash,
         "created": row.created,
         "assignee": row.assignee,
         "assign_time": row.assign_time,
         "deadline": int(row.score) // 1000 if state == "assigned" else None,
         "fail_time": int(row.score) // 1000 if state == "failed" else None,
+        "vote_count": row.vote_count,
         "votes": [{"worker": worker, "verification": vote} for worker, vote in row.votes],
     }
 

@@ -23,7 +23,8 @@ from broker.api.responses import Reply
 from broker.api.routing import Routes
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hashes import hash64 as hash64_of
-from broker.store.tasks import CHUNK, NewTask, by_project, project_of
+from broker.store.task_fields import TaskFields
+from broker.store.tasks import CHUNK, by_project, project_of
 from broker.store.worker_records import Worker
 
 _SUBMIT = msgspec.json.Decoder(SubmitTask | None)
@@ -34,6 +35,9 @@ _EXTEND = msgspec.json.Decoder(ExtendTasks | None)
 
 T = TypeVar("T")
 C = TypeVar("C")
+
+_OPTIONAL = TaskFields._fields[1:-1]
+"""Fields that a worker may leave out; 0 and "" are as good as absent."""
 
 _AT_ONCE = 16
 """Projects of one bulk call that are worked on at a time: it may name thousands, and others call meanwhile."""
@@ -50,7 +54,7 @@ routes = Routes()
 _TAKEN = "a waiting, verifying, assigned or failed task has this hash; with `remember_closed` also a closed one"
 
 
-def _new_task(body: SubmitTask, max_recipe: int) -> NewTask:
+def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
     """What a worker submits, checked."""
     recipe = non_empty(body.recipe, "recipe", max_recipe)
     hash64, unique = body.hash64 or None, body.unique_string or None
@@ -61,14 +65,8 @@ def _new_task(body: SubmitTask, max_recipe: int) -> NewTask:
         if hash64:
             raise Invalid("unique_string: give this or hash64, not both")
         hash64 = hash64_of(unique)
-    return NewTask(
-        recipe,
-        body.priority or 0,
-        body.max_retries or 0,
-        body.max_assign_time or 0,
-        body.verification_count or 1,
-        hash64 or "",
-    )
+    given = {name: value for name in _OPTIONAL if (value := getattr(body, name))}
+    return TaskFields(recipe, **given, hash64=hash64 or "")
 
 
 @routes.add(
@@ -156,7 +154,7 @@ async def bulk_submit(call: Call) -> Reply:
     requests = _batch(call, (await call.decode(_BULK_SUBMIT, BulkSubmit())).requests)
     project, max_recipe = required(requests[0].project, "requests[0].project"), call.settings.max_recipe
 
-    def checked(request: SubmitTask) -> NewTask:
+    def checked(request: SubmitTask) -> TaskFields:
         if request.project != project:
             raise Invalid("project: differs from requests[0].project; one call, one project")
         return _new_task(request, max_recipe)

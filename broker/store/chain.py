@@ -1,13 +1,13 @@
 """Delivers closed tasks to the chained project, exactly once, whatever crashes.
 
-The script that closes a task puts it on its project's outbox. A flush delivers the outbox in order and trims what was
-delivered; the target ignores what it has had, so a flush that died, or runs twice, does no harm.
+The script that closes a task puts it on its project's outbox. A flush delivers the oldest entries and takes them off.
+The target knows which entries it has taken (``lua/tasks/deliver.lua``), so a flush that died, or runs twice, does no
+harm.
 """
 
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from broker.errors import BrokerError
 from broker.store.projects import Projects
@@ -66,23 +66,32 @@ class Chain:
                 del self._turns[source]
 
     async def _drain(self, source: int) -> None:
+        known = 0
         for _ in range(_LONGEST_FLUSH):
-            entries = await self._tasks.outbox(source, BATCH)
-            for target, group in groupby(entries, key=lambda entry: entry.target):
-                await self._deliver(source, target, list(group))
-            if len(entries) < BATCH:
+            read, entries = await self._tasks.outbox(source, BATCH, known)
+            by_target: dict[int, list[OutboxEntry]] = {}
+            for entry in entries:
+                by_target.setdefault(entry.target, []).append(entry)
+            newer = [await self._deliver(source, target, read, mine) for target, mine in by_target.items()]
+            known = max([known, *newer])
+            if len(entries) < BATCH and not any(newer):
                 return
 
-    async def _deliver(self, source: int, target: int, entries: list[OutboxEntry]) -> None:
-        lost = False
+    async def _deliver(self, source: int, target: int, read: int, entries: list[OutboxEntry]) -> int:
+        """0; or the number of a read that the target knows, and that is not older: then nothing was done."""
+        delivered = None
         try:
-            await self._tasks.deliver(target, source, entries)
+            delivered = await self._tasks.deliver(target, source, read, entries)
         except BrokerError as error:
             if error.code != "not_found":
                 raise
-            lost = not await self._projects.exists(target)
-            if not lost:
-                # Made a moment ago, its copy not pushed yet.
+            if await self._projects.exists(target):
+                # Created a moment ago, its copy not pushed yet.
                 await self._projects.push(target)
-                await self._tasks.deliver(target, source, entries)
-        await self._tasks.drop(source, entries, lost=lost)
+                delivered = await self._tasks.deliver(target, source, read, entries)
+        if delivered is not None and delivered.newer:
+            return delivered.newer
+        if delivered is not None and delivered.repeated:
+            log.info("the chain of project %d: %d tasks had been delivered before", source, delivered.repeated)
+        await self._tasks.drop(source, entries, lost=delivered is None)
+        return 0

@@ -49,7 +49,7 @@ class Maintenance:
         await self._tasks.begin_burial(project)
         drained = await self._drain(project)
         await self._chain.flush_if_possible(project)
-        if drained and not await self._tasks.outbox(project, 1):
+        if drained and not (await self._tasks.outbox(project, 1))[1]:
             await self._projects.buried(project)
 
     async def _drain(self, project: int) -> bool:

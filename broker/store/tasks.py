@@ -7,6 +7,7 @@ from typing import NamedTuple
 from broker.errors import BrokerError
 from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
+from broker.store.task_fields import Task, TaskFields
 
 CHUNK = 500
 """Tasks that one script takes at most: 10,000 at once kept Redis busy for 66 ms."""
@@ -20,30 +21,6 @@ _PRIORITIES = 10
 
 SKIP = 2
 """The result of a release that gives a task back without a retry."""
-
-
-class NewTask(NamedTuple):
-    """In the order that the scripts take."""
-
-    recipe: str
-    priority: int
-    max_retries: int
-    max_assign_time: int
-    verification_count: int
-    hash64: int | str
-    """A signed 64-bit number; '' for none."""
-
-
-class Task(NamedTuple):
-    id: int
-    recipe: str
-    priority: int
-    retries: int
-    max_retries: int
-    max_assign_time: int
-    verification_count: int
-    assign_time: int
-    """Unix seconds."""
 
 
 class Assigned(NamedTuple):
@@ -89,8 +66,16 @@ class Awaited(NamedTuple):
 class OutboxEntry(NamedTuple):
     id: str
     target: int
-    task: tuple[str, ...]
-    """The six fields of :class:`NewTask`, as text."""
+    closed: tuple[str, ...]
+    """The closed task: its id, and its fields as text."""
+
+
+class Delivered(NamedTuple):
+    taken: int
+    repeated: int
+    """How many had been delivered before."""
+    newer: int = 0
+    """Above 0: nothing was taken, since the target knows a read of the outbox with this number."""
 
 
 class Tasks:
@@ -101,7 +86,7 @@ class Tasks:
         """Unix ms as text, set by tests only; empty, Redis's own clock counts."""
 
     async def submit(
-        self, project: int, worker: int, tasks: Sequence[NewTask], *, whole: int | None = None
+        self, project: int, worker: int, tasks: Sequence[TaskFields], *, whole: int | None = None
     ) -> list[int | None]:
         """An id for each task, or None for a duplicate; at most CHUNK tasks.
 
@@ -159,14 +144,18 @@ class Tasks:
         count: int = await self._calls.call("forget", self._keys.project(project), [self.now, limit])
         return count
 
-    async def outbox(self, project: int, limit: int) -> list[OutboxEntry]:
-        rows = await self._calls.call("outbox_read", self._keys.project(project), [limit])
-        return [OutboxEntry(id, int(target), tuple(task)) for id, target, *task in rows]
+    async def outbox(self, project: int, limit: int, known: int = 0) -> tuple[int, list[OutboxEntry]]:
+        """The number of this read, and the oldest entries. ``known``: the newest read that a target knows."""
+        read, *rows = await self._calls.call("outbox_read", self._keys.project(project), [limit, known])
+        return read, [OutboxEntry(id, int(target), tuple(closed)) for id, target, *closed in rows]
 
-    async def deliver(self, target: int, source: int, entries: Sequence[OutboxEntry]) -> int:
-        args: Arguments = [source, self.now, *(value for entry in entries for value in (entry.id, *entry.task))]
-        count: int = await self._calls.call("deliver", self._keys.project(target), args)
-        return count
+    async def deliver(self, target: int, source: int, read: int, entries: Sequence[OutboxEntry]) -> Delivered:
+        """``entries``: all that this read of the source's outbox has for ``target``."""
+        args: Arguments = [source, self.now, read]
+        for entry in entries:
+            args += (entry.id, *entry.closed)
+        done, *counts = await self._calls.call("deliver", self._keys.project(target), args)
+        return Delivered(*counts) if done else Delivered(0, 0, *counts)
 
     async def drop(self, source: int, entries: Sequence[OutboxEntry], *, lost: bool) -> int:
         args: Arguments = [_flag(lost), *(entry.id for entry in entries)]
@@ -228,14 +217,5 @@ def _flag(value: bool) -> str:
 
 
 def _task(row: Sequence[str | None], assign_time: str | None) -> Task:
-    recipe, priority, retries, max_retries, max_assign_time, verification_count, id = row
-    return Task(
-        int(id or 0),
-        recipe or "",
-        int(priority or 0),
-        int(retries or 0),
-        int(max_retries or 0),
-        int(max_assign_time or 0),
-        int(verification_count or 1),
-        int(assign_time or 0),
-    )
+    retries, *fields, id = row
+    return Task(int(id or 0), int(retries or 0), int(assign_time or 0), TaskFields.read(fields))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from broker.store.projects import DEFAULTS, Projects, pairs_of, repo_key
 from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import Keys
-from broker.store.task_views import Row, row_of
+from broker.store.task_fields import Row, TaskFields
 from broker.store.tasks import BATCH_BYTES, CHUNK
 
 IMPORTED, BEFORE = 1, 0
@@ -55,13 +55,7 @@ class ImportedTask(NamedTuple):
     retries: int
     votes: str
     """``worker:verification``, with commas."""
-    recipe: str
-    priority: int
-    max_retries: int
-    max_assign_time: int
-    verification_count: int
-    hash64: int | str
-    """A signed 64-bit number; '' for none."""
+    fields: TaskFields
 
 
 class Walked(NamedTuple):
@@ -116,7 +110,9 @@ class Imports:
 
     async def tasks(self, project: int, source: str, tasks: Sequence[ImportedTask], above: int = 0) -> list[int]:
         """For each IMPORTED, CLOSED, DUPLICATE or TASK_BEFORE; at most CHUNK. Their ids are ``above`` this one."""
-        args: Arguments = [source, self.now, above, *chain.from_iterable(tasks)]
+        args: Arguments = [source, self.now, above]
+        for task in tasks:
+            args += (task.number, task.failed, task.retries, task.votes, *task.fields)
         outcomes: list[int] = await self._calls.call("task_import", self._keys.project(project), args)
         return outcomes
 
@@ -133,4 +129,4 @@ class Imports:
         """Live tasks from this entry on; a walk from 1 meets each that lives throughout exactly once."""
         args: Arguments = [entry, _ENTRIES, CHUNK, BATCH_BYTES]
         onward, last, *rows = await self._calls.call("tasks_walk", self._keys.project(project), args)
-        return Walked(onward, last, [(state, row_of(row)) for state, row in rows])
+        return Walked(onward, last, [(state, Row.read(row)) for state, row in rows])

@@ -87,14 +87,9 @@ def _tasks(stream: BinaryIO, *, votes: bool) -> Iterator[ImportedTask]:
             failed="1" if line.state == "failed" else "",
             retries=line.retries,
             votes=",".join(f"{worker}:{vote}" for worker, vote in line.votes) if wanted else "",
-            recipe=line.recipe,
-            priority=line.priority,
-            max_retries=line.max_retries,
-            max_assign_time=line.max_assign_time,
-            verification_count=max(line.verification_count, 1),
-            hash64=line.hash64 or "",
+            fields=line.fields(),
         )
 
 
 def _size(task: ImportedTask) -> int:
-    return len(task.recipe) + len(task.votes)
+    return len(task.fields.recipe) + len(task.votes)

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from broker.api.bodies import Count16, Id, Int16, Int64, Seconds
-from broker.store.task_views import Row
+from broker.store.task_fields import Row, TaskFields
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -26,6 +26,11 @@ class Line(msgspec.Struct, omit_defaults=True):
     votes: list[tuple[Id, Int64]] = []
     """Worker and verification."""
 
+    def fields(self) -> TaskFields:
+        """0 and "" are as good as absent."""
+        given = {name: value for name in TaskFields._fields if (value := getattr(self, name))}
+        return TaskFields(**given)
+
 
 _DECODER = msgspec.json.Decoder(Line)
 _ENCODER = msgspec.json.Encoder()
@@ -33,19 +38,8 @@ _ENCODER = msgspec.json.Encoder()
 
 def encoded(state: str, row: Row) -> bytes:
     """With its end."""
-    line = Line(
-        recipe=row.recipe,
-        id=row.id,
-        state=state,
-        priority=row.priority,
-        retries=row.retries,
-        max_retries=row.max_retries,
-        max_assign_time=row.max_assign_time,
-        verification_count=row.verification_count,
-        hash64=row.hash or 0,
-        created=row.created,
-        votes=row.votes,
-    )
+    fields = row.fields.given() | {"hash64": int(row.fields.hash64 or 0)}
+    line = Line(**fields, id=row.id, state=state, retries=row.retries, created=row.created, votes=row.votes)
     return _ENCODER.encode(line) + b"\n"
 
 

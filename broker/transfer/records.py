@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from broker.api.bodies import MAX_SECRET
 from broker.store.redis.keys import PROJECT_LIMIT
+from broker.store.task_fields import TaskFields
 from broker.store.transfer import ImportedWorker
 
 INT32 = 2**31 - 1
@@ -52,12 +53,7 @@ class TaskRow(NamedTuple):
     assigned: int
     failed: str
     retries: int
-    recipe: str
-    priority: int
-    max_retries: int
-    max_assign_time: int
-    verification_count: int
-    hash64: int | str
+    fields: TaskFields
 
 
 class VoteRow(NamedTuple):
@@ -132,12 +128,14 @@ def task(row: Sequence[str], _note: Note, limits: Limits) -> TaskRow:
         assigned=int(assignee != ""),
         failed="1" if status == "2" else "",
         retries=max(0, _whole("retries", retries, -(2**15), 2**15 - 1, 0)),
-        recipe=_text("recipe", recipe, limits.recipe, "bytes"),
-        priority=_whole("priority", priority, -(2**15), 2**15 - 1, 0),
-        max_retries=max(0, _whole("max_retries", max_retries, -(2**15), 2**15 - 1, 0)),
-        max_assign_time=max(0, _whole("max_assign_time", seconds, -INT32 - 1, INT32, 0)),
-        verification_count=max(1, _whole("verification_count", votes, -INT32 - 1, 2**15 - 1, 0)),
-        hash64=_whole("hash64", hash64, -(2**63), 2**63 - 1, 0) or "",
+        fields=TaskFields(
+            recipe=_text("recipe", recipe, limits.recipe, "bytes"),
+            priority=_whole("priority", priority, -(2**15), 2**15 - 1, 0),
+            max_retries=max(0, _whole("max_retries", max_retries, -(2**15), 2**15 - 1, 0)),
+            max_assign_time=max(0, _whole("max_assign_time", seconds, -INT32 - 1, INT32, 0)),
+            verification_count=max(1, _whole("verification_count", votes, -INT32 - 1, 2**15 - 1, 0)),
+            hash64=_whole("hash64", hash64, -(2**63), 2**63 - 1, 0) or "",
+        ),
     )
 
 

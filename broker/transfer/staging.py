@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.cli.output import one_line
+from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK
 from broker.store.transfer import ImportedAccess, ImportedWorker
 from broker.transfer import records
@@ -23,11 +24,10 @@ Show = Callable[[str], None]
 Record = Callable[[Sequence[str], Note, Limits], Any]
 
 _MANY = 1000
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE worker (id INTEGER PRIMARY KEY, alias, created, paused, digest, closed);
 CREATE TABLE access (project INTEGER, worker INTEGER, what, granted, PRIMARY KEY (project, worker)) WITHOUT ROWID;
-CREATE TABLE task (id INTEGER PRIMARY KEY, project INTEGER, assigned, failed, retries, recipe, priority, max_retries,
-  max_assign_time, verification_count, hash64);
+CREATE TABLE task (id INTEGER PRIMARY KEY, project INTEGER, assigned, failed, retries, {", ".join(TaskFields._fields)});
 CREATE TABLE vote (task INTEGER, worker INTEGER, verification, PRIMARY KEY (task, worker)) WITHOUT ROWID;
 """
 # Ids have a type: SQLite uses no index to compare a typed column with one that has none.
@@ -56,7 +56,7 @@ class Staging:
             if self.projects.setdefault(project.id, project) is not project:
                 report.projects.left.add("it comes twice", str(project.id))
         self._load("access", read("worker_access", report.access, records.access), report.access)
-        self._load("task", read("task", report.tasks, records.task), report.tasks)
+        self._load("task", _flat(read("task", report.tasks, records.task)), report.tasks)
         self._load("vote", read("worker_verifies_task", report.votes, records.vote), report.votes)
         show("sorting the tasks")
         self._db.execute("CREATE INDEX by_project ON task (project)")
@@ -92,7 +92,9 @@ class Staging:
     def tasks(self, project: int, after: int) -> Iterator[TaskRow]:
         """Those above this id, in order."""
         query = "SELECT * FROM task WHERE project = ? AND id > ? ORDER BY id"
-        return map(TaskRow._make, self._db.execute(query, (project, after)))
+        found = self._db.execute(query, (project, after))
+        own = len(TaskRow._fields) - 1
+        return (TaskRow._make((*row[:own], TaskFields._make(row[own:]))) for row in found)
 
     def votes(self, tasks: Sequence[int]) -> list[VoteRow]:
         """On these tasks."""
@@ -127,6 +129,11 @@ def _read(
             tally.left.add(str(unfit), one_line(row[id], 20))
         for note in notes:
             tally.changed.add(note, one_line(row[id], 20))
+
+
+def _flat(rows: Iterator[TaskRow]) -> Iterator[Sequence[Any]]:
+    """As the table has them."""
+    return ((*row[:-1], *row.fields) for row in rows)
 
 
 def _portions(found: Iterable[T]) -> Iterator[list[T]]:

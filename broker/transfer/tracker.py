@@ -157,7 +157,7 @@ class Import:
     def _with_votes(self, rows: Sequence[TaskRow]) -> tuple[dict[int, int], list[ImportedTask]]:
         """How many votes are kept of each task, and the tasks with them."""
         kept: dict[int, list[str]] = {row.id: [] for row in rows}
-        needed = {row.id for row in rows if row.verification_count > 1}
+        needed = {row.id for row in rows if row.fields.verification_count > 1}
         for vote in self._staging.votes(list(kept)):
             if vote.worker not in self._workers:
                 self._report.votes.left.add("its worker is not here", f"worker {vote.worker}")
@@ -171,12 +171,7 @@ class Import:
                 row.failed,
                 row.retries,
                 ",".join(kept[row.id]),
-                row.recipe,
-                row.priority,
-                row.max_retries,
-                row.max_assign_time,
-                row.verification_count,
-                row.hash64,
+                row.fields,
             )
             for row in rows
         ]
@@ -199,7 +194,7 @@ class Import:
 
 
 def _size(row: TaskRow) -> int:
-    return len(row.recipe)
+    return len(row.fields.recipe)
 
 
 def _reason(error: BrokerError) -> str:

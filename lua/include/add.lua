@@ -1,9 +1,6 @@
 --- @include "ids"
 --- @include "remembered"
-
--- What follows a task's recipe in a list, and what need not be stored.
-local NAMES = { 'priority', 'max_retries', 'max_assign_time', 'verification_count', 'hash' }
-local DEFAULTS = { '0', '0', '0', '1', '' }
+--- @include "task"
 
 -- too_many(seq, count): the refusal of `count` more tasks when not all of them would get an id that can be released, or
 -- nil.
@@ -34,13 +31,13 @@ local function claim(base, hashes, remember, now)
   return free
 end
 
--- add(base, list, first, step, seq, remember, now, created): makes tasks of a list. At `first` and each `step` after it
--- begins one: recipe, priority, max_retries, max_assign_time, verification_count, hash. Answers an id for each, false
--- for a duplicate, and how many were made; the caller raises `seq` by that. Its first write is one that the server
--- refuses when memory is full: then nothing was written. Few writes a task: each goes to the append-only file.
+-- add(base, list, first, step, seq, remember, now, created): adds the tasks of a list. At `first` and each `step` after
+-- it begin the fields of one. Answers an id for each, false for a duplicate, and how many were added; the caller raises
+-- `seq` by that. Its first write is one that the server refuses when memory is full: then nothing was written. Few
+-- writes a task: each goes to the append-only file.
 local function add(base, list, first, step, seq, remember, now, created)
   local hashes, count = {}, 0
-  for i = first + 5, #list, step do
+  for i = first + HASH - 1, #list, step do
     if list[i] ~= '' then
       hashes[#hashes + 1] = list[i]
     end
@@ -49,7 +46,7 @@ local function add(base, list, first, step, seq, remember, now, created)
 
   local suffix, ids, entries, n = suffix_of(base), {}, {}, 0
   for i = first, #list, step do
-    local priority, hash = list[i + 1], list[i + 5]
+    local hash = list[i + HASH - 1]
     n = n + 1
     ids[n] = false
     if hash == '' or free[hash] then
@@ -58,14 +55,14 @@ local function add(base, list, first, step, seq, remember, now, created)
       count = count + 1
       local id = string.format('%d', seq + count) .. suffix
       ids[n] = id
-      local fields, f = { 'recipe', list[i], 'created', created, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }, 4
-      for k, name in ipairs(NAMES) do
-        if list[i + k] ~= DEFAULTS[k] then
-          fields[f + 1], fields[f + 2], f = name, list[i + k], f + 2
+      local fields, f = { 'created', created, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }, 2
+      for k, name in ipairs(FIELDS) do
+        if list[i + k - 1] ~= DEFAULTS[k] then
+          fields[f + 1], fields[f + 2], f = name, list[i + k - 1], f + 2
         end
       end
       redis.call('HSET', base .. ':task:' .. id, unpack(fields, 1, f))
-      entries[2 * count - 1], entries[2 * count] = score_of(priority, seq + count), id
+      entries[2 * count - 1], entries[2 * count] = score_of(list[i + PRIORITY - 1], seq + count), id
     end
   end
   if count > 0 then

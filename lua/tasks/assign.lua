@@ -13,8 +13,7 @@
   ARGV[5]  seconds to hold a task that says 0
   ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up
 
-  Returns  {revision, assign time (unix s), task...}, a task as {recipe, priority, retries, max_retries,
-           max_assign_time, verification_count, id}, with false for a field at its default
+  Returns  {revision, assign time (unix s), task...}, a task as in include/given.lua
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
   Cost     O((tasks + dropped) * log queue), at most 1,500 dropped, and at most 2,000 steps in
            `verifying`
@@ -25,6 +24,7 @@
 --- @include "overdue"
 --- @include "unvoted"
 --- @include "orphan"
+--- @include "given"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us, assign_time = clock(ARGV[2])
@@ -47,19 +47,16 @@ if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
 
-local tasks = base .. ':task:'
 local MOST_ORPHANS = 1000
 local orphans = 0
 
 -- nil: its record is gone, and it is dropped.
 local function read(task)
-  local row = redis.call('HMGET', tasks .. task, 'recipe', 'priority', 'retries', 'max_retries', 'max_assign_time',
-    'verification_count')
-  if not row[1] then
+  local row = given(base, task)
+  if not row then
     orphans = orphans + 1
     return drop_orphan(base, task)
   end
-  row[7] = task
   return row
 end
 
@@ -70,7 +67,7 @@ local function take_first()
     local popped, before = redis.call('ZPOPMIN', base .. ':queue', count - #rows), orphans
     for i = 1, #popped, 2 do
       local row = read(popped[i])
-      size = size + (row and #row[1] or 0)
+      size = size + (row and #row[1 + RECIPE] or 0)
       if row and size > bytes and #rows > 0 then
         for j = i, #popped, 2 do
           redis.call('ZADD', base .. ':queue', popped[j + 1], popped[j])
@@ -108,7 +105,7 @@ local function take_best()
       break
     end
     local row = read(task)
-    size = size + (row and #row[1] or 0)
+    size = size + (row and #row[1 + RECIPE] or 0)
     if row and size > bytes and #rows > 0 then
       break
     end
@@ -147,10 +144,10 @@ end
 if #rows > 0 then
   local by_default, holds = string.format('%d', now + default_time * 1000), {}
   for i, row in ipairs(rows) do
-    local task = row[7]
-    holds[2 * i - 1] = row[5] and now + row[5] * 1000 or by_default
+    local task, seconds = row[#row], row[1 + MAX_ASSIGN_TIME]
+    holds[2 * i - 1] = seconds and now + seconds * 1000 or by_default
     holds[2 * i] = hold(task, worker)
-    redis.call('HSET', tasks .. task, 'assignee', worker, 'assign_time', assign_time)
+    redis.call('HSET', base .. ':task:' .. task, 'assignee', worker, 'assign_time', assign_time)
   end
   redis.call('ZADD', base .. ':assigned', unpack(holds))
   redis.call('HSET', base, 'assigned', (assigned or 0) + #rows)

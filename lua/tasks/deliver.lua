@@ -1,17 +1,19 @@
---[[ deliver: take closed tasks of another project as new ones.
+--[[ deliver: take closed tasks of another project as new ones, each once.
 
-  Entries come in the order of the source's outbox; those at or below the mark were delivered before. That makes a
-  repeated flush harmless. Pause, rate and access do not hold a chain up. At maxmemory, or when there
-  are not enough ids left for all, nothing is taken.
+  The entries are all that a read of the source's outbox has for this project. A read older than one that is known here
+  is not taken: the caller reads again. So whatever was delivered before, and is still on the outbox,
+  was in the last read that came here; `:delivered` keeps which entries that had. Pause, rate and access do not hold a chain
+  up. At maxmemory, or when there are not enough ids left for all, nothing is taken.
 
   KEYS[1]  broker:{project:P} of the target
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  source project id
   ARGV[2]  now, unix ms; '' outside tests
-  ARGV[3+] seven for each entry, at most 500: outbox id, recipe, priority, max_retries, max_assign_time (s),
-           verification_count, hash64 or ''
+  ARGV[3]  number of the read
+  ARGV[4+] for each entry, at most 500: outbox id, task id in the source, its fields as in include/task.lua
 
-  Returns  how many became tasks; the others were duplicates, or delivered before
+  Returns  {1, how many became tasks, how many had been delivered before}, the others were duplicates; or {0, number}
+           when nothing was taken, since a read with this number is known, which is not older
   Refuses  NOT_FOUND, TOO_LARGE
   Cost     O(entries * log queue)
 ]]
@@ -20,45 +22,52 @@
 --- @include "add"
 --- @include "wake"
 
-local base, source = KEYS[1], ARGV[1]
+local base, source, read = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local now, _, created = clock(ARGV[2])
+local FIRST, STEP = 4, 2 + #FIELDS
 
 local fields = project(base, 'remember_closed', 'seq', 'chained', 'awaited')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
-
-local function parts(outbox_id)
-  local ms, n = string.match(outbox_id, '(%d+)-(%d+)')
-  return tonumber(ms), tonumber(n)
-end
-
--- Entries come in order: those that were delivered before are the first ones.
-local mark_ms, mark_n = parts(redis.call('HGET', base .. ':delivered', source) or '0-0')
-local first = 3
-while ARGV[first] do
-  local ms, n = parts(ARGV[first])
-  if ms > mark_ms or (ms == mark_ms and n > mark_n) then
-    break
-  end
-  first = first + 7
-end
-if not ARGV[first] then
-  return 0
-end
-
 local remember, seq, chained = tonumber(fields[2] or 0), fields[3] or 0, fields[4] or 0
-local full = too_many(seq, (#ARGV - first + 1) / 7)
+
+local known, names = string.match(redis.call('HGET', base .. ':delivered', source) or '', '^(%d+) (.*)$')
+if known and tonumber(known) >= read then
+  return { 0, tonumber(known) }
+end
+
+local before = {}
+for name in string.gmatch(names or '', '%S+') do
+  before[name] = true
+end
+local fresh, all, repeated = {}, {}, 0
+for i = FIRST, #ARGV, STEP do
+  local name = ARGV[i] .. '/' .. ARGV[i + 1]
+  all[#all + 1] = name
+  if before[name] then
+    repeated = repeated + 1
+  else
+    for k = i + 2, i + STEP - 1 do
+      fresh[#fresh + 1] = ARGV[k]
+    end
+  end
+end
+local full = too_many(seq, #fresh / #FIELDS)
 if full then
   return redis.error_reply(full)
 end
-local ids, accepted = add(base, ARGV, first + 1, 7, seq, remember, now, created)
-redis.call('HSET', base .. ':delivered', source, ARGV[#ARGV - 6])
+
+local ids, accepted = add(base, fresh, 1, #FIELDS, seq, remember, now, created)
+redis.call('HSET', base .. ':delivered', source, string.format('%d ', read) .. table.concat(all, ' '))
 if accepted > 0 then
   redis.call('HSET', base, 'seq', seq + accepted, 'chained', chained + accepted)
 end
 if accepted < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - accepted)
 end
+if repeated > 0 then
+  redis.call('HINCRBY', base, 'repeated', repeated)
+end
 wake(base, fields[5], now, accepted, 0)
-return accepted
+return { 1, accepted, repeated }

@@ -6,13 +6,14 @@
   ARGV[2]  cursor, '0' to begin
   ARGV[3]  about how many assigned tasks to look at, 500 or fewer
 
-  Returns  {next cursor ('0' at the end), revision, task...}, a task as in assign, with its assign time (unix s) after
-           its id; a task may come twice
+  Returns  {next cursor ('0' at the end), revision, task...}, a task as in include/given.lua, and then
+           its assign time (unix s); a task may come twice
   Refuses  NOT_FOUND
   Cost     O(assigned tasks that are looked at)
 ]]
 --- @include "project"
 --- @include "hold"
+--- @include "given"
 
 local base, worker, cursor, count = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 
@@ -25,11 +26,10 @@ local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'MATCH', hold('*',
 local rows = {}
 for i = 1, #scan[2], 2 do
   local task = task_of(scan[2][i])
-  local row = redis.call('HMGET', base .. ':task:' .. task, 'recipe', 'priority', 'retries', 'max_retries',
-    'max_assign_time', 'verification_count', 'assign_time')
-  row[7], row[8] = task, row[7]
+  local row = given(base, task)
   -- One that has lost its record is no task any more.
-  if row[1] then
+  if row then
+    row[#row + 1] = redis.call('HGET', base .. ':task:' .. task, 'assign_time')
     rows[#rows + 1] = row
   end
 end

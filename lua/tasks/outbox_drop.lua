@@ -20,5 +20,6 @@ if lost and dropped > 0 and project(base) then
 end
 if redis.call('XLEN', base .. ':outbox') == 0 and not project(base) then
   redis.call('DEL', base .. ':outbox')
+  redis.call('HDEL', base, 'outbox_read')
 end
 return dropped

@@ -1,25 +1,40 @@
 --[[ outbox_read: the oldest closed tasks that wait to be delivered to a chained project.
 
+  Each read has a number, larger than that of any before it. The target takes nothing from a read that is older than
+  one that it knows. When it knows a newer read than this slot (the store lost its last changes), numbers go on above
+  that.
+
   KEYS[1]  broker:{project:P} of the source
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  how many entries
+  ARGV[2]  the newest read that a target knows, 0 for none
 
-  Returns  for each entry, oldest first, {outbox id, target, recipe, priority, max_retries, max_assign_time,
-           verification_count, hash or ''}
+  Returns  {number of this read, entry...}, oldest first, each {outbox id, target, task id, its fields as in
+           include/task.lua}
   Refuses  nothing
   Cost     O(entries)
 ]]
-local base, count = KEYS[1], ARGV[1]
-local NAMES = { 'target', 'recipe', 'priority', 'max_retries', 'max_assign_time', 'verification_count', 'hash' }
+--- @include "task"
 
-local rows = {}
-for _, entry in ipairs(redis.call('XRANGE', base .. ':outbox', '-', '+', 'COUNT', count)) do
-  local fields, row = {}, { entry[1] }
+local base, guard, count, known = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
+
+local entries = redis.call('XRANGE', base .. ':outbox', '-', '+', 'COUNT', count)
+local read = 0
+if #entries > 0 then
+  redis.call('DEL', guard)
+  read = math.max(tonumber(redis.call('HGET', base, 'outbox_read') or 0), known) + 1
+  redis.call('HSET', base, 'outbox_read', read)
+end
+
+local rows = { read }
+for _, entry in ipairs(entries) do
+  local values = {}
   for i = 1, #entry[2], 2 do
-    fields[entry[2][i]] = entry[2][i + 1]
+    values[entry[2][i]] = entry[2][i + 1]
   end
-  for i, name in ipairs(NAMES) do
-    row[i + 1] = fields[name]
+  local row = { entry[1], values.target, values.task or '' }
+  for i, name in ipairs(FIELDS) do
+    row[#row + 1] = values[name] or DEFAULTS[i]
   end
   rows[#rows + 1] = row
 end

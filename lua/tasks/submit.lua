@@ -8,8 +8,7 @@
   ARGV[1]  worker id
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  how many tasks the call has, in its first chunk; '' in a later one
-  ARGV[4+] six for each task, at most 500 tasks: recipe, priority, max_retries, max_assign_time (s),
-           verification_count, hash64 or ''
+  ARGV[4+] for each task, at most 500, its fields as in include/task.lua
 
   Returns  for each task, in the order given, its id, or false for a duplicate
   Refuses  NOT_FOUND, DENIED, TOO_LARGE, RATE_LIMITED
@@ -33,7 +32,7 @@ if not string.find(redis.call('HGET', base .. ':access', worker) or '', 'submit'
   return redis.error_reply('DENIED This worker may not submit to the project')
 end
 seq = seq or 0
-local full = too_many(seq, whole or (#ARGV - 3) / 6)
+local full = too_many(seq, whole or (#ARGV - 3) / #FIELDS)
 if full then
   return redis.error_reply(full)
 end
@@ -42,7 +41,7 @@ if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
 
-local ids, accepted = add(base, ARGV, 4, 6, seq, tonumber(remember or 0), now, created)
+local ids, accepted = add(base, ARGV, 4, #FIELDS, seq, tonumber(remember or 0), now, created)
 
 rate_charge(base, 'submit_paid_off', rate, paid_off, now_us, accepted)
 if accepted > 0 then

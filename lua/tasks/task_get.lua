@@ -3,6 +3,7 @@
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  task id
+  ARGV[2]  about how many votes to give at most
 
   Returns  {state, task}: 'queue', 'verifying', 'assigned' or 'failed', and the task as in include/row.lua
   Refuses  NOT_FOUND
@@ -18,7 +19,7 @@ if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
 local state, _, score = place_of(base, task)
-local found = state and row(base, task, score, 0)
+local found = state and row(base, task, score, 0, tonumber(ARGV[2]))
 if not found then
   return redis.error_reply('NOT_FOUND No such task')
 end

@@ -10,9 +10,8 @@
   ARGV[1]  the source
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  the last id that no new task may have: they begin above it. 0 for none
-  ARGV[4+] ten for each task, at most 500 tasks: number in the source, '1' when it has failed, retries, votes
-           ('worker:verification,...'), recipe, priority, max_retries, max_assign_time (s), verification_count,
-           hash64 or ''
+  ARGV[4+] for each task, at most 500: number in the source, '1' when it has failed, retries, votes
+           ('worker:verification,...'), and its fields as in include/task.lua
 
   Returns  for each, in the order given: 1 imported, 2 imported and closed, 0 a duplicate, -1 came before
   Refuses  NOT_FOUND, TOO_LARGE
@@ -33,6 +32,10 @@ if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
+-- What stands before the fields of a task, and how far it is to the next.
+local NUMBER, FAILED, RETRIES, VOTES = 0, 1, 2, 3
+local STEP = 4 + #FIELDS
+
 local remember, seq, imported = tonumber(fields[2] or 0), tonumber(fields[3] or 0), fields[4] or 0
 
 -- They come in order: those that came before are the first ones.
@@ -40,14 +43,14 @@ local outcomes, first = {}, 4
 local mark = tonumber(redis.call('HGET', base .. ':imported', source) or 0)
 while ARGV[first] and tonumber(ARGV[first]) <= mark do
   outcomes[#outcomes + 1] = -1
-  first = first + 10
+  first = first + STEP
 end
 if not ARGV[first] then
   return outcomes
 end
 
 seq = math.max(seq, math.floor(ARGV[3] / 100000))
-local full = too_many(seq, (#ARGV - first + 1) / 10)
+local full = too_many(seq, (#ARGV - first + 1) / STEP)
 if full then
   return redis.error_reply(full)
 end
@@ -84,20 +87,20 @@ local function close_now(task, hash)
 end
 
 local fresh, voted, closed = 0, 0, 0
-local ids, count = add(base, ARGV, first + 4, 10, seq, remember, now, created)
+local ids, count = add(base, ARGV, first + 4, STEP, seq, remember, now, created)
 for n, task in ipairs(ids) do
-  local i = first + 10 * (n - 1)
-  local failed, retries, votes = ARGV[i + 1] == '1', ARGV[i + 2], ARGV[i + 3]
+  local i = first + STEP * (n - 1)
+  local failed, retries, votes = ARGV[i + FAILED] == '1', ARGV[i + RETRIES], ARGV[i + VOTES]
   local outcome = task and 1 or 0
   if task and retries ~= '0' then
     redis.call('HSET', base .. ':task:' .. task, 'retries', retries)
   end
-  local enough = task and votes ~= '' and vote(task, votes, ARGV[i + 8])
+  local enough = task and votes ~= '' and vote(task, votes, ARGV[i + VOTES + VERIFICATION_COUNT])
   if task and failed then
     redis.call('ZREM', base .. ':queue', task)
     redis.call('ZADD', base .. ':failed', now, task)
   elseif enough then
-    close_now(task, ARGV[i + 9])
+    close_now(task, ARGV[i + VOTES + HASH])
     closed, outcome = closed + 1, 2
   elseif task and votes ~= '' then
     verify(task)
@@ -107,7 +110,7 @@ for n, task in ipairs(ids) do
   end
   outcomes[#outcomes + 1] = outcome
 end
-redis.call('HSET', base .. ':imported', source, ARGV[#ARGV - 9])
+redis.call('HSET', base .. ':imported', source, ARGV[#ARGV - STEP + 1 + NUMBER])
 redis.call('HSET', base, 'seq', string.format('%.0f', seq + count), 'imported', imported + count)
 if count < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - count)

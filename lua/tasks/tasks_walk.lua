@@ -8,7 +8,7 @@
   ARGV[1]  first entry
   ARGV[2]  how many entries to look at, at most 5,000
   ARGV[3]  how many tasks at most, 500 or fewer
-  ARGV[4]  bytes of recipes at which to stop; one task is always given
+  ARGV[4]  bytes of recipes and votes at which to stop; one task is always given
 
   Returns  {entry to go on with, last entry there is, task...}, a task as {state, task as in include/row.lua}; the state
            of one that maintenance is putting back is that which it had
@@ -63,7 +63,7 @@ while entry <= stop do
       state, score = state_of(ids[i])
     end
     if state then
-      task, length = row(base, ids[i], score, 0)
+      task, length = row(base, ids[i], score, 0, math.huge)
     end
     if task then
       if #rows == limit or (size + length > bytes and #rows > 0) then

@@ -9,7 +9,7 @@ import pytest
 from broker.errors import Unavailable
 from broker.settings import Settings
 from broker.store import open_store
-from broker.store.tasks import NewTask
+from broker.store.task_fields import TaskFields
 from tests.resp import command
 from tests.stores import looking_into
 
@@ -49,7 +49,7 @@ async def test_a_script_whose_answer_is_lost_was_sent_once(hang_up: bool) -> Non
     async with a_server(swallowing(commands, hang_up=hang_up)) as url:
         store = open_store(Settings(redis_url=url, redis_timeout=0.3))
         with pytest.raises(Unavailable):
-            await store.tasks.submit(1, 1, [NewTask("r", 0, 0, 0, 1, "")])
+            await store.tasks.submit(1, 1, [TaskFields("r", 0, 0, 0, 1, "")])
         with pytest.raises(Unavailable):
             await store.tasks.assign(1, 1, 1, 60)
         await store.close()

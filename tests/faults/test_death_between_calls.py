@@ -9,7 +9,7 @@ from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store
 from broker.store.redis.keys import Keys
-from broker.store.tasks import NewTask
+from broker.store.task_fields import TaskFields
 from broker.sweeper import sweep
 from tests.faults.mortal import dies
 from tests.stores import keys_like, looking_into
@@ -18,8 +18,8 @@ ENOUGH = 12
 """More calls than any operation below makes."""
 
 
-def task(recipe: str = "r", hash64: int | str = "", votes: int = 1) -> NewTask:
-    return NewTask(recipe, 0, 0, 0, votes, hash64)
+def task(recipe: str = "r", hash64: int | str = "", votes: int = 1) -> TaskFields:
+    return TaskFields(recipe, 0, 0, 0, votes, hash64)
 
 
 async def a_manager(store: Store) -> int:
@@ -94,7 +94,7 @@ async def test_a_closed_task_reaches_the_chained_project_once(store: Store, sett
     await sweep(store)
 
     arrived = (await store.tasks.assign(target, worker, 10, 60)).tasks
-    assert [one.recipe for one in arrived] == ([] if cut and calls == 0 else ["crawl"])
+    assert [one.fields.recipe for one in arrived] == ([] if cut and calls == 0 else ["crawl"])
 
 
 async def test_flushes_that_die_anywhere_and_overlap_deliver_each_task_once(store: Store, settings: Settings) -> None:
@@ -120,7 +120,7 @@ async def test_flushes_that_die_anywhere_and_overlap_deliver_each_task_once(stor
     for target in targets:
         arrived: list[str] = []
         while chunk := (await store.tasks.assign(target, worker, 500, 60)).tasks:
-            arrived += [one.recipe for one in chunk]
+            arrived += [one.fields.recipe for one in chunk]
         assert arrived == expected[target]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broker.store import Store
-from broker.store.tasks import NewTask, Task
+from broker.store.task_fields import Task, TaskFields
 
 NOON = 1_700_000_000_000
 """Unix ms."""
@@ -35,7 +35,7 @@ class Yard:
         fields.setdefault("name", f"p{len([p async for p in self.store.projects.ids()])}")
         return await self.store.projects.create(self.manager, fields)
 
-    async def submit(self, project: int, worker: int, *tasks: NewTask) -> list[int | None]:
+    async def submit(self, project: int, worker: int, *tasks: TaskFields) -> list[int | None]:
         return await self.store.tasks.submit(project, worker, tasks)
 
     async def take(self, project: int, worker: int, count: int = 1) -> list[Task]:
@@ -51,5 +51,7 @@ async def yard(store: Store) -> Yard:
     return Yard(store, (await store.managers.register("boss", "a long password", open_to_all=True)).id)
 
 
-def new(recipe: str = "r", *, priority: int = 0, votes: int = 1, hash64: int | str = "", seconds: int = 0) -> NewTask:
-    return NewTask(recipe, priority, 0, seconds, votes, hash64)
+def new(
+    recipe: str = "r", *, priority: int = 0, votes: int = 1, hash64: int | str = "", seconds: int = 0
+) -> TaskFields:
+    return TaskFields(recipe, priority, 0, seconds, votes, hash64)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from broker.store.tasks import NewTask
+from broker.store.task_fields import TaskFields
 
 RECLAIM_WHEN_EMPTY = 10
 
@@ -10,7 +10,7 @@ RECLAIM_WHEN_EMPTY = 10
 @dataclass
 class ModelTask:
     id: int
-    new: NewTask
+    new: TaskFields
     place: int
     state: str = "waiting"
     retries: int = 0
@@ -50,7 +50,7 @@ class ModelProject:
         self.paused = self.public = False
         self.chain = self.remember_closed = self.seq = 0
         self.remembered: dict[int | str, int] = {}
-        self.outbox: list[tuple[int, NewTask]] = []
+        self.outbox: list[tuple[int, TaskFields]] = []
         self.stranded: set[int | str] = set()
         """Hashes of tasks that were dropped: only their records knew them."""
         self.closed_by: dict[int, int] = {}
@@ -63,7 +63,7 @@ class ModelProject:
         if by:
             self.counters[name] = self.counters.get(name, 0) + by
 
-    def add(self, tasks: list[NewTask], now: int, counter: str) -> list[int | None]:
+    def add(self, tasks: list[TaskFields], now: int, counter: str) -> list[int | None]:
         ids: list[int | None] = []
         live = self.hashes()
         for new in tasks:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from broker.app import create_app
 from broker.settings import Settings
 from broker.store import Store, open_store
+from broker.store.task_fields import TaskFields
 from broker.store.transfer import ImportedAccess, ImportedTask, ImportedWorker
 
 
@@ -89,9 +90,9 @@ async def test_what_comes_from_elsewhere(store: Store) -> None:
     await store.workers.hint(1, 7, True)
     assert await imports.access(1, [ImportedAccess(7, "assign,submit", "1")]) == 0
     tasks = [
-        ImportedTask(1, "1", 2, "7:-5", "failed", 0, 3, 0, 2, -(2**63)),
-        ImportedTask(2, "", 0, "7:-5", "voted", 0, 3, 0, 2, 5),
-        ImportedTask(3, "", 0, "", "duplicate", 0, 3, 0, 1, 5),
+        ImportedTask(1, "1", 2, "7:-5", TaskFields("failed", 0, 3, 0, 2, -(2**63))),
+        ImportedTask(2, "", 0, "7:-5", TaskFields("voted", 0, 3, 0, 2, 5)),
+        ImportedTask(3, "", 0, "", TaskFields("duplicate", 0, 3, 0, 1, 5)),
     ]
     outcomes = [await imports.tasks(1, "tracker", tasks[:n], above=1_234_567) for n in (2, 3)]
     assert outcomes == [[1, 1], [-1, -1, 0]]
@@ -99,7 +100,7 @@ async def test_what_comes_from_elsewhere(store: Store) -> None:
     await imports.end(1, "tracker")
 
     walked = await imports.walk(1, 1)
-    assert [(state, row.id, row.recipe, row.votes) for state, row in walked.tasks] == [
+    assert [(state, row.id, row.fields.recipe, row.votes) for state, row in walked.tasks] == [
         ("failed", 1_300_001, "failed", [(7, -5)]),
         ("verifying", 1_400_001, "voted", [(7, -5)]),
     ]

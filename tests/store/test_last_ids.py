@@ -7,6 +7,7 @@ import pytest
 
 from broker.errors import BrokerError
 from broker.settings import Settings
+from broker.store.task_fields import TaskFields
 from broker.store.tasks import project_of
 from broker.store.transfer import DUPLICATE, IMPORTED, ImportedTask
 from broker.sweeper import sweep
@@ -75,7 +76,7 @@ async def test_an_import_for_which_the_ids_are_not_enough_brings_nothing(
     yard: Yard, counted: Callable[[int, int], None]
 ) -> None:
     project = await yard.project()
-    tasks = [ImportedTask(n, "", 0, "", "r", 0, 0, 0, 1, n) for n in (1, 2, 3)]
+    tasks = [ImportedTask(n, "", 0, "", TaskFields("r", hash64=n)) for n in (1, 2, 3)]
     counted(project, LAST - 2)
 
     with pytest.raises(BrokerError) as refused:
@@ -88,7 +89,7 @@ async def test_an_import_for_which_the_ids_are_not_enough_brings_nothing(
     assert await yard.store.imports.tasks(project, "tracker", tasks[:2]) == [IMPORTED, IMPORTED]
     # What came before takes no ids.
     counted(project, LAST - 1)
-    again = [*tasks[:2], tasks[2]._replace(hash64=1)]
+    again = [*tasks[:2], tasks[2]._replace(fields=TaskFields("r", hash64=1))]
     assert (await yard.store.imports.tasks(project, "tracker", again))[2] == DUPLICATE
 
 
@@ -112,13 +113,13 @@ async def test_a_chain_whose_target_has_no_ids_left_waits_and_says_so_once(
         f"the chain of project {project} waits: project: it has no ids left for new tasks; use another project"
     ]
     assert await counters(yard, target) == {}
-    assert len(await yard.store.tasks.outbox(project, 10)) == 3
+    assert len((await yard.store.tasks.outbox(project, 10))[1]) == 3
 
     # A number that is set back by hand is the only way on, besides deleting the target.
     counted(target, 0)
     await sweep(yard.store)
-    assert [task.recipe for task in await yard.take(target, worker, 3)] == ["page 0", "page 1", "page 2"]
-    assert await yard.store.tasks.outbox(project, 10) == []
+    assert [task.fields.recipe for task in await yard.take(target, worker, 3)] == ["page 0", "page 1", "page 2"]
+    assert (await yard.store.tasks.outbox(project, 10))[1] == []
 
 
 async def test_a_deleted_project_whose_target_has_no_ids_left_waits_and_says_so_once(
@@ -140,7 +141,7 @@ async def test_a_deleted_project_whose_target_has_no_ids_left_waits_and_says_so_
 
     counted(target, 0)
     await sweep(yard.store)
-    assert [task.recipe for task in await yard.take(target, worker)] == ["page"]
+    assert [task.fields.recipe for task in await yard.take(target, worker)] == ["page"]
     assert await yard.store.projects.pending("deleted", 10) == []
 
 

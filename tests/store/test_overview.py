@@ -24,7 +24,7 @@ async def test_the_oldest_waiting_task_is_found_among_the_first_of_each_priority
     assert await oldest() == 65
 
     held = await yard.take(project, worker, 3)
-    assert [task.priority for task in held] == [32767, 0, -5]
+    assert [task.fields.priority for task in held] == [32767, 0, -5]
     # The second of the lowest priority is as old as the first was.
     assert await oldest() == 65
     await yard.take(project, worker)

@@ -342,7 +342,7 @@ async def test_a_recipe_over_the_limit_of_a_batch_is_still_handed_out(yard: Yard
 
     first = await yard.store.tasks.assign(project, worker, 10, 60, bytes=1000)
 
-    assert [len(task.recipe) for task in first.tasks] == [2000]
+    assert [len(task.fields.recipe) for task in first.tasks] == [2000]
 
 
 async def test_places_and_ids_stay_exact_up_to_the_end_of_a_project(
@@ -373,7 +373,7 @@ async def test_nothing_is_made_again_in_a_project_that_is_not_there(
         store.tasks.stats(9),
         store.workers.request_access(9, 1, assign=True, submit=False),
         store.workers.access(9, 1),
-        store.tasks.deliver(9, 1, []),
+        store.tasks.deliver(9, 1, 1, []),
     ):
         with pytest.raises(BrokerError) as refused:
             await call

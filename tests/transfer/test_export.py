@@ -11,14 +11,14 @@ import pytest
 
 from broker.cli import main
 from broker.store import Store
-from broker.store.tasks import NewTask
+from broker.store.task_fields import TaskFields
 from tests.transfer.conftest import Broker, fine
 
 STAY, GO = 2500, 500
 
 
-def new(recipe: str, hash64: int | str = "", *, priority: int = 0, votes: int = 1, retries: int = 0) -> NewTask:
-    return NewTask(recipe, priority, retries, 0, votes, hash64)
+def new(recipe: str, hash64: int | str = "", *, priority: int = 0, votes: int = 1, retries: int = 0) -> TaskFields:
+    return TaskFields(recipe, priority, retries, 0, votes, hash64)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-async def submit(store: Store, project: int, worker: int, tasks: list[NewTask]) -> list[int]:
+async def submit(store: Store, project: int, worker: int, tasks: list[TaskFields]) -> list[int]:
     made = [await store.tasks.submit(project, worker, tasks[n : n + 500]) for n in range(0, len(tasks), 500)]
     return [id for ids in made for id in ids if id]
 
@@ -75,7 +75,8 @@ async def work(store: Store, project: int, worker: int, stop: asyncio.Event) -> 
         await store.tasks.submit(project, worker, [new("go", priority=2) for _ in range(20)])
         tasks = (await store.tasks.assign(project, worker, 100, 60)).tasks
         results = [
-            (task.id, result(task.recipe, task.verification_count, chance), chance.randrange(10**9)) for task in tasks
+            (task.id, result(task.fields.recipe, task.fields.verification_count, chance), chance.randrange(10**9))
+            for task in tasks
         ]
         await store.tasks.release(project, worker, results[: len(results) * 3 // 4])
         moves += len(tasks)
@@ -104,13 +105,13 @@ async def test_a_project_that_is_exported_and_imported_is_the_same(
 ) -> None:
     boss, (one, two, three, _) = 1, workers
     tasks = [
-        NewTask('"ä\n\U0001f577', -5, 7, 90, 3, -(2**63)),
+        TaskFields('"ä\n\U0001f577', -5, 7, 90, 3, -(2**63)),
         new("fails", 5, priority=9),
         new("is held"),
         new("waits again", 6, priority=8, retries=5),
     ]
     await submit(store, project, one, tasks)
-    taken = {task.recipe: task.id for task in (await store.tasks.assign(project, one, 4, 60)).tasks}
+    taken = {task.fields.recipe: task.id for task in (await store.tasks.assign(project, one, 4, 60)).tasks}
     releases = [(taken["fails"], 1, 0), (taken["waits again"], 1, 0), (taken[tasks[0].recipe], 0, -7)]
     await store.tasks.release(project, one, releases)
     exported = fine(await broker("export", "--project", project))
@@ -135,7 +136,7 @@ async def test_a_project_that_is_exported_and_imported_is_the_same(
     await store.projects.update(boss, other, {"paused": False, "public": True})
     for worker, outcome in ((two, "voted"), (three, "closed")):
         held = (await store.tasks.assign(other, worker, 10, 60)).tasks
-        (voted,) = [task.id for task in held if task.verification_count == 3]
+        (voted,) = [task.id for task in held if task.fields.verification_count == 3]
         assert (await store.tasks.release(other, worker, [(voted, 0, -7)])).outcomes == [outcome]
         await store.tasks.release(other, worker, [(task.id, 2, 0) for task in held if task.id != voted])
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from broker.store import Store
-from broker.store.tasks import NewTask
+from broker.store.task_fields import TaskFields
 from tests.transfer.conftest import Broker, fine, write
 from tests.transfer.test_left import ACCESS, PROJECT, TASK, VOTE, WORKER
 
@@ -84,7 +84,7 @@ async def test_the_hash_of_an_imported_task_that_closes_is_free_where_none_is_re
     await store.workers.request_access(project, worker, assign=True, submit=True)
     await store.workers.grant(project, worker)
 
-    (made,) = await store.tasks.submit(project, worker, [NewTask("again", 0, 0, 0, 1, 5)])
+    (made,) = await store.tasks.submit(project, worker, [TaskFields("again", 0, 0, 0, 1, 5)])
     assert made
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.store import Store
-from broker.store.tasks import NewTask
+from broker.store.task_fields import TaskFields
 from tests.transfer.conftest import Broker, fine, write
 
 WORKER = "id,alias,created,secret,closed_task_count,paused"
@@ -191,7 +191,7 @@ async def test_tasks_and_votes_that_cannot_be_kept(broker: Broker, store: Store,
     }
     total, found = await store.task_views.page(1, "queue", 0, 10, longest=11)
     assert total == 4
-    assert [task.recipe for task in found] == ["ü" * 5, "below", "hash", "no hash"]
+    assert [task.fields.recipe for task in found] == ["ü" * 5, "below", "hash", "no hash"]
     assert (await store.task_views.page(1, "verifying", 0, 10, longest=0))[0] == 1
     assert (await store.tasks.stats(1)).counters == {"imported": 5, "duplicates": 1}
 
@@ -202,7 +202,7 @@ async def test_what_workers_do_while_the_import_is_not_done_stays(broker: Broker
     write(folder, "task", TASK)
     fine(await broker("import-tracker", folder))
     worker = (await store.workers.create("new"))[0].id
-    new = await store.tasks.submit(1, 1, [NewTask("by the fleet", 0, 0, 0, 1, 5)])
+    new = await store.tasks.submit(1, 1, [TaskFields("by the fleet", 0, 0, 0, 1, 5)])
     (folder / "task.csv").write_text(tasks)
 
     reasons = await left(broker, folder, "tasks")

@@ -230,7 +230,7 @@ async def test_tasks_come_by_priority_and_then_by_age(broker: Broker, dumps: Pat
 
     queued = [task for task in TASKS if task["project"] == 2 and task.get("status") != 2]
     best = sorted(queued, key=lambda task: (-int(str(task.get("priority", 0))), int(str(task["id"]))))
-    assert [task.recipe for task in taken] == [task["recipe"] for task in best]
+    assert [task.fields.recipe for task in taken] == [task["recipe"] for task in best]
 
 
 async def test_what_happened_here_since_stays_when_the_import_is_run_again(

@@ -125,7 +125,11 @@ def _answers(admin: Caller, projects: list[int], index: int, tasks: dict[str, in
 
 async def _leave_half_done(store: Store, worker: int, index: int, reset: int) -> None:
     """A closed task that has not reached the chained project; three failed ones, of which one was put back."""
-    held = [task for task in (await store.tasks.held(index, worker, "0", 500))[1].tasks if task.recipe == "on its way"]
+    held = [
+        task
+        for task in (await store.tasks.held(index, worker, "0", 500))[1].tasks
+        if task.fields.recipe == "on its way"
+    ]
     assert (await store.tasks.release(index, worker, [(held[0].id, 0, 0)])).chained == 1
     assert await store.tasks.begin_drain(reset, "reset_failed") == 3
     assert await store.tasks.drain(reset, 1) == (1, True)

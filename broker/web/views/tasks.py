@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from broker.errors import BrokerError
 from broker.store.projects import MAINTENANCE, READ
-from broker.store.task_views import Row
+from broker.store.task_fields import Row
 from broker.store.tasks import project_of
 from broker.store.worker_records import Worker
 from broker.web import formats
@@ -87,7 +87,7 @@ async def task(visit: Visit) -> Response:
         return visit.page("task_gone.html", 404, project=project, id=id)
     state, row = found
     shown = Shown(row, state, await _workers(visit, [row]))
-    pretty = formats.pretty(row.recipe)
+    pretty = formats.pretty(row.fields.recipe)
     return visit.page(
         "task.html", project=project, task=shown, pretty=pretty, may_change=bool(project.roles & MAINTENANCE)
     )
