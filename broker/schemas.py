@@ -15,6 +15,7 @@ Int16 = Annotated[int, Meta(ge=-(2**15), le=2**15 - 1)]
 Count16 = Annotated[int, Meta(ge=0, le=2**15 - 1)]
 Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Meta(ge=0)]
+NonEmpty = Annotated[str, Meta(min_length=1)]
 Text = Annotated[str, Meta(max_length=65_536)]
 Alias = Annotated[str, Meta(max_length=16_384)]
 """A setting may make it shorter."""
@@ -67,10 +68,10 @@ class ExtendTasks(Struct):
 
 
 class LogLine(Struct):
-    scope: str | None = None
-    message: str | None = None
-    timestamp: Int64 | None = None
-    capital_message: str | None = msgspec.field(name="Message", default=None)
+    scope: NonEmpty | None = None
+    message: NonEmpty | None = None
+    timestamp: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    capital_message: NonEmpty | None = msgspec.field(name="Message", default=None)
 
 
 class AccessRequest(Struct):

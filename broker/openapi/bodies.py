@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from broker import schemas
 from broker.schemas import LONGEST_PASSWORD, MAX_BULK, MAX_RECIPE, ProjectFields, WorkerAlias
-from broker.store.logs import LEVELS
+from broker.store.logs import LEVELS, UNUSED_LEVELS
 
 
 class Note(NamedTuple):
@@ -118,7 +118,10 @@ NOTES: dict[type[Struct], dict[str, Note]] = {
         "session": _may("The id of a session; without it, all but the one that asks", pattern=_DIGEST)
     },
     schemas.LogQuery: {
-        "level": _must("7 trace, 6 debug, 5 info, 4 warn, 3 error", enum=sorted(LEVELS.values())),
+        "level": _must(
+            "7 trace, 6 debug, 5 info, 4 warn, 3 error; 2 and 1 have no lines",
+            enum=sorted({*LEVELS.values(), *UNUSED_LEVELS}),
+        ),
         "since": _must("Unix seconds: only lines after that", minimum=1),
     },
     schemas.SetSecret: {"secret": _must("For the workers that were granted assign; may be empty")},
