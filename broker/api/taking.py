@@ -21,6 +21,9 @@ _MAX_WAIT = 60
 _PASSES = {"no_task", "paused", "rate_limited"}
 """Refusals that may be others in a moment."""
 
+_NOTHING = {"no_task", "paused", "denied"}
+"""Refusals that have one message: a client in the field sleeps on its words, and calls again at once on any other."""
+
 _ELSEWHERE = _PASSES | {"denied", "not_found"}
 """The same, when any project will do."""
 
@@ -47,6 +50,15 @@ async def get_any(call: Call) -> Reply:
 
 
 async def _get(call: Call, worker: Worker, project: int, count: int | None, take: Take) -> Reply:
+    try:
+        return await _now_or_later(call, worker, project, count, take)
+    except BrokerError as refused:
+        if refused.code in _NOTHING:
+            refused.detail, refused.message = refused.message, "No task available"
+        raise
+
+
+async def _now_or_later(call: Call, worker: Worker, project: int, count: int | None, take: Take) -> Reply:
     wait = call.number("wait", 0, _MAX_WAIT)
     try:
         return await _answer(call, worker, await take(worker), count)
@@ -185,7 +197,7 @@ def _views(worker: Worker, tasks: list[Task], project: bytes) -> list[dict[str, 
 
 
 def _no_task() -> BrokerError:
-    return BrokerError("no_task", "No task available")
+    return BrokerError("no_task", "Nothing waits that this worker may take")
 
 
 async def assigned(call: Call) -> Reply:
