@@ -9,7 +9,7 @@ import pytest
 
 from broker.errors import STATUS, StartError
 from broker.store import scripts
-from tests.stores import looking_into
+from tests.stores import flags_of, looking_into
 
 ROOT = Path(__file__).parents[2]
 LUA = ROOT / "lua"
@@ -77,12 +77,12 @@ def test_a_script_refuses_what_its_header_says_with_codes_that_clients_know(path
 
 @pytest.fixture(scope="module")
 def flags(redis_url: str) -> dict[str, set[str]]:
-    """What the server says of each command that a script calls: whether it writes, and is refused at maxmemory."""
+    """Of each command that a script calls."""
     source = "".join(with_includes(path) for path in SCRIPTS)
     commands = sorted(set(re.findall(r"redis\.p?call\('(\w+)'", source)))
     assert len(re.findall(r"redis\.p?call", source)) == len(re.findall(r"redis\.p?call\('[A-Z]+'", source))
     with looking_into(redis_url) as redis:
-        return {info[0].upper(): set(info[2]) for info in redis.execute_command("COMMAND INFO", *commands)}
+        return flags_of(redis, commands)
 
 
 def steps(source: str) -> list[str]:
