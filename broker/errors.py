@@ -34,7 +34,7 @@ _SERVER_SUFFIX = re.compile(r"(?: script: [0-9a-f]{40}, on @user_script:\d+\.?)+
 class BrokerError(Exception):
     """A call that is refused, with nothing changed unless ``content`` says what was.
 
-    ``delay`` is in seconds: when the caller may ask again.
+    ``delay`` is in seconds: when the caller may ask again. ``detail`` says more, where clients depend on the message.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class BrokerError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+        self.detail: str | None = None
         self.delay = delay
         self.content = content
 

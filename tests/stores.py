@@ -1,7 +1,7 @@
 """The stores on which the tests of the store and of the contract run: BROKER_TEST_STORE says on which."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,14 @@ def commands_of(redis: Any) -> list[dict[str, dict[str, int]]]:
     if isinstance(redis, RedisCluster):
         return list(redis.info("commandstats", target_nodes=RedisCluster.PRIMARIES).values())
     return [redis.info("commandstats")]
+
+
+def flags_of(redis: Any, commands: Sequence[str]) -> dict[str, set[str]]:
+    """What a server says of these commands: ``write``, ``denyoom`` (refused at maxmemory), and more."""
+    one: Any = redis
+    if isinstance(redis, RedisCluster):
+        one = redis.get_primaries()[0].redis_connection  # type: ignore[no-untyped-call]
+    return {about[0].upper(): set(about[2]) for about in one.execute_command("COMMAND INFO", *commands)}
 
 
 def keys_like(redis: Any, pattern: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from broker.api.bodies import Id, Int64
+from broker.store.totals import TOTALS
 
 Time = Annotated[int, Meta(description="Unix seconds")]
 Count = Annotated[int, Meta(ge=0)]
@@ -156,22 +157,7 @@ class RoleHolders(Struct):
     managers: Annotated[list[RoleHolder], Meta(description="By id")]
 
 
-class Counters(Struct):
-    """Totals since the project was made; one that is 0 is absent."""
-
-    submitted: int = 0
-    chained: Annotated[int, Meta(description="Came by a chain")] = 0
-    duplicates: int = 0
-    assigned: int = 0
-    voted: int = 0
-    closed: int = 0
-    failed: int = 0
-    retried: int = 0
-    skipped: int = 0
-    reclaimed: int = 0
-    removed: Annotated[int, Meta(description="One by one, by a manager")] = 0
-    dropped: Annotated[int, Meta(description="Chained to a project that is gone")] = 0
-    orphaned: Annotated[int, Meta(description="Their record was missing in the store; they were dropped")] = 0
+_TOTALS = ". ".join(f"`{name}`: {text}" for name, text in TOTALS.items())
 
 
 class Stats(Struct):
@@ -181,7 +167,10 @@ class Stats(Struct):
     verifying: Count
     assigned: Count
     failed: Count
-    counters: Counters
+    counters: Annotated[
+        dict[str, Count],
+        Meta(description=f"Totals since the project was created; one that is 0 is absent. {_TOTALS}"),
+    ]
 
 
 class ProjectStats(Struct):

@@ -23,6 +23,9 @@ _MAX_WAIT = 60
 _PASSES = {"no_task", "paused", "rate_limited"}
 """Refusals that may be others in a moment."""
 
+_NOTHING = {"no_task", "paused", "denied"}
+"""Refusals that have one message: a client in the field sleeps on its words, and calls again at once on any other."""
+
 _ELSEWHERE = _PASSES | {"denied", "not_found"}
 """The same, when any project will do."""
 
@@ -30,6 +33,19 @@ _ELSEWHERE = _PASSES | {"denied", "not_found"}
 routes = Routes()
 
 _IN_PATH = {"project": "the project's id"}
+_WAIT = (
+    "With `wait`, a get that would be answered `no_task`, `paused` or 429 waits, and is answered as soon as it has a "
+    "task. A task that was submitted, given back, reclaimed or chained, through any process or broker on the same store, "
+    "reaches a waiting worker within some milliseconds; a task of a project that is no longer paused, or that is made "
+    "public, within a second. Workers of one process are served in the order in which they came. Access that is granted "
+    "while a worker waits for any project counts from its next call. Let your client's timeout be longer than `wait`. "
+    "When the broker stops, all waits end at once with `no_task`. A client that hangs up while it waits gets nothing; a "
+    "task that was taken for it goes back, as after a skip."
+)
+_NO_TASK = (
+    "For `no_task`, `paused` and `denied` the `message` is always `No task available`: clients of the original tracker "
+    "wait on these words only. `detail` says why."
+)
 _LOST = (
     "After a lost answer a task may be assigned without the worker knowing it: `/task/assigned/{project}` shows it. "
     "Otherwise it comes back after its deadline. Repeating takes another task."
@@ -50,7 +66,7 @@ Take = Callable[[Worker], Awaitable[Found]]
         group="Tasks",
         summary="Take a task of one project",
         text="By a worker with assign or submit on the project; of a public project by any worker. It gets the task of "
-        f"the highest priority, and of those the one that has waited longest.\n\n{_LOST}",
+        f"the highest priority, and of those the one that has waited longest.\n\n{_WAIT}\n\n{_NO_TASK}\n\n{_LOST}",
         who=TAKER,
         path=_IN_PATH,
         query=answers.TakeQuery,
@@ -111,6 +127,15 @@ async def get_any(call: Call) -> Reply:
 
 
 async def _get(call: Call, worker: Worker, project: int, count: int | None, take: Take) -> Reply:
+    try:
+        return await _now_or_later(call, worker, project, count, take)
+    except BrokerError as refused:
+        if refused.code in _NOTHING:
+            refused.detail, refused.message = refused.message, "No task available"
+        raise
+
+
+async def _now_or_later(call: Call, worker: Worker, project: int, count: int | None, take: Take) -> Reply:
     wait = call.number("wait", 0, _MAX_WAIT)
     try:
         return await _answer(call, worker, await take(worker), count)
@@ -245,7 +270,7 @@ def _views(worker: Worker, tasks: list[Task], project: bytes) -> list[dict[str, 
 
 
 def _no_task() -> BrokerError:
-    return BrokerError("no_task", "No task available")
+    return BrokerError("no_task", "Nothing waits that this worker may take")
 
 
 @routes.add(

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from broker.errors import BrokerError, Invalid
-from broker.store.logs import LEVELS
+from broker.store.logs import LEVELS, UNUSED_LEVELS
 
 T = TypeVar("T")
 
@@ -18,6 +18,7 @@ Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Meta(ge=0)]
 Text = Annotated[str, Meta(max_length=65_536)]
 ProjectName = Annotated[str, Meta(min_length=1, max_length=16_384)]
+NonEmpty = Annotated[str, Meta(min_length=1)]
 Alias = Annotated[str, Meta(max_length=16_384)]
 """A setting may make it shorter."""
 
@@ -121,11 +122,11 @@ class ExtendTasks(Struct):
 
 
 class LogLine(Struct):
-    scope: Annotated[str | None, needed("What the line is about; cut after 256 bytes")] = None
-    message: Annotated[str | None, optional("Needed, in this spelling or the other; cut after 4,096 bytes")] = None
-    timestamp: Annotated[Int64 | None, needed("Unix seconds, kept as given")] = None
-    capital_message: Annotated[str | None, optional("Another spelling of `message`", deprecated=True)] = msgspec.field(
-        name="Message", default=None
+    scope: Annotated[NonEmpty | None, needed("What the line is about; cut after 256 bytes")] = None
+    message: Annotated[NonEmpty | None, optional("Needed, in this spelling or the other; cut after 4,096 bytes")] = None
+    timestamp: Annotated[Annotated[int, Meta(ge=1, le=2**63 - 1)] | None, needed("Unix seconds, kept as given")] = None
+    capital_message: Annotated[NonEmpty | None, optional("Another spelling of `message`", deprecated=True)] = (
+        msgspec.field(name="Message", default=None)
     )
 
 
@@ -203,9 +204,13 @@ class CloseSessions(Struct):
 
 
 class LogQuery(Struct):
-    level: Annotated[int | None, needed("7 trace, 6 debug, 5 info, 4 warn, 3 error", enum=sorted(LEVELS.values()))] = (
-        None
-    )
+    level: Annotated[
+        int | None,
+        needed(
+            "7 trace, 6 debug, 5 info, 4 warn, 3 error; 2 and 1 have no lines",
+            enum=sorted({*LEVELS.values(), *UNUSED_LEVELS}),
+        ),
+    ] = None
     since: Annotated[Int64 | None, needed("Unix seconds: only lines after that", minimum=1)] = None
 
 

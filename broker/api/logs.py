@@ -11,7 +11,7 @@ from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import Routes
 from broker.errors import BrokerError, Invalid
-from broker.store.logs import LEVELS, cut
+from broker.store.logs import LEVELS, UNUSED_LEVELS, cut
 
 log = logging.getLogger("broker.worker")
 
@@ -88,11 +88,13 @@ async def read(call: Call) -> Reply:
     query = await call.decode(_QUERY, LogQuery())
     number, since = required(query.level, "level"), required(query.since, "since")
     level = next((name for name, value in LEVELS.items() if value == number), None)
-    if level is None:
+    if level is None and number not in UNUSED_LEVELS:
         raise Invalid(f"level: one of {', '.join(f'{value} ({name})' for name, value in LEVELS.items())}")
     if since <= 0:
         raise Invalid("since: unix seconds, over 0")
-    lines = []
+    lines: list[dict[str, object]] = []
+    if level is None:
+        return Reply({"logs": lines})
     async for line in call.store.logs.newest_first(level):
         if line.timestamp > since:
             lines.append({**line._asdict(), "level": number})

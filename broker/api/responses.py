@@ -1,6 +1,6 @@
 """The way out of every call: :class:`Reply`, which is the envelope.
 
-``{"ok", "message"?, "content"?, "rate_limit_delay"?, "code"?}``: ``content`` is an object or absent.
+``{"ok", "message"?, "content"?, "rate_limit_delay"?, "code"?, "detail"?}``: ``content`` is an object or absent.
 """
 
 import math
@@ -47,6 +47,7 @@ class Reply(NamedTuple):
     delay: float | None = None
     """Seconds after which to ask again."""
     headers: Mapping[str, str] | None = None
+    detail: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it, as an ASGI application does."""
@@ -69,6 +70,8 @@ class Reply(NamedTuple):
             body["content"] = self.content
         if self.code is not None:
             body["code"] = self.code
+        if self.detail is not None:
+            body["detail"] = self.detail
         if self.delay is not None and self.status == 429:
             body["rate_limit_delay"] = self.delay
         return body
@@ -102,7 +105,7 @@ class Answer(Protocol):
 
 def refused(error: BrokerError, status: int) -> Reply:
     """The one place where a refusal becomes an answer."""
-    return Reply(error.content, error.message, False, error.code, status, error.delay)
+    return Reply(error.content, error.message, False, error.code, status, error.delay, detail=error.detail)
 
 
 def fault() -> Reply:

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_flags(serve, _FLAGS)
-    serve.set_defaults(run=_serve, parser=serve)
+    serve.set_defaults(run=_serve)
 
     admin = subparsers.add_parser(
         "create-admin",
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_flags(admin, ("redis_url", "data_dir"))
     admin.add_argument("username", metavar="NAME", help="3 to 16 characters")
-    admin.set_defaults(run=_create_admin, parser=admin)
+    admin.set_defaults(run=_create_admin)
 
     repair = subparsers.add_parser(
         "repair",
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo_parser = subparsers.add_parser("demo", help="watch eight crawlers work through a site, offline")
     demo.add_arguments(demo_parser)
-    demo_parser.set_defaults(run=demo.run, parser=demo_parser)
+    demo_parser.set_defaults(run=demo.run)
 
     commands.add(subparsers)
     transfer.add(subparsers, _add_flags, _settings)
@@ -110,6 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_flags(cli, ("redis_url", "data_dir"))
     cli.set_defaults(run=_redis_cli)
+    for command in subparsers.choices.values():
+        # Whose usage is shown when a flag is wrong.
+        command.set_defaults(parser=command)
     return parser
 
 

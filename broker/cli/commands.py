@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from broker.cli.options import add_option
+from broker.cli.options import add_option, between
 
 STATES = ("queue", "verifying", "assigned", "failed")
 
@@ -34,7 +34,7 @@ def _add_worker(commands: Commands) -> None:
         description="Makes a worker and its credentials file, unless the file is there, and asks for access.",
     )
     create.add_argument("--alias", default="", metavar="NAME", help="what people call it")
-    create.add_argument("--project", type=int, action="append", default=[], metavar="ID", help=_ASK)
+    create.add_argument("--project", type=between(1), action="append", default=[], metavar="ID", help=_ASK)
     create.add_argument("--submit", action="store_true", help="ask for the right to submit there as well")
     add_option(create, "worker_file")
     _finish(create, "worker_create")
@@ -50,15 +50,16 @@ def _add_submit(commands: Commands) -> None:
         epilog="An interrupted run leaves FILE.offset; the same command goes on there, and removes it in the end.",
     )
     submit.add_argument("file", metavar="FILE", help="- is standard input")
-    submit.add_argument("--project", type=int, required=True, metavar="ID", help="where the tasks go")
+    submit.add_argument("--project", type=between(1), required=True, metavar="ID", help="where the tasks go")
     submit.add_argument("--jsonl", action="store_true", help="lines are JSON objects")
-    for name, what in (
-        ("priority", "higher goes first"),
-        ("max-retries", "fails before a task is failed"),
-        ("max-assign-time", "seconds that a worker has; 0 is the server's default"),
-        ("verification-count", "workers that must agree"),
+    for name, low, high, what in (
+        ("priority", -(2**15), 2**15 - 1, "higher goes first"),
+        ("max-retries", 0, 2**15 - 1, "fails before a task is failed"),
+        ("max-assign-time", 0, 2**31 - 1, "seconds that a worker has; 0 is the server's default"),
+        ("verification-count", 0, 2**15 - 1, "workers that must agree"),
     ):
-        submit.add_argument(f"--{name}", type=int, default=int(name == "verification-count"), metavar="N", help=what)
+        usual = int(name == "verification-count")
+        submit.add_argument(f"--{name}", type=between(low, high), default=usual, metavar="N", help=what)
     submit.add_argument(
         "--allow-duplicates", action="store_true", help="submit recipes that the project has already once more"
     )
@@ -70,9 +71,9 @@ def _add_tasks(commands: Commands) -> None:
     tasks = commands.add_parser(
         "tasks", help="list tasks of a project", description="Lists tasks of a project. " + _ADMIN_HELP
     )
-    tasks.add_argument("project", type=int, metavar="ID", help="of the project: broker status shows it")
+    tasks.add_argument("project", type=between(1), metavar="ID", help="of the project: broker status shows it")
     tasks.add_argument("--state", choices=STATES, default="queue", help="default: queue")
-    tasks.add_argument("--limit", type=_count, default=50, metavar="N", help="the first N (default: 50; 0: all)")
+    tasks.add_argument("--limit", type=between(0), default=50, metavar="N", help="the first N (default: 50; 0: all)")
     add_option(tasks, "admin_file")
     _finish(tasks, "tasks")
 
@@ -86,12 +87,6 @@ def _add_status(commands: Commands) -> None:
     )
     add_option(status, "admin_file")
     _finish(status, "status")
-
-
-def _count(text: str) -> int:
-    if (number := int(text)) < 0:
-        raise argparse.ArgumentTypeError("must be at least 0")
-    return number
 
 
 def _finish(parser: argparse.ArgumentParser, name: str) -> None:

@@ -1,7 +1,9 @@
 """Options of the commands that a variable may give as well, and where each value came from."""
 
 import argparse
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 
@@ -16,6 +18,18 @@ OPTIONS = {
     "worker_file": Option("TASK_BROKER_WORKER_FILE", "worker.json", "the worker's credentials"),
     "admin_file": Option("TASK_BROKER_ADMIN_FILE", None, "a manager's account"),
 }
+
+
+def between(low: int, high: float = math.inf) -> Callable[[str], int]:
+    """A type for a whole number."""
+
+    def number(text: str) -> int:
+        if not re.fullmatch(r"-?\d{1,19}", text) or not low <= int(text) <= high:
+            wanted = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {wanted}")
+        return int(text)
+
+    return number
 
 
 def add_option(parser: argparse.ArgumentParser, name: str) -> None:

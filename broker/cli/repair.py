@@ -35,7 +35,7 @@ def run(settings: Settings, *, yes: bool) -> int:
 
 
 def _repair(settings: Settings, store: EmbeddedStore, folder: Path, *, yes: bool) -> int:
-    if done := aof.cut_zeros(folder):
+    if done := aof.trim(folder):
         print(done)
     found, cut = aof.damage(folder), False
     while found or (found := _refused(settings, store, folder)):

@@ -216,6 +216,8 @@ class _Run:
         for name, other in (("hash64", "hash_u64"), ("unique_string", "unique_str")):
             if (value := given.pop(other, None)) is not None:
                 given.setdefault(name, value)
+        if given.get("hash64") and given.get("unique_string"):
+            raise ValueError("unique_string: give this or hash64, not both")
         return given
 
     def _bar(self) -> str:

@@ -40,6 +40,7 @@ class _Envelope(msgspec.Struct, Generic[T]):
     content: T | None = None
     code: str | None = None
     rate_limit_delay: float | None = None
+    detail: str | None = None
 
 
 class Nothing(msgspec.Struct):
@@ -135,7 +136,7 @@ def _read(answer: Answer, content: type[T], call: str) -> _Envelope[T]:
 
 def _reply(envelope: _Envelope[T], content: type[T], allow: Collection[str], call: str, status: int) -> Reply[T]:
     if not envelope.ok and envelope.code not in allow:
-        raise Refused(call, status, envelope.code, envelope.message, envelope.rate_limit_delay)
+        raise Refused(call, status, envelope.code, envelope.detail or envelope.message, envelope.rate_limit_delay)
     try:
         found = msgspec.convert({}, content) if envelope.content is None else envelope.content
     except msgspec.ValidationError as error:

@@ -56,6 +56,6 @@ def _checked(url: str) -> str:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         parsed = httpx.URL()
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.scheme not in {"http", "https"} or not parsed.host or (parsed.port or 0) > 65_535:
         raise ValueError(f"{url!r} is no address of a broker: http://host:port")
     return url.rstrip("/")

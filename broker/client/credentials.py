@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,11 +30,21 @@ class Credentials(msgspec.Struct, frozen=True):
     def load(cls, file: str | Path) -> "Credentials | None":
         """None when there is no such file. Raises :class:`ClientError` when it holds no credentials."""
         try:
-            return msgspec.json.decode(Path(file).read_bytes(), type=cls)
+            found = msgspec.json.decode(Path(file).read_bytes(), type=cls)
         except FileNotFoundError:
             return None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ClientError(f"{file} holds no worker's credentials: {error}") from None
+        if not re.fullmatch("[!-~]([ -~]*[!-~])?", found.secret):
+            raise ClientError(f"{file} holds no worker's credentials: the secret is not printable ASCII")
+        return found
+
+    @staticmethod
+    def check(file: str | Path) -> None:
+        """Raises :class:`OSError` when :meth:`save` could not make the file: a secret that is lost is a lost worker."""
+        number, name = _beside(Path(file))
+        os.close(number)
+        os.unlink(name)
 
     def save(self, file: str | Path) -> "Credentials":
         """Makes the file, for its owner only, unless there is one. What the file holds then: perhaps another's.
@@ -42,8 +53,7 @@ class Credentials(msgspec.Struct, frozen=True):
         worker in the end, and the other's stays unused.
         """
         file = Path(file)
-        # mkstemp makes it 0600.
-        number, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+        number, name = _beside(file)
         try:
             with open(number, "wb") as stream:
                 stream.write(msgspec.json.encode(self))
@@ -64,6 +74,14 @@ class Credentials(msgspec.Struct, frozen=True):
             stream.write(msgspec.json.encode(renamed).ljust(os.fstat(stream.fileno()).st_size))
             os.fsync(stream.fileno())
         return renamed
+
+
+def _beside(file: Path) -> tuple[int, str]:
+    """A new file in the same folder, for its owner only: its number and its name."""
+    try:
+        return tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None
 
 
 class Claim:

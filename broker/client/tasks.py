@@ -159,7 +159,7 @@ class TaskCalls(Caller):
         return reply.content.tasks
 
     @method
-    def log(self, level: str, message: str, *, scope: str = "", timestamp: int) -> Steps[None]:
+    def log(self, level: str, message: str, *, scope: str = "worker", timestamp: int) -> Steps[None]:
         """A line in the broker's log. ``level``: trace, info, warn or error; ``timestamp``: unix seconds."""
         body = {"scope": scope, "message": message, "timestamp": timestamp}
         yield from self._call("POST", f"/log/{level}", Nothing, body=body, safe=False)

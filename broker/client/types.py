@@ -105,6 +105,7 @@ class Counters(Struct):
     removed: int = 0
     dropped: int = 0
     imported: int = 0
+    repeated: int = 0
     orphaned: int = 0
 
 

@@ -35,6 +35,7 @@ class WorkerCalls(Caller):
         """
         found = Credentials.load(file)
         if found is None:
+            Credentials.check(file)
             found = (yield from self._create(alias)).save(file)
         self.worker = found
         if alias not in {"", found.alias}:

@@ -22,8 +22,9 @@ GROUPS: Sequence[Group] = ("Tasks", "Workers", "Projects", "Maintenance", "Manag
 _ABOUT = """A task broker for crawler fleets: workers submit tasks, get them, and release them.
 
 Every answer is one JSON object, errors too: `ok`, and with it `content` when there is something to tell; else
-`message`, for people, and `code`, to program against. Only `/metrics` and `/openapi.json` have other forms. Every
-answer has an `X-Request-ID`: the one that was sent, or a new one.
+`message`, for people, and `code`, to program against. Only `/metrics` and `/openapi.json` have other forms. A
+get that hands out nothing always has the message `No task available`, and says why in `detail`. Every answer has an
+`X-Request-ID`: the one that was sent, or a new one.
 
 A body is JSON in UTF-8; no Content-Type is needed. A field that is null is absent, unknown fields are ignored. Integers
 are JSON integers: `1`, not `1.0` or `"1"`. Every path answers under `/api` as well. A path that is not here answers 404

@@ -22,7 +22,13 @@ class Schemas:
     """Makes the schemas, and keeps those that others refer to."""
 
     def __init__(self) -> None:
-        self.made: dict[str, Json] = {"Message": {"type": "string", "description": "For people; its words may change"}}
+        self.made: dict[str, Json] = {
+            "Message": {"type": "string", "description": "For people; its words may change"},
+            "Detail": {
+                "type": "string",
+                "description": "Why, for people, where the message is the same for many reasons",
+            },
+        }
 
     def of(self, type: type[Struct]) -> Json:
         """A reference to the schema of ``type``."""
@@ -60,7 +66,7 @@ class Schemas:
         if content is not None:
             name += f"_with_{content.__name__}"
             properties["content"] = self.of(content)
-        self.made[name] = envelope([*properties], properties)
+        self.made[name] = envelope([*properties], properties | {"detail": {"$ref": f"{REF}Detail"}})
         return {"$ref": f"{REF}{name}"}
 
 

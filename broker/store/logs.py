@@ -10,6 +10,9 @@ from broker.store.redis.keys import Keys
 
 LEVELS = {"trace": 7, "debug": 6, "info": 5, "warn": 4, "error": 3}
 
+UNUSED_LEVELS = {1, 2}
+"""More severe than "error": clients ask for them, nobody writes them."""
+
 _LONGEST = 4096
 """Bytes kept of a message: 10,000 lines of a level then stay under 100 MB."""
 

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from broker.cli.commands import Commands
+from broker.cli.options import between
 from broker.settings import Settings
 
 AddFlags = Callable[[argparse.ArgumentParser, Sequence[str]], None]
@@ -24,7 +25,7 @@ def add(commands: Commands, add_flags: AddFlags, read: Read) -> None:
         "on: each task that is live for the whole export appears exactly once.",
         epilog="for example: broker export --project 7 > tasks.jsonl",
     )
-    export.add_argument("--project", type=int, required=True, metavar="ID", help="whose tasks")
+    export.add_argument("--project", type=between(1), required=True, metavar="ID", help="whose tasks")
     _finish(export, add_flags, read, "export")
 
     restore = commands.add_parser(
@@ -34,7 +35,7 @@ def add(commands: Commands, add_flags: AddFlags, read: Read) -> None:
         f"assigned ones wait. Hashes that the project has are counted as duplicates, and no error. {_GOES_ON}",
         epilog="for example: broker import --project 8 tasks.jsonl",
     )
-    restore.add_argument("--project", type=int, required=True, metavar="ID", help="where the tasks go")
+    restore.add_argument("--project", type=between(1), required=True, metavar="ID", help="where the tasks go")
     restore.add_argument("--no-votes", action="store_true", help="without votes: worker ids mean others here")
     restore.add_argument("--json", action="store_true", help="for programs: the report as a JSON object")
     restore.add_argument("file", metavar="FILE", help="- is standard input")
@@ -61,4 +62,4 @@ def _finish(parser: argparse.ArgumentParser, add_flags: AddFlags, read: Read, na
 
         return perform.perform(name, read(arguments), arguments)
 
-    parser.set_defaults(run=run, parser=parser)
+    parser.set_defaults(run=run)

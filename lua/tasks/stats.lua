@@ -8,17 +8,15 @@
   Cost     O(1)
 ]]
 --- @include "project"
+--- @include "totals"
 
 local base = KEYS[1]
-local COUNTERS = { 'submitted', 'chained', 'duplicates', 'assigned', 'voted', 'closed', 'failed', 'retried', 'skipped',
-  'reclaimed', 'removed', 'dropped', 'imported',
-  'orphaned' }
 
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local totals, counted = redis.call('HMGET', base, unpack(COUNTERS)), {}
-for i, name in ipairs(COUNTERS) do
+local totals, counted = redis.call('HMGET', base, unpack(TOTALS)), {}
+for i, name in ipairs(TOTALS) do
   if totals[i] then
     counted[#counted + 1] = name
     counted[#counted + 1] = totals[i]

@@ -77,7 +77,7 @@ def test_the_message_may_be_spelled_with_a_capital(fleet: Fleet, level: str) -> 
     assert "Message" in different.message
 
 
-@pytest.mark.parametrize("timestamp", [-(2**63), -1, 0, 1, 2**53 + 1, 2**63 - 1])
+@pytest.mark.parametrize("timestamp", [1, 2**53 + 1, 2**63 - 1])
 @pytest.mark.parametrize("level", LEVELS)
 def test_any_time_is_the_client_s_to_say(fleet: Fleet, level: str, timestamp: int) -> None:
     assert fleet.worker().post(f"/log/{level}", {**LINE, "timestamp": timestamp}).body == {"ok": True}
@@ -93,6 +93,12 @@ def test_a_very_long_line_is_taken(fleet: Fleet) -> None:
     ("wrong", "field"),
     [
         *(({field: None}, field) for field in LINE),
+        # Clients that cannot omit a field send it empty.
+        ({"scope": ""}, "scope"),
+        ({"message": ""}, "message"),
+        ({"message": None, "Message": ""}, "Message"),
+        ({"timestamp": 0}, "timestamp"),
+        ({"timestamp": -1}, "timestamp"),
         ({"scope": 5}, "scope"),
         ({"scope": []}, "scope"),
         ({"message": 5}, "message"),

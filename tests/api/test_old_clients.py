@@ -112,6 +112,26 @@ def test_a_client_finds_the_delay_of_every_429(fleet: Fleet) -> None:
     assert int(answers[1].headers["Retry-After"]) >= answers[1].body["rate_limit_delay"]
 
 
+@pytest.mark.parametrize("query", ["", "?count=3", "?wait=1"])
+def test_the_go_client_finds_the_words_on_which_it_sleeps_whatever_keeps_tasks_from_it(
+    fleet: Fleet, query: str
+) -> None:
+    empty, paused, closed = fleet.project(), fleet.project(paused=True), fleet.project()
+    worker = fleet.worker(empty, paused)
+
+    answers = [go(fleet.url, "GET", f"/task/get/{project}{query}", worker) for project in (empty, paused, closed)]
+
+    assert {answer.message for answer in [*answers, go(fleet.url, "GET", f"/task/get{query}", worker)]} == {
+        "No task available"
+    }
+    assert [(answer.status, answer.code) for answer in answers] == [(200, "no_task"), (200, "paused"), (403, "denied")]
+    assert [answer.body["detail"] for answer in answers] == [
+        "Nothing waits that this worker may take",
+        "The project is paused",
+        "This worker may not take tasks of the project",
+    ]
+
+
 def test_the_python_client_sends_null_for_what_it_does_not_know(fleet: Fleet) -> None:
     project = fleet.project()
     worker = fleet.worker(project)

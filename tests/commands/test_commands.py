@@ -159,6 +159,7 @@ def test_lines_may_be_json_and_recipes_may_come_twice(broker: Broker, fleet: Fle
         ('{"recipe": "a"}\n\nnonsense', "line 3: JSON is malformed"),
         ('{"priority": 1}', "line 1: Object missing required field `recipe`"),
         ('{"recipe": "a", "priority": 99999}', "line 1: Expected `int` <= 32767 - at `$.priority`"),
+        ('{"recipe": "a", "hash64": 5, "unique_str": "x"}', "line 1: unique_string: give this or hash64, not both"),
         ('{"recipe": "a", "project": 77}', "line 1: it names project 77, and --project names "),
         ("[" * 100_000, "line 1: "),
         ('{"recipe": "a", "x": ' + "[" * 100_000, "line 1: JSON is nested too deeply"),
@@ -443,6 +444,50 @@ def test_what_goes_wrong_is_one_line(broker: Broker, tmp_path: Path, arguments: 
     assert done.stderr.startswith("broker: ")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tasks", "x"], "argument ID: 'x' is not a whole number of at least 1"),
+        (["tasks", "1", "--limit", "x"], "argument --limit: 'x' is not a whole number of at least 0"),
+        (["submit", "-", "--project", "0"], "argument --project: '0' is not a whole number of at least 1"),
+        (
+            ["submit", "-", "--project", "1", "--priority", "99999"],
+            "argument --priority: '99999' is not a whole number from -32768 to 32767",
+        ),
+        (["export", "--project", "x"], "argument --project: 'x' is not a whole number of at least 1"),
+    ],
+)
+def test_a_number_that_cannot_be_is_said_with_its_flag(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"usage: broker {arguments[0]} ")
+    assert said.endswith(f"error: {message}\n")
+
+
+def test_no_worker_is_made_whose_secret_cannot_be_kept(broker: Broker, fleet: Fleet) -> None:
+    before = fleet.worker().id
+
+    done = broker("worker", "create", "--worker-file", "nowhere/worker.json")
+
+    assert done.stderr == "broker: --worker-file: nowhere/worker.json: No such file or directory\n"
+    assert fleet.worker().id == before + 1
+
+
+@pytest.mark.parametrize("secret", ["", "käfer", "two\nlines"])
+def test_a_secret_that_cannot_be_sent_is_said_with_its_file(broker: Broker, tmp_path: Path, secret: str) -> None:
+    (tmp_path / "worker.json").write_text(json.dumps({"id": 1, "alias": "a", "secret": secret}))
+
+    done = broker("submit", "-", "--project", 1)
+
+    assert done.stderr == (
+        "broker: --worker-file: worker.json holds no worker's credentials: the secret is not printable ASCII\n"
+    )
 
 
 @pytest.mark.parametrize(

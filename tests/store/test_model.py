@@ -137,11 +137,19 @@ class Walk(RuleBasedStateMachine):
         for task, wanted in zip(got, expected, strict=True):
             assert task[1:] == (wanted.retries, self.now // 1000, wanted.new._replace(hash64=""))
 
-    @rule(project=PROJECTS, worker=WORKERS, count=st.sampled_from([1, 2, 5]), result=st.sampled_from([0, 0, 1, 1, 2]))
-    def take_and_release(self, project: int, worker: int, count: int, result: int) -> None:
+    @rule(
+        project=PROJECTS,
+        worker=WORKERS,
+        count=st.sampled_from([1, 2, 5]),
+        result=st.sampled_from([0, 0, 1, 1, 2]),
+        lost=st.sampled_from([0, 0, 0, 1]),
+    )
+    def take_and_release(self, project: int, worker: int, count: int, result: int, lost: int) -> None:
         self.assign(project, worker, count)
         model, id = self.at(project), self.workers[worker]
         tasks = sorted(model.held(id))
+        for task in tasks[:lost]:
+            self.lose(model, task)
         expected = [model.release(id, task, result, 0, self.now) for task in tasks]
         released = self.run(self.store.tasks.release(model.id, id, [(task, result, 0) for task in tasks]))
         assert released.outcomes == expected
@@ -226,9 +234,11 @@ class Walk(RuleBasedStateMachine):
     @rule(data=st.data())
     def lose_a_record(self, data: st.DataObject) -> None:
         project = self.at(data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks])))
-        task = data.draw(st.sampled_from(sorted(project.tasks)))
-        self.redis.delete(f"{self.prefix}:{{project:{project.id}}}:task:{task}")
-        project.tasks[task].lost = True
+        self.lose(project, data.draw(st.sampled_from(sorted(project.tasks))))
+
+    def lose(self, model: ModelProject, task: int) -> None:
+        self.redis.delete(f"{self.prefix}:{{project:{model.id}}}:task:{task}")
+        model.tasks[task].lost = True
 
     def flush(self, project: int) -> None:
         model = self.at(project)

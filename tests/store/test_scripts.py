@@ -9,7 +9,9 @@ import pytest
 
 from broker.errors import CODES, StartError
 from broker.store.redis import scripts
-from tests.stores import looking_into
+from broker.store.task_fields import TaskFields
+from broker.store.totals import TOTALS
+from tests.stores import flags_of, looking_into
 
 ROOT = Path(__file__).parents[2]
 LUA = ROOT / "lua"
@@ -77,12 +79,12 @@ def test_a_script_refuses_what_its_header_says_with_codes_that_clients_know(path
 
 @pytest.fixture(scope="module")
 def flags(redis_url: str) -> dict[str, set[str]]:
-    """What the server says of each command that a script calls: whether it writes, and is refused at maxmemory."""
+    """Of each command that a script calls."""
     source = "".join(with_includes(path) for path in SCRIPTS)
     commands = sorted(set(re.findall(r"redis\.p?call\('(\w+)'", source)))
     assert len(re.findall(r"redis\.p?call", source)) == len(re.findall(r"redis\.p?call\('[A-Z]+'", source))
     with looking_into(redis_url) as redis:
-        return {info[0].upper(): set(info[2]) for info in redis.execute_command("COMMAND INFO", *commands)}
+        return flags_of(redis, commands)
 
 
 def steps(source: str) -> list[str]:
@@ -243,3 +245,22 @@ def test_a_circular_include_stops_the_start(tmp_path: Path) -> None:
 
     with pytest.raises(StartError, match="circular include: go -> a -> b -> a"):
         scripts.load(place)
+
+
+def lua_list(include: str, name: str) -> list[str]:
+    source = re.sub(r"--.*", "", (LUA / "include" / f"{include}.lua").read_text())
+    match = re.search(rf"^local {name} = {{(.*?)}}", source, re.MULTILINE | re.DOTALL)
+    assert match, f"{include}.lua has no list {name}"
+    return re.findall(r"'([^']*)'", match[1])
+
+
+def test_a_task_has_the_same_fields_in_lua_and_in_python() -> None:
+    names = [name.removesuffix("64") for name in TaskFields._fields]
+    defaults = ["", *(str(default) for default in TaskFields._field_defaults.values())]
+
+    assert lua_list("task", "FIELDS") == names
+    assert lua_list("task", "DEFAULTS") == defaults
+
+
+def test_a_project_has_the_same_totals_in_lua_and_in_python() -> None:
+    assert lua_list("totals", "TOTALS") == list(TOTALS)

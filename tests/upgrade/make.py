@@ -3,7 +3,7 @@
 To be run once for each layout, by the release that is the last to write it: what it makes is committed, in
 ``layout-N/``, and every later release must start from it (``test_upgrade.py``) or refuse it.
 
-``data/``    what goes into a data directory: the append-only file, as text and without expiring what a test needs
+``data/``    what goes into a data directory: the append-only file, as text, in which no key expires
 ``known.json``  what the broker said of it: secrets, cookies, and its answers to ``GET`` by path
 """
 
@@ -137,6 +137,8 @@ async def _leave_half_done(store: Store, worker: int, index: int, reset: int) ->
 
 def _write_as_text(serving: Serving) -> None:
     with Redis(unix_socket_path=str(serving.store_socket())) as client:
+        for key in client.scan_iter(count=1_000):
+            client.persist(key)
         client.config_set("aof-use-rdb-preamble", "no")
         client.bgrewriteaof()
         until(lambda: client.info("persistence")["aof_rewrite_in_progress"] == 0)

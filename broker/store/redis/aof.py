@@ -11,14 +11,14 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from broker.errors import StartError
 
 FOLDER = "appendonlydir"
 _MANIFEST = "appendonly.aof.manifest"
 _BLOCK = 1 << 16
-_TIME = re.compile(rb"#TS:([0-9]{1,12})\r\n")
+_TIME = re.compile(rb"#(?:TS:([0-9]{1,12})|[ -~]{0,256})\r\n")
 _WORDS = re.compile(rb"\*([1-9][0-9]{0,9})\r\n")
 _BYTES = re.compile(rb"\$(0|[1-9][0-9]{0,9})\r\n")
 _BEGUN = re.compile(rb"(?:[*$#][A-Z:]*[0-9]*\r?)?")
@@ -79,33 +79,44 @@ def files(folder: Path) -> list[File]:
     return found
 
 
-def cut_zeros(folder: Path) -> str | None:
-    """Cuts zeros off the end of the last file, which a power cut leaves there: what it did, if it did something.
+def trim(folder: Path) -> str | None:
+    """Cuts off the end of the last file what a power cut may leave there: what it did, if anything may be lost.
 
-    Commands end in a line feed. What the zeros leave of the last one, the server cuts itself.
+    That is zeros, and a time without the end of its line, which would swallow what is appended next. Of a command that
+    is not complete, the server cuts what there is.
     """
     try:
         last = files(folder)[-1]
     except (StartError, IndexError):
         # There is nothing yet, or the server says what is wrong.
         return None
+    if last.type != "i":
+        return None
     with last.path.open("r+b") as file:
-        size = end = file.seek(0, os.SEEK_END)
-        while end > 0 and last.type == "i":
-            begin = max(0, end - _BLOCK)
-            file.seek(begin)
-            if kept := file.read(end - begin).rstrip(b"\0"):
-                end = begin + len(kept)
-                break
-            end = begin
-        if end == size or last.type != "i":
-            return None
-        file.truncate(end)
-        os.fsync(file.fileno())
+        size = file.seek(0, os.SEEK_END)
+        end = _before_zeros(file, size)
+        file.seek(max(0, end - _BLOCK))
+        line = file.read(min(end, _BLOCK)).rpartition(b"\n")[2]
+        kept = end - len(line) if line.startswith(b"#") else end
+        if kept < size:
+            file.truncate(kept)
+            os.fsync(file.fileno())
+    if end == size:
+        return None
     return (
         f"{last.path} ended in {size - end} zero bytes, as a power cut leaves them; they were cut, and "
         "what was not on disk before it is lost"
     )
+
+
+def _before_zeros(file: BinaryIO, end: int) -> int:
+    while end > 0:
+        begin = max(0, end - _BLOCK)
+        file.seek(begin)
+        if kept := file.read(end - begin).rstrip(b"\0"):
+            return begin + len(kept)
+        end = begin
+    return 0
 
 
 def problem(line: str) -> str | None:
@@ -158,7 +169,7 @@ def _scan(data: mmap.mmap, size: int, unknown: bytes) -> _Scan:
             if data[position] == ord("#"):
                 if not (said := _TIME.match(data, position)):
                     raise _unreadable(data, position, size)
-                time, position = int(said[1]), said.end()
+                time, position = int(said[1] or time), said.end()
             else:
                 start, (name, position) = position, _command(data, position, size)
                 if name == unknown:

@@ -137,7 +137,7 @@ class EmbeddedStore:
             time.sleep(0.05)
 
     def _spawn(self) -> None:
-        if cut := aof.cut_zeros(self._data / aof.FOLDER):
+        if cut := aof.trim(self._data / aof.FOLDER):
             log.warning("%s", cut)
         settings = {
             "port": "0",
