@@ -34,13 +34,13 @@ routes = Routes()
 
 _IN_PATH = {"project": "the project's id"}
 _WAIT = (
-    "With `wait`, a get that would be answered `no_task`, `paused` or 429 waits, and is answered as soon as it has a "
-    "task. A task that was submitted, given back, reclaimed or chained, through any process or broker on the same store, "
-    "reaches a waiting worker within some milliseconds; a task of a project that is no longer paused, or that is made "
-    "public, within a second. Workers of one process are served in the order in which they came. Access that is granted "
-    "while a worker waits for any project counts from its next call. Let your client's timeout be longer than `wait`. "
-    "When the broker stops, all waits end at once with `no_task`. A client that hangs up while it waits gets nothing; a "
-    "task that was taken for it goes back, as after a skip."
+    "With `wait`, a get that would be answered `no_task`, `paused` or 429 waits, and is answered as soon as it has "
+    "a task. A task that was submitted, given back, reclaimed or chained, through any process or broker on the same "
+    "store, reaches a waiting worker within some milliseconds; a task of a project that is no longer paused, or "
+    "that is made public, within a second. Workers of one process are served in the order in which they came. "
+    "Access that is granted while a worker waits for any project counts from its next call. Let your client's "
+    "timeout be longer than `wait`. When the broker stops, all waits end at once with `no_task`. A client that "
+    "hangs up while it waits gets nothing; a task that was taken for it goes back, as after a skip."
 )
 _NO_TASK = (
     "For `no_task`, `paused` and `denied` the `message` is always `No task available`: clients of the original tracker "

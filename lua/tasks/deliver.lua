@@ -1,9 +1,9 @@
 --[[ deliver: take closed tasks of another project as new ones, each once.
 
-  The entries are all that a read of the source's outbox has for this project. A read older than one that is known here
-  is not taken: the caller reads again. So whatever was delivered before, and is still on the outbox,
-  was in the last read that came here; `:delivered` keeps which entries that had. Pause, rate and access do not hold a chain
-  up. At maxmemory, or when there are not enough ids left for all, nothing is taken.
+  The entries are all that a read of the source's outbox has for this project. A read older than one that is known
+  here is not taken: the caller reads again. So whatever was delivered before, and is still on the outbox, was in
+  the last read that came here; `:delivered` keeps which entries that had. Pause, rate and access do not hold a
+  chain up. At maxmemory, or when there are not enough ids left for all, nothing is taken.
 
   KEYS[1]  broker:{project:P} of the target
   KEYS[2]  broker:{project:P}:guard

@@ -46,6 +46,7 @@ def test_a_waiting_task_is_shown_with_all_its_fields(fleet: Fleet, project: int,
         "assign_time": None,
         "deadline": None,
         "fail_time": None,
+        "vote_count": 0,
         "votes": [],
         **fields,
     }
