@@ -8,7 +8,6 @@ import re
 
 STATUS = {
     "invalid": 400,
-    "nothing_to_gain": 400,
     "already_asked": 400,
     "already_granted": 400,
     "worker_paused": 400,

@@ -53,7 +53,6 @@ ENTRIES = {
         who=WORKER,
         body=schemas.AccessRequest,
         refuses={
-            "nothing_to_gain": "",
             "already_asked": "",
             "already_granted": "anything was granted before; to ask for more, a manager must first reject",
             "not_found": "no such project",
