@@ -83,7 +83,7 @@ class AccessRequest(Struct):
 class ProjectFields(Struct):
     """What a manager may set; None leaves a field as it is, or at its default in a new project."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=16_384)] | None = None
+    name: Annotated[str, Meta(max_length=16_384)] | None = None
     priority: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     clone_url: Text | None = None
     git_repo: Text | None = None

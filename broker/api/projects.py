@@ -21,7 +21,6 @@ _PAGE = 500
 async def create(call: Call) -> Reply:
     manager = await auth.manager(call)
     body = await call.decode(_FIELDS, ProjectFields())
-    required(body.name, "name")
     return Reply({"id": await call.store.projects.create(manager.id, body.given())})
 
 

@@ -39,7 +39,7 @@ _DIGEST = "^[0-9a-f]{64}$"
 """As JSON Schema spells it: its $ is the end, and there is no other."""
 
 _PROJECT = {
-    "name": _may("No other project has it"),
+    "name": _may("No other project has it", minLength=1),
     "priority": _may("For `/task/get` without a project: higher goes first", default=0),
     "clone_url": _may("For workers to read", default=""),
     "git_repo": _may("For workers to read; and the repository whose webhooks set `version`", default=""),
@@ -105,7 +105,7 @@ NOTES: dict[type[Struct], dict[str, Note]] = {
         "submit": _may("To submit tasks, and to take them", default=False),
     },
     ProjectFields: _PROJECT,
-    NewProject: _PROJECT | {"name": _must("No other project has it")},
+    NewProject: _PROJECT | {"name": _must("No other project has it", minLength=1)},
     schemas.Credentials: {
         "username": _USERNAME,
         "password": _must(f"8 to {LONGEST_PASSWORD} bytes of UTF-8", maxLength=LONGEST_PASSWORD),
