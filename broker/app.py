@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property, partial
@@ -35,6 +36,7 @@ _FIRST_LOOK = 2.0
 _RETRY = 0.2
 """Seconds between looks for a store that is away."""
 
+_SLASHES = re.compile("//+")
 
 ANSWERED = {200, 204, 303, 304, *STATUS.values()}
 """Every status that an answer may have."""
@@ -77,6 +79,10 @@ class Broker(Starlette):
         request_id.current.set(scope.get(request_id.KEY, b""))
         try:
             endpoint = self._table.find(scope)
+            if endpoint is None and "//" in scope["path"]:
+                # A client in the field sends //worker/create.
+                scope["path"] = _SLASHES.sub("/", scope["path"])
+                endpoint = self._table.find(scope)
             if endpoint is None:
                 await super().__call__(scope, receive, _noting(notes, scope, send))
             else:

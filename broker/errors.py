@@ -10,7 +10,6 @@ CODES = {
     "paused": "the project is paused; ask again in a while",
     "invalid": "the request cannot be right; `message` begins with the field",
     "worker_paused": "an admin has paused this worker; ask again in a while",
-    "nothing_to_gain": "the project is public: the worker may take its tasks already",
     "already_asked": "an earlier request for access waits for a manager",
     "already_granted": "the worker has access already",
     "bad_credentials": "wrong worker id or secret, or wrong name or password",

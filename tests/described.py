@@ -4,6 +4,7 @@ import json
 import re
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 
@@ -22,7 +23,7 @@ _NO_PATH = {"not_found", "method_not_allowed"}
 
 def operation(method: str, path: str) -> dict[str, Any] | None:
     """What the document says of a call; None for what it does not have."""
-    bare = path.partition("?")[0].removeprefix("/api")
+    bare = re.sub("//+", "/", unquote(path.partition("?")[0])).removeprefix("/api")
     found = next((template for pattern, template in _PATHS if pattern.fullmatch(bare)), None)
     made: dict[str, Any] | None = DOCUMENT["paths"][found].get(method.lower()) if found else None
     return made

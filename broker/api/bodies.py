@@ -17,7 +17,7 @@ Count16 = Annotated[int, Meta(ge=0, le=2**15 - 1)]
 Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Meta(ge=0)]
 Text = Annotated[str, Meta(max_length=65_536)]
-ProjectName = Annotated[str, Meta(min_length=1, max_length=16_384)]
+ProjectName = Annotated[str, Meta(max_length=16_384)]
 NonEmpty = Annotated[str, Meta(min_length=1)]
 Alias = Annotated[str, Meta(max_length=16_384)]
 """A setting may make it shorter."""
@@ -139,7 +139,7 @@ class AccessRequest(Struct):
 class ProjectFields(Struct):
     """What a manager may set; None leaves a field as it is, or at its default in a new project."""
 
-    name: Annotated[ProjectName | None, optional("No other project has it")] = None
+    name: Annotated[ProjectName | None, optional("No other project has it", minLength=1)] = None
     priority: Annotated[
         Annotated[int, Meta(ge=0, le=2**53)] | None,
         optional("For `/task/get` without a project: higher goes first", default=0),
@@ -174,7 +174,7 @@ class ProjectFields(Struct):
 class NewProject(ProjectFields):
     """As ProjectFields, with a name."""
 
-    name: Annotated[ProjectName | None, needed("No other project has it")] = None
+    name: Annotated[ProjectName | None, needed("No other project has it", minLength=1)] = None
 
 
 class Credentials(Struct):

@@ -69,7 +69,6 @@ _NO_REQUEST = {"not_found": "no such project or worker, or this worker has neith
 async def create(call: Call) -> Reply:
     manager = await auth.manager(call)
     body = await call.decode(_FIELDS, ProjectFields())
-    required(body.name, "name")
     return Reply({"id": await call.store.projects.create(manager.id, body.given())})
 
 
@@ -194,11 +193,11 @@ async def stats(call: Call) -> Reply:
     Operation(
         group="Workers",
         summary="Ask to be let into a project",
-        text="By a worker; a manager decides. After a lost answer, `already_asked` means that it was done.",
+        text="By a worker; a manager decides. A worker may ask for `assign` on a public project too: any worker may take "
+        "its tasks, but only a worker with access gets its secret. After a lost answer, `already_asked` means that it was done.",
         who=WORKER,
         body=AccessRequest,
         refuses={
-            "nothing_to_gain": "",
             "already_asked": "",
             "already_granted": "anything was granted before; to ask for more, a manager must first reject",
             "not_found": "no such project",

@@ -19,7 +19,6 @@ STATUS = {
     "paused": 200,
     "invalid": 400,
     "worker_paused": 400,
-    "nothing_to_gain": 400,
     "already_asked": 400,
     "already_granted": 400,
     "bad_credentials": 401,

@@ -11,7 +11,7 @@ from broker.client.steps import Steps
 from broker.client.transport import method
 from broker.client.types import WorkerInfo
 
-_NOTHING_TO_ASK = {"nothing_to_gain", "already_asked", "already_granted"}
+_NOTHING_TO_ASK = {"already_asked", "already_granted"}
 
 
 class _Created(Struct):
@@ -79,7 +79,7 @@ class WorkerCalls(Caller):
     def request_access(self, project: int, *, assign: bool = True, submit: bool = False) -> Steps[bool]:
         """Asks the project's managers to let this worker in.
 
-        False when there is nothing to ask for: it was asked or granted before, or the project is open to all.
+        False when there is nothing to ask for: it was asked or granted before.
         """
         body = {"project": project, "assign": assign, "submit": submit}
         reply = yield from self._call(

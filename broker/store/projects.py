@@ -75,8 +75,8 @@ class Project(NamedTuple):
             "hidden": fields["hidden"] == "1",
             "chain": int(fields["chain"]),
             "paused": fields["paused"] == "1",
-            "assign_rate": float(fields["assign_rate"]) or UNLIMITED,
-            "submit_rate": float(fields["submit_rate"]) or UNLIMITED,
+            "assign_rate": _rate(fields["assign_rate"]),
+            "submit_rate": _rate(fields["submit_rate"]),
             "remember_closed": int(fields["remember_closed"]),
         }
 
@@ -198,6 +198,12 @@ class Projects:
 def _project(id: int, roles: int, pairs: list[str]) -> Project:
     fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
     return Project(id, int(fields["revision"]), fields, roles)
+
+
+def _rate(text: str) -> int | float:
+    """A whole number as one: a client in the field reads no ``2.0``."""
+    rate = float(text) or UNLIMITED
+    return int(rate) if rate.is_integer() and rate < 2**53 else rate
 
 
 def repo_key(fields: Mapping[str, Any]) -> str:

@@ -8,15 +8,18 @@ local function checked(base, manager, id, before, wanted)
     return wanted[name] or before[name] or '0'
   end
 
+  if after('public') == '1' and before.public ~= '1' and not is_admin(base, manager) then
+    return 'DENIED public: only an admin may make a project public'
+  end
+  if (wanted.name or before.name or '') == '' then
+    return 'INVALID name: required, and not empty'
+  end
   local owner = wanted.name and redis.call('HGET', base .. ':names', wanted.name)
   if owner and owner ~= id then
     return 'DUPLICATE name: another project has this name'
   end
   if after('public') == '1' and after('hidden') == '1' then
     return 'INVALID public: a hidden project cannot be public'
-  end
-  if after('public') == '1' and before.public ~= '1' and not is_admin(base, manager) then
-    return 'DENIED public: only an admin may make a project public'
   end
 
   local chain = wanted.chain

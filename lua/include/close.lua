@@ -6,7 +6,8 @@
 -- deletes the task and takes the hash off `:hashes`: of many tasks at once where it can.
 local function close(base, task, hash, chain, remember, given_now)
   if chain ~= '0' then
-    local values, entry = redis.call('HMGET', base .. ':task:' .. task, unpack(FIELDS)), { 'target', chain, 'task', task }
+    local values = redis.call('HMGET', base .. ':task:' .. task, unpack(FIELDS))
+    local entry = { 'target', chain, 'task', task }
     for i, name in ipairs(FIELDS) do
       entry[#entry + 1] = name
       entry[#entry + 1] = values[i] or DEFAULTS[i]

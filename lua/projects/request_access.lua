@@ -1,4 +1,4 @@
---[[ request_access: a worker asks to be let into a project.
+--[[ request_access: a worker asks to be let into a project. A public one too: a grant gives its secret.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -6,19 +6,15 @@
   ARGV[2]  what it asks for: 'assign', 'submit' or 'assign,submit'
 
   Returns  1
-  Refuses  NOT_FOUND, NOTHING_TO_GAIN, ALREADY_GRANTED, ALREADY_ASKED
+  Refuses  NOT_FOUND, ALREADY_GRANTED, ALREADY_ASKED
   Cost     O(1)
 ]]
 --- @include "project"
 
 local base, worker, asked = KEYS[1], ARGV[1], ARGV[2]
 
-local fields = project(base, 'public')
-if not fields then
+if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
-end
-if fields[2] == '1' and asked == 'assign' then
-  return redis.error_reply('NOTHING_TO_GAIN The project is public: every worker may take its tasks')
 end
 if redis.call('HEXISTS', base .. ':access', worker) == 1 then
   return redis.error_reply('ALREADY_GRANTED This worker has access to the project already')

@@ -199,6 +199,27 @@ def test_the_case_of_a_header_does_not_matter(fleet: Fleet, name: str) -> None:
     assert answer.body == {"ok": True}
 
 
+@pytest.mark.parametrize(
+    "path", ["//worker/create", "/api//worker/create", "//api///worker//create", "/worker/%2Fcreate"]
+)
+def test_repeated_slashes_count_as_one(fleet: Fleet, path: str) -> None:
+    assert go(fleet.url, "POST", path, body='{"alias":"slashes"}').content()["worker"]["alias"] == "slashes"
+
+
+def test_repeated_slashes_count_as_one_before_an_id_and_on_a_page(fleet: Fleet) -> None:
+    project = fleet.project(public=True)
+    worker = fleet.worker(project)
+    worker.submit(project)
+
+    assert go(fleet.url, "GET", f"//task/get//{project}", worker).content()["task"]["assignee"] == worker.id
+    newcomer = fleet.worker()
+    newcomer.post("/project/request_access", {"project": project, "assign": True}).content()
+    fleet.admin.post(f"/project//accept_request/{project}//{newcomer.id}").content()
+    assert go(fleet.url, "GET", f"//project/get/{project}//").status == 404
+    assert go(fleet.url, "GET", "//").content()["name"] == "task-broker"
+    assert fleet.anybody.http.get(f"{fleet.url}//ui//sign-in").status_code == 200
+
+
 def test_a_body_in_chunks_is_a_body(fleet: Fleet) -> None:
     request = (
         b"POST /worker/create HTTP/1.1\r\nHost: broker\r\nTransfer-Encoding: chunked\r\n\r\n"

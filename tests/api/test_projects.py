@@ -120,6 +120,8 @@ def test_a_project_is_posted_back_as_it_was_read(fleet: Fleet) -> None:
         ("0.1", 0.1),
         ("1e22", 1e22),
         ("3", 3),
+        ("3.0", 3),
+        ("9007199254740991", 2**53 - 1),
     ],
 )
 def test_a_rate_of_0_is_unlimited_and_every_other_is_kept(fleet: Fleet, field: str, posted: str, reads: float) -> None:
@@ -127,7 +129,9 @@ def test_a_rate_of_0_is_unlimited_and_every_other_is_kept(fleet: Fleet, field: s
 
     fleet.admin.post(f"/project/update/{project}", f'{{"{field}": {posted}}}').content()
 
-    assert read(fleet, project)[field] == reads
+    found = read(fleet, project)[field]
+    # A whole number has no fraction: 3, not 3.0.
+    assert (found, type(found)) == (reads, type(reads))
 
 
 @pytest.mark.parametrize(
@@ -226,6 +230,17 @@ def test_a_hidden_project_becomes_public_in_one_update_and_hidden_again(fleet: F
     for public in (True, False):
         fleet.admin.post(f"/project/update/{project}", {"public": public, "hidden": not public}).content()
         assert (read(fleet, project)["public"], read(fleet, project)["hidden"]) == (public, not public)
+
+
+@pytest.mark.parametrize("called", [None, "", "taken"])
+def test_who_may_not_make_a_project_public_is_told_so_whatever_its_name(fleet: Fleet, called: str | None) -> None:
+    taken = name()
+    fleet.project(name=taken)
+    body = {"name": taken if called == "taken" else called, "public": True}
+
+    answer = fleet.manager().post("/project/create", body)
+
+    assert (answer.status, answer.code) == (403, "denied")
 
 
 def test_only_an_admin_makes_a_project_public(fleet: Fleet) -> None:

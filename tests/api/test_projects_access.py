@@ -93,13 +93,16 @@ def test_a_rejected_worker_may_ask_again(fleet: Fleet) -> None:
         assert fleet.admin.post(f"/project/accept_request/{project}/{worker.id}").status == 404
 
 
-def test_there_is_nothing_to_gain_by_asking_a_public_project_for_assign(fleet: Fleet) -> None:
+def test_a_worker_that_is_granted_assign_on_a_public_project_gets_its_secret(fleet: Fleet) -> None:
     project = fleet.project(public=True)
+    fleet.admin.post(f"/project/secret/{project}", {"secret": "of the project"}).content()
     worker = fleet.worker()
 
-    answer = worker.post("/project/request_access", {"project": project, "assign": True})
-    assert (answer.status, answer.code) == (400, "nothing_to_gain")
-    worker.post("/project/request_access", {"project": project, "assign": True, "submit": True}).content()
+    worker.post("/project/request_access", {"project": project, "assign": True}).content()
+    assert worker.get(f"/project/secret/{project}").code == "denied"
+    fleet.admin.post(f"/project/accept_request/{project}/{worker.id}").content()
+
+    assert worker.get(f"/project/secret/{project}").content() == {"secret": "of the project"}
 
 
 @pytest.mark.parametrize(

@@ -87,10 +87,7 @@ class Walk(RuleBasedStateMachine):
             )
         )
         if id in model.access:
-            assert asked == "already_granted" or (model.public and what == "assign" and asked == "nothing_to_gain")
-            return
-        if model.public and what == "assign":
-            assert asked == "nothing_to_gain"
+            assert asked == "already_granted"
             return
         assert asked is None
         self.run(self.store.workers.grant(model.id, id))
