@@ -193,8 +193,9 @@ async def stats(call: Call) -> Reply:
     Operation(
         group="Workers",
         summary="Ask to be let into a project",
-        text="By a worker; a manager decides. A worker may ask for `assign` on a public project too: any worker may take "
-        "its tasks, but only a worker with access gets its secret. After a lost answer, `already_asked` means that it was done.",
+        text="By a worker; a manager decides. A worker may ask for `assign` on a public project too: any worker may "
+        "take its tasks, but only a worker with access gets its secret. After a lost answer, `already_asked` means "
+        "that it was done.",
         who=WORKER,
         body=AccessRequest,
         refuses={
