@@ -11,25 +11,10 @@ from broker import __version__
 from broker.counters import BOUNDS, Requests, Times
 from broker.store.census import Count, Look
 from broker.store.seen import Seen
+from broker.totals import TOTALS
 
 TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
-_TOTALS = {
-    "submitted": "Tasks submitted by workers",
-    "chained": "Tasks that came from another project, by its chain",
-    "duplicates": "Tasks refused as duplicates",
-    "assigned": "Tasks handed to workers",
-    "voted": "Releases that counted as votes",
-    "closed": "Tasks closed",
-    "failed": "Tasks failed for good",
-    "retried": "Releases as fail that put a task back",
-    "skipped": "Releases as skip",
-    "reclaimed": "Tasks taken back because their deadline had passed",
-    "removed": "Tasks removed by managers",
-    "dropped": "Closed tasks that their chain could not deliver",
-    "imported": "Tasks that broker import or import-tracker brought",
-    "orphaned": "Tasks that the store had lost the record of, dropped",
-}
 _CALLS = "From a call of the store to its answer; the rate of the sum is how many are under way on average"
 _WRITES = "Writes to the store; calls per write tell how many leave together"
 _OLDEST = "Seconds since the submit of the oldest task that is first of its priority; 0 when none waits"
@@ -104,7 +89,7 @@ async def of_projects(counts: list[Count]) -> list[str]:
     lines = _family("tasks", "gauge", "Tasks that there are, by state", states)
     ages: Samples = ((f"{label}}}", count.oldest or 0) for label, count in counted)
     lines += _family("oldest_waiting_task_seconds", "gauge", _OLDEST, ages)
-    for total, text in _TOTALS.items():
+    for total, text in TOTALS.items():
         await asyncio.sleep(0)
         rows = ((f"{label}}}", count.stats.counters.get(total, 0)) for label, count in counted)
         lines += _family(f"tasks_{total}_total", "counter", text, rows)

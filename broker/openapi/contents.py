@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from broker.schemas import Id, Int64
+from broker.totals import Counters
 
 Time = Annotated[int, Meta(description="Unix seconds")]
 Count = Annotated[int, Meta(ge=0)]
@@ -154,24 +155,6 @@ class RoleHolder(Struct):
 
 class RoleHolders(Struct):
     managers: Annotated[list[RoleHolder], Meta(description="By id")]
-
-
-class Counters(Struct):
-    """Totals since the project was made; one that is 0 is absent."""
-
-    submitted: int = 0
-    chained: Annotated[int, Meta(description="Came by a chain")] = 0
-    duplicates: int = 0
-    assigned: int = 0
-    voted: int = 0
-    closed: int = 0
-    failed: int = 0
-    retried: int = 0
-    skipped: int = 0
-    reclaimed: int = 0
-    removed: Annotated[int, Meta(description="One by one, by a manager")] = 0
-    dropped: Annotated[int, Meta(description="Chained to a project that is gone")] = 0
-    orphaned: Annotated[int, Meta(description="Their record was missing in the store; they were dropped")] = 0
 
 
 class Stats(Struct):
