@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 
-from bench.drive import drive
 from bench.errors import BenchError
 from bench.job import Job, Worker
-from bench.loads import BULK
-from bench.serving import Broker
+from bench.load import BULK
+from bench.measure import drive
+from bench.servers import Broker
 
 
 class Crowd:

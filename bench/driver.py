@@ -17,7 +17,7 @@ import uvloop
 
 from bench.histogram import Histogram
 from bench.job import Job, Outcome, Worker
-from bench.loads import LOADS, Load
+from bench.load import LOADS, Load
 from bench.ticks import ticking
 from bench.wire import Wire
 

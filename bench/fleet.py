@@ -18,7 +18,7 @@ from bench.crew import FAILS, Books, Simulated, kind_of
 from bench.crowd import Crowd
 from bench.errors import BenchError
 from bench.figures import Fleet
-from bench.serving import Broker, broker
+from bench.servers import Broker, broker
 from broker.cli.progress import Progress
 
 _BAR = 30

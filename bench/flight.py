@@ -9,7 +9,7 @@ from redis import Redis
 
 from bench.errors import BenchError
 from bench.figures import Script
-from bench.serving import settle
+from bench.servers import settle
 
 IN_FLIGHT = 32
 _NONE = Script(calls=0, tasks=0, script_us=0, cpu_us=0, p99_us=0, worst_us=0, own_worst_us=0)

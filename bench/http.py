@@ -9,10 +9,10 @@ from functools import partial
 
 from bench import command
 from bench.crowd import Crowd
-from bench.drive import drive
 from bench.figures import Curve, Http, Measured, Pairs
 from bench.job import Job
-from bench.serving import Server, broker, noop
+from bench.measure import drive
+from bench.servers import Server, broker, noop
 
 HOT = ("submit", "get_release", "poll", "batch", "bulk_submit", "bulk_submit_unhashed")
 """Those that leave hundreds of thousands of tasks behind come last: a store that is large is slower at everything."""

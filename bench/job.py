@@ -15,7 +15,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     port: int
     load: str
-    """A name in ``loads.LOADS``."""
+    """A name in ``load.LOADS``."""
     seconds: float
     connections: int = 32
     rate: float = 0.0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import BenchError
-from bench.serving import Broker, Server
+from bench.servers import Broker, Server
 
 _IDLE = 3, 4
 """Places in the first line of /proc/stat that are no work: idle, and waiting for disks."""

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from bench import command
 from bench.crowd import Crowd
-from bench.drive import drive
 from bench.figures import Measured, Scale
+from bench.measure import drive
 from bench.meter import Meter
-from bench.serving import broker
+from bench.servers import broker
 
 QUEUED = 1_000, 10_000, 100_000, 1_000_000
 PROJECTS = 1, 10, 100, 1_000

@@ -13,7 +13,7 @@ from redis import Redis
 from bench import command
 from bench.figures import Script, Scripts
 from bench.flight import Scales
-from bench.serving import settle, store
+from bench.servers import settle, store
 from bench.yard import Yard
 from broker.settings import Settings
 from broker.store import Store, open_store

@@ -15,7 +15,7 @@ from bench.crowd import Crowd
 from bench.errors import BenchError
 from bench.figures import Waiters
 from bench.job import Worker
-from bench.serving import broker
+from bench.servers import broker
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _WAIT = 60

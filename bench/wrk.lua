@@ -1,4 +1,4 @@
--- The loads of bench/loads.py for wrk; bench/wrk.py gives the arguments: load, project, worker id, secret, token.
+-- The loads of bench/load.py for wrk; bench/wrk.py gives the arguments: load, project, worker id, secret, token.
 -- One thread only: each has a state of its own, and no two may submit the same unique_string.
 
 local load, project, headers, token

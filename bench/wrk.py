@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.histogram import Histogram
 from bench.job import Job, Outcome, Worker
-from bench.loads import BATCH, BULK
+from bench.load import BATCH, BULK
 
 _SCRIPT = Path(__file__).parent / "wrk.lua"
 _TASKS = {"submit": 1.0, "get_release": 0.5, "bulk_submit": BULK, "batch": BATCH / 2}

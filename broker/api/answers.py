@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from broker.api.bodies import Id, Int64
-from broker.store.totals import TOTALS
+from broker.store.totals import Counters
 
 Time = Annotated[int, Meta(description="Unix seconds")]
 Count = Annotated[int, Meta(ge=0)]
@@ -157,9 +157,6 @@ class RoleHolders(Struct):
     managers: Annotated[list[RoleHolder], Meta(description="By id")]
 
 
-_TOTALS = ". ".join(f"`{name}`: {text}" for name, text in TOTALS.items())
-
-
 class Stats(Struct):
     """Tasks in each state, now."""
 
@@ -167,10 +164,7 @@ class Stats(Struct):
     verifying: Count
     assigned: Count
     failed: Count
-    counters: Annotated[
-        dict[str, Count],
-        Meta(description=f"Totals since the project was created; one that is 0 is absent. {_TOTALS}"),
-    ]
+    counters: Counters
 
 
 class ProjectStats(Struct):

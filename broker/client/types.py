@@ -94,6 +94,7 @@ class Counters(Struct):
 
     submitted: int = 0
     chained: int = 0
+    imported: int = 0
     duplicates: int = 0
     assigned: int = 0
     voted: int = 0
@@ -104,7 +105,6 @@ class Counters(Struct):
     reclaimed: int = 0
     removed: int = 0
     dropped: int = 0
-    imported: int = 0
     repeated: int = 0
     orphaned: int = 0
 

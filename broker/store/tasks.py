@@ -8,6 +8,7 @@ from broker.errors import BrokerError
 from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
 from broker.store.task_fields import Task, TaskFields
+from broker.store.totals import TOTALS
 
 CHUNK = 500
 """Tasks that one script takes at most: 10,000 at once kept Redis busy for 66 ms."""
@@ -50,7 +51,7 @@ class Stats(NamedTuple):
     assigned: int
     failed: int
     counters: dict[str, int]
-    """Totals since the project began, as lua/README.md names them."""
+    """Totals since the project began, by their names in ``TOTALS``."""
 
 
 class Awaited(NamedTuple):
@@ -188,8 +189,11 @@ class Tasks:
         await self._calls.call("task_remove", self._keys.project(project), [task])
 
     async def stats(self, project: int) -> Stats:
-        waiting, verifying, assigned, failed, pairs = await self._calls.call("stats", self._keys.project(project))
-        counters = {name: int(total) for name, total in zip(pairs[::2], pairs[1::2], strict=True)}
+        args: Arguments = [*TOTALS]
+        waiting, verifying, assigned, failed, *totals = await self._calls.call(
+            "stats", self._keys.project(project), args
+        )
+        counters = {name: int(total) for name, total in zip(TOTALS, totals, strict=True) if total}
         return Stats(waiting, verifying, assigned, failed, counters)
 
     async def oldest(self, project: int) -> int | None:

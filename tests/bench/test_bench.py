@@ -10,7 +10,7 @@ import pytest
 from bench import results
 from bench.crowd import Crowd
 from bench.figures import Results
-from bench.serving import broker
+from bench.servers import broker
 
 ROOT = Path(__file__).parents[2]
 DAY = "[0-9][0-9][0-9][0-9]-*.json"

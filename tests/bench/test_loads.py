@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from bench.crowd import Crowd
-from bench.drive import drive
 from bench.job import Job, Worker
-from bench.loads import BATCH, BULK
-from bench.serving import broker, noop
+from bench.load import BATCH, BULK
+from bench.measure import drive
+from bench.servers import broker, noop
 
 
 @pytest.fixture(scope="module")

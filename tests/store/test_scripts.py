@@ -10,7 +10,6 @@ import pytest
 from broker.errors import CODES, StartError
 from broker.store.redis import scripts
 from broker.store.task_fields import TaskFields
-from broker.store.totals import TOTALS
 from tests.stores import flags_of, looking_into
 
 ROOT = Path(__file__).parents[2]
@@ -260,7 +259,3 @@ def test_a_task_has_the_same_fields_in_lua_and_in_python() -> None:
 
     assert lua_list("task", "FIELDS") == names
     assert lua_list("task", "DEFAULTS") == defaults
-
-
-def test_a_project_has_the_same_totals_in_lua_and_in_python() -> None:
-    assert lua_list("totals", "TOTALS") == list(TOTALS)

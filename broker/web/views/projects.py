@@ -3,16 +3,12 @@
 from starlette.responses import Response
 
 from broker.store.projects import EDIT, MAINTENANCE, SECRET
-from broker.store.totals import TOTALS
 from broker.web.routing import Pages
 from broker.web.visit import Visit
 
 pages = Pages()
 
 _HOLDERS = 16
-_SHOWN = {"closed", "failed"}
-"""Totals that the page shows in large."""
-
 _RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "all": 0}
 """Seconds that the timeline goes back; 0: as far as there are snapshots."""
 
@@ -34,7 +30,6 @@ async def project(visit: Visit) -> Response:
         "project.html",
         project=shown,
         stats=stats,
-        totals=[name for name in TOTALS if name not in _SHOWN],
         trend=await visit.site.trends.of(visit.store, shown.id, stats),
         holders=[(worker, held[worker.id]) for worker in workers if worker],
         more_holders=len(held) - len(largest),

@@ -12,7 +12,7 @@ from bench.figures import Measured
 from bench.histogram import Histogram
 from bench.job import Job, Outcome
 from bench.meter import Meter, Used
-from bench.serving import Broker, Server, settle
+from bench.servers import Broker, Server, settle
 from broker import processes
 
 _PATIENCE = 20.0
