@@ -5,7 +5,9 @@ import time
 
 from broker.errors import BrokerError
 from broker.store.holders import Holders
+from broker.store.looks import Looks
 from broker.store.projects import Projects
+from broker.store.worker_records import Worker
 from broker.store.workers import Workers
 
 SHARED = 10.0
@@ -13,27 +15,44 @@ SHARED = 10.0
 
 _PAGE = 500
 
+_LONGEST_PAUSE = 1.0
+"""Seconds between readings of all workers' records at most."""
+
 
 class WorkerStats:
     def __init__(self, projects: Projects, workers: Workers, holders: Holders) -> None:
         self._holders = holders
         self._projects = projects
         self._workers = workers
+        self._looks = Looks(self._look, _LONGEST_PAUSE)
         self._counting = asyncio.Lock()
         self._counted = float("-inf")
-        self._all: list[dict[str, object]] = []
+        self._rows: dict[object, dict[str, object]] = {}
         self._counting_holds = asyncio.Lock()
         self._counted_holds = float("-inf")
         self._held: dict[int, dict[int, int]] = {}
 
     async def all(self) -> list[dict[str, object]]:
-        """Every worker by id, as of at most ten seconds ago: with many workers and projects it takes a while."""
+        """Every worker by id, as it is now; but its counts are at most ten seconds old: counting takes a while."""
         async with self._counting:
             if time.monotonic() - self._counted > SHARED:
                 count = await self._workers.count()
                 pages = [await self.page(offset, _PAGE, None) for offset in range(0, count, _PAGE)]
-                self._all, self._counted = [row for page in pages for row in page], time.monotonic()
-            return self._all
+                self._rows, self._counted = {row["id"]: row for page in pages for row in page}, time.monotonic()
+        return [
+            self._rows.get(worker.id, _row(worker, worker.closed_before, 0))
+            | {"alias": worker.alias, "paused": worker.paused}
+            for worker in await self._looks.answer()
+        ]
+
+    async def _look(self) -> list[Worker]:
+        """Every worker, by id."""
+        count = await self._workers.count()
+        pages = [
+            await self._workers.get(range(offset + 1, min(offset + _PAGE, count) + 1))
+            for offset in range(0, count, _PAGE)
+        ]
+        return [worker for page in pages for worker in page if worker is not None]
 
     async def page(self, offset: int, limit: int, project: int | None) -> list[dict[str, object]]:
         """``{id, alias, closed_task_count, held_task_count, paused}`` of at most 500 workers, by id."""
@@ -53,13 +72,7 @@ class WorkerStats:
             mine = holds.get(one, {})
             held = [count + mine.get(id, 0) for count, id in zip(held, ids, strict=True)]
         return [
-            {
-                "alias": worker.alias,
-                "closed_task_count": closed_count,
-                "held_task_count": held_count,
-                "paused": worker.paused,
-                "id": worker.id,
-            }
+            _row(worker, closed_count, held_count)
             for worker, closed_count, held_count in zip(workers, closed, held, strict=True)
             if worker
         ]
@@ -81,3 +94,13 @@ class WorkerStats:
             if error.code != "not_found":
                 raise
             return {}
+
+
+def _row(worker: Worker, closed: int, held: int) -> dict[str, object]:
+    return {
+        "alias": worker.alias,
+        "closed_task_count": closed,
+        "held_task_count": held,
+        "paused": worker.paused,
+        "id": worker.id,
+    }
