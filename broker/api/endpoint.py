@@ -23,7 +23,7 @@ class Endpoint:
     """A handler as an ASGI application: no wrapping between it and the server.
 
     ``changes``: whether a GET of it changes anything, as every POST may. A call that changes something and carries the
-    session cookie must not come from another site.
+    session cookie must not come from another site, and a GET not from a link or an image.
     """
 
     def __init__(self, path: str, handler: Handler, *, changes: bool = False) -> None:
@@ -37,6 +37,8 @@ class Endpoint:
         try:
             if b"cookie" in call.headers and (self._changes or scope["method"] == "POST") and call.session_cookie:
                 call.refuse_other_sites()
+                if scope["method"] == "GET":
+                    call.refuse_links()
             reply: Answer = await self._handler(call)
         except BrokerError as error:
             reply = refused(error)

@@ -70,6 +70,7 @@ class Site:
         html = self._templates.get_template(template).render(
             {"root": visit.root, "place": visit.place, "manager": visit.manager, "version": __version__}
             | {"static": lambda name: visit.root + self.statics.url(name)}
+            | {"host": visit.request.headers.get("host", "")}
             | dict(values)
         )
         # Pages hold what only this manager may see.
