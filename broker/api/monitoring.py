@@ -124,9 +124,9 @@ async def assignees(call: Call) -> Reply:
     Operation(
         group="Workers",
         summary="What workers have closed, and hold",
-        text="By anybody; with a hidden `project` by managers with READ on it. Without a query all workers, from a "
-        "copy that is at most 10 seconds old; else at most 500, as they are now, but for `held_task_count`, which "
-        "always comes from such a copy.",
+        text="By anybody; with a hidden `project` by managers with READ on it. Without a query all workers, whose "
+        "counts come from a copy that is at most 10 seconds old; else at most 500, as they are now, but for "
+        "`held_task_count`, which always comes from such a copy. `alias` and `paused` are always as they are now.",
         who=READER,
         query=answers.WorkerStatsQuery,
         content=(answers.AllWorkerStats,),

@@ -11,6 +11,7 @@ from broker.api.addresses import counted
 from broker.api.cookies import session_cookie
 from broker.counters import Requests
 from broker.errors import BrokerError, Invalid, Unavailable
+from broker.hosts import is_own
 from broker.settings import Settings
 from broker.store import Store
 
@@ -113,9 +114,24 @@ class Call:
         if site is not None:
             allowed = site in {"same-origin", "none"}
         else:
-            allowed = origin is None or origin.partition("://")[2] == self.header(b"host")
+            allowed = origin is None or is_own(origin, self.header(b"host") or "")
         if not allowed:
             raise BrokerError("cross_site", "This call comes from another site")
+
+    def refuse_links(self) -> None:
+        """Raises ``cross_site`` for what a browser sends because of a link or an image, wherever that is shown.
+
+        Browsers say so by Sec-Fetch-* over https and on localhost. Elsewhere only the page may be known.
+        """
+        if not self.headers.get(b"user-agent", b"").startswith(b"Mozilla/"):
+            return
+        site, mode = self.header(b"sec-fetch-site"), self.header(b"sec-fetch-mode")
+        if site is not None or mode is not None:
+            allowed = site == "same-origin" and mode in {"cors", "same-origin"}
+        else:
+            allowed = is_own(self.header(b"referer") or "", self.header(b"host") or "")
+        if not allowed:
+            raise BrokerError("cross_site", "A browser may change this only from a page of this host; or use POST")
 
     def path(self, name: str) -> str:
         """What stands in the path for ``{name}``."""

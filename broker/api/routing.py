@@ -33,10 +33,13 @@ class Endpoint:
         notes.route = self._path
         call = Call(scope, receive)
         try:
-            # A call that changes something and carries the session cookie must not come from another site.
+            # A call that changes something and carries the session cookie must not come from another site, and a GET
+            # must not come from a link or an image.
             changes = self._operation.changes or scope["method"] == "POST"
             if changes and b"cookie" in call.headers and call.session_cookie:
                 call.refuse_other_sites()
+                if scope["method"] == "GET":
+                    call.refuse_links()
             reply: Answer = await self._handler(call)
         except BrokerError as error:
             reply = refused(error, self._operation.status_of(error.code))

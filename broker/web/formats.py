@@ -3,10 +3,10 @@
 import math
 import time
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import msgspec
 
+from broker.hosts import elsewhere
 from broker.store.projects import UNLIMITED
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -90,14 +90,12 @@ def short(text: str, longest: int = 80) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def web_link(url: str) -> str | None:
-    """The URL if it may be a link: a browser would run what javascript: says."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    fine = parts.scheme in {"http", "https"} and parts.netloc and url.isprintable() and " " not in url
-    return url if fine else None
+def web_link(url: str, host: str) -> str | None:
+    """The URL if it may be a link on a page of ``host``, which a browser asked for: one that leads elsewhere.
+
+    A browser would run what javascript: says, and call the broker for whoever follows a link to it.
+    """
+    return url if url.isprintable() and " " not in url and elsewhere(url, host) else None
 
 
 def pretty(recipe: str) -> str | None:

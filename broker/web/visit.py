@@ -85,7 +85,8 @@ class Visit:
         return int(text) if fine else default
 
     def page(self, template: str, status: int = 200, **values: object) -> Response:
-        about = {"root": self.root, "place": self.place, "manager": self.manager}
+        host = self.request.headers.get("host", "")
+        about = {"root": self.root, "place": self.place, "manager": self.manager, "host": host}
         return self.site.page(template, about | values, status)
 
     def go(self, place: str) -> Response:

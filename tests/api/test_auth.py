@@ -50,6 +50,11 @@ FROM_ANOTHER_SITE = [
     {"Origin": ""},
     {"Origin": "http://[::1"},
     {"Origin": "http://evil.example:3010"},
+    {"Origin": "http://broker.example:8080", "Host": "broker.example:3010"},
+    {"Origin": "http://broker.example", "Host": "broker.example:3010"},
+    {"Origin": "http://evil.broker.example", "Host": "broker.example"},
+    {"Origin": "http://broker.example@evil.example", "Host": "broker.example"},
+    {"Origin": "http://broker.example", "Host": ""},
     {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
 ]
 
@@ -95,6 +100,10 @@ def test_another_site_cannot_use_a_manager_s_session(fleet: Fleet, headers: dict
         {"Sec-Fetch-Site": "none"},
         {"Origin": "http://{host}"},
         {"Origin": "http://{host}", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://BROKER.example", "Host": "broker.example"},
+        # A proxy has taken the port off, or has put the usual one there.
+        {"Origin": "https://broker.example:8443", "Host": "broker.example"},
+        {"Origin": "https://broker.example", "Host": "broker.example:443"},
     ],
     ids=str,
 )
@@ -121,3 +130,66 @@ def test_calls_that_change_nothing_or_carry_no_cookie_may_come_from_anywhere(
     assert (created.status, created.code) == (401, "not_logged_in")
     assert fleet.anybody.post("/worker/create", headers=headers).status == 200
     fleet.worker(project).post("/task/submit", {"project": project, "recipe": "x"}, headers=headers).content()
+
+
+CHROMIUM = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
+A_LINK_OR_AN_IMAGE = [
+    # Over https and on localhost: one that is followed, one that is typed in, an image, a page in a frame.
+    {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"},
+    {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+    {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"},
+    {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Referer": "http://broker.example/"},
+    {"Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Mode": "cors"},
+    # Elsewhere.
+    {},
+    {"Referer": ""},
+    {"Referer": "http://evil.broker.example/"},
+    {"Referer": "http://broker.example:8080/", "Host": "broker.example:3010"},
+    {"Referer": "http://broker.example@evil.example/"},
+    {"Referer": "http://evil.example/http://broker.example/"},
+]
+
+
+@pytest.mark.parametrize("headers", A_LINK_OR_AN_IMAGE, ids=str)
+@pytest.mark.parametrize("call", ["/logout", "/api/manager/promote/{id}", "/manager/demote/{id}"])
+def test_no_link_and_no_image_makes_a_manager_s_browser_change_anything(
+    fleet: Fleet, headers: dict[str, str], call: str
+) -> None:
+    sent = {"User-Agent": CHROMIUM, "Host": "broker.example", **headers}
+    other = fleet.manager()
+    before = other.get("/account").content()
+    caller = other if call == "/logout" else fleet.admin
+
+    answer = caller.get(call.format(id=other.id), headers=sent)
+
+    assert (answer.status, answer.code) == (403, "cross_site")
+    assert "set-cookie" not in answer.headers
+    assert other.get("/account").content() == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"User-Agent": CHROMIUM, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
+        {"User-Agent": CHROMIUM, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "same-origin"},
+        {"User-Agent": CHROMIUM, "Referer": "http://broker.example/ui/managers"},
+        {"User-Agent": CHROMIUM, "Referer": "http://broker.example:3010/ui/", "Host": "broker.example:3010"},
+        {"User-Agent": CHROMIUM, "Referer": "https://broker.example:8443/ui/"},
+        {"User-Agent": "curl/8.5.0"},
+        {"User-Agent": "Go-http-client/1.1"},
+        {"User-Agent": ""},
+    ],
+    ids=str,
+)
+def test_a_page_of_this_host_and_clients_that_are_no_browser_may_change_by_get(
+    fleet: Fleet, headers: dict[str, str]
+) -> None:
+    other = fleet.manager()
+    sent = {"Host": "broker.example", **headers}
+
+    assert fleet.admin.get(f"/manager/promote/{other.id}", headers=sent).status == 204
+    assert other.get("/account").content()["manager"]["tracker_admin"] is True
+    assert fleet.admin.get(f"/manager/demote/{other.id}", headers=sent).status == 204
+    assert other.get("/logout", headers=sent).content() == {}
+    assert other.get("/account").content()["logged_in"] is False

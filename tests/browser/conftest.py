@@ -21,6 +21,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
+    # Names of their own for the broker and for its neighbours; browsers know localhost and what is below it.
+    "--host-resolver-rules=MAP broker.example 127.0.0.1, MAP *.broker.example 127.0.0.1",
 ]
 
 

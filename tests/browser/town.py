@@ -108,7 +108,7 @@ class Town:
         worker.take(project)
         asking = self.fleet.worker(alias=HOSTILE)
         asking.post("/project/request_access", {"project": project, "assign": True}).content()
-        worker.post("/log/error", {"scope": HOSTILE, "message": f"{HOSTILE} {WORD}", "timestamp": -(2**63)}).content()
+        worker.post("/log/error", {"scope": HOSTILE, "message": f"{HOSTILE} {WORD}", "timestamp": 1}).content()
         worker.post("/log/warn", {"scope": WORD, "message": HOSTILE, "timestamp": 2**63 - 1}).content()
         return project
 

@@ -157,6 +157,17 @@ def test_closed_tasks_are_counted_for_each_worker_and_project(fleet: Fleet) -> N
     assert [in_second[worker.id]["closed_task_count"] for worker in (one, two)] == [1, 0]
 
 
+def test_a_pause_is_seen_in_the_list_of_all_workers_at_once(fleet: Fleet) -> None:
+    # Each process keeps a copy of the counts.
+    stats(fleet.anybody)
+    worker = fleet.worker(alias="new")
+
+    for paused in (False, True, False):
+        fleet.admin.post("/worker/set_paused", {"worker": worker.id, "paused": paused}).content()
+        row = {"id": worker.id, "alias": "new", "closed_task_count": 0, "held_task_count": 0, "paused": paused}
+        assert stats(fleet.anybody)[worker.id] == row
+
+
 def test_what_each_worker_holds_is_counted_as_well(fleet: Fleet) -> None:
     first, second = fleet.project(), fleet.project()
     worker = fleet.worker(first, second)

@@ -60,6 +60,11 @@ def test_a_pace_has_the_unit_that_one_can_read(per_second: float | None, text: s
     [
         ("https://git.example/ada", True),
         ("HTTP://git.example", True),
+        ("https://git.example:8443?x#y", True),
+        ("http://192.0.2.7/ada", True),
+        ("http://[2001:db8::7]:80/", True),
+        ("https://xn--bcher-kva.example", True),
+        ("https://www.broker.example/", True),
         ("javascript:alert(1)", False),
         (" javascript:alert(1)", False),
         ("java\nscript:alert(1)", False),
@@ -69,10 +74,37 @@ def test_a_pace_has_the_unit_that_one_can_read(per_second: float | None, text: s
         ("//git.example", False),
         ("data:text/html,x", False),
         ("git@git.example:ada/crawler", False),
+        # The broker's own host, however a browser may read it.
+        ("http://broker.example/manager/promote/2", False),
+        ("https://BROKER.example:9999/", False),
+        ("http://broker.example./", False),
+        ("http://bro%6Ber.example/", False),
+        ("http://bro\u212aer.example/", False),
+        ("http://\uff42roker.example/", False),
+        ("http://broker\u3002example/", False),
+        ("http://broker.example\\.git.example/", False),
+        ("http:\\\\broker.example/", False),
+        ("http:/broker.example/", False),
+        ("http\u017f://git.example/", False),
+        # User info hides the host.
+        ("http://git.example@broker.example/", False),
+        ("http://broker.example@git.example/", False),
+        ("http://git.example:80@broker.example/", False),
+        ("https://ada:secret@git.example/", False),
     ],
 )
-def test_only_web_pages_become_links(url: str, is_link: bool) -> None:
-    assert formats.web_link(url) == (url if is_link else None)
+def test_only_web_pages_elsewhere_become_links(url: str, is_link: bool) -> None:
+    assert formats.web_link(url, "broker.example:3010") == (url if is_link else None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:3010"])
+@pytest.mark.parametrize(
+    "name", ["127.0.0.1", "127.0.0.1:80", "127.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.0.0.1."]
+)
+def test_an_address_is_the_broker_s_own_in_every_spelling(host: str, name: str) -> None:
+    assert formats.web_link(f"http://{name}/", host) is None
+    assert formats.web_link("http://[0:0:0:0:0:0:0:1]/", "[::1]:3010") is None
+    assert formats.web_link("http://git.example/", host) == "http://git.example/"
 
 
 @pytest.mark.parametrize(

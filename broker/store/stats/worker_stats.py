@@ -4,15 +4,19 @@ from broker.errors import BrokerError
 from broker.store.projects import Projects
 from broker.store.shared_read import SharedRead
 from broker.store.stats.held_counts import HeldCounts
+from broker.store.worker_records import Worker
 from broker.store.workers import Workers
-
-_DUTY = 0.1
-"""Of the store's time, for the list of all workers and for what each of them holds."""
 
 SHARED = 10.0
 """Seconds that the list of all workers is kept, and what each of them holds."""
 
 _PAGE = 500
+
+_DUTY = 0.1
+"""Of the store's time, for each of the three reads; that of the workers' records while it takes at most 0.1 s."""
+
+_LONGEST_REST = 1.0
+"""Seconds between two reads of the workers' records at most."""
 
 
 class WorkerStats:
@@ -20,17 +24,33 @@ class WorkerStats:
         self._held_counts = held_counts
         self._projects = projects
         self._workers = workers
-        self._all = SharedRead(self._read_all, duty=_DUTY, ttl=SHARED)
+        self._now = SharedRead(self._read_workers, duty=_DUTY, longest_rest=_LONGEST_REST)
+        self._rows = SharedRead(self._read_rows, duty=_DUTY, ttl=SHARED)
         self._held = SharedRead(self._read_held, duty=_DUTY, ttl=SHARED)
 
     async def all(self) -> list[dict[str, object]]:
-        """Every worker by id, as of at most ten seconds ago: with many workers and projects it takes a while."""
-        return await self._all.get()
+        """Every worker by id, as it is now; but its counts are at most ten seconds old: counting takes a while."""
+        rows = await self._rows.get()
+        return [
+            rows.get(worker.id, _row(worker, worker.closed_before, 0))
+            | {"alias": worker.alias, "paused": worker.paused}
+            for worker in await self._now.get()
+        ]
 
-    async def _read_all(self) -> list[dict[str, object]]:
+    async def _read_rows(self) -> dict[object, dict[str, object]]:
+        """By id."""
         count = await self._workers.count()
         pages = [await self.page(offset, _PAGE, None) for offset in range(0, count, _PAGE)]
-        return [row for page in pages for row in page]
+        return {row["id"]: row for page in pages for row in page}
+
+    async def _read_workers(self) -> list[Worker]:
+        """Every worker, by id."""
+        count = await self._workers.count()
+        pages = [
+            await self._workers.get(range(offset + 1, min(offset + _PAGE, count) + 1))
+            for offset in range(0, count, _PAGE)
+        ]
+        return [worker for page in pages for worker in page if worker is not None]
 
     async def page(self, offset: int, limit: int, project: int | None) -> list[dict[str, object]]:
         """``{id, alias, closed_task_count, held_task_count, paused}`` of at most 500 workers, by id."""
@@ -50,13 +70,7 @@ class WorkerStats:
             mine = held_by_project.get(one, {})
             held = [count + mine.get(id, 0) for count, id in zip(held, ids, strict=True)]
         return [
-            {
-                "alias": worker.alias,
-                "closed_task_count": closed_count,
-                "held_task_count": held_count,
-                "paused": worker.paused,
-                "id": worker.id,
-            }
+            _row(worker, closed_count, held_count)
             for worker, closed_count, held_count in zip(workers, closed, held, strict=True)
             if worker
         ]
@@ -74,3 +88,13 @@ class WorkerStats:
             if error.code != "not_found":
                 raise
             return {}
+
+
+def _row(worker: Worker, closed: int, held: int) -> dict[str, object]:
+    return {
+        "alias": worker.alias,
+        "closed_task_count": closed,
+        "held_task_count": held,
+        "paused": worker.paused,
+        "id": worker.id,
+    }

@@ -33,14 +33,9 @@ async def workers(visit: Visit) -> Response:
     ]
     found.sort(key=_ORDERS[order])
     shown = found[(page - 1) * _PAGE : page * _PAGE]
-    # The list is some seconds old; what a button on this page has changed is shown as it is.
-    now = await visit.store.workers.get([row["id"] for row in shown]) if shown else []
-    rows = [
-        row | {"alias": worker.alias, "paused": worker.paused} for row, worker in zip(shown, now, strict=True) if worker
-    ]
     return visit.page(
         "workers.html",
-        rows=rows,
+        rows=shown,
         total=len(every),
         found=len(found),
         order=order,
