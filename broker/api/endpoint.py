@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from broker.api.calls import Call, Disconnected
 from broker.api.replies import Answer, fault, refused
+from broker.counters import Requests
 from broker.errors import BrokerError
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,9 @@ class Endpoint:
             reply = fault()
         scope["broker.status"] = reply.status
         await reply(scope, receive, send)
+        if call.undo is not None and not (reply.status == 200 and await call.client.received()):
+            scope["broker.status"] = Requests.CLIENT_GONE if reply.status == 200 else reply.status
+            await call.undo()
 
 
 def route(methods: str, path: str, handler: Handler, *, changes: bool = False) -> Route:
