@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import orjson
@@ -39,16 +41,20 @@ _WAIT = (
     "store, reaches a waiting worker within some milliseconds; a task of a project that is no longer paused, or "
     "that is made public, within a second. Workers of one process are served in the order in which they came. "
     "Access that is granted while a worker waits for any project counts from its next call. Let your client's "
-    "timeout be longer than `wait`. When the broker stops, all waits end at once with `no_task`. A client that "
-    "hangs up while it waits gets nothing; a task that was taken for it goes back, as after a skip."
+    "timeout be longer than `wait`. When the broker stops, all waits end at once with `no_task`. The wait also ends "
+    "when the client hangs up, or when it closes its side of the connection and still reads: then it reads "
+    "`no_task`."
 )
 _NO_TASK = (
     "For `no_task`, `paused` and `denied` the `message` is always `No task available`: clients of the original tracker "
     "wait on these words only. `detail` says why."
 )
 _LOST = (
-    "After a lost answer a task may be assigned without the worker knowing it: `/task/assigned/{project}` shows it. "
-    "Otherwise it comes back after its deadline. Repeating takes another task."
+    "A client that is gone before its answer can be written gets nothing: the tasks that were assigned to it go "
+    "back at once, as after a skip. A client that closes only its side of the connection after its request gets its "
+    "answer. When an answer was written and is lost on its way, a task may be assigned without the worker knowing "
+    "it: `/task/assigned/{project}` shows it. Otherwise it comes back after its deadline. Repeating assigns another "
+    "task."
 )
 
 
@@ -137,6 +143,8 @@ async def _get(call: Call, worker: Worker, project: int, count: int | None, take
 
 async def _now_or_later(call: Call, worker: Worker, project: int, count: int | None, take: Take) -> Reply:
     wait = call.number("wait", 0, _MAX_WAIT)
+    if call.client.gone:
+        raise Disconnected
     try:
         return await _answer(call, worker, await take(worker), count)
     except BrokerError as refused:
@@ -150,13 +158,12 @@ async def _now_or_later(call: Call, worker: Worker, project: int, count: int | N
 
 
 async def _wait(call: Call, project: int, count: int | None, take: Take, until: float) -> Reply:
-    """As soon as there is a task; what is taken when nobody is there any more goes back."""
+    """As soon as there is a task. When the client sends no more it has left, most likely: the wait ends."""
     lines = call.store.waiters.lines
     granted = () if project else await call.store.workers.projects((await _ready_worker(call)).id)
     place = await call.store.waiters.enter(project, granted)
     timer = asyncio.get_running_loop().call_at(until, place.end)
-    gone = asyncio.create_task(call.gone())
-    gone.add_done_callback(lambda _: place.end())
+    call.client.on_leave(place.end)
     wake: Wake | None = None
     try:
         while True:
@@ -172,29 +179,26 @@ async def _wait(call: Call, project: int, count: int | None, take: Take, until: 
                 refused = error
             else:
                 lines.found(place, wake)
-                reply = await _answer(call, worker, found, count)
-                if gone.done():
-                    await _give_back(call, worker, found)
-                    raise Disconnected
-                return reply
+                return await _answer(call, worker, found, count)
             lines.refused(place, wake, refused)
             wake = await place.woken()
-            if gone.done():
+            if call.client.gone:
                 raise Disconnected
             if wake is None:
                 raise refused if refused.code == "paused" else _no_task()
     finally:
         lines.leave(place)
         timer.cancel()
-        gone.cancel()
+        call.client.on_leave(None)
 
 
 async def _give_back(call: Call, worker: Worker, found: Found) -> None:
     """Without a retry. What cannot be given back comes back at its deadline."""
     tasks = found.assigned.tasks
-    for start in range(0, len(tasks), CHUNK):
-        releases = [(task.id, SKIP, 0) for task in tasks[start : start + CHUNK]]
-        await call.store.tasks.release(found.project, worker.id, releases)
+    with suppress(BrokerError):
+        for start in range(0, len(tasks), CHUNK):
+            releases = [(task.id, SKIP, 0) for task in tasks[start : start + CHUNK]]
+            await call.store.tasks.release(found.project, worker.id, releases)
 
 
 async def _ready_worker(call: Call) -> Worker:
@@ -247,6 +251,7 @@ def _bytes(task: Task) -> int:
 
 
 async def _answer(call: Call, worker: Worker, found: Found, count: int | None) -> Reply:
+    call.undo = partial(_give_back, call, worker, found)
     project = await call.store.projects.json(found.project, found.assigned.revision)
     views = _views(worker, found.assigned.tasks, project)
     return Reply({"task": views[0]} if count is None else {"tasks": views})

@@ -1,6 +1,7 @@
 """The way in of every call: :class:`Call`, a request with the ways of reading it that the API has."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
@@ -14,6 +15,9 @@ from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hosts import is_own
 from broker.settings import Settings
 from broker.store import Store
+
+CLIENT = "broker.client"
+"""In the scope of a request: who sent it, a :class:`Client`."""
 
 LARGEST_ID = 2**53
 _LONGEST_ID = len(str(LARGEST_ID))
@@ -63,6 +67,32 @@ def served(scope: Scope) -> Served:
     return notes
 
 
+class Client(Protocol):
+    """Who sent a call: :class:`broker.server.exchange.Exchange`."""
+
+    @property
+    def gone(self) -> bool: ...
+
+    def on_leave(self, leaving: Callable[[], None] | None) -> None: ...
+
+    async def received(self) -> bool: ...
+
+
+class _Stays:
+    """The client of a server that is not ours, as tests have one: it is taken to wait for its answer."""
+
+    gone = False
+
+    def on_leave(self, leaving: Callable[[], None] | None) -> None:
+        pass
+
+    async def received(self) -> bool:
+        return True
+
+
+_STAYS = _Stays()
+
+
 class Disconnected(Exception):
     """The client has gone; nobody is there to be answered."""
 
@@ -70,10 +100,13 @@ class Disconnected(Exception):
 class Call:
     """A request, with the ways of reading it that the API has."""
 
-    __slots__ = ("_receive", "app", "headers", "scope")
+    __slots__ = ("_receive", "app", "client", "headers", "scope", "undo")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
+        self.client: Client = scope.get(CLIENT, _STAYS)
+        self.undo: Callable[[], Awaitable[None]] | None = None
+        """What a handler did that is undone when nobody receives its answer."""
         self.app: App = scope["app"]
         self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         """Names in lower case. Of a name that comes twice the first counts: the last may stand after the body."""
@@ -169,11 +202,6 @@ class Call:
     async def decode(self, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
         """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
         return decoded(await self.read(), decoder, empty)
-
-    async def gone(self) -> None:
-        """Returns when the client has gone; until then nothing else may read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
 
     async def read(self) -> bytes:
         """The body as it came, within the limit; once."""

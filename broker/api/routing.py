@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from broker.api.operation import Operation
 from broker.api.requests import Call, Disconnected, served
 from broker.api.responses import Answer, fault, refused
+from broker.counters import Requests
 from broker.errors import BrokerError
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,9 @@ class Endpoint:
             reply = fault()
         notes.status = reply.status
         await reply(scope, receive, send)
+        if call.undo is not None and not (reply.status == 200 and await call.client.received()):
+            notes.status = Requests.CLIENT_GONE if reply.status == 200 else reply.status
+            await call.undo()
 
 
 class Route(routing.Route):

@@ -1,23 +1,67 @@
-"""uvicorn's HTTP protocol, with what it lacks: bounds on the head of a request and on its time, and ids of requests."""
+"""uvicorn's HTTP protocol, with what it lacks: bounds on a request's head, on its time, and on what is read ahead.
+
+A connection may send many requests before it has an answer. They are parsed in slices, and only a few ahead.
+"""
 
 import asyncio
+import logging
+import os
+import socket
+from collections import deque
 from copy import copy
+from urllib.parse import unquote
 
+import httptools
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from broker.server import request_id
+from broker.server.process import request_id
+from broker.server.process.exchange import Exchange
 from broker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_AHEAD = 16
+"""Requests of a connection that are parsed before their turn."""
+
+_AHEAD_BYTES = 64 << 10
+"""The same, in bytes of their heads and bodies."""
+
+_SLICE = 1024
+"""Bytes that are parsed at once: the parser cannot be stopped among them, and they may be fifty requests."""
+
+_TLS = b"\x16\x03"
+"""How a TLS client begins."""
+
+_NOTHING = memoryview(b"")
 
 
 class Protocol(HttpToolsProtocol):
     """A connection. A request that has come in whole costs nothing here: the clock runs while one has come in part."""
 
     max_head: int
-    """Bytes of request line and headers; what comes in one read with the end of the head is let through."""
+    """Bytes of request line and headers; what is in one slice with the end of the head is let through."""
 
     request_timeout: float
     """Seconds from the first byte of a request to its last, and from the connection to the first byte."""
 
+    flow: "_Flow"
+
+    cycle: Exchange
+    """The last one whose head has come."""
+
+    pipeline: deque[tuple[Exchange, ASGI3Application]]  # type: ignore[assignment]
+
+    _running: Exchange | None = None
+    """The one that is answered now."""
+
+    _unparsed = _NOTHING
+    """What was read, and is parsed when there is room. Nothing more is read meanwhile."""
+
+    _ahead = 0
+    _body = 0
+    _half_closed: socket.socket | None = None
     _reading_head = True
     _head = 0
     _deaf = False
@@ -29,20 +73,89 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        self.flow = _Flow(self)
         self._run_clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._deaf, self._unparsed = True, _NOTHING
+        self.pipeline.clear()
+        if self._running is not None:
+            self._running.lose()
+        if self._half_closed is not None:
+            self._half_closed.close()
+        self.flow.end()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether the connection stays open: the client sends no more, and still reads what it has asked for."""
+        running = self._running
+        if running is None or running.more_body:
+            return False
+        try:
+            self._half_closed = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+        except OSError:
+            return False
+        running.half_close(self._half_closed)
+        return True
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
+        self._unset_keepalive_if_required()
+        if len(data) <= _SLICE and not self._is_full():
+            self._feed(data)
+        else:
+            self._parse(memoryview(data))
+
+    def read_on(self) -> None:
+        """Parses what waits, as far as there is room, and then lets more come in."""
+        if self._unparsed and not self._is_full():
+            self._parse(self._unparsed)
+        if not self._unparsed and not self._is_full() and self._half_closed is None:
+            self.flow.let_in()
+
+    def _parse(self, data: memoryview) -> None:
+        while data and not self._deaf and not self._is_full():
+            size = self._slice()
+            self._feed(data[:size])
+            data = data[size:]
+        self._unparsed = _NOTHING if self._deaf else data
+        if self._unparsed or self._is_full():
+            self.flow.pause_reading()
+
+    def _is_full(self) -> bool:
+        if len(self.pipeline) >= _AHEAD or self._ahead >= _AHEAD_BYTES:
+            return True
+        return self._running is not None and len(self._running.body) > HIGH_WATER_LIMIT
+
+    def _slice(self) -> int:
+        """Bytes to parse next: of a body whose length is known, as many as it has left."""
+        if self._reading_head:
+            return _SLICE
+        declared = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
+        return max(_SLICE, min(declared - self._body, HIGH_WATER_LIMIT))
+
+    def _feed(self, data: bytes | memoryview) -> None:
         if self._reading_head:
             self._head += len(data)
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Clients offer HTTP/2 with each first request; that is nothing to warn of.
+            pass
+        except httptools.HttpParserError:
+            self._refuse(data)
+            return
         if self._head or not self._reading_head:
             self._come_in_part()
+
+    def _refuse(self, data: bytes | memoryview) -> None:
+        client = ":".join(map(str, self.client or ()))
+        why = ": it speaks TLS, this port plain HTTP" if self._silent and data[:2] == _TLS else ""
+        log.warning("Invalid HTTP request received from %s%s", client, why)
+        self.send_400_response("Invalid HTTP request received.")
 
     def _come_in_part(self) -> None:
         if self.transport.is_closing():
@@ -62,14 +175,66 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._reading_head = False
-        super().on_headers_complete()
-        id = request_id.given(self.headers) or self._id
-        self.scope[request_id.KEY] = id  # type: ignore[literal-required]
-        self.cycle.default_headers = [*self.cycle.default_headers, (request_id.HEADER, id)]
+        self._body = 0
+        made = self._exchange()
         if self.parser.should_upgrade():
             # The parser takes the rest for another protocol's: this is the connection's last request.
             self._deaf = True
-            self.cycle.keep_alive = False
+            made.keep_alive = False
+        last, self.cycle = self.cycle, made
+        if last is None or last.response_complete:
+            self._start(made)
+        else:
+            made.size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            self._ahead += made.size
+            self.pipeline.appendleft((made, self.app))
+
+    def _exchange(self) -> Exchange:
+        parser, scope, url = self.parser, self.scope, httptools.parse_url(self.url)
+        version, path = parser.get_http_version(), url.path.decode("ascii")
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        id = request_id.given(self.headers) or self._id
+        made = Exchange(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=[*self.server_state.default_headers, (request_id.HEADER, id)],
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        scope[request_id.KEY] = id  # type: ignore[literal-required]
+        scope[CLIENT] = made  # type: ignore[literal-required]
+        return made
+
+    def _start(self, waits: Exchange) -> None:
+        self._running = waits
+        if self._half_closed is not None:
+            if waits.more_body:
+                # The rest of it never comes.
+                self.transport.close()
+                return
+            waits.half_close(self._half_closed)
+        self._start_asgi_task(waits, self.app)
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+        its = self.cycle
+        if its.response_complete:
+            return
+        its.body += body
+        if its is not self._running:
+            its.size += len(body)
+            self._ahead += len(body)
+        its.message_event.set()
 
     def on_message_complete(self) -> None:
         self._reading_head = True
@@ -77,6 +242,29 @@ class Protocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._stop_clock()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self._running is not None:
+            # Each knows the other: requests leave nothing for the garbage collector.
+            self._running.scope.pop(CLIENT, None)  # type: ignore[misc]
+            self._running = None
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        if self.pipeline:
+            waits, _ = self.pipeline.pop()
+            self._ahead -= waits.size
+            self._start(waits)
+        self.flow.resume_reading()
+        if self._running is not None:
+            return
+        if self._half_closed is not None:
+            self.transport.close()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _run_clock(self) -> None:
         self._deadline = self.loop.call_later(self.request_timeout, self._too_slow)
@@ -101,13 +289,29 @@ class Protocol(HttpToolsProtocol):
         return bool(self.pipeline) or self.flow.read_paused
 
     def send_400_response(self, msg: str) -> None:
+        self._deaf = True
         shared, self.server_state = self.server_state, copy(self.server_state)
         self.server_state.default_headers = [*shared.default_headers, (request_id.HEADER, self._id)]
         super().send_400_response(msg)
         self.server_state = shared
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Clients offer HTTP/2 with each first request; that is nothing to warn of."""
+
+class _Flow(FlowControl):
+    """Nothing is read while something that was read is not parsed, or too much of it not answered."""
+
+    def __init__(self, connection: Protocol) -> None:
+        super().__init__(connection.transport)
+        self._connection: Protocol | None = connection
+
+    def resume_reading(self) -> None:
+        if self.read_paused and self._connection is not None:
+            self._connection.read_on()
+
+    def let_in(self) -> None:
+        super().resume_reading()
+
+    def end(self) -> None:
+        self._connection = None
 
 
 def bounded(settings: Settings) -> type[Protocol]:
