@@ -1,4 +1,4 @@
-"""A request and its answer on a connection of :mod:`broker.server.protocol`, and what a handler may ask of its client."""
+"""A request and its answer on a connection of ``protocol.py``, and what a handler may ask of its client."""
 
 import asyncio
 import fcntl
@@ -10,9 +10,6 @@ from collections.abc import Callable
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
-KEY = "broker.server.exchange"
-"""In the scope of a request."""
 
 _CLOSED = 7
 """The state of a TCP connection that was reset, in Linux's ``tcp_info``."""
