@@ -16,8 +16,9 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from broker.server.process import request_id
-from broker.server.process.exchange import Exchange
+from broker.api.requests import CLIENT
+from broker.server import request_id
+from broker.server.exchange import Exchange
 from broker.settings import Settings
 
 log = logging.getLogger(__name__)
