@@ -17,6 +17,7 @@ CODES = {
     "denied": "not allowed",
     "reserved": "the alias is reserved",
     "cross_site": "a browser sent this call for another site",
+    "limit_reached": "the manager has as many projects as they may have: delete one",
     "not_found": "there is no such thing, or no such path",
     "method_not_allowed": "the header `Allow` names the right methods",
     "duplicate": "there is one already",

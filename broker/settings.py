@@ -150,12 +150,16 @@ class Settings:
     # The console submits 500 tasks a call.
     max_bulk: int = _setting("10000", whole(500, 100_000), "most tasks of one bulk call")
     max_count: int = _setting("1000", whole(1, 10_000), "most tasks that one get hands out")
+    max_projects: int = _setting(
+        "1000", whole(0, 99_999), "projects that a manager who is no admin may have; 0 for any number"
+    )
     session_ttl: float = _setting("7d", duration, "how long a manager stays signed in")
     cookie: str = _setting("tt", word, "name of the session cookie")
     allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
     public_logs: bool = _setting("no", flag, "whether anybody may read the logs over HTTP, or managers only")
     metrics_token: str = _setting("", token, "what readers of /metrics must send as a Bearer token; empty: nothing")
     create_limit: int = _setting("6000", whole(0, 10**8), "workers that one address may make a minute; 0 for no limit")
+    project_limit: int = _setting("240", whole(0, 10**8), "projects that one address may create a minute; 0: any")
     register_limit: int = _setting("240", whole(0, 10**8), "accounts that one address may register a minute; 0: any")
     login_limit: int = _setting("120", whole(0, 10**8), "wrong passwords that one address may send a minute; 0: any")
     trusted_proxies: str = _setting("127.0.0.1", str, "addresses whose X-Forwarded-* headers count, with commas; * all")

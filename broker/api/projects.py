@@ -50,7 +50,9 @@ _NO_REQUEST = {"not_found": "no such project or worker, or this worker has neith
         refuses={
             "invalid": "a field; a chain to nowhere or in a circle; the 100,000th project",
             "denied": "public without an admin; a chain without EDIT on its target",
+            "limit_reached": "the manager is no admin, and has created 1,000 projects that are still there (a setting)",
             "duplicate": "the name is taken",
+            "rate_limited": "too many from this address",
         },
         example=Example(
             path="/project/create",
@@ -69,7 +71,7 @@ _NO_REQUEST = {"not_found": "no such project or worker, or this worker has neith
 async def create(call: Call) -> Reply:
     manager = await auth.manager(call)
     body = await call.decode(_FIELDS, ProjectFields())
-    return Reply({"id": await call.store.projects.create(manager.id, body.given())})
+    return Reply({"id": await call.store.projects.create(manager.id, body.given(), call.address)})
 
 
 @routes.add(

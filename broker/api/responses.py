@@ -26,6 +26,7 @@ STATUS = {
     "denied": 403,
     "reserved": 403,
     "cross_site": 403,
+    "limit_reached": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "duplicate": 409,

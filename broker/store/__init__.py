@@ -55,7 +55,7 @@ class Store:
         """``now`` in unix ms stands still for all scripts; None gives them Redis's clock again."""
         text = "" if now is None else str(now)
         self.tasks.now = self.workers.now = self.managers.now = self.snapshots.now = text
-        self.imports.now = text
+        self.imports.now = self.projects.now = text
 
     async def close(self) -> None:
         await self.waiters.close()
@@ -67,7 +67,8 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
     seen = Seen(counters or Counters())
     calls = Calls(client or connect(settings, seen.writes), scripts.load(), seen)
     keys = Keys(settings.prefix)
-    tasks, projects = Tasks(calls, keys), Projects(calls, keys)
+    tasks = Tasks(calls, keys)
+    projects = Projects(calls, keys, settings.max_projects, settings.project_limit)
     workers = Workers(calls, keys, settings.create_limit, seen)
     chain = Chain(tasks, projects)
     snapshots = Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history)

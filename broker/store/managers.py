@@ -15,7 +15,7 @@ ATTEMPTS = 10
 _PAGE = 500
 
 _SESSIONS = 100
-"""Sessions that a list has at most."""
+"""Sessions that a manager has at most; a new one ends the oldest."""
 
 _SHELL = "shell"
 """In place of an address: the operator's shell, which no limit is for."""
@@ -122,7 +122,7 @@ class Managers:
         """
         cookie = secrets.token_urlsafe(32)
         before = _digest(previous) if previous else ""
-        args: Arguments = [manager.id, _digest(cookie), before, self._session_ttl, self.now, manager.hashed]
+        args: Arguments = [manager.id, _digest(cookie), before, self._session_ttl, self.now, manager.hashed, _SESSIONS]
         if not await self._calls.call("session_open", self._keys.directory, args):
             raise wrong_password()
         return cookie

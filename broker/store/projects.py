@@ -82,15 +82,24 @@ class Project(NamedTuple):
 
 
 class Projects:
-    def __init__(self, calls: Calls, keys: Keys) -> None:
+    def __init__(self, calls: Calls, keys: Keys, max_projects: int, create_limit: int) -> None:
+        """``max_projects``: of a manager; ``create_limit``: new ones a minute of one address; 0 for no limit."""
         self._calls = calls
         self._keys = keys
+        self._max_projects = max_projects
+        self._create_limit = create_limit
+        self.now = ""
         self._views: dict[int, tuple[int, bytes]] = {}
 
-    async def create(self, manager: int, fields: Mapping[str, Any]) -> int:
-        """``fields`` as in :meth:`Project.view`, ``name`` at least. Raises duplicate, invalid, denied."""
+    async def create(self, manager: int, fields: Mapping[str, Any], address: str | None = None) -> int:
+        """``fields`` as in :meth:`Project.view`, ``name`` at least. Raises duplicate, invalid, denied, limit_reached.
+
+        ``address``: of the client; None is not counted. Raises ``rate_limited`` for one that asks too often.
+        """
         every = {**DEFAULTS, **fields, "secret": "{}", "webhook_secret": secrets.token_hex(16)}
-        args: Arguments = [manager, repo_key(every), *pairs_of(every)]
+        limit = 0 if address is None else self._create_limit
+        limits: Arguments = [self._max_projects, address or "", limit, self.now]
+        args: Arguments = [manager, repo_key(every), *limits, *pairs_of(every)]
         project: int = await self._calls.call("project_create", self._keys.directory, args)
         await self.push(project)
         return project

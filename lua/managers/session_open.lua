@@ -8,15 +8,17 @@
   ARGV[4]  seconds until the session ends by itself
   ARGV[5]  now, unix ms; '' outside tests
   ARGV[6]  argon2id hash that the password was held against
+  ARGV[7]  how many sessions a manager may have; the oldest end, as many at most in one call
 
   Returns  1, or 0 when the password was changed meanwhile: no session
   Refuses  NOT_FOUND
-  Cost     O(sessions of the manager that have ended)
+  Cost     O(sessions of the manager that have ended or end now)
 ]]
 --- @include "clock"
 
 local base, guard, manager, digest, previous, seconds = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local now, proven = clock(ARGV[5]), ARGV[6]
+local most = tonumber(ARGV[7])
 local sessions = base .. ':manager:' .. manager .. ':sessions'
 
 local password = redis.call('HGET', base .. ':manager:' .. manager, 'password')
@@ -28,12 +30,20 @@ if password ~= proven then
 end
 
 redis.call('DEL', guard)
-redis.call('HSET', base .. ':session:' .. digest, 'manager', manager, 'created', math.floor(now / 1000))
-redis.call('EXPIRE', base .. ':session:' .. digest, seconds)
 redis.call('ZREMRANGEBYSCORE', sessions, '-inf', now)
-redis.call('ZADD', sessions, now + seconds * 1000, digest)
 if previous ~= '' then
   redis.call('DEL', base .. ':session:' .. previous)
   redis.call('ZREM', sessions, previous)
 end
+local too_many = math.min(redis.call('ZCARD', sessions) + 1 - most, most)
+if too_many > 0 then
+  for i, value in ipairs(redis.call('ZPOPMIN', sessions, too_many)) do
+    if i % 2 == 1 then
+      redis.call('DEL', base .. ':session:' .. value)
+    end
+  end
+end
+redis.call('HSET', base .. ':session:' .. digest, 'manager', manager, 'created', math.floor(now / 1000))
+redis.call('EXPIRE', base .. ':session:' .. digest, seconds)
+redis.call('ZADD', sessions, now + seconds * 1000, digest)
 return 1

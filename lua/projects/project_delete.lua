@@ -17,7 +17,7 @@
 local base, guard, manager, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local key = base .. ':project:' .. id
 
-local fields = redis.call('HMGET', key, 'name', 'repo')
+local fields = redis.call('HMGET', key, 'name', 'repo', 'creator')
 if not fields[1] then
   return redis.error_reply('NOT_FOUND No such project')
 end
@@ -33,6 +33,9 @@ redis.call('ZREM', base .. ':projects', id)
 redis.call('HDEL', base .. ':names', fields[1])
 if fields[2] and fields[2] ~= '' then
   redis.call('SREM', base .. ':repos:' .. fields[2], id)
+end
+if fields[3] then
+  redis.call('HINCRBY', base .. ':manager:' .. fields[3], 'projects', -1)
 end
 redis.call('DEL', base .. ':roles:' .. id, key)
 return 1

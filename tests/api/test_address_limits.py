@@ -22,7 +22,7 @@ PASSWORD = "a long password"
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """Two processes behind a proxy on this machine, with limits that a test reaches."""
     folder = tmp_path_factory.mktemp("limited")
-    serving = Serving.start(folder, workers=2, create_limit="3", register_limit="3", login_limit="5")
+    serving = Serving.start(folder, workers=2, create_limit="3", project_limit="3", register_limit="3", login_limit="5")
     yield serving
     assert serving.stop() == 0
 
@@ -37,6 +37,12 @@ class Client:
     def post(self, path: str, body: object = None) -> Answer:
         caller = Caller(self._url, self._headers)
         answer = caller.post(path, body)
+        caller.close()
+        return answer
+
+    def create_project(self, cookie: dict[str, str]) -> Answer:
+        caller = Caller(self._url, self._headers | cookie)
+        answer = caller.post("/project/create", {"name": f"project {secrets.token_hex(6)}"})
         caller.close()
         return answer
 
@@ -61,6 +67,21 @@ def test_an_address_makes_so_many_workers_and_then_has_to_wait(limited: Serving)
 
     # What was refused has made nothing.
     assert other.post("/worker/create").content()["worker"]["id"] == made[-1] + 1
+
+
+def test_an_address_creates_so_many_projects_and_then_has_to_wait(limited: Serving) -> None:
+    busy, other = Client(limited, "192.0.2.1"), Client(limited, "192.0.2.2")
+    manager = Caller(limited.url)
+    manager.post("/register", {"username": f"m-{secrets.token_hex(5)}", "password": PASSWORD}).content()
+    cookie = {"Cookie": f"tt={manager.http.cookies['tt']}"}
+    manager.close()
+    made = [busy.create_project(cookie).content()["id"] for _ in range(3)]
+
+    for _ in range(4):
+        is_limited(busy.create_project(cookie), "Too many projects created", 20)
+
+    # What was refused has made nothing.
+    assert other.create_project(cookie).content()["id"] == made[-1] + 1
 
 
 def test_an_address_registers_so_often_and_then_has_to_wait(limited: Serving) -> None:
@@ -153,16 +174,17 @@ async def refusal_of_create(store: Store, address: str) -> float | None:
     return refused.value.delay
 
 
-@pytest.mark.parametrize("setting", ["create_limit", "register_limit", "login_limit"])
+@pytest.mark.parametrize("setting", ["create_limit", "project_limit", "register_limit", "login_limit", "max_projects"])
 def test_a_limit_of_0_is_none(setting: str) -> None:
     assert getattr(Settings.read({f"BROKER_{setting.upper()}": "0"}), setting) == 0
 
 
 async def test_without_a_limit_nothing_is_counted(settings: Settings, redis_url: str) -> None:
-    store = open_store(replace(settings, create_limit=0, register_limit=0, login_limit=0))
+    store = open_store(replace(settings, create_limit=0, project_limit=0, register_limit=0, login_limit=0))
     for _ in range(20):
         await store.workers.create("w", "192.0.2.1")
-    await store.managers.register("boss", PASSWORD, open_to_all=True, address="192.0.2.1")
+    boss = await store.managers.register("boss", PASSWORD, open_to_all=True, address="192.0.2.1")
+    await store.projects.create(boss.id, {"name": "p"}, "192.0.2.1")
     with pytest.raises(BrokerError, match="Wrong username"):
         await store.managers.check_password("boss", "another password", "192.0.2.1")
     await store.close()

@@ -1,13 +1,14 @@
 """Limits that an operator has set: each refusal names the field and the limit."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from broker.api import bodies as schemas
 from broker.errors import StartError
 from broker.settings import Settings
-from tests.client import Answer, Fleet, exchange
+from tests.client import Answer, Caller, Fleet, exchange
 from tests.serving import Serving
 
 
@@ -22,6 +23,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         max_alias="32",
         max_bulk="500",
         max_count="2",
+        max_projects="2",
     )
     admin = serving.admin()
     fleet = Fleet(serving.url, admin)
@@ -152,3 +154,42 @@ def test_the_largest_limits_are_served(tmp_path_factory: pytest.TempPathFactory)
     assert len(worker.take(target)["recipe"]) == 4 << 20
     fleet.close()
     assert serving.stop() == 0
+
+
+def test_a_manager_has_so_many_projects_and_an_admin_any_number(small: Fleet) -> None:
+    manager, other = small.manager(), small.manager()
+    first, _ = small.project(manager), small.project(manager)
+
+    for _ in range(2):
+        answer = manager.post("/project/create", {"name": "one more"})
+        assert (answer.status, answer.code) == (403, "limit_reached")
+        assert answer.message == "A manager may have 2 projects: delete one, or ask an admin"
+    small.project(other)
+    for _ in range(3):
+        small.project()
+
+    # Whoever deletes it; and what others give roles on does not count.
+    small.admin.post(f"/project/delete/{first}").content()
+    small.project(manager)
+    assert manager.post("/project/create", {"name": "one more"}).code == "limit_reached"
+    assert small.admin.post(f"/manager/promote/{manager.id}").status == 204
+    second = small.project(manager)
+    assert small.admin.post(f"/manager/demote/{manager.id}").status == 204
+    manager.post(f"/project/delete/{second}").content()
+    assert manager.post("/project/create", {"name": "one more"}).code == "limit_reached"
+
+
+def test_calls_at_once_create_no_project_too_many(small: Fleet) -> None:
+    manager = small.manager()
+    headers = {"Cookie": f"tt={manager.http.cookies['tt']}"}
+
+    def create(n: int) -> int:
+        caller = Caller(small.url, headers)
+        status = caller.post("/project/create", {"name": f"{manager.username} {n}"}).status
+        caller.close()
+        return status
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(create, range(16)))
+
+    assert sorted(statuses) == [200] * 2 + [403] * 14

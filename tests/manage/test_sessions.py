@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from broker.store import Store
 from tests.client import Caller, Fleet, ManagerCaller
 
 PASSWORD = "a long password"
@@ -78,3 +79,20 @@ def test_the_id_of_a_session_is_not_its_cookie(fleet: Fleet) -> None:
 
     assert session["id"] not in manager.http.cookies["tt"]
     assert fleet.anybody.get("/account", headers={"Cookie": f"tt={session['id']}"}).content()["logged_in"] is False
+
+
+async def test_the_hundredth_and_first_session_ends_the_oldest(store: Store) -> None:
+    manager = await store.managers.register("ada", PASSWORD, open_to_all=True)
+    noon = 1_700_000_000_000
+    cookies = []
+    for n in range(103):
+        store.set_clock(noon + n * 1000)
+        cookies.append(await store.managers.open_session(manager, None))
+
+    found = [await store.managers.of_session(cookie) is not None for cookie in cookies]
+
+    assert found == [False] * 3 + [True] * 100
+    # The one that a login replaces makes room for the new one.
+    await store.managers.open_session(manager, cookies[50])
+    assert await store.managers.of_session(cookies[3]) is not None
+    assert len(await store.managers.sessions(manager.id, "")) == 100
