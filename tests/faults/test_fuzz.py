@@ -88,7 +88,7 @@ def is_fine(path: str, method: str, received: Received) -> None:
 
 
 def is_envelope(status: int, answer: dict[str, object]) -> None:
-    assert set(answer) <= {"ok", "message", "content", "rate_limit_delay", "code"}, answer
+    assert set(answer) <= {"ok", "message", "content", "rate_limit_delay", "code", "detail"}, answer
     assert isinstance(answer["ok"], bool)
     assert isinstance(answer.get("content", {}), dict)
     if answer["ok"]:
