@@ -16,9 +16,8 @@ import uvloop
 from redis import Redis
 
 from bench import command
-from bench.figures import Cluster
-from bench.flight import IN_FLIGHT, fly
-from bench.yard import Yard
+from bench.results import Cluster
+from bench.store_load import IN_FLIGHT, Project, gather, main_thread_cpu
 from broker.settings import Settings
 from broker.store import open_store
 from tests.clusters import a_cluster
@@ -33,42 +32,41 @@ _ROUNDS = 3
 """Of each kind of store."""
 
 
-async def _work(url: str, ports: list[int], seconds: float) -> float:
+async def measure(url: str, ports: list[int], seconds: float) -> float:
     """CPU microseconds of the nodes' main threads a call, each with as many calls in flight."""
     store = open_store(Settings(redis_url=url))
     try:
         manager = (await store.managers.register("bench", "a long password", open_to_all=True)).id
-        yards = [await Yard.make(store, manager) for _ in range(_PROJECTS)]
+        projects = [await Project.create(store, manager) for _ in range(_PROJECTS)]
         # Each node has learned the scripts after the first round.
-        await _round(yards, IN_FLIGHT)
+        await _round(projects, IN_FLIGHT)
         used, calls, until = _cpu(ports), 0, time.monotonic() + seconds
         while time.monotonic() < until:
-            calls += await _round(yards, IN_FLIGHT * len(ports))
+            calls += await _round(projects, IN_FLIGHT * len(ports))
         return (_cpu(ports) - used) * 1e6 / calls
     finally:
         await store.close()
 
 
-async def _round(yards: list[Yard], lanes: int) -> int:
+async def _round(projects: list[Project], in_flight: int) -> int:
     """How many calls it took."""
-    turns = [yards[n % len(yards)] for n in range(_ROUND)]
-    await fly((yard.submit(1) for yard in turns), lanes)
+    turns = [projects[n % len(projects)] for n in range(_ROUND)]
+    await gather((project.submit(1) for project in turns), in_flight)
     # Each in its own project: the answers come in no order.
-    taken = await fly((_taken(yard) for yard in turns), lanes)
-    await fly((yard.release(ids) for yard, ids in taken), lanes)
+    taken = await gather((_taken(project) for project in turns), in_flight)
+    await gather((project.release(ids) for project, ids in taken), in_flight)
     return 3 * _ROUND
 
 
-async def _taken(yard: Yard) -> tuple[Yard, list[int]]:
-    return yard, await yard.assign(1)
+async def _taken(project: Project) -> tuple[Project, list[int]]:
+    return project, await project.assign(1)
 
 
 def _cpu(ports: list[int]) -> float:
     total = 0.0
     for port in ports:
         with Redis(port=port) as node:
-            cpu = node.info("cpu")
-        total += float(cpu["used_cpu_user_main_thread"]) + float(cpu["used_cpu_sys_main_thread"])
+            total += main_thread_cpu(node)
     return total
 
 
@@ -105,7 +103,7 @@ _STORES: dict[str, Callable[[Path], AbstractContextManager[tuple[str, list[int]]
 
 
 def main() -> int:
-    return command.run(_ask, command.parser("bench.cluster", __doc__, seconds=4.0).parse_args())
+    return command.run(_ask, command.parser("bench.cluster", __doc__, seconds=4.0))
 
 
 def _ask(arguments: argparse.Namespace) -> Cluster:
@@ -114,7 +112,7 @@ def _ask(arguments: argparse.Namespace) -> Cluster:
         for turn in range(_ROUNDS):
             for name, store in _STORES.items():
                 with store(Path(folder) / f"{turn} {name}") as (url, ports):
-                    cost = uvloop.run(_work(url, ports, arguments.seconds))
+                    cost = uvloop.run(measure(url, ports, arguments.seconds))
                 made.costs[name].append(round(cost, 2))
                 command.say(f"  {name:<30} {cost:.1f} us a call")
     return made

@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, Ctrl-C, and where the results go."""
+"""What the commands have in common: their options, Ctrl-C, and that their results are kept."""
 
 import argparse
 import signal
@@ -10,9 +10,7 @@ from pathlib import Path
 import httpx
 from redis import RedisError
 
-from bench import results
-from bench.errors import BenchError
-from bench.figures import Fleet
+from bench import BenchError, results
 
 
 def parser(module: str, text: str | None, *, seconds: float) -> argparse.ArgumentParser:
@@ -29,8 +27,18 @@ def parser(module: str, text: str | None, *, seconds: float) -> argparse.Argumen
     return made
 
 
-def run(ask: Callable[[argparse.Namespace], results.Part], arguments: argparse.Namespace) -> int:
-    """Asks, and keeps the answer; the exit code. SIGTERM ends it as Ctrl-C does: what was started is stopped."""
+def checkout(text: str) -> Path:
+    """A folder with the sources of a broker."""
+    path = Path(text).resolve()
+    if not (path / "broker" / "__init__.py").exists():
+        raise argparse.ArgumentTypeError(f"{path} is no checkout of the broker")
+    return path
+
+
+def run(ask: Callable[[argparse.Namespace], results.Part | None], parser: argparse.ArgumentParser) -> int:
+    """Asks, and keeps the answer if it has one; the exit code. SIGTERM ends it as Ctrl-C does: what was started is
+    stopped."""
+    arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     try:
@@ -42,8 +50,9 @@ def run(ask: Callable[[argparse.Namespace], results.Part], arguments: argparse.N
         say(f"bench: {error}")
         return 1
     took = time.monotonic() - began
-    say(f"{took:.0f} s, results in {results.save(part, took, arguments.results)}")
-    return 1 if isinstance(part, Fleet) and part.wrong else 0
+    kept = f", results in {results.save(part, took, arguments.results)}" if part else ""
+    say(f"{took:.0f} s{kept}")
+    return 1 if isinstance(part, results.Fleet) and part.wrong else 0
 
 
 def say(line: str) -> None:

@@ -5,21 +5,22 @@ under way. It is small, so that it takes less of the machine than what it measur
 """
 
 import asyncio
+import contextlib
+import ctypes
 import gc
+import os
 import resource
 import sys
 import time
 from collections import Counter, deque
-from functools import partial
+from collections.abc import Callable, Iterator
+from typing import cast
 
 import msgspec
 import uvloop
 
 from bench.histogram import Histogram
-from bench.job import Job, Outcome, Worker
-from bench.load import LOADS, Load
-from bench.ticks import ticking
-from bench.wire import Wire
+from bench.load import LOADS, Job, Load, Outcome
 
 _TICK = 0.0002
 """Seconds between looks at what is due in an open loop."""
@@ -27,8 +28,8 @@ _TICK = 0.0002
 _PATIENCE = 5.0
 """Seconds after the end for which answers are waited for."""
 
-_NOBODY = Worker(0, "")
 _UNLIMITED = 1 << 62
+_LENGTH = b"content-length:"
 
 
 class Run:
@@ -41,7 +42,7 @@ class Run:
         """Connections with a request under way."""
         self.latency, self.late = Histogram(), Histogram()
         self.errors: Counter[str] = Counter()
-        self.wires: list[Caller] = []
+        self.connections: list[Connection] = []
         self.began = self.until = 0
         """Nanoseconds of the clock; after ``until``, nothing new is due."""
         self.all_sent = False
@@ -51,13 +52,12 @@ class Run:
     async def connect(self) -> None:
         loop, job = asyncio.get_running_loop(), self.job
         for i in range(job.connections):
-            worker = job.workers[i % len(job.workers)] if job.workers else _NOBODY
-            wire = Caller(self, LOADS[job.load](job, worker, i))
-            await loop.create_connection(partial(_itself, wire), job.host, job.port)
-            self.wires.append(wire)
+            made = Connection(self, LOADS[job.load](job, job.workers[i % len(job.workers)], i))
+            await loop.create_connection(lambda made=made: made, "127.0.0.1", job.port)  # type: ignore[misc]
+            self.connections.append(made)
 
     async def go(self) -> Outcome:
-        cpu, self.began = _cpu(), time.perf_counter_ns()
+        cpu, self.began = time.process_time(), time.perf_counter_ns()
         self.until = self.began + int(self.job.seconds * 1e9)
         await self.send()
         self.all_sent = True
@@ -71,18 +71,18 @@ class Run:
         return Outcome(
             seconds=(time.perf_counter_ns() - self.began) / 1e9,
             calls=self.calls,
-            tasks=sum(wire.load.tasks for wire in self.wires),
+            tasks=sum(connection.load.tasks for connection in self.connections),
             errors=dict(self.errors),
             latency=dict(self.latency.buckets),
             late=dict(self.late.buckets),
-            cpu=_cpu() - cpu,
+            cpu=time.process_time() - cpu,
         )
 
     async def send(self) -> None:
         """Sends what does not follow from answers."""
         raise NotImplementedError
 
-    def free(self, wire: "Caller", now: int) -> None:
+    def free(self, connection: "Connection", now: int) -> None:
         """This connection has had its answer. The request that follows it at once takes over its ``busy``."""
         raise NotImplementedError
 
@@ -97,39 +97,32 @@ class Run:
         return 0
 
 
-class Closed(Run):
+class ClosedLoop(Run):
     """Each connection sends its next request when it has its answer: as many as the server can take."""
 
-    def __init__(self, job: Job) -> None:
-        super().__init__(job)
-        self._left = job.calls or _UNLIMITED
-
     async def send(self) -> None:
-        for wire in self.wires:
+        self._left = self.job.calls or _UNLIMITED
+        for connection in self.connections:
             self.busy += 1
-            self.free(wire, time.perf_counter_ns())
+            self.free(connection, time.perf_counter_ns())
 
-    def free(self, wire: "Caller", now: int) -> None:
+    def free(self, connection: "Connection", now: int) -> None:
         if now < self.until and self._left > 0:
             self._left -= 1
-            wire.send(now)
-            return
-        self.rest()
+            connection.send(now)
+        else:
+            self.rest()
 
 
-class Open(Run):
+class OpenLoop(Run):
     """Requests are due at fixed moments. One that finds no connection free waits, and its waiting is latency."""
 
-    def __init__(self, job: Job) -> None:
-        super().__init__(job)
-        self._gap = 1e9 / job.rate
-        self._due = 0
-        self._idle: deque[Caller] = deque()
-        self._backlog: deque[int] = deque()
-
     async def send(self) -> None:
-        self._idle.extend(self.wires)
-        with ticking(_TICK, self._tick):
+        self._gap = 1e9 / self.job.rate
+        self._due = 0
+        self._idle = deque(self.connections)
+        self._backlog: deque[int] = deque()
+        with _timer(_TICK, self._tick):
             await asyncio.sleep(self.job.seconds)
         self._tick()
 
@@ -144,31 +137,54 @@ class Open(Run):
             else:
                 self._backlog.append(due)
 
-    def free(self, wire: "Caller", now: int) -> None:
+    def free(self, connection: "Connection", now: int) -> None:
         if self._backlog:
-            wire.send(self._backlog.popleft())
+            connection.send(self._backlog.popleft())
             return
-        self._idle.append(wire)
+        self._idle.append(connection)
         self.rest()
 
     def waiting(self) -> int:
         return len(self._backlog)
 
 
-class Caller(Wire):
-    """One connection of a run."""
+class Connection(asyncio.Protocol):
+    """HTTP as raw as it gets: a request out, the answer's status and body back, nothing in between."""
 
     def __init__(self, run: Run, load: Load) -> None:
         self.load = load
         self._run = run
+        self._part = b""
         self._due = 0
         """When the request under way was due; 0 when there is none."""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclass of it.
+        self._transport = cast("asyncio.Transport", transport)
+
     def send(self, due: int) -> None:
         self._due = due
-        self.transport.write(self.load.request())
+        if self._transport.is_closing():
+            self.connection_lost(None)
+        else:
+            self._transport.write(self.load.request())
 
-    def answered(self, answer: bytes, body: int) -> None:
+    def data_received(self, data: bytes) -> None:
+        if self._part:
+            data = self._part + data
+        end = data.find(b"\r\n\r\n")
+        at = data.find(_LENGTH, 0, end)
+        if at < 0:
+            at = data.lower().find(_LENGTH, 0, end)
+        # An answer without a length has no body: 204.
+        length = int(data[at + len(_LENGTH) : data.index(b"\r", at)]) if end >= 0 and at >= 0 else 0
+        if end < 0 or len(data) < end + 4 + length:
+            self._part = data
+            return
+        self._part = b""
+        self._answered(data, end + 4)
+
+    def _answered(self, answer: bytes, body: int) -> None:
         now, run = time.perf_counter_ns(), self._run
         run.latency.add(now - self._due)
         run.calls += 1
@@ -184,24 +200,40 @@ class Caller(Wire):
             self._run.rest()
 
 
-def _itself(wire: Caller) -> Caller:
-    return wire
+@contextlib.contextmanager
+def _timer(seconds: float, tick: Callable[[], None]) -> Iterator[None]:
+    """Calls ``tick`` each so many seconds while the block runs, by a timer of the Linux kernel: event loops know no
+    time shorter than a millisecond."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    timer = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+    # struct itimerspec: the interval and the first time, each as seconds and nanoseconds.
+    spec = (ctypes.c_long * 4)(0, int(seconds * 1e9), 0, int(seconds * 1e9))
+    if timer < 0 or libc.timerfd_settime(timer, 0, ctypes.byref(spec), None) < 0:
+        raise OSError(ctypes.get_errno(), "no timer")
+
+    def due() -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(timer, 8)
+        tick()
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(timer, due)
+    try:
+        yield
+    finally:
+        loop.remove_reader(timer)
+        os.close(timer)
 
 
 async def _serve(line: bytes) -> Outcome:
     job = msgspec.json.decode(line, type=Job)
-    run = Open(job) if job.rate else Closed(job)
+    run = OpenLoop(job) if job.rate else ClosedLoop(job)
     await run.connect()
     gc.collect()
     gc.freeze()
     print("ready", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.readline)
     return await run.go()
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:

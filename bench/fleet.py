@@ -1,4 +1,4 @@
-"""Do the books balance after a whole life of a project? ``python -m bench.fleet --help``
+"""Does every count agree after a whole life of a project? ``python -m bench.fleet --help``
 
 Workers submit, take and release over HTTP. Some tasks fail, some are skipped, some are abandoned and come back, some
 need two votes, some are submitted twice. At the end every task has been closed or has failed once, the broker has
@@ -9,17 +9,21 @@ import argparse
 import asyncio
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import uvloop
 
-from bench import command
-from bench.crew import FAILS, Books, Simulated, kind_of
-from bench.crowd import Crowd
-from bench.errors import BenchError
-from bench.figures import Fleet
+from bench import BenchError, command
+from bench.load import Connection
+from bench.results import Fleet
 from bench.servers import Broker, broker
 from broker.cli.progress import Progress
+
+_IDLE = 0.05
+"""Seconds until a worker asks again when there was no task."""
 
 _BAR = 30
 """Characters."""
@@ -29,53 +33,159 @@ _KEPT = {"", ":access", ":closed", ":snapshots"}
 
 _COUNTERS = ("submitted", "duplicates", "assigned", "voted", "closed", "failed", "retried", "skipped")
 
+FAILS_ONCE, FAILS, SKIPPED, ABANDONED, TWO_VOTES, TWICE = range(6)
+"""What is special about a task, by its number modulo 20: it is released as failed once, or each time; skipped once; not
+released by the first worker; closed by two votes; submitted twice. The other 14 of 20 are plain."""
 
-async def perform(crowd: Crowd, project: int, books: Books, seconds: float) -> float:
+_FIELDS: dict[int, dict[str, int]] = {
+    FAILS_ONCE: {"max_retries": 3},
+    FAILS: {"max_retries": 2},
+    ABANDONED: {"max_assign_time": 1},
+    TWO_VOTES: {"verification_count": 2},
+}
+
+
+def kind_of(number: int) -> int:
+    return number % 20
+
+
+@dataclass
+class Ledger:
+    """What the workers saw."""
+
+    total: int
+    counts: Counter[str] = field(default_factory=Counter)
+    """By the names of the broker's own counters."""
+    closed: Counter[int] = field(default_factory=Counter)
+    failed: Counter[int] = field(default_factory=Counter)
+    """By a task's number, how often."""
+    taken: Counter[int] = field(default_factory=Counter)
+    abandoned: list[tuple["Crawler", int]] = field(default_factory=list)
+    """Who abandoned which task id."""
+    late: int = 0
+    """Releases of abandoned tasks that were still accepted."""
+    calls: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.closed.total() + self.failed.total()
+
+
+class Crawler:
+    """A worker with a connection of its own. What it does with a task follows from the task's number."""
+
+    def __init__(self, connection: Connection, project: int, ledger: Ledger) -> None:
+        self._connection = connection
+        self._project = project
+        self._ledger = ledger
+
+    async def work(self, to_submit: Iterator[int]) -> None:
+        """Submits a task and takes one, until all that were submitted have come to their end."""
+        await self._connection.open()
+        while self._ledger.done < self._ledger.total:
+            number = next(to_submit, None)
+            if number is not None:
+                await self._submit(number)
+            _, answer = await self._call(f"GET /task/get/{self._project}")
+            if answer["ok"]:
+                await self._act(answer["content"]["task"])
+            elif number is None:
+                await asyncio.sleep(_IDLE)
+
+    async def release_late(self, task: int) -> None:
+        """A task that somebody else has had since: nothing may come of it."""
+        self._ledger.late += await self._release(task, 0)
+
+    async def _call(self, request: str, body: object = None) -> tuple[int, dict[str, Any]]:
+        self._ledger.calls += 1
+        return await self._connection.call(request, body)
+
+    async def _submit(self, number: int) -> None:
+        kind = kind_of(number)
+        task = {"project": self._project, "recipe": str(number), "unique_string": str(number), **_FIELDS.get(kind, {})}
+        for _ in range(2 if kind == TWICE else 1):
+            status, _ = await self._call("POST /task/submit", task)
+            self._ledger.counts["submitted" if status == 200 else "duplicates"] += 1
+
+    async def _act(self, task: dict[str, Any]) -> None:
+        ledger, number = self._ledger, int(task["recipe"])
+        kind, first = kind_of(number), not ledger.taken[number]
+        ledger.taken[number] += 1
+        ledger.counts["assigned"] += 1
+        if kind == ABANDONED and first:
+            ledger.abandoned.append((self, task["id"]))
+        elif kind == FAILS or (kind == FAILS_ONCE and first):
+            await self._fail(number, task)
+        elif kind == SKIPPED and first:
+            await self._release(task["id"], 2)
+            ledger.counts["skipped"] += 1
+        else:
+            ledger.counts["voted"] += kind == TWO_VOTES
+            if await self._release(task["id"], 0):
+                ledger.counts["closed"] += 1
+                ledger.closed[number] += 1
+
+    async def _fail(self, number: int, task: dict[str, Any]) -> None:
+        await self._release(task["id"], 1)
+        if task["retries"] + 1 < task["max_retries"]:
+            self._ledger.counts["retried"] += 1
+        else:
+            self._ledger.counts["failed"] += 1
+            self._ledger.failed[number] += 1
+
+    async def _release(self, task: int, result: int) -> bool:
+        """Whether it was updated."""
+        _, answer = await self._call("POST /task/release", {"task_id": task, "result": result, "verification": 1})
+        updated: bool = answer["content"]["updated"]
+        return updated
+
+
+async def perform(served: Broker, project: int, ledger: Ledger, seconds: float) -> float:
     """All workers at work, until everything is done or the time is over; how long it took."""
-    crew = [Simulated(crowd.broker.port, worker, project, books) for worker in crowd.workers]
-    await asyncio.gather(*(worker.connect() for worker in crew))
-    watching = asyncio.create_task(_watch(books))
-    to_submit = iter(range(books.total))
+    crawlers = [Crawler(Connection(served.port, worker), project, ledger) for worker in served.workers]
+    progress = asyncio.create_task(_show_progress(ledger))
+    to_submit = iter(range(ledger.total))
     began = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(worker.work(to_submit) for worker in crew))
+            await asyncio.gather(*(crawler.work(to_submit) for crawler in crawlers))
     except TimeoutError:
-        raise BenchError(f"{books.done} of {books.total} tasks done after {seconds:.0f} s") from None
+        raise BenchError(f"{ledger.done} of {ledger.total} tasks done after {seconds:.0f} s") from None
     finally:
-        watching.cancel()
+        progress.cancel()
     took = time.monotonic() - began
-    for worker, task in books.abandoned:
-        await worker.release_late(task)
+    for crawler, task in ledger.abandoned:
+        await crawler.release_late(task)
     return took
 
 
-async def _watch(books: Books) -> None:
+async def _show_progress(ledger: Ledger) -> None:
     progress = Progress(sys.stderr)
     try:
         while True:
-            full = _BAR * books.done // books.total
-            counts = ", ".join(f"{name} {books.counts[name]:,}" for name in ("submitted", "closed", "failed"))
-            progress.show(f"  [{'#' * full}{'.' * (_BAR - full)}] {counts}, abandoned {len(books.abandoned):,}")
+            full = _BAR * ledger.done // ledger.total
+            counts = ", ".join(f"{name} {ledger.counts[name]:,}" for name in ("submitted", "closed", "failed"))
+            progress.show(f"  [{'#' * full}{'.' * (_BAR - full)}] {counts}, abandoned {len(ledger.abandoned):,}")
             await asyncio.sleep(0.1)
     finally:
         progress.clear()
 
 
-def discrepancies(books: Books, stats: dict[str, int], counters: dict[str, int]) -> Iterator[str]:
-    """What does not balance, one line each. ``stats``: tasks in each state, as the broker says."""
-    for number in range(books.total):
-        ends = books.closed[number], books.failed[number]
+def discrepancies(ledger: Ledger, stats: dict[str, Any]) -> Iterator[str]:
+    """What does not balance, one line each. ``stats``: tasks in each state and totals, as the broker says."""
+    for number in range(ledger.total):
+        ends = ledger.closed[number], ledger.failed[number]
         if ends != ((0, 1) if kind_of(number) == FAILS else (1, 0)):
             yield f"task {number} was closed {ends[0]} times and failed {ends[1]} times"
+    counters: dict[str, int] = stats["counters"]
     for name in _COUNTERS:
-        if counters.get(name, 0) != books.counts[name]:
-            yield f"{name}: the broker counts {counters.get(name, 0)}, the workers {books.counts[name]}"
-    if counters.get("reclaimed", 0) != len(books.abandoned):
-        yield f"{len(books.abandoned)} tasks were abandoned, {counters.get('reclaimed', 0)} reclaimed"
-    if books.late:
-        yield f"{books.late} abandoned tasks were released by a worker that had lost them"
-    for state, expected in (("waiting", 0), ("verifying", 0), ("assigned", 0), ("failed", books.failed.total())):
+        if counters.get(name, 0) != ledger.counts[name]:
+            yield f"{name}: the broker counts {counters.get(name, 0)}, the workers {ledger.counts[name]}"
+    if counters.get("reclaimed", 0) != len(ledger.abandoned):
+        yield f"{len(ledger.abandoned)} tasks were abandoned, {counters.get('reclaimed', 0)} reclaimed"
+    if ledger.late:
+        yield f"{ledger.late} abandoned tasks were released by a worker that had lost them"
+    for state, expected in (("waiting", 0), ("verifying", 0), ("assigned", 0), ("failed", ledger.failed.total())):
         if stats[state] != expected:
             yield f"{stats[state]} tasks are {state}, not {expected}"
 
@@ -115,31 +225,31 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=200, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--tasks", type=int, default=50_000, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="server processes (default: %(default)s)")
-    return command.run(_ask, parser.parse_args())
+    return command.run(_ask, parser)
 
 
 def _ask(arguments: argparse.Namespace) -> Fleet:
-    books = Books(arguments.tasks)
-    with broker(workers=arguments.processes) as served, Crowd(served, workers=arguments.workers) as crowd:
-        project = crowd.project()
-        took = uvloop.run(perform(crowd, project, books, arguments.seconds))
-        stats = crowd.stats(project)
-        counters: dict[str, int] = stats["counters"]
-        wrong = [*discrepancies(books, stats, counters), *leaks(served, project, books.failed.total())]
-        crowd.maintain(project, "hard_reset")
+    ledger = Ledger(arguments.tasks)
+    with broker(arguments.processes, arguments.workers) as served:
+        project = served.project()
+        took = uvloop.run(perform(served, project, ledger, arguments.seconds))
+        stats = served.stats(project)
+        wrong = [*discrepancies(ledger, stats), *leaks(served, project, ledger.failed.total())]
+        served.maintain(project, "hard_reset")
         wrong += leaks(served, project, 0)
-        crowd.maintain(project, "delete")
+        served.maintain(project, "delete")
         wrong += after_delete(served, project)
-    command.say(f"  {', '.join(f'{name} {count:,}' for name, count in counters.items())}")
-    command.say(f"  {took:.1f} s, {books.calls / took:,.0f} calls/s; {'; '.join(wrong[:20]) or 'the books balance'}")
-    return Fleet(
+    made = Fleet(
         workers=arguments.workers,
         tasks=arguments.tasks,
         seconds=round(took, 2),
-        calls=books.calls,
-        counters=counters,
+        calls=ledger.calls,
+        counters=stats["counters"],
         wrong=wrong,
     )
+    command.say(f"  {', '.join(f'{name} {count:,}' for name, count in made.counters.items())}")
+    command.say(f"  {made.line()}")
+    return made
 
 
 if __name__ == "__main__":

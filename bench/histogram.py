@@ -9,13 +9,13 @@ _FINE = 6
 class Histogram:
     """Of nanoseconds. ``buckets``: number of a bucket to how many fell into it."""
 
-    def __init__(self, buckets: dict[int, int] | None = None) -> None:
-        self.buckets: Counter[int] = Counter(buckets)
+    def __init__(self) -> None:
+        self.buckets: Counter[int] = Counter()
 
-    def add(self, value: int, times: int = 1) -> None:
+    def add(self, value: int) -> None:
         # On the driver's hot path: no call to another function of ours.
         shift = value.bit_length() - _FINE - 1
-        self.buckets[(shift << _FINE) + (value >> shift) if shift > 0 else value] += times
+        self.buckets[(shift << _FINE) + (value >> shift) if shift > 0 else value] += 1
 
     def merge(self, buckets: dict[int, int]) -> None:
         self.buckets.update(buckets)

@@ -1,24 +1,29 @@
 """How many calls a second, and how soon is each answered? ``python -m bench.http --help``
 
-Each load runs by turns with the no-op on the same server, so that what slows the machine slows both.
+Each load runs by turns with the no-op on the same server, so that what slows the machine slows both. With
+``--against``, by turns with the broker of another checkout: what has a change saved?
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from bench import command
-from bench.crowd import Crowd
-from bench.figures import Curve, Http, Measured, Pairs
-from bench.job import Job
-from bench.measure import drive
-from bench.servers import Server, broker, noop
+from bench.load import Job
+from bench.measure import drive, fill
+from bench.results import Curve, Http, Measured, Pairs
+from bench.servers import Broker, Server, broker, noop
 
 HOT = ("submit", "get_release", "poll", "batch", "bulk_submit", "bulk_submit_unhashed")
 """Those that leave hundreds of thousands of tasks behind come last: a store that is large is slower at everything."""
 DEEP = ("submit", "get_release")
 CROWDED = 256
 """Connections for the latency."""
+
+_NEEDED = {"get_release": 0.5, "batch": 3.0}
+"""Tasks a call of the no-op that must wait, lest the load runs dry."""
 
 _CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Rates of the latency curve, of the rate of the closed loop."""
@@ -33,122 +38,124 @@ class Bench:
         self.seconds: float = arguments.seconds
         self.rounds: int = arguments.rounds
         self.drivers: int = arguments.drivers
-        self._wrk: bool = arguments.wrk
+        self.quickest = 50_000.0
+        """Calls of the no-op a second."""
 
-    def run(self, server: Server, job: Job) -> Measured:
-        return drive(server, job, drivers=self.drivers, use_wrk=self._wrk)
+    def noop(self, idle: Server) -> Measured:
+        return drive(idle, Job(port=idle.port, load="noop", seconds=self.seconds), drivers=self.drivers)
 
-    def pairs(self, title: str, base: Measure, run: Measure, rounds: int = 0) -> Pairs:
+    def run(self, served: Broker, load: str, project: int, connections: int = 32) -> Measured:
+        """Closed loop."""
+        fill(served, project, int(_NEEDED.get(load, 0) * self.quickest * self.seconds))
+        return drive(served, served.job(load, self.seconds, [project], connections=connections), drivers=self.drivers)
+
+    def at_rate(self, served: Broker, project: int, rate: float) -> Measured:
+        """Submit, open loop."""
+        job = served.job("submit", self.seconds * 3, [project], connections=CROWDED, rate=rate)
+        run = drive(served, job, drivers=self.drivers)
+        at = ", ".join(f"{name} {value:.2f}" for name, value in run.latency.items())
+        command.say(f"  submit at {rate:,.0f}/s: {at} ms")
+        return run
+
+    def pairs(self, base: Measure, run: Measure) -> Pairs:
         """``rounds`` times the base and a run, and the base once more."""
         pairs = Pairs([base()], [])
-        for _ in range(rounds or self.rounds):
+        for _ in range(self.rounds):
             pairs.runs.append(run())
             pairs.base.append(base())
-        command.say(f"  {title:<22} {_line(pairs)}")
         return pairs
 
 
-def hot(bench: Bench, idle: Server, crowd: Crowd) -> dict[str, Pairs]:
+def hot(bench: Bench, idle: Server, served: Broker) -> dict[str, Pairs]:
     """Each hot call against the no-op."""
-    single, batch, bulk, empty = (crowd.project() for _ in range(4))
-    projects = {"submit": single, "get_release": single, "poll": empty, "batch": batch}
-    noop_job = Job(port=idle.port, load="noop", seconds=bench.seconds)
-
-    def base() -> Measured:
-        return bench.run(idle, noop_job)
-
     # The first run of each pays for what is only loaded when it is used.
-    quickest = base().calls
+    bench.quickest = bench.noop(idle).calls
+    projects = _projects(served)
     made = {}
     for load in HOT:
-        project = projects.get(load, bulk)
-        needed = _needed(load, quickest * bench.seconds)
-
-        def run(load: str = load, project: int = project, needed: int = needed) -> Measured:
-            crowd.fill(project, needed)
-            return bench.run(crowd.broker, crowd.job(load, bench.seconds, [project]))
-
-        made[load] = bench.pairs(load, base, run)
+        made[load] = bench.pairs(partial(bench.noop, idle), partial(bench.run, served, load, projects[load]))
+        _say(load, made[load])
     return made
 
 
-def _needed(load: str, calls: float) -> int:
-    """Tasks that must wait, lest a load runs dry in the time of so many calls of the no-op."""
-    return int({"get_release": calls / 2, "batch": calls * 3}.get(load, 0))
+def _projects(served: Broker) -> dict[str, int]:
+    """A project for each load; some share one."""
+    single, batch, bulk, empty = (served.project() for _ in range(4))
+    its = {"submit": single, "get_release": single, "poll": empty, "batch": batch}
+    return {load: its.get(load, bulk) for load in HOT}
 
 
-def depth(bench: Bench, crowd: Crowd, queued: int) -> tuple[dict[str, Pairs], float]:
+def depth(bench: Bench, served: Broker, queued: int) -> tuple[dict[str, Pairs], float]:
     """Submit and get + release with so many tasks queued against few; and how quickly those were submitted."""
-    few, many = crowd.project(), crowd.project()
-    fill = crowd.fill(many, queued)
-    command.say(f"  {queued:,} tasks submitted, {fill:,.0f}/s")
+    few, many = served.project(), served.project()
+    rate = fill(served, many, queued)
+    command.say(f"  {queued:,} tasks submitted, {rate:,.0f}/s")
     made = {}
     for load in DEEP:
-
-        def run(project: int, load: str) -> Measured:
-            crowd.fill(project, _needed(load, 50_000 * bench.seconds))
-            return bench.run(crowd.broker, crowd.job(load, bench.seconds, [project]))
-
-        made[load] = bench.pairs(f"{load}, deep", partial(run, few, load), partial(run, many, load))
-    return made, fill
+        made[load] = bench.pairs(partial(bench.run, served, load, few), partial(bench.run, served, load, many))
+        _say(f"{load}, deep", made[load])
+    return made, rate
 
 
-def latency(bench: Bench, crowd: Crowd) -> tuple[Measured, Measured]:
+def latency(bench: Bench, served: Broker) -> tuple[Measured, Measured]:
     """Submit as fast as can be, and at half of that rate."""
-    project = crowd.project()
-    saturated = bench.run(crowd.broker, crowd.job("submit", bench.seconds, [project], connections=CROWDED))
-    rate = saturated.calls / 2
-    half = drive(
-        crowd.broker,
-        crowd.job("submit", bench.seconds * 3, [project], connections=CROWDED, rate=rate),
-        drivers=bench.drivers,
-    )
-    command.say(f"  submit at {rate:,.0f}/s: p50 {half.latency['p50']:.2f} ms, p99 {half.latency['p99']:.2f} ms")
-    return saturated, half
+    project = served.project()
+    saturated = bench.run(served, "submit", project, CROWDED)
+    return saturated, bench.at_rate(served, project, saturated.calls / 2)
 
 
-def processes(bench: Bench, crowd: Crowd) -> Pairs:
+def processes(bench: Bench, served: Broker) -> Pairs:
     """Submit with two server processes against one."""
-    with broker(workers=2) as two, Crowd(two) as others:
-        one_project, two_project = crowd.project(), others.project()
-
-        def base() -> Measured:
-            return bench.run(crowd.broker, crowd.job("submit", bench.seconds, [one_project], connections=CROWDED))
-
-        def run() -> Measured:
-            return bench.run(two, others.job("submit", bench.seconds, [two_project], connections=CROWDED))
-
-        return bench.pairs("submit, 2 processes", base, run)
+    with broker(processes=2) as two:
+        base = partial(bench.run, served, "submit", served.project(), CROWDED)
+        pairs = bench.pairs(base, partial(bench.run, two, "submit", two.project(), CROWDED))
+    _say("submit, 2 processes", pairs)
+    return pairs
 
 
-def curve(bench: Bench, crowd: Crowd) -> Curve:
+def curve(bench: Bench, served: Broker) -> Curve:
     """Latency of submit against its rate, from a tenth of what the closed loop reaches on."""
-    project = crowd.project()
-    top = bench.run(crowd.broker, crowd.job("submit", bench.seconds, [project], connections=CROWDED)).calls
-    runs = []
-    for part in _CURVE:
-        job = crowd.job("submit", bench.seconds * 3, [project], connections=CROWDED, rate=top * part)
-        run = drive(crowd.broker, job, drivers=bench.drivers)
-        at = ", ".join(f"{name} {value:.2f}" for name, value in run.latency.items())
-        command.say(f"  submit at {run.rate:,.0f}/s: {at} ms")
-        runs.append(run)
-    return Curve(runs)
+    project = served.project()
+    most = bench.run(served, "submit", project, CROWDED).calls
+    return Curve([bench.at_rate(served, project, most * part) for part in _CURVE])
 
 
-def _line(pairs: Pairs) -> str:
+def against(bench: Bench, checkout: Path) -> None:
+    """Prints what each call costs here and there, in CPU of the server process and of the store, and the ratios."""
+    print(f"CPU us a call, there: {checkout}")
+    print(f"{'load':<22}{'server':>10}{'there':>8}{'ratio':>8}{'store':>10}{'there':>8}{'ratio':>8}{'calls/s':>12}")
+    with broker() as here, broker(checkout=checkout) as there:
+        projects, others = _projects(here), _projects(there)
+        for load in HOT:
+            pairs = bench.pairs(
+                partial(bench.run, there, load, others[load]), partial(bench.run, here, load, projects[load])
+            )
+            server = _compared(pairs, lambda run: run.server_us)
+            store = _compared(pairs, lambda run: run.store_us)
+            calls = pairs.ratio(lambda run: run.calls, lambda base: base.calls)
+            print(f"{load:<22}{server}{store}{calls:>12.2f}{_errors(pairs)}", flush=True)
+
+
+def _compared(pairs: Pairs, cost: Callable[[Measured], float]) -> str:
+    here, there = pairs.median(cost), Pairs(pairs.runs, pairs.base).median(cost)
+    return f"{here:>10.1f}{there:>8.1f}{pairs.ratio(cost, cost):>8.2f}"
+
+
+def _say(title: str, pairs: Pairs) -> None:
     of_tasks = pairs.ratio(lambda run: run.tasks, lambda base: base.calls)
     of_calls = pairs.ratio(lambda run: run.calls, lambda base: base.calls)
     python = pairs.ratio(lambda run: run.server_us, lambda base: base.server_us)
     last = pairs.runs[-1]
-    line = (
-        f"{pairs.calls():>9,.0f} calls/s ({of_calls:.2f}) {pairs.tasks():>9,.0f} tasks/s ({of_tasks:.2f})  "
-        f"Python x {python:.2f}  cores: server {last.server_share:.2f} store {last.store_share:.2f} "
-        f"driver {last.driver_share:.2f} others {last.other_share:.2f}"
+    command.say(
+        f"  {title:<22} {pairs.calls():>9,.0f} calls/s ({of_calls:.2f}) {pairs.tasks():>9,.0f} tasks/s "
+        f"({of_tasks:.2f})  Python x {python:.2f}  cores: server {last.server_share:.2f} "
+        f"store {last.store_share:.2f} driver {last.driver_share:.2f} others {last.other_share:.2f}{_errors(pairs)}"
     )
-    errors: dict[str, int] = {}
-    for run in [*pairs.base, *pairs.runs]:
-        errors |= run.errors
-    return f"{line}  ERRORS {errors}" if errors else line
+
+
+def _errors(pairs: Pairs) -> str:
+    errors = sum((Counter(run.errors) for run in [*pairs.base, *pairs.runs]), Counter[str]())
+    return f"  ERRORS {dict(errors)}" if errors else ""
 
 
 def main() -> int:
@@ -156,21 +163,29 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each load (default: 5)")
     parser.add_argument("--drivers", type=int, default=1, metavar="N", help="driver processes (default: 1)")
     parser.add_argument("--queued", type=int, default=1_000_000, metavar="N", help="tasks of a deep project")
-    parser.add_argument("--wrk", action="store_true", help="closed loops by wrk, instead of our own driver")
     parser.add_argument("--curve", action="store_true", help="only the latency of submit against its rate")
-    return command.run(_ask, parser.parse_args())
+    parser.add_argument(
+        "--against",
+        type=command.checkout,
+        metavar="FOLDER",
+        help="only compare with the broker of this checkout; keep no results",
+    )
+    return command.run(_ask, parser)
 
 
-def _ask(arguments: argparse.Namespace) -> Http | Curve:
+def _ask(arguments: argparse.Namespace) -> Http | Curve | None:
     bench = Bench(arguments)
-    with noop() as idle, broker() as served, Crowd(served) as crowd:
+    if arguments.against:
+        against(bench, arguments.against)
+        return None
+    with noop() as idle, broker() as served:
         if arguments.curve:
-            return curve(bench, crowd)
-        made = hot(bench, idle, crowd)
-        saturated, half = latency(bench, crowd)
-        deep, fill = depth(bench, crowd, arguments.queued)
-        two = processes(bench, crowd)
-    return Http(hot=made, depth=deep, queued=arguments.queued, fill=fill, saturated=saturated, half=half, processes=two)
+            return curve(bench, served)
+        made = hot(bench, idle, served)
+        saturated, half = latency(bench, served)
+        deep, rate = depth(bench, served, arguments.queued)
+        two = processes(bench, served)
+    return Http(hot=made, depth=deep, queued=arguments.queued, fill=rate, saturated=saturated, half=half, processes=two)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
-"""What a connection sends, request after request, and what it takes for a good answer. Requests are bytes made before.
+"""What connections send, request after request, and what a good answer is. Requests are bytes that were made before.
 
 Where a number goes, a request has ``#`` as many times as the number has digits: its Content-Length never changes.
 """
 
+import asyncio
+import re
 import secrets
-from collections.abc import Callable, Iterator
-from itertools import count, cycle, islice
-from typing import TypeVar
+from itertools import count, cycle
+from typing import Any
 
 import msgspec
 
-from bench.job import Job, Worker
+from bench import BenchError
 
 BULK, BATCH = 1_000, 100
 """Tasks of a bulk_submit, and of a get?count= with its bulk_release."""
@@ -19,39 +20,92 @@ _TOKEN = secrets.token_hex(4)
 """In each unique_string, so that no two driver processes submit the same one."""
 
 _numbers = count()
-T = TypeVar("T")
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """As the broker knows it."""
+
+    id: int
+    secret: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-Worker-ID": str(self.id), "X-Secret": self.secret}
+
+
+NOBODY = Worker(0, "")
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """Load on one server. Closed loop: each connection has one request under way, all the time."""
+
+    port: int
+    load: str
+    """A name in ``LOADS``."""
+    seconds: float
+    connections: int = 32
+    rate: float = 0.0
+    """Above 0 an open loop: requests a second, each due at its own moment, whatever has become of those before."""
+    calls: int = 0
+    """Above 0: stop after so many, even if there is time left."""
+    projects: list[int] = []
+    workers: tuple[Worker, ...] = (NOBODY,)
+    """Connections use them in turn."""
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What one driver process saw. ``calls`` counts answers of every kind."""
+
+    seconds: float
+    calls: int
+    tasks: int
+    errors: dict[str, int]
+    """Status, or what was wrong, to how often."""
+    latency: dict[int, int]
+    """Buckets of a :class:`~bench.histogram.Histogram`, from when a request was due."""
+    late: dict[int, int]
+    """Of an open loop the same, for how late the driver itself was to send a request, with a connection free."""
+    cpu: float
+    """Seconds of this process."""
 
 
 class Load:
-    """Of one connection. ``tasks`` counts those that went all the way."""
+    """Of one connection: this one is the no-op's. ``tasks`` counts those that went all the way."""
 
     tasks = 0
+    digits = 10
+
+    def __init__(self, job: Job, worker: Worker, number: int) -> None:
+        self._headers = _headers(job.port, worker)
+        projects = job.projects or [0]
+        first = number % len(projects)
+        # Each connection begins at another project.
+        made = [self.make(project).split(b"#" * self.digits) for project in projects[first:] + projects[:first]]
+        self._requests = cycle(made)
+
+    def make(self, project: int) -> bytes:
+        return self.get("/")
+
+    def get(self, path: str) -> bytes:
+        return f"GET {path} HTTP/1.1\r\n{self._headers}\r\n".encode()
+
+    def post(self, path: str, body: bytes) -> bytes:
+        return f"POST {path} HTTP/1.1\r\n{self._headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     def request(self) -> bytes:
         """The next one."""
-        raise NotImplementedError
+        return (b"%0*d" % (self.digits, next(_numbers))).join(next(self._requests))
 
     def wrong(self, answer: bytes, body: int) -> str:
         """What is wrong with an answer of status 200, whose body begins at ``body``; '' when nothing is."""
         return ""
 
 
-class Noop(Load):
-    def __init__(self, job: Job, worker: Worker, first: int) -> None:
-        self._request = _request(job, "GET", "/")
-
-    def request(self) -> bytes:
-        return self._request
-
-
 class Poll(Load):
     """Asks for a task where there is none."""
 
-    def __init__(self, job: Job, worker: Worker, first: int) -> None:
-        self._requests = _rotated([_request(job, "GET", f"/task/get/{p}", worker) for p in job.projects], first)
-
-    def request(self) -> bytes:
-        return next(self._requests)
+    def make(self, project: int) -> bytes:
+        return self.get(f"/task/get/{project}")
 
     def wrong(self, answer: bytes, body: int) -> str:
         return "" if answer.find(b'"no_task"', body) >= 0 else "there was a task"
@@ -60,12 +114,8 @@ class Poll(Load):
 class Submit(Load):
     """One task a call, with a recipe of 30 bytes and a unique_string."""
 
-    def __init__(self, job: Job, worker: Worker, first: int) -> None:
-        made = [_request(job, "POST", "/task/submit", worker, _task(p, "#" * 10, hashed=True)) for p in job.projects]
-        self._pieces = _rotated([request.split(b"#" * 10) for request in made], first)
-
-    def request(self) -> bytes:
-        return (b"%010d" % next(_numbers)).join(next(self._pieces))
+    def make(self, project: int) -> bytes:
+        return self.post("/task/submit", _task(project, "#" * self.digits).encode())
 
     def wrong(self, answer: bytes, body: int) -> str:
         self.tasks += 1
@@ -75,16 +125,12 @@ class Submit(Load):
 class BulkSubmit(Load):
     """BULK tasks a call, as those of :class:`Submit`."""
 
+    digits = 6
     hashed = True
 
-    def __init__(self, job: Job, worker: Worker, first: int) -> None:
-        project = job.projects[first % len(job.projects)]
-        tasks = [_task(project, f"{'#' * 6}{place:04d}", hashed=self.hashed) for place in range(BULK)]
-        body = f'{{"requests":[{",".join(tasks)}]}}'
-        self._pieces = _request(job, "POST", "/task/bulk_submit", worker, body).split(b"#" * 6)
-
-    def request(self) -> bytes:
-        return (b"%06d" % next(_numbers)).join(self._pieces)
+    def make(self, project: int) -> bytes:
+        tasks = [_task(project, f"{'#' * self.digits}{number:04d}", hashed=self.hashed) for number in range(BULK)]
+        return self.post("/task/bulk_submit", f'{{"requests":[{",".join(tasks)}]}}'.encode())
 
     def wrong(self, answer: bytes, body: int) -> str:
         self.tasks += BULK
@@ -114,62 +160,44 @@ _decode = msgspec.json.Decoder(_Got).decode
 class GetRelease(Load):
     """Takes a task and releases it as ok: two calls."""
 
-    def __init__(self, job: Job, worker: Worker, first: int) -> None:
-        self._gets = _rotated([_request(job, "GET", f"/task/get/{p}", worker) for p in job.projects], first)
-        self._head = _head(job, "POST", "/task/release", worker)
-        self._task = 0
-        self._releasing = False
+    count = 1
+    query, path, body = "", "/task/release", b"%b"
+
+    def __init__(self, job: Job, worker: Worker, number: int) -> None:
+        super().__init__(job, worker, number)
+        self._held: list[int] = []
+        self._releasing: list[int] = []
+
+    def make(self, project: int) -> bytes:
+        return self.get(f"/task/get/{project}{self.query}")
 
     def request(self) -> bytes:
-        task, self._task = self._task, 0
-        self._releasing = task > 0
-        if not task:
-            return next(self._gets)
-        body = b'{"task_id":%d,"result":0}' % task
-        return b"%bContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body)
+        self._releasing, self._held = self._held, []
+        if not self._releasing:
+            return super().request()
+        releases = b",".join(b'{"task_id":%d,"result":0}' % task for task in self._releasing)
+        return self.post(self.path, self.body % releases)
 
     def wrong(self, answer: bytes, body: int) -> str:
         if self._releasing:
-            self.tasks += 1
-            return "" if answer.find(b'"updated":true', body) >= 0 else "not released"
-        content = _decode(answer[body:]).content
-        if content is None or content.task is None:
-            return "no task"
-        self._task = content.task.id
-        return ""
-
-
-class BatchGetRelease(Load):
-    """Takes BATCH tasks in one call, and releases them as ok in the next."""
-
-    def __init__(self, job: Job, worker: Worker, first: int) -> None:
-        project = job.projects[first % len(job.projects)]
-        self._get = _request(job, "GET", f"/task/get/{project}?count={BATCH}", worker)
-        self._head = _head(job, "POST", "/task/bulk_release", worker)
-        self._tasks: list[int] = []
-        self._releasing = 0
-
-    def request(self) -> bytes:
-        tasks, self._tasks = self._tasks, []
-        self._releasing = len(tasks)
-        if not tasks:
-            return self._get
-        body = b'{"requests":[{"task_id":%b,"result":0}]}' % b',"result":0},{"task_id":'.join(b"%d" % t for t in tasks)
-        return b"%bContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body)
-
-    def wrong(self, answer: bytes, body: int) -> str:
-        if self._releasing:
-            self.tasks += self._releasing
+            self.tasks += len(self._releasing)
             return "" if answer.find(b"false", body) < 0 else "not released"
         content = _decode(answer[body:]).content
-        if content is None or not content.tasks:
+        if content is None:
             return "no task"
-        self._tasks = [task.id for task in content.tasks]
-        return "" if len(self._tasks) == BATCH else "few tasks"
+        self._held = [task.id for task in content.tasks or ([content.task] if content.task else [])]
+        return "" if len(self._held) == self.count else "few tasks" if self._held else "no task"
 
 
-LOADS: dict[str, Callable[[Job, Worker, int], Load]] = {
-    "noop": Noop,
+class BatchGetRelease(GetRelease):
+    """Takes BATCH tasks in one call, and releases them as ok in the next."""
+
+    count = BATCH
+    query, path, body = f"?count={BATCH}", "/task/bulk_release", b'{"requests":[%b]}'
+
+
+LOADS: dict[str, type[Load]] = {
+    "noop": Load,
     "poll": Poll,
     "submit": Submit,
     "get_release": GetRelease,
@@ -179,25 +207,42 @@ LOADS: dict[str, Callable[[Job, Worker, int], Load]] = {
 }
 
 
-def _rotated(requests: list[T], first: int) -> Iterator[T]:
-    """For ever, each connection beginning at another one."""
-    return islice(cycle(requests), first % len(requests), None)
+class Connection:
+    """One call at a time, by a worker that does something with the answer."""
+
+    def __init__(self, port: int, worker: Worker) -> None:
+        self._port = port
+        self._headers = _headers(port, worker)
+
+    async def open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+
+    def close(self) -> None:
+        self._writer.close()
+
+    async def call(self, request: str, body: object = None) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer to ``GET /path``, or a POST with a body."""
+        content = msgspec.json.encode(body) if body is not None else b""
+        head = f"{request} HTTP/1.1\r\n{self._headers}Content-Length: {len(content)}\r\n\r\n"
+        self._writer.write(head.encode() + content)
+        try:
+            answer = await self._reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: *(\d+)", answer, re.IGNORECASE)
+            content = await self._reader.readexactly(int(length[1]) if length else 0)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise BenchError("the broker closed a connection") from None
+        status, decoded = int(answer[9:12]), msgspec.json.decode(content)
+        if status not in {200, 409}:
+            raise BenchError(f"{request} answers {status}: {decoded}")
+        return status, decoded
 
 
-def _task(project: int, number: str, *, hashed: bool) -> str:
+def _task(project: int, number: str, *, hashed: bool = True) -> str:
     """JSON of a task; ``number`` is ten characters."""
     unique = f',"unique_string":"{_TOKEN}-{number}"' if hashed else ""
     return f'{{"project":{project},"recipe":"https://example.org/{number}"{unique}}}'
 
 
-def _request(job: Job, method: str, path: str, worker: Worker | None = None, body: str = "") -> bytes:
-    head = _head(job, method, path, worker)
-    if method == "GET":
-        return head + b"\r\n"
-    return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body.encode())
-
-
-def _head(job: Job, method: str, path: str, worker: Worker | None = None) -> bytes:
-    """Request line and headers, without Content-Length and the empty line."""
-    who = f"X-Worker-ID: {worker.id}\r\nX-Secret: {worker.secret}\r\n" if worker else ""
-    return f"{method} {path} HTTP/1.1\r\nHost: {job.host}:{job.port}\r\n{who}".encode()
+def _headers(port: int, worker: Worker) -> str:
+    headers = {"Host": f"127.0.0.1:{port}", **(worker.headers if worker.secret else {})}
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())

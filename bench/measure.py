@@ -1,81 +1,134 @@
 """Puts a job's load on a server, from one driver process or several, and says what that cost whom."""
 
+import contextlib
+import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from bench import wrk
-from bench.errors import BenchError
-from bench.figures import Measured
+from bench import BenchError
 from bench.histogram import Histogram
-from bench.job import Job, Outcome
-from bench.meter import Meter, Used
-from bench.servers import Broker, Server, settle
+from bench.load import BULK, Job, Outcome
+from bench.results import Measured
+from bench.servers import Broker, Server, environment, settle
 from broker import processes
 
 _PATIENCE = 20.0
 """Seconds beyond a job's own that a driver may take."""
 
+_IDLE = 3, 4
+"""Columns of the first line of /proc/stat that are no work: idle, and waiting for disks."""
 
-def drive(server: Server, job: Job, *, drivers: int = 1, use_wrk: bool = False) -> Measured:
+
+class Used(NamedTuple):
+    """Seconds of CPU."""
+
+    server: float
+    store: float
+    machine: float
+    """All programs."""
+    rewrites: int
+    """How often the append-only file was rewritten, or began to be."""
+
+    @classmethod
+    def by(cls, server: Server) -> "Used":
+        """Since they were started."""
+        ticks = [int(word) for word in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
+        busy = sum(count for column, count in enumerate(ticks) if column not in _IDLE)
+        store = cpu_of(server.store) if server.store else 0.0
+        return cls(sum(map(cpu_of, server.servers)), store, busy / os.sysconf("SC_CLK_TCK"), server.rewrites())
+
+    def since(self, before: "Used") -> "Used":
+        return Used(*(now - then for now, then in zip(self, before, strict=True)))  # type: ignore[arg-type]
+
+
+def cpu_of(process: int) -> float:
+    """Seconds of CPU of all threads of any process, to the nanosecond: Linux has a clock for each."""
+    try:
+        return time.clock_gettime((~process << 3) | 2)
+    except OSError:
+        raise BenchError(f"process {process}, which was measured, is gone") from None
+
+
+def drive(server: Server, job: Job, *, drivers: int = 1) -> Measured:
     """``drivers``: how many processes share the connections and the rate."""
     if isinstance(server, Broker):
         settle(server.redis)
-    if use_wrk and wrk.usable(job):
-        meter = Meter(server)
-        return _measured(job, [wrk.run(job)], meter.read())
-    with _Drivers(job, drivers) as running:
-        meter = Meter(server)
-        return _measured(job, running.go(), meter.read())
+    with _drivers(job, drivers) as children:
+        before = Used.by(server)
+        outcomes = _go(children, job.seconds + _PATIENCE)
+        return _measured(job, outcomes, Used.by(server).since(before))
 
 
-class _Drivers:
+def fill(broker: Broker, project: int, tasks: int) -> float:
+    """Until at least so many tasks wait; how many went in a second, 0 if there were enough."""
+    missing = tasks - int(broker.stats(project)["waiting"])
+    if missing <= 0:
+        return 0.0
+    calls = -(-missing // BULK)
+    return _filled(broker, broker.job("bulk_submit", 600, [project], connections=min(4, calls), calls=calls))
+
+
+def spread(broker: Broker, projects: list[int], tasks: int) -> None:
+    """At least so many tasks wait in these projects together, about as many in each."""
+    if len(projects) == 1:
+        fill(broker, projects[0], tasks)
+    else:
+        # One by one: a bulk call is for one project, and there may be a thousand.
+        _filled(broker, broker.job("submit", 600, projects, calls=tasks))
+
+
+def _filled(broker: Broker, job: Job) -> float:
+    measured = drive(broker, job)
+    if measured.errors:
+        raise BenchError(f"could not fill projects: {measured.errors}")
+    return measured.tasks
+
+
+@contextlib.contextmanager
+def _drivers(job: Job, count: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Driver processes that are connected, and wait for the word."""
-
-    def __init__(self, job: Job, count: int) -> None:
-        self._seconds = job.seconds
-        self._children = []
+    children = []
+    try:
         for share in _shares(job, count):
             child = subprocess.Popen(
                 [sys.executable, "-m", "bench.driver"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                env=environment(),
                 start_new_session=True,
                 preexec_fn=processes.die_with_parent(),  # noqa: PLW1509 - one thread
             )
-            self._children.append(child)
-            _tell(child, msgspec.json.encode(share))
-
-    def __enter__(self) -> "_Drivers":
-        try:
-            for child in self._children:
-                if child.stdout is None or child.stdout.readline() != b"ready\n":
-                    raise BenchError("a driver could not connect")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def go(self) -> list[Outcome]:
-        for child in self._children:
-            _tell(child, b"go")
-        try:
-            ends = [child.communicate(timeout=self._seconds + _PATIENCE)[0] for child in self._children]
-        except subprocess.TimeoutExpired:
-            raise BenchError("a driver does not come to its end") from None
-        if any(child.returncode for child in self._children):
-            raise BenchError("a driver failed")
-        return [msgspec.json.decode(end, type=Outcome) for end in ends]
-
-    def __exit__(self, *_: object) -> None:
-        for child in self._children:
+            children.append(child)
+            _write(child, msgspec.json.encode(share))
+        if any(child.stdout is None or child.stdout.readline() != b"ready\n" for child in children):
+            raise BenchError("a driver could not connect")
+        yield children
+    finally:
+        for child in children:
             child.kill()
             child.communicate()
 
 
-def _tell(child: "subprocess.Popen[bytes]", line: bytes) -> None:
+def _go(children: list["subprocess.Popen[bytes]"], seconds: float) -> list[Outcome]:
+    for child in children:
+        _write(child, b"go")
+    try:
+        ends = [child.communicate(timeout=seconds)[0] for child in children]
+    except subprocess.TimeoutExpired:
+        raise BenchError("a driver does not come to its end") from None
+    if any(child.returncode for child in children):
+        raise BenchError("a driver failed")
+    return [msgspec.json.decode(end, type=Outcome) for end in ends]
+
+
+def _write(child: "subprocess.Popen[bytes]", line: bytes) -> None:
     if child.stdin is not None:
         child.stdin.write(line + b"\n")
         child.stdin.flush()

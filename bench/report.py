@@ -5,13 +5,14 @@ The Markdown goes beside the results as well, and with matplotlib (``pip install
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from bench import command, results
-from bench.errors import BenchError
-from bench.figures import Measured, Results
+from bench import BenchError, command, results
+from bench.results import Measured, Results
 from bench.targets import ROWS, Row
 
 _NOISE = 0.15
@@ -20,11 +21,16 @@ _NOISE = 0.15
 _SATURATED = 0.9
 """Of a core, used by the driver, from which it may be what limits."""
 
+_LOAD_HEAD = ("load", "calls/s", "tasks/s", "server us", "store us", "server", "store", "driver", "others")
+_SCRIPT_HEAD = ("script", "calls", "in the script", "whole server", "a call, p99", "its own worst", "worst")
+_MEASURED, _MUST, _PLAIN = "#2a6f97", "#d1495b", "#9aa5b1"
+
 
 def reach(made: Results) -> str:
     """The table of what was to be reached."""
-    head = ("what, one process", "measured", "must", "aim", "", "others")
-    return _table(head, (_reach_row(row, made) for row in ROWS))
+    return _table(
+        ("what, one process", "measured", "must", "aim", "", "others"), (_reach_row(row, made) for row in ROWS)
+    )
 
 
 def _reach_row(row: Row, made: Results) -> tuple[str, ...]:
@@ -48,55 +54,36 @@ def _parts(made: Results) -> Iterator[str]:
     yield reach(made)
     yield from _doubts(made)
     if made.http:
-        yield "\n## http: each load against the no-op\n"
-        yield _table(_LOAD_HEAD, (_load_row(name, pairs.runs[-1]) for name, pairs in made.http.hot.items()))
-    if made.scripts:
-        for queued, scripts in made.scripts.sizes.items():
-            yield f"\n## scripts, {int(queued):,} tasks queued: microseconds\n"
-            yield _table(
-                ("script", "calls", "in the script", "whole server", "a call, p99", "its own worst", "worst"),
-                (
-                    (
-                        name,
-                        f"{s.calls:,}",
-                        f"{s.script_us / (s.tasks or s.calls):.1f}",
-                        f"{s.each():.1f}",
-                        f"{s.p99_us:,.0f}",
-                        f"{s.own_worst_us:,.0f}",
-                        f"{s.worst_us:,.0f}",
-                    )
-                    for name, s in scripts.items()
-                ),
+        loads = (_load_row(name, pairs.runs[-1]) for name, pairs in made.http.hot.items())
+        yield _section("http: each load against the no-op", _LOAD_HEAD, loads)
+    for queued, scripts in made.scripts.sizes.items() if made.scripts else ():
+        rows = (
+            (
+                name,
+                f"{s.calls:,}",
+                *(f"{us:.1f}" for us in (s.alone(), s.each())),
+                *(f"{us:,.0f}" for us in (s.p99_us, s.own_worst_us, s.worst_us)),
             )
+            for name, s in scripts.items()
+        )
+        yield _section(f"scripts, {int(queued):,} tasks queued: microseconds", _SCRIPT_HEAD, rows)
     if made.curve:
-        yield "\n## Latency of submit by rate, 256 connections\n"
-        yield _table(_LATENCY_HEAD, (_latency_row(run) for run in made.curve.runs))
-    if made.scale:
-        yield from _scale(made)
+        head = ("calls/s wanted", "got", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "driver late, p99 ms")
+        late = ((f"{run.rate:,.0f}", *_latencies(run), f"{run.late['p99']:.2f}") for run in made.curve.runs)
+        yield _section("Latency of submit by rate, 256 connections", head, late)
+    yield from _scale(made)
     if made.cluster:
         base, *_ = made.cluster.costs
-        yield "\n## cluster\n"
-        yield _table(
-            ("store", "CPU of the primaries, us a call", "of one server's"),
-            (
-                (kind, f"{median(costs):.1f}", f"{made.cluster.ratio(kind, base):.2f}")
-                for kind, costs in made.cluster.costs.items()
-            ),
+        costs = (
+            (kind, f"{median(costs):.1f}", f"{made.cluster.ratio(kind, base):.2f}")
+            for kind, costs in made.cluster.costs.items()
         )
+        yield _section("cluster", ("store", "CPU of the primaries, us a call", "of one server's"), costs)
     if made.waiters:
-        its = made.waiters
-        yield f"\n## waiters\n\n{its.waiters:,} gets that wait: {its.bytes_each / 1024:.1f} KiB each, "
-        yield f"{its.server_share:.1%} of a core, the store {its.store_share:.1%}; "
-        yield f"a task reaches one in {its.delay_ms} ms, at worst {its.worst_ms}."
+        yield f"\n## waiters\n\n{made.waiters.line()}."
     if made.fleet:
-        fleet = made.fleet
-        yield f"\n## fleet\n\n{fleet.workers:,} workers, {fleet.tasks:,} tasks, {fleet.seconds:.1f} s, "
-        yield f"{fleet.calls / fleet.seconds:,.0f} calls/s; {'; '.join(fleet.wrong) or 'the books balance'}."
+        yield f"\n## fleet\n\n{made.fleet.line()}."
     yield f"\nTook {', '.join(f'{name} {seconds:.0f} s' for name, seconds in made.seconds.items())}."
-
-
-_LOAD_HEAD = ("load", "calls/s", "tasks/s", "server us", "store us", "server", "store", "driver", "others")
-_LATENCY_HEAD = ("calls/s wanted", "got", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "driver late, p99 ms")
 
 
 def _load_row(name: str, run: Measured) -> tuple[str, ...]:
@@ -105,34 +92,22 @@ def _load_row(name: str, run: Measured) -> tuple[str, ...]:
     return name, f"{run.calls:,.0f}", f"{run.tasks:,.0f}", *costs, *(f"{share:.2f}" for share in shares)
 
 
-def _latency_row(run: Measured) -> tuple[str, ...]:
-    late = run.late["p99"]
-    return f"{run.rate:,.0f}", f"{run.calls:,.0f}", *(f"{ms:.2f}" for ms in run.latency.values()), f"{late:.2f}"
+def _latencies(run: Measured) -> tuple[str, ...]:
+    return f"{run.calls:,.0f}", *(f"{ms:.2f}" for ms in run.latency.values())
 
 
 def _scale(made: Results) -> Iterator[str]:
-    if made.scale is None:
+    scale = made.scale
+    if scale is None:
         return
-    for title, grown in (
-        ("queued tasks", made.scale.queued),
-        ("projects", made.scale.projects),
-        ("server processes", made.scale.processes),
-    ):
-        yield f"\n## By {title}\n"
-        yield _table(
-            (title, *_LOAD_HEAD),
-            ((f"{int(size):,}", *_load_row(load, run)) for size, loads in grown.items() for load, run in loads.items()),
-        )
-    yield "\n## Doing nothing, by projects\n"
-    yield _table(("projects", "share of a core"), ((f"{int(n):,}", f"{s:.3f}") for n, s in made.scale.idle.items()))
-    yield "\n## By connections\n"
-    yield _table(
-        ("connections", "calls/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms"),
-        (
-            (f"{int(size):,}", f"{run.calls:,.0f}", *(f"{ms:.2f}" for ms in run.latency.values()))
-            for size, run in made.scale.connections.items()
-        ),
-    )
+    its = {"queued tasks": scale.queued, "projects": scale.projects, "server processes": scale.processes}
+    for title, grown in its.items():
+        rows = ((f"{int(n):,}", *_load_row(load, run)) for n, loads in grown.items() for load, run in loads.items())
+        yield _section(f"By {title}", (title, *_LOAD_HEAD), rows)
+    shares = ((f"{int(n):,}", f"{share:.3f}") for n, share in scale.idle.items())
+    yield _section("Doing nothing, by projects", ("projects", "share of a core"), shares)
+    runs = ((f"{int(n):,}", *_latencies(run)) for n, run in scale.connections.items())
+    yield _section("By connections", ("connections", "calls/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms"), runs)
 
 
 def _doubts(made: Results) -> Iterator[str]:
@@ -151,9 +126,57 @@ def _doubts(made: Results) -> Iterator[str]:
             yield f"\n{name}: other programs took {others:.2f} of a core"
 
 
+def _section(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return f"\n## {title}\n\n{_table(head, rows)}"
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def draw(made: Results, path: Path) -> None:
+    """How much of the no-op each call reaches, and how soon answers come, as PNG."""
+    # Not imported by name: it is an extra, and the rest of the bench is typed without it.
+    figure: Any = import_module("matplotlib.figure").Figure(figsize=(11, 4.2), layout="constrained")
+    axes = figure.subplots(1, 2 if made.curve else 1, squeeze=False)[0]
+    _draw_rates(axes[0], made)
+    if made.curve:
+        _draw_curve(axes[1], made.curve.runs)
+    cores = made.machine.get("cores", "?")
+    figure.suptitle(f"task-broker {made.commit}, one server process, {cores} cores", fontsize=11)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_rates(axes: Any, made: Results) -> None:
+    """Horizontal bars, and what must be reached as a mark on each."""
+    rows = [(row, figure) for row in ROWS if row.more and row.absolute(made) and (figure := row.figure(made))]
+    heights = range(len(rows))
+    axes.barh(heights, [figure for _, figure in rows], color=_MEASURED, height=0.55, label="measured")
+    axes.plot([row.must for row, _ in rows], heights, "|", color=_MUST, markersize=22, markeredgewidth=2, label="must")
+    axes.axvline(1, color=_PLAIN, linewidth=1)
+    axes.text(1, 1.01, "no-op", color=_PLAIN, ha="center", fontsize=8, transform=axes.get_xaxis_transform())
+    for height, (row, figure) in enumerate(rows):
+        unit = "tasks/s" if "tasks/s" in row.what else "calls/s"
+        text = f" {row.absolute(made) or 0:,.0f} {unit}"
+        axes.annotate(text, (max(figure, row.must), height), va="center", fontsize=8)
+    axes.set_yticks(heights, [row.what.removesuffix(", tasks/s") for row, _ in rows], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.3 * max([1.0, *(max(figure, row.must) for row, figure in rows)]))
+    axes.set_xlabel("of the calls/s of a no-op on the same server")
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
+
+
+def _draw_curve(axes: Any, runs: list[Measured]) -> None:
+    for name, width in (("p50", 2.0), ("p99", 1.5), ("p99.9", 1.0)):
+        latencies = [run.latency[name] for run in runs]
+        axes.plot([run.rate for run in runs], latencies, "o-", markersize=3, linewidth=width, label=name)
+    axes.set_yscale("log")
+    axes.set_xlim(left=0)
+    axes.set_xlabel("submits a second, 256 connections")
+    axes.set_ylabel("milliseconds, from when a request was due")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8, frameon=False)
 
 
 def main() -> int:
@@ -174,8 +197,6 @@ def main() -> int:
     path.with_suffix(".md").write_text(text)
     print(text)
     if find_spec("matplotlib"):
-        from bench.chart import draw  # noqa: PLC0415 - only when it can be
-
         draw(made, path.with_suffix(".png"))
         command.say(f"drawn in {path.with_suffix('.png')}")
     else:

@@ -8,16 +8,17 @@ import time
 from collections.abc import Sequence
 
 from bench import command
-from bench.crowd import Crowd
-from bench.figures import Measured, Scale
-from bench.measure import drive
-from bench.meter import Meter
-from bench.servers import broker
+from bench.load import Job
+from bench.measure import Used, drive, fill, spread
+from bench.results import Measured, Scale
+from bench.servers import Broker, broker
 
-QUEUED = 1_000, 10_000, 100_000, 1_000_000
-PROJECTS = 1, 10, 100, 1_000
-CONNECTIONS = 1, 4, 16, 64, 256, 1_024, 4_096
-PROCESSES = 1, 2
+SIZES = {
+    "queued": (1_000, 10_000, 100_000, 1_000_000),
+    "projects": (1, 10, 100, 1_000),
+    "connections": (1, 4, 16, 64, 256, 1_024, 4_096),
+    "processes": (1, 2),
+}
 
 _ENOUGH = 15_000
 """Tasks a second that get + release may take."""
@@ -25,13 +26,13 @@ _ENOUGH = 15_000
 Loads = dict[str, Measured]
 
 
-def by_queued(crowd: Crowd, sizes: Sequence[int], seconds: float) -> dict[str, Loads]:
+def by_queued(served: Broker, sizes: Sequence[int], seconds: float) -> dict[str, Loads]:
     """Submit, and get + release, with so many tasks waiting in the project."""
-    project = crowd.project()
+    project = served.project()
     made: dict[str, Loads] = {}
     for size in sizes:
-        crowd.fill(project, size)
-        made[str(size)] = _both(crowd, f"{size:,} queued", [project], seconds)
+        fill(served, project, size)
+        made[str(size)] = _both(served, f"{size:,} queued", [project], seconds)
     return made
 
 
@@ -40,29 +41,26 @@ def by_projects(sizes: Sequence[int], seconds: float) -> tuple[dict[str, Loads],
     made: dict[str, Loads] = {}
     idle: dict[str, float] = {}
     # One worker with access to all: a thousand projects for each of many would take longer than the measurement.
-    with broker() as served, Crowd(served, workers=1) as crowd:
+    with broker(workers=1) as served:
         projects: list[int] = []
         for size in sizes:
-            projects += [crowd.project() for _ in range(size - len(projects))]
+            projects += [served.project() for _ in range(size - len(projects))]
             # Whole seconds: each project is looked at once in one.
             pause = max(1, round(seconds))
-            meter = Meter(served)
+            before = Used.by(served)
             time.sleep(pause)
-            used = meter.read()
+            used = Used.by(served).since(before)
             idle[str(size)] = round((used.server + used.store) / pause, 4)
             command.say(f"  {size:,} projects, no calls: {idle[str(size)]:.3f} of a core")
-            made[str(size)] = _both(crowd, f"{size:,} projects", projects, seconds)
+            made[str(size)] = _both(served, f"{size:,} projects", projects, seconds)
     return made, idle
 
 
-def by_connections(crowd: Crowd, sizes: Sequence[int], seconds: float) -> Loads:
+def by_connections(served: Broker, sizes: Sequence[int], seconds: float) -> Loads:
     """Submit over so many connections, each with a request under way."""
-    project = crowd.project()
+    project = served.project()
     return {
-        str(size): _said(
-            f"{size:,} connections",
-            drive(crowd.broker, crowd.job("submit", seconds, [project], connections=size)),
-        )
+        str(size): _drive(served, f"{size:,} connections", served.job("submit", seconds, [project], connections=size))
         for size in sizes
     }
 
@@ -71,23 +69,24 @@ def by_processes(sizes: Sequence[int], seconds: float) -> dict[str, Loads]:
     """Submit, and get + release, with so many server processes."""
     made: dict[str, Loads] = {}
     for size in sizes:
-        with broker(workers=size) as served, Crowd(served) as crowd:
-            made[str(size)] = _both(crowd, f"{size} processes", [crowd.project()], seconds, connections=64)
+        with broker(processes=size) as served:
+            made[str(size)] = _both(served, f"{size} processes", [served.project()], seconds, connections=64)
     return made
 
 
-def _both(crowd: Crowd, title: str, projects: list[int], seconds: float, connections: int = 32) -> Loads:
+def _both(served: Broker, title: str, projects: list[int], seconds: float, connections: int = 32) -> Loads:
     """Submits first, and tops up, so that get + release does not run dry."""
     made = {}
     for load in ("submit", "get_release"):
         if load == "get_release":
-            crowd.spread(projects, int(_ENOUGH * seconds) + 2 * len(projects))
-        run = drive(crowd.broker, crowd.job(load, seconds, projects, connections=connections))
-        made[load] = _said(f"{title}, {load}", run)
+            spread(served, projects, int(_ENOUGH * seconds) + 2 * len(projects))
+        job = served.job(load, seconds, projects, connections=connections)
+        made[load] = _drive(served, f"{title}, {load}", job)
     return made
 
 
-def _said(title: str, run: Measured) -> Measured:
+def _drive(served: Broker, title: str, job: Job) -> Measured:
+    run = drive(served, job)
     command.say(
         f"  {title:<32} {run.calls:>8,.0f} calls/s  server {run.server_us:>6.1f} us  store {run.store_us:>5.1f} us  "
         f"p99 {run.latency['p99']:>7.2f} ms  {run.errors or ''}"
@@ -97,24 +96,19 @@ def _said(title: str, run: Measured) -> Measured:
 
 def main() -> int:
     parser = command.parser("bench.scale", __doc__, seconds=2.0)
-    for name, sizes in (
-        ("queued", QUEUED),
-        ("projects", PROJECTS),
-        ("connections", CONNECTIONS),
-        ("processes", PROCESSES),
-    ):
+    for name, sizes in SIZES.items():
         shown = " ".join(map(str, sizes))
         parser.add_argument(
             f"--{name}", type=int, nargs="+", default=sizes, metavar="N", help=f"numbers of them (default: {shown})"
         )
-    return command.run(_ask, parser.parse_args())
+    return command.run(_ask, parser)
 
 
 def _ask(arguments: argparse.Namespace) -> Scale:
     seconds = arguments.seconds
-    with broker() as served, Crowd(served) as crowd:
-        connections = by_connections(crowd, arguments.connections, seconds)
-        queued = by_queued(crowd, arguments.queued, seconds)
+    with broker() as served:
+        connections = by_connections(served, arguments.connections, seconds)
+        queued = by_queued(served, arguments.queued, seconds)
     projects, idle = by_projects(arguments.projects, seconds)
     processes = by_processes(arguments.processes, seconds)
     return Scale(queued=queued, projects=projects, idle=idle, connections=connections, processes=processes)

@@ -1,20 +1,25 @@
 """What does each script cost the store, alone, with few tasks queued and with many? ``python -m bench.scripts --help``
 
 Straight to an embedded store, over its socket, by the code that the broker calls them with; 32 calls in flight.
+With ``--against``, the scripts of this checkout and of another by turns: what has a change saved?
 """
 
 import argparse
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
 
 import uvloop
 from redis import Redis
 
-from bench import command
-from bench.figures import Script, Scripts
-from bench.flight import Scales
-from bench.servers import settle, store
-from bench.yard import Yard
+from bench import BenchError, command, results
+from bench.results import ROOT, Script, Scripts
+from bench.servers import environment, settle, store
+from bench.store_load import Costs, Project
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.redis.scripts import load
@@ -32,73 +37,78 @@ _SHORT_ROUND = 32
 _STEPS = 50
 """Calls of each script that is not hot, one by one."""
 
+_TURNS = 3
+"""Of each checkout, when two are compared."""
+
 _DAY = 86_400_000
 """Milliseconds."""
 
 
-async def weigh(settings: Settings, redis: Redis, queued: int, seconds: float) -> dict[str, Script]:
+async def measure(settings: Settings, redis: Redis, queued: int, seconds: float) -> dict[str, Script]:
     """Every script on a project with so many tasks: the hot ones in rounds, then the others."""
     opened = open_store(settings)
     try:
         manager = await _manager(opened, redis)
-        yard, empty = await Yard.make(opened, manager), await Yard.make(opened, manager)
+        project, empty = await Project.create(opened, manager), await Project.create(opened, manager)
         began = time.monotonic()
-        await yard.fill(queued)
+        await project.fill(queued)
         command.say(f"  {queued:,} tasks queued, in {time.monotonic() - began:.1f} s")
-        scales, until = Scales(redis), time.monotonic() + seconds
-        while not scales.scripts or time.monotonic() < until:
-            await _round(scales, yard, empty, _ROUND)
-        short, until = Scales(redis), time.monotonic() + seconds
+        costs, until = Costs(redis), time.monotonic() + seconds
+        while not costs.scripts or time.monotonic() < until:
+            await _round(costs, project, empty, _ROUND)
+        short, until = Costs(redis), time.monotonic() + seconds
         while not short.scripts or time.monotonic() < until:
-            await _round(short, yard, empty, _SHORT_ROUND)
-        scales.take_worst(short)
-        await _others(scales, yard, queued)
+            await _round(short, project, empty, _SHORT_ROUND)
+        for name, script in short.scripts.items():
+            costs.scripts[name].take_worst(script)
+        await _others(costs, project, queued)
     finally:
         await opened.close()
-    for name, script in scales.scripts.items():
+    for name, script in costs.scripts.items():
         command.say(f"    {name:<14} {_line(script)}")
-    return scales.scripts
+    return costs.scripts
 
 
-async def _round(scales: Scales, yard: Yard, empty: Yard, tasks: int) -> None:
+async def _round(costs: Costs, project: Project, empty: Project, tasks: int) -> None:
     """Submits, assigns and releases one by one, by a hundred and by 500: as many tasks wait as before."""
     for size in (1, 100, CHUNK):
         count = max(1, tasks // size)
-        await scales.weigh(f"submit {size}", (yard.submit(size) for _ in range(count)), count * size)
-        taken = await scales.weigh(f"assign {size}", (yard.assign(size) for _ in range(count)), count * size)
-        await scales.weigh(f"release {size}", map(yard.release, taken), count * size)
-    await scales.weigh("assign none", (empty.assign(1) for _ in range(tasks)))
+        await costs.measure(f"submit {size}", (project.submit(size) for _ in range(count)), count * size)
+        taken = await costs.measure(f"assign {size}", (project.assign(size) for _ in range(count)), count * size)
+        await costs.measure(f"release {size}", map(project.release, taken), count * size)
+    await costs.measure("assign none", (empty.assign(1) for _ in range(tasks)))
 
 
-async def _others(scales: Scales, yard: Yard, queued: int) -> None:
+async def _others(costs: Costs, project: Project, queued: int) -> None:
     """What sweeps, shows and maintains a project. The last of them empties it."""
-    tasks, project = yard.store.tasks, yard.project
+    opened, tasks = project.store, project.store.tasks
 
     async def repeat(name: str, call: Callable[[], Awaitable[object]], about: int = 0, times: int = _STEPS) -> None:
         for _ in range(times):
-            await scales.weigh(name, [call()], about)
+            await costs.measure(name, [call()], about)
 
-    await repeat("due", lambda: tasks.due(project))
-    await repeat("stats", lambda: tasks.stats(project))
-    await repeat("snapshot", lambda: yard.store.snapshots.take(project))
-    await repeat("tasks_list 100", lambda: yard.store.task_views.page(project, "queue", queued // 2, 100, longest=100))
-    ids = await yard.assign(CHUNK)
-    await repeat("extend 500", lambda: tasks.extend(project, yard.worker, ids, 60), CHUNK)
-    await repeat("held 500", lambda: tasks.held(project, yard.worker, "0", CHUNK))
+    await repeat("due", lambda: tasks.due(project.id))
+    await repeat("stats", lambda: tasks.stats(project.id))
+    await repeat("snapshot", lambda: opened.snapshots.take(project.id))
+    await repeat("tasks_list 100", lambda: opened.task_views.page(project.id, "queue", queued // 2, 100, longest=100))
+    ids = await project.assign(CHUNK)
+    await repeat("extend 500", lambda: tasks.extend(project.id, project.worker, ids, 60), CHUNK)
+    await repeat("held 500", lambda: tasks.held(project.id, project.worker, "0", CHUNK))
     tasks.now = str(round(time.time() * 1000) + _DAY)
-    await repeat("reclaim 100", lambda: tasks.reclaim(project, 100), 100, CHUNK // 100)
+    await repeat("reclaim 100", lambda: tasks.reclaim(project.id, 100), 100, CHUNK // 100)
     tasks.now = ""
-    await repeat("drain_begin", lambda: tasks.begin_drain(project, "hard_reset"), times=1)
-    await repeat("drain_step 500", lambda: tasks.drain(project, CHUNK), CHUNK, max(1, min(_STEPS, queued // CHUNK)))
+    await repeat("drain_begin", lambda: tasks.begin_drain(project.id, "hard_reset"), times=1)
+    steps = max(1, min(_STEPS, queued // CHUNK))
+    await repeat("drain_step 500", lambda: tasks.drain(project.id, CHUNK), CHUNK, steps)
 
 
 async def memory(settings: Settings, redis: Redis, recipe: int, tasks: int) -> float:
     """Bytes that a queued task takes, with a hash and a recipe of so many bytes."""
     opened = open_store(settings)
     try:
-        yard = await Yard.make(opened, await _manager(opened, redis))
+        project = await Project.create(opened, await _manager(opened, redis))
         before = _used(redis)
-        await yard.fill(tasks, recipe)
+        await project.fill(tasks, recipe)
         bytes_each = (_used(redis) - before) / tasks
     finally:
         await opened.close()
@@ -121,11 +131,44 @@ def _used(redis: Redis) -> int:
 
 
 def _line(script: Script) -> str:
-    each = script.script_us / (script.tasks or script.calls)
     return (
-        f"{script.calls:>7,} calls: script {each:>7.1f}, whole server {script.each():>7.1f} us "
+        f"{script.calls:>7,} calls: script {script.alone():>7.1f}, whole server {script.each():>7.1f} us "
         f"{'a task' if script.tasks else 'a call'}; a call at worst {script.own_worst_us:>8,.0f} us"
     )
+
+
+def against(checkout: Path, queued: int, seconds: float) -> None:
+    """Prints what each script costs here and there, and the ratio, the median over turns."""
+    turns = []
+    for turn in range(1, _TURNS + 1):
+        here, there = _measured_in(ROOT, queued, seconds), _measured_in(checkout, queued, seconds)
+        turns.append((here, there))
+        command.say(f"  turn {turn} of {_TURNS}")
+    print(f"CPU of the store, us a task or call, {queued:,} queued; there: {checkout}")
+    print(f"{'script':<16}{'here':>8}{'there':>8}{'ratio':>8}{'  the script alone':>18}")
+    for name in turns[0][0]:
+        if name not in turns[0][1]:
+            print(f"{name:<16}{median(here[name].each() for here, _ in turns):>8.1f}{'-':>8}")
+            continue
+        costs = [(here[name], there[name]) for here, there in turns]
+        here_us, there_us = (median(pair[side].each() for pair in costs) for side in (0, 1))
+        ratio = median(here.each() / there.each() for here, there in costs)
+        alone = median(here.alone() / there.alone() for here, there in costs)
+        print(f"{name:<16}{here_us:>8.1f}{there_us:>8.1f}{ratio:>8.2f}{alone:>18.2f}")
+
+
+def _measured_in(checkout: Path, queued: int, seconds: float) -> dict[str, Script]:
+    """By the bench of that checkout, which knows how to call its scripts."""
+    with tempfile.TemporaryDirectory(prefix="broker-bench-") as folder:
+        options = ["--seconds", str(seconds), "--queued", str(queued), "--memory-tasks", "1", "--results", folder]
+        asked = [sys.executable, "-m", "bench.scripts", *options]
+        done = subprocess.run(
+            asked, cwd=checkout, env=environment(checkout), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise BenchError(f"bench.scripts of {checkout}: {done.stderr.strip().rpartition(chr(10))[2]}")
+        made = results.load(results.newest(Path(folder))).scripts
+    return made.sizes[str(queued)] if made else {}
 
 
 def main() -> int:
@@ -136,15 +179,24 @@ def main() -> int:
     parser.add_argument(
         "--memory-tasks", type=int, default=200_000, metavar="N", help="whose memory is measured (default: %(default)s)"
     )
-    return command.run(_ask, parser.parse_args())
+    parser.add_argument(
+        "--against",
+        type=command.checkout,
+        metavar="FOLDER",
+        help="only compare with the scripts of this checkout, with the first number of --queued; keep no results",
+    )
+    return command.run(_ask, parser)
 
 
-def _ask(arguments: argparse.Namespace) -> Scripts:
+def _ask(arguments: argparse.Namespace) -> Scripts | None:
+    if arguments.against:
+        against(arguments.against, arguments.queued[0], arguments.seconds)
+        return None
     sizes, used = {}, {}
     # Each in a store of its own: memory that another has left behind would be counted.
     for queued in arguments.queued:
         with store() as (settings, redis):
-            sizes[str(queued)] = uvloop.run(weigh(settings, redis, queued, arguments.seconds))
+            sizes[str(queued)] = uvloop.run(measure(settings, redis, queued, arguments.seconds))
     for recipe in RECIPES:
         with store() as (settings, redis):
             used[str(recipe)] = uvloop.run(memory(settings, redis, recipe, arguments.memory_tasks))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.figures import Measured, Results, Script
+from bench.results import Http, Measured, Results, Script
 
 FEW, MANY = "1000", "1000000"
 """Queued tasks for what a script costs, and for how long it takes at worst."""
@@ -54,65 +54,44 @@ class Row:
         return f"{figure:.2f}" if self.must < 10 else f"{figure:.1f}" if self.must < 100 else f"{figure:.0f}"
 
 
-def _rate(load: str, *, tasks: bool = False) -> Figure:
+def _http(figure: Callable[[Http], float]) -> Figure:
+    return lambda results: figure(results.http) if results.http else None
+
+
+def _hot(what: str, load: str, must: float, aim: float, others: str = "") -> Row:
     """Calls, or tasks, a second to calls of the no-op."""
-
-    def figure(results: Results) -> float | None:
-        if results.http is None or load not in results.http.hot:
-            return None
-        pairs = results.http.hot[load]
-        return pairs.ratio(_tasks if tasks else _calls, _calls)
-
-    return figure
-
-
-def _absolute(load: str, *, tasks: bool = False) -> Figure:
-    def figure(results: Results) -> float | None:
-        if results.http is None or load not in results.http.hot:
-            return None
-        pairs = results.http.hot[load]
-        return pairs.tasks() if tasks else pairs.calls()
-
-    return figure
+    rate = _tasks if what.endswith("tasks/s") else _calls
+    return Row(
+        what,
+        _http(lambda http: http.hot[load].ratio(rate, _calls)),
+        must,
+        aim,
+        more=True,
+        others=others,
+        absolute=_http(lambda http: http.hot[load].median(rate)),
+    )
 
 
-def _deep(load: str) -> Figure:
+def _deep(what: str, load: str) -> Row:
     def figure(results: Results) -> float | None:
         if results.http is None or results.http.queued < int(MANY):
             return None
         return results.http.depth[load].ratio(_calls, _calls)
 
-    return figure
+    return Row(what, figure, 0.9, 0.97, more=True, others="original: stalls")
 
 
-def _python(results: Results) -> float | None:
-    if results.http is None:
-        return None
-    loads = (results.http.hot[load] for load in ("submit", "get_release"))
-    return max(pairs.ratio(lambda run: run.server_us, lambda base: base.server_us) for pairs in loads)
-
-
-def _script(name: str) -> Figure:
-    """CPU microseconds a task, with few queued."""
+def _script(what: str, name: str, cost: Callable[[Script], float], must: float, aim: float) -> Row:
+    """Microseconds a task, with few queued."""
 
     def figure(results: Results) -> float | None:
         script = _scripts(results, FEW).get(name)
-        return script.each() if script else None
+        return cost(script) if script else None
 
-    return figure
-
-
-def _alone(name: str) -> Figure:
-    """Microseconds a task in the script itself, with few queued."""
-
-    def figure(results: Results) -> float | None:
-        script = _scripts(results, FEW).get(name)
-        return script.script_us / (script.tasks or script.calls) if script else None
-
-    return figure
+    return Row(what, figure, must, aim, "us")
 
 
-def _worst(names: tuple[str, ...]) -> Figure:
+def _worst(what: str, names: tuple[str, ...], must: float) -> Row:
     """Milliseconds of the slowest single call of these scripts, at any size."""
 
     def figure(results: Results) -> float | None:
@@ -121,23 +100,22 @@ def _worst(names: tuple[str, ...]) -> Figure:
             return None
         return max(scripts[name].own_worst_us / 1000 for scripts in sizes for name in names)
 
-    return figure
+    return Row(what, figure, must, unit="ms")
+
+
+def _memory(recipe: int, must: float, aim: float) -> Row:
+    def figure(results: Results) -> float | None:
+        return results.scripts.memory.get(str(recipe)) if results.scripts else None
+
+    return Row(f"memory a queued task with a hash, recipe of {recipe} bytes", figure, must, aim, "bytes")
 
 
 def _scripts(results: Results, queued: str) -> dict[str, Script]:
     return results.scripts.sizes.get(queued, {}) if results.scripts else {}
 
 
-def _memory(recipe: int) -> Figure:
-    return lambda results: results.scripts.memory.get(str(recipe)) if results.scripts else None
-
-
-def _latency(results: Results) -> float | None:
-    return results.http.half.latency["p99"] if results.http else None
-
-
-def _processes(results: Results) -> float | None:
-    return results.http.processes.ratio(_calls, _calls) if results.http else None
+def _python(http: Http) -> float:
+    return max(http.hot[load].ratio(_server_us, _server_us) for load in ("submit", "get_release"))
 
 
 def _cores_full(results: Results) -> bool:
@@ -155,77 +133,42 @@ def _tasks(run: Measured) -> float:
     return run.tasks
 
 
+def _server_us(run: Measured) -> float:
+    return run.server_us
+
+
 ROWS = (
+    _hot("submit, one task a call, with unique_string", "submit", 0.38, 0.45, "Go + Redis queue 0.38, original 0.026"),
+    _hot("get + release, counted as calls", "get_release", 0.38, 0.45, "Go + Redis queue 0.38, original 0.002"),
+    _hot("bulk_submit, 1,000 a call, tasks/s", "bulk_submit", 2.2, 3.0, "original 1.6"),
+    _hot("get?count=100 + bulk_release of 100, tasks/s", "batch", 1.5, 2.0),
+    _deep("submit with 1,000,000 tasks queued, against few", "submit"),
+    _deep("get + release with 1,000,000 tasks queued, against few", "get_release"),
+    _hot("idle poll, nothing queued", "poll", 0.45, 0.55),
+    Row("Python a call, against the no-op's own (CPU time)", _http(_python), 2.2, 1.8, "x"),
+    _script("store, the script alone: submit", "submit 1", Script.alone, 16, 12),
+    _script("store, the script alone: assign", "assign 1", Script.alone, 16, 12),
+    _script("store, the script alone: release", "release 1", Script.alone, 12, 9),
+    _script("store, the script alone: bulk_submit, a task", "submit 500", Script.alone, 8, 6),
+    _script("store, all CPU a call: submit", "submit 1", Script.each, 16, 12),
+    _script("store, all CPU a call: assign", "assign 1", Script.each, 16, 12),
+    _script("store, all CPU a call: release", "release 1", Script.each, 12, 9),
+    _script("store, all CPU a task: bulk_submit", "submit 500", Script.each, 8, 6),
     Row(
-        "submit, one task a call, with unique_string",
-        _rate("submit"),
-        0.38,
-        0.45,
-        more=True,
-        others="Go + Redis queue 0.38, original 0.026",
-        absolute=_absolute("submit"),
+        "p99 of submit at half the saturation rate, 256 connections",
+        _http(lambda http: http.half.latency["p99"]),
+        10,
+        5,
+        "ms",
     ),
-    Row(
-        "get + release, counted as calls",
-        _rate("get_release"),
-        0.38,
-        0.45,
-        more=True,
-        others="Go + Redis queue 0.38, original 0.002",
-        absolute=_absolute("get_release"),
-    ),
-    Row(
-        "bulk_submit, 1,000 a call, tasks/s",
-        _rate("bulk_submit", tasks=True),
-        2.2,
-        3.0,
-        more=True,
-        others="original 1.6",
-        absolute=_absolute("bulk_submit", tasks=True),
-    ),
-    Row(
-        "get?count=100 + bulk_release of 100, tasks/s",
-        _rate("batch", tasks=True),
-        1.5,
-        2.0,
-        more=True,
-        absolute=_absolute("batch", tasks=True),
-    ),
-    Row(
-        "submit with 1,000,000 tasks queued, against few",
-        _deep("submit"),
-        0.9,
-        0.97,
-        more=True,
-        others="original: stalls",
-    ),
-    Row(
-        "get + release with 1,000,000 tasks queued, against few",
-        _deep("get_release"),
-        0.9,
-        0.97,
-        more=True,
-        others="original: stalls",
-    ),
-    Row("idle poll, nothing queued", _rate("poll"), 0.45, 0.55, more=True, absolute=_absolute("poll")),
-    Row("Python a call, against the no-op's own (CPU time)", _python, 2.2, 1.8, "x"),
-    Row("store, the script alone: submit", _alone("submit 1"), 16, 12, "us"),
-    Row("store, the script alone: assign", _alone("assign 1"), 16, 12, "us"),
-    Row("store, the script alone: release", _alone("release 1"), 12, 9, "us"),
-    Row("store, the script alone: bulk_submit, a task", _alone("submit 500"), 8, 6, "us"),
-    Row("store, all CPU a call: submit", _script("submit 1"), 16, 12, "us"),
-    Row("store, all CPU a call: assign", _script("assign 1"), 16, 12, "us"),
-    Row("store, all CPU a call: release", _script("release 1"), 12, 9, "us"),
-    Row("store, all CPU a task: bulk_submit", _script("submit 500"), 8, 6, "us"),
-    Row("p99 of submit at half the saturation rate, 256 connections", _latency, 10, 5, "ms"),
-    Row("memory a queued task with a hash, recipe of 30 bytes", _memory(30), 400, 340, "bytes"),
-    Row("memory a queued task with a hash, recipe of 100 bytes", _memory(100), 470, 420, "bytes"),
-    Row("memory a queued task with a hash, recipe of 300 bytes", _memory(300), 680, 620, "bytes"),
-    Row("any script at any size, one call at worst", _worst(SINGLE), 1, unit="ms"),
-    Row("any batch of 500 at any size, one call at worst", _worst(BATCHES), 8, unit="ms"),
+    _memory(30, 400, 340),
+    _memory(100, 470, 420),
+    _memory(300, 680, 620),
+    _worst("any script at any size, one call at worst", SINGLE, 1),
+    _worst("any batch of 500 at any size, one call at worst", BATCHES, 8),
     Row(
         "calls/s of two processes to one, or both cores 90 % full",
-        _processes,
+        _http(lambda http: http.processes.ratio(_calls, _calls)),
         1.0,
         unit="x",
         more=True,

@@ -1,7 +1,7 @@
 """Results that nobody measured."""
 
-from bench.figures import Curve, Fleet, Http, Measured, Pairs, Results, Scale, Script, Scripts
 from bench.http import HOT
+from bench.results import Curve, Fleet, Http, Measured, Pairs, Results, Scale, Script, Scripts
 from bench.scripts import RECIPES
 from bench.targets import BATCHES, FEW, MANY, SINGLE
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench import results
-from bench.figures import Results
 from bench.http import HOT
 from bench.report import markdown
+from bench.results import Results
 from bench.scripts import RECIPES
 from bench.targets import BATCHES, ROWS, SINGLE
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import results
-from bench.errors import BenchError
-from bench.figures import Curve, Fleet, Pairs
+from bench import BenchError, results
 from bench.histogram import Histogram
 from bench.report import markdown, reach
+from bench.results import Curve, Fleet, Pairs
 from bench.targets import Row
 from tests.bench.made_up import made_up, measured
 

@@ -8,29 +8,27 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from bench.crowd import Crowd
-from bench.job import Job, Worker
-from bench.load import BATCH, BULK
-from bench.measure import drive
-from bench.servers import broker, noop
+from bench.load import BATCH, BULK, Job, Worker
+from bench.measure import drive, fill
+from bench.servers import Broker, broker, noop
 
 
 @pytest.fixture(scope="module")
-def crowd() -> Iterator[Crowd]:
-    with broker() as served, Crowd(served, workers=2) as made:
+def served() -> Iterator[Broker]:
+    with broker(workers=2) as made:
         yield made
 
 
 @pytest.mark.parametrize("load", ["submit", "get_release", "bulk_submit", "bulk_submit_unhashed", "batch"])
-def test_each_load_is_carried_out(crowd: Crowd, load: str) -> None:
-    project = crowd.project()
+def test_each_load_is_carried_out(served: Broker, load: str) -> None:
+    project = served.project()
     if load in {"get_release", "batch"}:
-        crowd.fill(project, 40_000)
-    before = crowd.stats(project)
+        fill(served, project, 40_000)
+    before = served.stats(project)
 
-    run = drive(crowd.broker, crowd.job(load, 0.3, [project], connections=4))
+    run = drive(served, served.job(load, 0.3, [project], connections=4))
 
-    counters = crowd.stats(project)["counters"]
+    counters = served.stats(project)["counters"]
     assert run.errors == {}
     assert 0 < run.latency["p50"] <= run.latency["p99"] <= run.latency["max"]
     assert run.server_us > 0
@@ -39,32 +37,32 @@ def test_each_load_is_carried_out(crowd: Crowd, load: str) -> None:
     assert counters[done] - before["counters"].get(done, 0) == pytest.approx(run.tasks * run.seconds, abs=1)
 
 
-def test_a_poll_finds_nothing_and_that_is_right(crowd: Crowd) -> None:
-    assert drive(crowd.broker, crowd.job("poll", 0.2, [crowd.project()], connections=4)).errors == {}
+def test_a_poll_finds_nothing_and_that_is_right(served: Broker) -> None:
+    assert drive(served, served.job("poll", 0.2, [served.project()], connections=4)).errors == {}
 
 
-def test_what_goes_wrong_is_counted(crowd: Crowd) -> None:
-    project = crowd.project()
+def test_what_goes_wrong_is_counted(served: Broker) -> None:
+    project = served.project()
 
-    dry = drive(crowd.broker, crowd.job("get_release", 0.2, [project], connections=2))
-    stranger = msgspec.structs.replace(crowd.job("submit", 0.2, [project]), workers=[Worker(1, "c2VjcmV0")])
-    unknown = drive(crowd.broker, stranger)
+    dry = drive(served, served.job("get_release", 0.2, [project], connections=2))
+    stranger = msgspec.structs.replace(served.job("submit", 0.2, [project]), workers=(Worker(1, "c2VjcmV0"),))
+    unknown = drive(served, stranger)
 
     assert list(dry.errors) == ["no task"]
     assert list(unknown.errors) == ["401"]
     assert unknown.errors["401"] == pytest.approx(unknown.calls * unknown.seconds, abs=1)
 
 
-def test_a_fill_is_exact_and_spread_over_drivers(crowd: Crowd) -> None:
-    project = crowd.project()
+def test_a_fill_is_exact_and_spread_over_drivers(served: Broker) -> None:
+    project = served.project()
 
-    crowd.fill(project, 3 * BULK)
-    crowd.fill(project, 2 * BULK)
+    fill(served, project, 3 * BULK)
+    fill(served, project, 2 * BULK)
 
-    assert crowd.stats(project)["waiting"] == 3 * BULK
-    shared = drive(crowd.broker, crowd.job("submit", 5, [project], connections=5, calls=BATCH), drivers=2)
+    assert served.stats(project)["waiting"] == 3 * BULK
+    shared = drive(served, served.job("submit", 5, [project], connections=5, calls=BATCH), drivers=2)
     assert shared.errors == {}
-    assert crowd.stats(project)["waiting"] == pytest.approx(3 * BULK + BATCH, abs=1)
+    assert served.stats(project)["waiting"] == pytest.approx(3 * BULK + BATCH, abs=1)
 
 
 def test_an_open_loop_sends_what_is_due_and_counts_from_then() -> None:
