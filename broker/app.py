@@ -152,7 +152,7 @@ async def _routing_error(request: Request, error: Exception) -> Any:
     path = request.url.path.removeprefix("/api")
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     taken = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
-    headers = {"Allow": ", ".join(sorted(taken))}
+    headers = [("Allow", ", ".join(sorted(taken)))]
     return Reply(None, "This path does not take this method", False, "method_not_allowed", 405, headers=headers)
 
 

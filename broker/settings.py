@@ -3,6 +3,7 @@
 Settings travel to the server processes only through the environment (:meth:`Settings.environment`).
 """
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -89,6 +90,16 @@ def token(text: str) -> str:
     return text
 
 
+def proxies(text: str) -> str:
+    """As uvicorn reads them; what it cannot read as an address it would take for a name, which no client has."""
+    for part in text.split(",") if text.strip() not in {"", "*"} else ():
+        try:
+            ipaddress.ip_network(part.strip())
+        except ValueError:
+            raise ValueError("addresses or networks (10.0.0.0/8) with commas between, or * alone") from None
+    return text
+
+
 def url(text: str) -> str:
     if text:
         redis_url.parse(text)
@@ -162,7 +173,9 @@ class Settings:
     project_limit: int = _setting("240", whole(0, 10**8), "projects that one address may create a minute; 0: any")
     register_limit: int = _setting("240", whole(0, 10**8), "accounts that one address may register a minute; 0: any")
     login_limit: int = _setting("120", whole(0, 10**8), "wrong passwords that one address may send a minute; 0: any")
-    trusted_proxies: str = _setting("127.0.0.1", str, "addresses whose X-Forwarded-* headers count, with commas; * all")
+    trusted_proxies: str = _setting(
+        "127.0.0.1", proxies, "addresses whose X-Forwarded-* headers count, with commas; * all"
+    )
 
     @classmethod
     def read(cls, environment: Mapping[str, str], given: Mapping[str, str | None] | None = None) -> "Settings":

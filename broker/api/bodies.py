@@ -1,5 +1,6 @@
 """The bodies that clients send. Unknown keys are ignored, ``null`` is absent, integers are JSON integers."""
 
+import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -181,7 +182,7 @@ class Credentials(Struct):
     username: Annotated[
         str | None,
         needed(
-            "3 to 16 printable characters, no space at either end; no two accounts have the same",
+            "3 to 16 letters of ASCII, digits, and any of `_ . -`; no two accounts have the same",
             minLength=3,
             maxLength=16,
         ),
@@ -257,9 +258,12 @@ class Push(Struct):
     repository: Annotated[Repository | None, optional("Where it was pushed to")] = None
 
 
+_USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,16}")
+
+
 def new_username(text: str) -> str:
-    if not 3 <= len(text) <= 16 or not text.isprintable() or text != text.strip():
-        raise Invalid("username: 3 to 16 printable characters, no space at either end")
+    if not _USERNAME.fullmatch(text):
+        raise Invalid("username: 3 to 16 letters of ASCII, digits, and any of _ . -")
     return text
 
 

@@ -32,7 +32,7 @@ routes = Routes()
 )
 async def root(call: Call) -> Reply:
     if "text/html" in (call.header(b"accept") or ""):
-        return Reply(status=303, headers={"Location": f"{call.scope.get('app_root_path', '')}/ui/"})
+        return Reply(status=303, headers=[("Location", f"{call.scope.get('app_root_path', '')}/ui/")])
     return Reply({"name": "task-broker", "version": __version__})
 
 

@@ -13,6 +13,7 @@ from broker.api.bodies import (
     new_username,
     required,
 )
+from broker.api.cookies import HOST
 from broker.api.operation import ANYBODY, MANAGER, PROJECT_ID, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
@@ -97,7 +98,7 @@ async def _signed_in(call: Call, manager: Proven) -> Reply:
     cookie = await call.store.managers.open_session(manager, call.session_cookie)
     signed_in = await call.store.managers.of_session(cookie)
     content = {"manager": signed_in.view() if signed_in else None}
-    return Reply(content, headers={"Set-Cookie": _cookie(call, cookie, int(call.settings.session_ttl))})
+    return Reply(content, headers=_set_cookie(call, cookie, int(call.settings.session_ttl)))
 
 
 @routes.add(
@@ -112,15 +113,22 @@ async def _signed_in(call: Call, manager: Proven) -> Reply:
     ),
 )
 async def logout(call: Call) -> Reply:
-    cookie = call.session_cookie
-    if cookie:
+    for cookie in call.session_cookies.values():
         await call.store.managers.close_session(cookie)
-    return Reply(headers={"Set-Cookie": _cookie(call, "", 0)})
+    return Reply(headers=_set_cookie(call, "", 0))
 
 
-def _cookie(call: Call, value: str, seconds: int) -> str:
-    secure = "; Secure" if call.scope["scheme"] == "https" else ""
-    return f"{call.settings.cookie}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}"
+def _set_cookie(call: Call, value: str, seconds: int) -> list[tuple[str, str]]:
+    """Over https as a ``__Host-`` cookie; a plain one that was sent along ends."""
+    name, safe = call.settings.cookie, call.scope["scheme"] == "https"
+    values = [(HOST + name if safe else name, value, seconds)]
+    if safe and name in call.session_cookies:
+        values.append((name, "", 0))
+    secure = "; Secure" if safe else ""
+    return [
+        ("Set-Cookie", f"{name}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Strict{secure}")
+        for name, value, seconds in values
+    ]
 
 
 @routes.add(
@@ -159,7 +167,7 @@ async def change_password(call: Call) -> Reply:
     managers, address = call.store.managers, call.address
     proven = await managers.check_password(manager.username, old[: LONGEST_PASSWORD + 1], address)
     await managers.set_password(proven, new, address)
-    return Reply(headers={"Set-Cookie": _cookie(call, "", 0)})
+    return Reply(headers=_set_cookie(call, "", 0))
 
 
 @routes.add(

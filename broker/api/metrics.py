@@ -40,14 +40,14 @@ async def read(call: Call) -> Answer:
     given = call.headers.get(b"authorization", b"")
     if token and not hmac.compare_digest(given, b"Bearer " + token.encode()):
         message = "authorization: needs Bearer and the token that BROKER_METRICS_TOKEN sets"
-        return Reply(None, message, False, "bad_credentials", 401, headers={"WWW-Authenticate": "Bearer"})
+        return Reply(None, message, False, "bad_credentials", 401, headers=[("WWW-Authenticate", "Bearer")])
     store = call.app.store
     overview = await _overview(call)
     lines = prometheus.of_processes(call.app.requests, store.seen) + prometheus.of_store(overview is not None, overview)
     if overview is not None:
         # What the API tells of hidden projects needs a role; here it needs the token.
         lines += await prometheus.of_projects([count for count in overview.counts if token or not count.project.hidden])
-    return Plain("\n".join([*lines, ""]).encode(), prometheus.TYPE)
+    return Plain("\n".join([*lines, ""]).encode(), prometheus.TYPE, {"Cache-Control": "no-store"})
 
 
 async def _overview(call: Call) -> Overview | None:

@@ -9,7 +9,7 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from broker.api.addresses import counted
-from broker.api.cookies import session_cookie
+from broker.api.cookies import session_cookie, session_cookies
 from broker.counters import Requests
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hosts import is_own
@@ -132,6 +132,10 @@ class Call:
     def address(self) -> str:
         """The client's, under which it is counted; behind a trusted proxy the one that the proxy names."""
         return counted(self.scope.get("client"))
+
+    @property
+    def session_cookies(self) -> dict[str, str]:
+        return session_cookies(self.header(b"cookie") or "", self.settings.cookie)
 
     @property
     def session_cookie(self) -> str | None:

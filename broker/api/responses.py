@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -12,7 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from broker.errors import BrokerError
 
-_JSON = (b"content-type", b"application/json")
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_GUARDS = (_NOSNIFF, (b"cache-control", b"no-store"))
+_JSON = ((b"content-type", b"application/json"), *_GUARDS)
 
 STATUS = {
     "no_task": 200,
@@ -46,19 +48,19 @@ class Reply(NamedTuple):
     status: int = 200
     delay: float | None = None
     """Seconds after which to ask again."""
-    headers: Mapping[str, str] | None = None
+    headers: Sequence[tuple[str, str]] | None = None
     detail: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it, as an ASGI application does."""
         body = b"" if self.status == 204 else orjson.dumps(self._envelope())
-        headers = [(b"content-length", b"%d" % len(body)), _JSON]
+        headers = [(b"content-length", b"%d" % len(body)), *_JSON]
         if self.status == 204:
-            headers.clear()
+            headers = [*_GUARDS]
         if self.delay is not None:
             headers.append((b"retry-after", b"%d" % math.ceil(self.delay)))
         if self.headers is not None:
-            headers += ((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in self.headers.items())
+            headers += ((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in self.headers)
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -86,7 +88,7 @@ class Plain(NamedTuple):
     status: int = 200
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", self.media)] if self.body else []
+        headers = [(b"content-type", self.media), _NOSNIFF] if self.body else [_NOSNIFF]
         headers += [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
         if self.body:
             headers.append((b"content-length", b"%d" % len(self.body)))

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         "running. The password of a new account is asked for, or read from standard input when that is no terminal.",
     )
     _add_flags(admin, ("redis_url", "data_dir"))
-    admin.add_argument("username", metavar="NAME", help="3 to 16 characters")
+    admin.add_argument("username", metavar="NAME", help="3 to 16 letters of ASCII, digits, and any of _ . -")
     admin.set_defaults(run=_create_admin)
 
     repair = subparsers.add_parser(

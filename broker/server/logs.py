@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import logging
 import logging.handlers
+import os
 import queue
 from contextlib import suppress
 from contextvars import ContextVar
@@ -65,6 +66,8 @@ def configure(settings: Settings, *, thread: bool = False) -> None:
     handlers: list[logging.Handler] = [people]
     if settings.log_file:
         try:
+            # Workers write there what they like, secrets too.
+            os.close(os.open(settings.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
             file = logging.FileHandler(settings.log_file, encoding="utf-8")
         except OSError as error:
             raise StartError(f"cannot write {settings.log_file}: {error.strerror}", setting="log_file") from None

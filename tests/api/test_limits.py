@@ -114,6 +114,10 @@ def test_a_head_has_its_limit(small: Fleet) -> None:
         ("MAX_BULK", "499", "a whole number from 500 to 100000"),
         ("MAX_COUNT", "0", "a whole number from 1 to 10000"),
         ("CREATE_LIMIT", "-1", "a whole number from 0 to 100000000"),
+        *(
+            ("TRUSTED_PROXIES", wrong, "addresses or networks (10.0.0.0/8) with commas between, or * alone")
+            for wrong in ("nonsense", "10.0.0.1/8", "127.0.0.1,,10.0.0.1", "*, 10.0.0.1", "127.0.0.1:3010", "300.1.1.1")
+        ),
         ("REQUEST_TIMEOUT", "0", "a duration: seconds, or 90s, 5m, 8h, 7d"),
     ],
 )
@@ -122,6 +126,11 @@ def test_a_limit_that_would_break_something_stops_the_start(setting: str, wrong:
         Settings.read({f"BROKER_{setting}": wrong})
 
     assert str(stopped.value) == f"BROKER_{setting}: {wrong!r} is not {why}"
+
+
+@pytest.mark.parametrize("right", ["", "*", "127.0.0.1", "127.0.0.1, 10.0.0.0/8,::1,2001:db8::/32"])
+def test_proxies_are_addresses_and_networks(right: str) -> None:
+    assert Settings.read({"BROKER_TRUSTED_PROXIES": right}).trusted_proxies == right
 
 
 def test_the_document_names_the_limits_that_hold_when_none_is_set() -> None:

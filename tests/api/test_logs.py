@@ -124,3 +124,7 @@ def test_an_unknown_level_is_not_found(fleet: Fleet, level: str) -> None:
     answer = fleet.worker().post(f"/log/{level}", LINE)
 
     assert (answer.status, answer.code) == (404, "not_found")
+
+
+def test_the_log_file_is_for_the_broker_s_user_only(writing: WorkerCaller, log_file: Path) -> None:
+    assert log_file.stat().st_mode & 0o777 == 0o600
