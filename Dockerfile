@@ -13,9 +13,10 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends libjemalloc2 \
     && rm -rf /var/lib/apt/lists/*
 
-# The sources are mounted, not copied, and pip removes what it builds with: only installed packages are left.
+# The sources are mounted, not copied: only installed packages are left. Each is the one whose hash is in the lock.
 RUN --mount=type=bind,target=/src \
-    pip install --no-cache-dir --only-binary :all: /src
+    pip install --no-cache-dir --only-binary :all: --require-hashes --requirement /src/requirements.lock \
+    && pip install --no-cache-dir --no-deps --no-build-isolation /src
 
 # By number, so that an orchestrator can see that it is not root.
 USER 10001:10001

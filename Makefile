@@ -10,7 +10,19 @@ TWICE := -n 2 --dist loadfile
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
 MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
-.PHONY: run test test-slow test-stores check format docs pictures bench bench-all clean
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
+  --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+
+PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+define install
+@echo "Installing what $(1) names in $(VENV): this takes a minute the first time"
+$(PYTHON) -m venv $(VENV)
+$(PIP_INSTALL) --require-hashes --requirement $(1)
+$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+touch $@
+endef
+
+.PHONY: run test test-slow test-stores check format docs pictures bench bench-all lock clean
 
 run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/share/broker
 	$(BIN)/broker serve $(SERVE)
@@ -45,12 +57,12 @@ pictures: $(VENV)/test.stamp  ## of every page, in tests/browser/screenshots; th
 	BROKER_TEST_PICTURES=yes $(BIN)/pytest tests/browser/test_pages.py
 	cp tests/browser/screenshots/ui-*.png docs/
 
-bench: $(VENV)/bench.stamp  ## how fast it is, against what was aimed at: docs/bench.md
+bench: $(VENV)/test.stamp  ## how fast it is, against what was aimed at: docs/bench.md
 	$(BIN)/python -m bench.http
 	$(BIN)/python -m bench.scripts
 	$(BIN)/python -m bench.report
 
-bench-all: $(VENV)/bench.stamp  ## the same, and how it grows
+bench-all: $(VENV)/test.stamp  ## the same, and how it grows
 	$(BIN)/python -m bench.http
 	$(BIN)/python -m bench.scripts
 	$(BIN)/python -m bench.http --curve
@@ -60,20 +72,16 @@ bench-all: $(VENV)/bench.stamp  ## the same, and how it grows
 	$(BIN)/python -m bench.waiters
 	$(BIN)/python -m bench.report
 
+lock: $(VENV)/test.stamp  ## the newest versions that pyproject.toml allows, for every platform, with hashes
+	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	$(COMPILE) --extra build --output-file requirements.lock
+	$(COMPILE) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
-$(VENV)/run.stamp: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
-	touch $@
+$(VENV)/run.stamp: pyproject.toml requirements.lock
+	$(call install,requirements.lock)
 
-$(VENV)/test.stamp: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
-	touch $@
-
-$(VENV)/bench.stamp: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	touch $@
+$(VENV)/test.stamp: pyproject.toml requirements-dev.lock
+	$(call install,requirements-dev.lock)

@@ -12,9 +12,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from redis import Redis
+from redis.exceptions import AuthenticationError
 
 from broker.settings import Settings
 from broker.store.check import check
@@ -30,7 +37,9 @@ from tests.servers import until_it_answers
 from tests.serving import free_port, until
 
 ROOT = Path(__file__).parents[1]
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+COMPOSE: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{\w+:-(.*?)\}", r"\1", (ROOT / "compose.yaml").read_text()))
+"""With the defaults of its variables."""
+
 BROKER, REDIS = COMPOSE["services"]["broker"], COMPOSE["services"]["redis"]
 
 
@@ -61,7 +70,7 @@ def redis_of_compose(folder: Path) -> Iterator[str]:
     port = free_port()
     where = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
     server = subprocess.Popen([shutil.which(program) or binary(), *options, *where], stdout=subprocess.DEVNULL)
-    url = re.sub("//.*?/", f"//127.0.0.1:{port}/", BROKER["environment"]["BROKER_REDIS_URL"])
+    url = re.sub("@.*?/", f"@127.0.0.1:{port}/", BROKER["environment"]["BROKER_REDIS_URL"])
     try:
         until_it_answers(url)
         yield url
@@ -91,14 +100,68 @@ def test_the_tasks_are_in_a_volume_that_outlives_the_containers() -> None:
 
 
 def test_the_broker_finds_the_redis_by_its_service_and_waits_until_it_is_healthy() -> None:
-    host = re.match("redis://([^:/]+):6379/", BROKER["environment"]["BROKER_REDIS_URL"])
+    host = re.match("redis://:[^@]+@([^:/]+):6379/", BROKER["environment"]["BROKER_REDIS_URL"])
 
     assert host is not None
     assert COMPOSE["services"][host[1]] is REDIS
     assert BROKER["depends_on"] == {"redis": {"condition": "service_healthy"}}
     assert REDIS["healthcheck"]["test"][:2] == ["CMD", "redis-cli"]
-    # Only the broker can reach it: it has no password.
     assert "ports" not in REDIS
+
+
+def test_the_redis_refuses_whoever_does_not_know_its_password(tmp_path: Path) -> None:
+    with redis_of_compose(tmp_path) as url:
+        with Redis.from_url(re.sub("//.*@", "//", url)) as stranger, pytest.raises(AuthenticationError):
+            stranger.ping()
+        with Redis.from_url(re.sub("//.*@", f"//:{REDIS['environment']['REDISCLI_AUTH']}@", url)) as health_check:
+            assert health_check.ping()
+
+
+def locked(name: str) -> dict[str, tuple[SpecifierSet, list[str]]]:
+    """What a lock file pins, and the hashes, by the name; a package may have several versions, for several Pythons."""
+    text = re.sub(r"^ *#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    found: dict[str, tuple[SpecifierSet, list[str]]] = {}
+    for line in text.splitlines():
+        words, hashes = line.partition(" --hash=")[0], re.findall("--hash=sha256:([0-9a-f]{64})(?= |$)", line)
+        requirement = Requirement(words)
+        if requirement.marker is None or requirement.marker.evaluate():
+            found[canonicalize_name(requirement.name)] = requirement.specifier, hashes
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_pins_each_package_by_its_hash_and_names_no_registry(name: str) -> None:
+    for specifier, hashes in locked(name).values():
+        assert str(specifier).startswith("==")
+        assert hashes
+    assert not re.search("index|://|find-links", (ROOT / name).read_text())
+
+
+def test_the_locks_have_what_pyproject_asks_for_and_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    run, dev = locked("requirements.lock"), locked("requirements-dev.lock")
+
+    for asked, lock in (
+        ([*project["dependencies"], *extras["build"]], run),
+        ([*project["dependencies"], *(one for extra in extras.values() for one in extra)], dev),
+    ):
+        for requirement in map(Requirement, asked):
+            pinned = str(lock[canonicalize_name(requirement.name)][0]).removeprefix("==")
+            assert requirement.specifier.contains(pinned), requirement
+    assert {name: dev[name] for name in run} == run
+
+
+def test_what_is_installed_is_what_the_lock_pins() -> None:
+    for name, (specifier, _) in locked("requirements-dev.lock").items():
+        assert specifier.contains(version(name)), name
+
+
+def test_the_image_installs_nothing_but_what_the_lock_pins() -> None:
+    install = instruction("RUN", has="pip install").split("&&")
+
+    assert "--require-hashes --requirement /src/requirements.lock" in install[0]
+    assert "--no-deps --no-build-isolation /src" in install[1]
 
 
 def test_every_variable_of_compose_is_a_setting() -> None:
@@ -222,8 +285,8 @@ def test_what_the_image_installs_starts_is_healthy_and_stops_when_it_is_told(hom
         program = shutil.which(command[0], path=bare["PATH"]) or command[0]
         return subprocess.run([program, *command[1:]], cwd=home, env={**bare, **environment}, check=False, **ORDINARY)
 
-    install = shlex.split(re.sub(r"--mount=\S+", "", instruction("RUN", has="pip install")))
-    assert run([str(context) if word == "/src" else word for word in install]).returncode == 0
+    install = re.sub(r"--mount=\S+", "", instruction("RUN", has="pip install")).replace("/src", str(context))
+    assert run(["sh", "-c", install]).returncode == 0
     (installed,) = home.glob("venv/lib/*/site-packages/broker")
     assert scripts() <= {str(path.relative_to(installed)) for path in installed.rglob("*.lua")}
 
