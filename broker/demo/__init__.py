@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when the books balance, 1 when they do not, or when something else went wrong, with a line on stderr."""
-    from broker.demo.story import perform  # noqa: PLC0415 - httpx and pydoc are for this command only
+    from broker.demo.main import perform  # noqa: PLC0415 - httpx and pydoc are for this command only
 
     return perform(arguments)
 

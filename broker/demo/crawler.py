@@ -11,8 +11,8 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import httpx
 
 from broker.client import AsyncClient, NewTask, Result, Task, Unreachable, verification
-from broker.demo.books import Books
 from broker.demo.fleet import DemoProject
+from broker.demo.ledger import Books
 
 _IDLE = 0.1  # seconds until a worker that found nothing asks again
 _TAG = re.compile(rb"<[^>]*>")

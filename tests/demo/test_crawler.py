@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.demo.crawl import Fault, links, plan
+from broker.demo.crawler import Fault, links, plan
 
 SITE = "http://127.0.0.1:8000/"
 

@@ -13,10 +13,10 @@ import httpx
 from broker.cli.progress import Progress
 from broker.client import AsyncClient, ClientError, Stats
 from broker.demo import broker
-from broker.demo.books import Books, discrepancies, table
-from broker.demo.crawl import Crawl
+from broker.demo.crawler import Crawl
 from broker.demo.errors import DemoError
 from broker.demo.fleet import Fleet, Manager, assemble
+from broker.demo.ledger import Books, discrepancies, table
 from broker.demo.render import START
 from broker.demo.site import Site, render_pages
 from broker.demo.together import interruptible, together

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from broker.client import Stats
-from broker.demo.books import Books, discrepancies, table
+from broker.demo.ledger import Books, discrepancies, table
 
 PAGES = {"a.html", "b.html", "c.html"}
 
