@@ -1,4 +1,4 @@
-"""``broker demo``: a fleet at work on real input. It crawls the Python documentation, and the books must balance."""
+"""``broker demo``: workers crawl the Python documentation, and every count must agree at the end."""
 
 import argparse
 import math
@@ -21,6 +21,10 @@ data in a temporary directory.
 """
 
 
+class DemoError(Exception):
+    """Ends a demo early. Its text is the one line that the user reads."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -39,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when the books balance, 1 when they do not, or when something else went wrong, with a line on stderr."""
+    """0 when every page was closed once in both projects; else 1, with the reason in a line."""
     from broker.demo.main import perform  # noqa: PLC0415 - httpx and pydoc are for this command only
 
     return perform(arguments)

@@ -11,8 +11,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import httpx
 
 from broker.client import AsyncClient, NewTask, Result, Task, Unreachable, verification
-from broker.demo.fleet import DemoProject
-from broker.demo.ledger import Books
+from broker.demo.ledger import Ledger
 
 _IDLE = 0.1  # seconds until a worker that found nothing asks again
 _TAG = re.compile(rb"<[^>]*>")
@@ -43,12 +42,10 @@ def plan(url: str) -> Plan:
 class _Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: dict[str, None] = {}
+        self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        for name, value in attributes:
-            if tag == "a" and name == "href" and value:
-                self.found[value] = None
+        self.found += [value for name, value in attributes if tag == "a" and name == "href" and value]
 
 
 def links(url: str, html: str) -> list[str]:
@@ -61,66 +58,60 @@ def links(url: str, html: str) -> list[str]:
     return [target for target in targets if urlsplit(target)[:2] == site]
 
 
-class Crawl:
+class Crawler:
     """What the workers share. All of them run until ``done`` is set."""
 
-    def __init__(self, site: httpx.AsyncClient, pages: DemoProject, index: DemoProject) -> None:
+    def __init__(self, site: httpx.AsyncClient, pages: int, index: int) -> None:
         self.done = asyncio.Event()
-        self.books = Books()
+        self.ledger = Ledger()
         self._site = site
         self._pages = pages
         self._index = index
-        self._faced: set[str] = set()  # pages that have failed or have been abandoned as planned
+        self._faulted: set[str] = set()  # pages that have failed or have been abandoned as planned
 
-    async def start(self, worker: AsyncClient, url: str) -> None:
-        await worker.submit_many(self._pages.id, [_task(url)])
+    async def submit(self, worker: AsyncClient, urls: list[str]) -> None:
+        outcomes = await worker.submit_many(self._pages, map(_task, urls))
+        self.ledger.duplicates += outcomes.count(None)
 
     async def work(self, worker: AsyncClient) -> None:
-        """A worker's life: a page to crawl and a page to index in turn, a short rest when there is neither."""
+        """A page to crawl and a page to index in turn, a short pause when there is neither."""
         while not self.done.is_set():
-            crawled = await self._crawl_one(worker)
-            indexed = await self._index_one(worker)
-            if not crawled and not indexed:
+            idle = True
+            for project, handle in ((self._pages, self._crawl), (self._index, self._count_words)):
+                if task := await self._get(worker, project):
+                    await handle(worker, task)
+                    idle = False
+            if idle:
                 await asyncio.sleep(_IDLE)
 
-    async def _crawl_one(self, worker: AsyncClient) -> bool:
-        task = await self._take(worker, self._pages)
-        if task is None:
-            return False
-        url = task.recipe
-        fault = Fault.NONE if url in self._faced else plan(url).fault
-        self._faced.add(url)
-        if fault is Fault.ABANDON:
-            self.books.abandoned += 1
-        elif fault is Fault.FAIL:
-            self.books.failed += 1
-            await self._release(worker, task, Result.FAIL)
-        elif (content := await self._fetch(url)) is None:
-            await self._release(worker, task, Result.FAIL)
-        else:
-            await self._submit(worker, links(url, content.decode()))
-            if await self._release(worker, task, Result.OK, content):
-                self.books.pages.add(url, task.verification_count)
-        return True
-
-    async def _index_one(self, worker: AsyncClient) -> bool:
-        task = await self._take(worker, self._index)
-        if task is None:
-            return False
-        url = task.recipe
-        if (content := await self._fetch(url)) is None:
-            await self._release(worker, task, Result.FAIL)
-        elif await self._release(worker, task, Result.OK, content):
-            self.books.index.add(url, task.verification_count)
-            self.books.words += len(_WORD.findall(_TAG.sub(b" ", content)))
-        return True
-
-    async def _take(self, worker: AsyncClient, project: DemoProject) -> Task | None:
+    async def _get(self, worker: AsyncClient, project: int) -> Task | None:
         try:
-            return await worker.get(project.id)
+            return await worker.get(project)
         except Unreachable:
             # A task that was assigned without anybody knowing comes back when its time is over.
             return None
+
+    async def _crawl(self, worker: AsyncClient, task: Task) -> None:
+        url = task.recipe
+        fault = Fault.NONE if url in self._faulted else plan(url).fault
+        self._faulted.add(url)
+        if fault is Fault.ABANDON:
+            self.ledger.abandoned += 1
+        elif fault is Fault.FAIL:
+            self.ledger.failed += 1
+            await self._release(worker, task, None)
+        else:
+            content = await self._fetch(url)
+            if content is not None:
+                await self.submit(worker, links(url, content.decode()))
+            if await self._release(worker, task, content):
+                self.ledger.pages.add(url, task.verification_count)
+
+    async def _count_words(self, worker: AsyncClient, task: Task) -> None:
+        content = await self._fetch(task.recipe)
+        if await self._release(worker, task, content):
+            self.ledger.index.add(task.recipe, task.verification_count)
+            self.ledger.words += len(_WORD.findall(_TAG.sub(b" ", content or b"")))
 
     async def _fetch(self, url: str) -> bytes | None:
         try:
@@ -129,14 +120,11 @@ class Crawl:
             return None
         return response.content if response.is_success else None
 
-    async def _submit(self, worker: AsyncClient, urls: list[str]) -> None:
-        outcomes = await worker.submit_many(self._pages.id, map(_task, urls))
-        self.books.duplicates += outcomes.count(None)
-
-    async def _release(self, worker: AsyncClient, task: Task, result: Result, content: bytes = b"") -> bool:
-        """True when this closed the task."""
+    async def _release(self, worker: AsyncClient, task: Task, content: bytes | None) -> bool:
+        """As failed without content. True when this closed the task."""
+        result = Result.FAIL if content is None else Result.OK
         try:
-            updated = await worker.release(task.id, result, verification(content))
+            updated = await worker.release(task.id, result, verification(content or b""))
         except Unreachable:
             return False
         return result is Result.OK and updated

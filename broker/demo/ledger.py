@@ -1,4 +1,4 @@
-"""The books of a crawl: what the clients saw, what the broker says, and whether both agree with the site."""
+"""What the workers saw, what the broker counted, and whether both agree with the site."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,8 +20,8 @@ class Closed:
 
 
 @dataclass
-class Books:
-    """What the clients saw."""
+class Ledger:
+    """What the workers saw."""
 
     pages: Closed = field(default_factory=Closed)
     index: Closed = field(default_factory=Closed)
@@ -32,13 +32,15 @@ class Books:
     lost: int = 0  # answers that nobody saw because a connection was lost
 
 
-def discrepancies(expected: set[str], books: Books, pages: Stats, index: Stats) -> list[str]:
+def discrepancies(expected: set[str], ledger: Ledger, pages: Stats, index: Stats) -> Iterator[str]:
     """Everything that does not balance, one line each; nothing when each expected page was closed once in both."""
-    return [
-        *_project("pages", expected, books.pages.times, pages, books.lost),
-        *_project("index", expected, books.index.times, index, books.lost),
-        *_refusals(books, pages),
-    ]
+    yield from _project("pages", expected, ledger.pages.times, pages, ledger.lost)
+    yield from _project("index", expected, ledger.index.times, index, ledger.lost)
+    refused = pages.counters.duplicates
+    if ledger.duplicates != refused and not (ledger.lost and ledger.duplicates < refused):
+        yield f"pages: the broker refused {refused} duplicates, the workers were told of {ledger.duplicates}"
+    if pages.counters.reclaimed < ledger.abandoned:
+        yield f"pages: {ledger.abandoned} tasks were abandoned, but {pages.counters.reclaimed} reclaimed"
 
 
 def _project(name: str, expected: set[str], closed: Counter[str], stats: Stats, lost: int) -> Iterator[str]:
@@ -57,27 +59,19 @@ def _project(name: str, expected: set[str], closed: Counter[str], stats: Stats, 
             yield f"{name}: {count} still {state}"
 
 
-def _refusals(books: Books, pages: Stats) -> Iterator[str]:
-    refused = pages.counters.duplicates
-    if books.duplicates != refused and not (books.lost and books.duplicates < refused):
-        yield f"pages: the broker refused {refused} duplicates, the workers were told of {books.duplicates}"
-    if pages.counters.reclaimed < books.abandoned:
-        yield f"pages: {books.abandoned} tasks were abandoned, but {pages.counters.reclaimed} reclaimed"
-
-
 def _some(urls: Iterable[str]) -> str:
     first, *others = sorted(urls)
     return f"{first} and {len(others)} more" if others else first
 
 
-def table(books: Books, pages: Stats, index: Stats) -> str:
+def table(ledger: Ledger, pages: Stats, index: Stats) -> str:
     """A line for each thing that happened, a column for each project."""
     rows = [
         ("closed", pages.counters.closed, index.counters.closed),
-        ("  by two workers' votes", books.pages.by_two_votes, books.index.by_two_votes),
+        ("  by two workers' votes", ledger.pages.by_two_votes, ledger.index.by_two_votes),
         ("assigned", pages.counters.assigned, index.counters.assigned),
-        ("failed on purpose", books.failed, 0),
-        ("abandoned on purpose", books.abandoned, 0),
+        ("failed on purpose", ledger.failed, 0),
+        ("abandoned on purpose", ledger.abandoned, 0),
         ("reclaimed", pages.counters.reclaimed, index.counters.reclaimed),
         ("duplicates refused", pages.counters.duplicates, index.counters.duplicates),
         ("left over", pages.unfinished + pages.failed, index.unfinished + index.failed),

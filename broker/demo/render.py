@@ -1,21 +1,19 @@
 """Renders the Python documentation with pydoc: run as a script, in a child process.
 
 It imports every public module of the standard library, so it runs isolated (``python -I -S``), silenced, and needs
-nothing but the standard library itself. On standard output it writes the number of pages, then each page as two
-lengths, path and HTML. A module that cannot be imported on this machine gives an empty page.
+nothing but the standard library itself. On standard output it writes a line of JSON for each page: the number of all
+pages, the path, the HTML. A module that cannot be imported on this machine gives an empty page.
 """
 
+import json
 import os
 import pkgutil
 import pydoc
-import struct
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 START = "index.html"
-TOTAL = struct.Struct(">I")
-LENGTHS = struct.Struct(">HI")
 
 _EXCLUDED = {"test", "tests", "idlelib", "lib2to3", "tkinter", "this", "antigravity"}
 
@@ -31,12 +29,11 @@ def is_documented(name: str) -> bool:
 def modules(path: Iterable[str], prefix: str = "") -> Iterator[str]:
     """Names of the documented modules below these directories; nothing is imported."""
     for module in pkgutil.iter_modules(path, prefix):
-        if not is_documented(module.name):
-            continue
-        yield module.name
-        if module.ispkg:
-            directory = os.path.join(getattr(module.module_finder, "path", ""), module.name.rpartition(".")[2])
-            yield from modules([directory], module.name + ".")
+        if is_documented(module.name):
+            yield module.name
+            if module.ispkg:
+                directory = os.path.join(getattr(module.module_finder, "path", ""), module.name.rpartition(".")[2])
+                yield from modules([directory], module.name + ".")
 
 
 def page_paths() -> list[str]:
@@ -79,14 +76,11 @@ def _silence() -> int:
 def main(share: int, shares: int, limit: int) -> None:
     """Writes every ``shares``-th of the first ``limit`` pages; no limit when it is 0."""
     warnings.simplefilter("ignore")
-    with os.fdopen(_silence(), "wb") as output:
+    with os.fdopen(_silence(), "w") as output:
         paths = page_paths()[: limit or None]
-        output.write(TOTAL.pack(len(paths)))
         render = renderer()
         for path in paths[share::shares]:
-            html = render(path)
-            output.write(LENGTHS.pack(len(path.encode()), len(html)) + path.encode() + html)
-            output.flush()
+            print(json.dumps([len(paths), path, render(path).decode()]), file=output, flush=True)
     os._exit(0)  # without the exit handlers of every module of the library
 
 

@@ -2,20 +2,22 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
-import struct
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable, Mapping
 from html import unescape
+from itertools import count
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from broker.demo import render
-from broker.demo.errors import DemoError
-from broker.demo.together import together
+from broker.demo import DemoError, render
+
+_LONGEST = 1 << 26
+"""Bytes of a page in JSON."""
 
 _LINK = re.compile(rb'<a\s[^>]*?href="([^"]*)"[^>]*>')
 
@@ -85,44 +87,47 @@ def _is_dead(link: bytes, pages: Mapping[str, bytes]) -> bool:
 
 
 async def render_pages(limit: int, directory: Path, progress: Callable[[int, int], None]) -> dict[str, bytes]:
-    """Renders with one child process a core, in an empty directory. ``progress`` hears pages done and in all."""
+    """Renders with one child process a core, in an empty directory. ``progress`` is given pages done and in all."""
     shares = min(os.cpu_count() or 1, 4)
     pages: dict[str, bytes] = {}
-    done = 0
+    done = count(1)
 
-    def keep(path: str, html: bytes, total: int) -> None:
-        nonlocal done
-        done += 1
+    def keep(total: int, path: str, html: str) -> None:
         if html:
-            pages[path] = html
-        progress(done, total)
+            pages[path] = html.encode()
+        progress(next(done), total)
 
-    await together(_render_share(share, shares, limit, directory, keep) for share in range(shares))
+    # All of them end before one's failure is raised: a second cancellation would leave a child behind.
+    ends = await asyncio.gather(
+        *(_render_share([share, shares, limit], directory, keep) for share in range(shares)), return_exceptions=True
+    )
+    for failure in filter(None, ends):
+        raise failure
     return pages
 
 
-async def _render_share(
-    share: int, shares: int, limit: int, directory: Path, keep: Callable[[str, bytes, int], None]
-) -> None:
-    command = [sys.executable, "-I", "-S", "-W", "ignore", render.__file__, str(share), str(shares), str(limit)]
+async def _render_share(share: list[int], directory: Path, keep: Callable[[int, str, str], None]) -> None:
+    command = [sys.executable, "-I", "-S", "-W", "ignore", render.__file__, *map(str, share)]
     environment = {**os.environ, "BROWSER": "true"}
     child = await asyncio.create_subprocess_exec(
-        *command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, cwd=directory, env=environment, start_new_session=True
+        *command,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        limit=_LONGEST,
+        cwd=directory,
+        env=environment,
+        start_new_session=True,
     )
-    output = cast(asyncio.StreamReader, child.stdout)
     try:
-        (total,) = await _read(output, render.TOTAL)
-        for _ in range(share, total, shares):
-            path_length, html_length = await _read(output, render.LENGTHS)
-            path = await output.readexactly(path_length)
-            keep(path.decode(), await output.readexactly(html_length), total)
-    except asyncio.IncompleteReadError as error:
-        raise DemoError("pydoc could not render the pages: a child process ended early") from error
+        async for line in cast(asyncio.StreamReader, child.stdout):
+            keep(*json.loads(line))
+        ended_early = await child.wait() != 0
+    except ValueError:
+        ended_early = True
     finally:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()
-
-
-async def _read(stream: asyncio.StreamReader, numbers: struct.Struct) -> tuple[int, ...]:
-    return numbers.unpack(await stream.readexactly(numbers.size))
+    if ended_early:
+        raise DemoError("pydoc could not render the pages: a child process ended early")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.demo import broker
+from broker.demo.main import started
 
 TIME = 90
 
@@ -80,7 +80,7 @@ def test_a_demo_whose_time_is_over_says_so_and_fails(tmp_path: Path, unused_url:
 @pytest.fixture
 def running_broker(tmp_path: Path) -> Iterator[str]:
     with asyncio.Runner() as runner:
-        server = broker.started(tmp_path)
+        server = started(tmp_path)
         url = runner.run(server.__aenter__())
         yield url
         runner.run(server.__aexit__(None, None, None))

@@ -6,64 +6,64 @@ import msgspec
 import pytest
 
 from broker.client import Stats
-from broker.demo.ledger import Books, discrepancies, table
+from broker.demo.ledger import Ledger, discrepancies, table
 
 PAGES = {"a.html", "b.html", "c.html"}
 
 
-class Ledger:
+class Crawled:
     """Everything that the books are made of, in balance to begin with."""
 
     def __init__(self) -> None:
-        self.books = Books(failed=1, abandoned=1, duplicates=4)
+        self.ledger = Ledger(failed=1, abandoned=1, duplicates=4)
         for page in PAGES:
-            self.books.pages.add(page, votes=1)
-            self.books.index.add(page, votes=2)
+            self.ledger.pages.add(page, votes=1)
+            self.ledger.index.add(page, votes=2)
         self.pages = stats(counters={"closed": 3, "assigned": 5, "reclaimed": 1, "duplicates": 4})
         self.index = stats(counters={"closed": 3, "assigned": 6})
 
     def wrong(self) -> list[str]:
-        return discrepancies(PAGES, self.books, self.pages, self.index)
+        return list(discrepancies(PAGES, self.ledger, self.pages, self.index))
 
 
 def stats(**fields: object) -> Stats:
     return msgspec.convert(fields, Stats)
 
 
-def _never_closed(ledger: Ledger) -> None:
-    del ledger.books.pages.times["b.html"]
+def _never_closed(crawled: Crawled) -> None:
+    del crawled.ledger.pages.times["b.html"]
 
 
-def _closed_twice(ledger: Ledger) -> None:
-    ledger.books.index.add("b.html", votes=1)
+def _closed_twice(crawled: Crawled) -> None:
+    crawled.ledger.index.add("b.html", votes=1)
 
 
-def _closed_unknown(ledger: Ledger) -> None:
-    ledger.books.pages.add("elsewhere.html", votes=1)
+def _closed_unknown(crawled: Crawled) -> None:
+    crawled.ledger.pages.add("elsewhere.html", votes=1)
 
 
-def _broker_closed_more(ledger: Ledger) -> None:
-    ledger.index.counters.closed = 4
+def _broker_closed_more(crawled: Crawled) -> None:
+    crawled.index.counters.closed = 4
 
 
-def _still_waiting(ledger: Ledger) -> None:
-    ledger.pages.waiting = 2
+def _still_waiting(crawled: Crawled) -> None:
+    crawled.pages.waiting = 2
 
 
-def _failed(ledger: Ledger) -> None:
-    ledger.index.failed = 1
+def _failed(crawled: Crawled) -> None:
+    crawled.index.failed = 1
 
 
-def _duplicates_differ(ledger: Ledger) -> None:
-    ledger.books.duplicates = 5
+def _duplicates_differ(crawled: Crawled) -> None:
+    crawled.ledger.duplicates = 5
 
 
-def _not_reclaimed(ledger: Ledger) -> None:
-    ledger.books.abandoned = 2
+def _not_reclaimed(crawled: Crawled) -> None:
+    crawled.ledger.abandoned = 2
 
 
 def test_books_balance_when_each_page_was_closed_once_in_both_projects() -> None:
-    assert Ledger().wrong() == []
+    assert Crawled().wrong() == []
 
 
 @pytest.mark.parametrize(
@@ -79,35 +79,35 @@ def test_books_balance_when_each_page_was_closed_once_in_both_projects() -> None
         (_not_reclaimed, "pages: 2 tasks were abandoned, but 1 reclaimed"),
     ],
 )
-def test_books_that_do_not_balance_say_what_is_wrong(change: Callable[[Ledger], None], line: str) -> None:
-    ledger = Ledger()
-    change(ledger)
+def test_books_that_do_not_balance_say_what_is_wrong(change: Callable[[Crawled], None], line: str) -> None:
+    crawled = Crawled()
+    change(crawled)
 
-    assert ledger.wrong() == [line]
+    assert crawled.wrong() == [line]
 
 
 def test_of_many_pages_that_are_missing_one_is_named_and_the_others_are_counted() -> None:
-    ledger = Ledger()
-    ledger.books.pages.times.clear()
+    crawled = Crawled()
+    crawled.ledger.pages.times.clear()
 
-    assert ledger.wrong() == ["pages: a.html and 2 more not closed"]
+    assert crawled.wrong() == ["pages: a.html and 2 more not closed"]
 
 
 def test_an_answer_that_was_lost_on_the_way_excuses_a_client_but_not_the_broker() -> None:
-    ledger = Ledger()
-    ledger.books.lost = 1
-    _never_closed(ledger)
-    ledger.books.duplicates -= 1
-    assert ledger.wrong() == []
+    crawled = Crawled()
+    crawled.ledger.lost = 1
+    _never_closed(crawled)
+    crawled.ledger.duplicates -= 1
+    assert crawled.wrong() == []
 
-    _broker_closed_more(ledger)
-    assert ledger.wrong() == ["index: the broker closed 4 tasks, the site has 3 pages"]
+    _broker_closed_more(crawled)
+    assert crawled.wrong() == ["index: the broker closed 4 tasks, the site has 3 pages"]
 
 
 def test_the_table_has_a_line_for_each_thing_and_aligned_columns() -> None:
-    ledger = Ledger()
-    ledger.pages.counters.duplicates = 12345
-    lines = table(ledger.books, ledger.pages, ledger.index).splitlines()
+    crawled = Crawled()
+    crawled.pages.counters.duplicates = 12345
+    lines = table(crawled.ledger, crawled.pages, crawled.index).splitlines()
 
     assert {len(line) for line in lines} == {len(lines[0])}
     assert lines[0].split() == ["pages", "index"]

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.demo import render
-from broker.demo.errors import DemoError
+from broker.demo import DemoError, render
 from broker.demo.site import Site, render_pages
 
 
