@@ -5,7 +5,7 @@ import pytest
 from broker.errors import StartError
 from broker.redis_url import parse
 from broker.settings import Settings
-from broker.store.redis.connection import watched
+from broker.store.redis import watched
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,9 @@ async def read(call: Call) -> Answer:
         return Reply(None, message, False, "bad_credentials", 401, headers=[("WWW-Authenticate", "Bearer")])
     store = call.app.store
     overview = await _overview(call)
-    lines = prometheus.of_processes(call.app.requests, store.seen) + prometheus.of_store(overview is not None, overview)
+    lines = prometheus.of_processes(call.app.requests, store.metrics) + prometheus.of_store(
+        overview is not None, overview
+    )
     if overview is not None:
         # What the API tells of hidden projects needs a role; here it needs the token.
         lines += await prometheus.of_projects([count for count in overview.counts if token or not count.project.hidden])

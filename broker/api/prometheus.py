@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from broker import __version__
 from broker.counters import BOUNDS, Requests, Times
-from broker.store.redis.metrics import Seen
+from broker.store.redis.scripts import StoreMetrics
 from broker.store.stats.overview import Overview, ProjectCount
 from broker.store.totals import TOTALS
 
@@ -40,7 +40,7 @@ def _histogram(label: str, times: Times) -> Iterator[tuple[str, float]]:
     yield f"_count{labels}", below
 
 
-def of_processes(requests: Requests, seen: Seen) -> list[str]:
+def of_processes(requests: Requests, metrics: StoreMetrics) -> list[str]:
     """What the server processes have counted, as lines."""
     routes = requests.totals()
     answered = [
@@ -49,15 +49,15 @@ def of_processes(requests: Requests, seen: Seen) -> list[str]:
         for status, count in statuses.items()
     ]
     times = [row for route, (_, times) in routes.items() for row in _histogram(f'route="{route}"', times)]
-    records = [('{result="hit"}', seen.record_hits.total), ('{result="miss"}', seen.record_misses.total)]
+    records = [('{result="hit"}', metrics.record_hits.total), ('{result="miss"}', metrics.record_misses.total)]
     return [
         *_family("info", "gauge", "The version that serves", [(f'{{version="{__version__}"}}', 1)]),
         *_family("requests_total", "counter", "Requests; 499: the client had gone before the answer", answered),
         *_family("request_duration_seconds", "histogram", "From the head of a request to its answer", times),
         *_family("requests_in_flight", "gauge", "Requests under way", [("", requests.in_flight())]),
-        *_family("store_call_duration_seconds", "histogram", _CALLS, _histogram("", seen.calls.total)),
-        *_family("store_unanswered_total", "counter", "Calls that it did not answer", [("", seen.unanswered.total)]),
-        *_family("store_writes_total", "counter", _WRITES, [("", seen.writes.total)]),
+        *_family("store_call_duration_seconds", "histogram", _CALLS, _histogram("", metrics.calls.total)),
+        *_family("store_unanswered_total", "counter", "Calls that it did not answer", [("", metrics.unanswered.total)]),
+        *_family("store_writes_total", "counter", _WRITES, [("", metrics.writes.total)]),
         *_family("worker_records_total", "counter", "Workers looked up in memory: found there or not", records),
     ]
 

@@ -11,7 +11,7 @@ from redis.asyncio.connection import SSLConnection, parse_url
 from broker import redis_url
 from broker.errors import StartError
 from broker.settings import Settings
-from broker.store.redis.connection import watched
+from broker.store.redis import watched
 from broker.store.redis.embedded import EmbeddedStore
 
 _TLS = {"ssl_ca_certs": "--cacert", "ssl_certfile": "--cert", "ssl_keyfile": "--key"}

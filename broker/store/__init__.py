@@ -12,11 +12,9 @@ from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
 from broker.store.projects import Projects
-from broker.store.redis import scripts
-from broker.store.redis.caller import Calls, Client
-from broker.store.redis.connection import connect
+from broker.store.redis import connect, scripts
 from broker.store.redis.keys import Keys
-from broker.store.redis.metrics import Seen
+from broker.store.redis.scripts import Calls, Client, StoreMetrics
 from broker.store.stats.held_counts import HeldCounts
 from broker.store.stats.overview import OverviewRead
 from broker.store.stats.snapshots import Snapshots
@@ -47,7 +45,7 @@ class Store:
     overview: OverviewRead
     imports: Imports
     waiters: Waiters
-    seen: Seen
+    metrics: StoreMetrics
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the layout of the data was seen to be ours."""
 
@@ -64,12 +62,12 @@ class Store:
 
 def open_store(settings: Settings, client: Client | None = None, counters: Counters | None = None) -> Store:
     """The store on ``client``, by default on a new one to ``settings.redis_url``; nothing is sent yet."""
-    seen = Seen(counters or Counters())
-    calls = Calls(client or connect(settings, seen.writes), scripts.load(), seen)
+    metrics = StoreMetrics(counters or Counters())
+    calls = Calls(client or connect(settings, metrics.writes), scripts.load(), metrics)
     keys = Keys(settings.prefix)
     tasks = Tasks(calls, keys)
     projects = Projects(calls, keys, settings.max_projects, settings.project_limit)
-    workers = Workers(calls, keys, settings.create_limit, seen)
+    workers = Workers(calls, keys, settings.create_limit, metrics)
     chain = Chain(tasks, projects)
     snapshots = Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history)
     held_counts = HeldCounts(calls, keys)
@@ -91,5 +89,5 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         overview=OverviewRead(calls, projects, tasks),
         imports=Imports(calls, keys, projects),
         waiters=Waiters(calls, keys, tasks, projects),
-        seen=seen,
+        metrics=metrics,
     )

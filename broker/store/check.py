@@ -15,11 +15,11 @@ from broker import redis_url
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings
 from broker.store import open_store
-from broker.store.redis.caller import info_fields
+from broker.store.redis import connect
 from broker.store.redis.cluster import Cluster
-from broker.store.redis.connection import connect
 from broker.store.redis.keys import LAYOUT
 from broker.store.redis.pipeline import Pipeline
+from broker.store.redis.scripts import info_fields
 
 _LONG_RECIPE = 1024
 """Bytes of a value that a hash still keeps in its compact form, as the embedded store is set."""

@@ -1,7 +1,7 @@
 """What the processes agree on: the key layout, and who does a periodic job."""
 
-from broker.store.redis.caller import Calls
 from broker.store.redis.keys import LAYOUT, Keys
+from broker.store.redis.scripts import Calls
 
 
 class Directory:

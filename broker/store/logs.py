@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import orjson
 
-from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Arguments, Calls
 
 LEVELS = {"trace": 7, "debug": 6, "info": 5, "warn": 4, "error": 3}
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from broker.errors import BrokerError
 from broker.store import passwords
-from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Arguments, Calls
 
 ATTEMPTS = 10
 """Wrong passwords a minute for one name; from the last of them on, nobody may try."""

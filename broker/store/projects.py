@@ -8,8 +8,8 @@ import orjson
 
 from broker.errors import BrokerError
 from broker.store.managers import Manager
-from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
+from broker.store.redis.scripts import Arguments, Calls
 
 READ, EDIT, MANAGE_ACCESS, SECRET, MAINTENANCE = 1, 2, 4, 8, 16
 ROLE_NAMES = {

@@ -1,7 +1,7 @@
 """Tasks as managers see them."""
 
-from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Row
 from broker.store.tasks import BATCH_BYTES
 

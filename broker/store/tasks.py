@@ -5,8 +5,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from broker.errors import BrokerError
-from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
+from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Task, TaskFields
 from broker.store.totals import TOTALS
 

@@ -9,8 +9,8 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from broker.store.projects import DEFAULTS, Projects, pairs_of, repo_key
-from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Row, TaskFields
 from broker.store.tasks import BATCH_BYTES, CHUNK
 

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from broker.errors import BrokerError
-from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import Keys
-from broker.store.redis.metrics import Seen
+from broker.store.redis.scripts import Arguments, Calls, StoreMetrics
 from broker.store.worker_records import Worker, WorkerRecords
 
 _PAGE = 500
@@ -26,13 +25,13 @@ class Access(NamedTuple):
 
 
 class Workers:
-    def __init__(self, calls: Calls, keys: Keys, create_limit: int, seen: Seen) -> None:
+    def __init__(self, calls: Calls, keys: Keys, create_limit: int, metrics: StoreMetrics) -> None:
         """``create_limit``: new workers a minute of one address, 0 for no limit."""
         self._calls = calls
         self._keys = keys
         self._create_limit = create_limit
         self._records = WorkerRecords(self._read)
-        self._seen = seen
+        self._metrics = metrics
         self.now = ""
 
     async def create(self, alias: str, address: str | None = None) -> tuple[Worker, str]:
@@ -50,10 +49,10 @@ class Workers:
         """The worker with this id and secret (base64). Raises ``bad_credentials`` for anything else."""
         record = self._records.fresh(id)
         if record is None:
-            self._seen.record_misses.add()
+            self._metrics.record_misses.add()
             record = await self._records.get(id)
         else:
-            self._seen.record_hits.add()
+            self._metrics.record_hits.add()
         if record is not None and record.proven and hmac.compare_digest(secret, record.proven):
             return record.worker
         right = hmac.compare_digest(_digest(secret), record.worker.digest if record else _NO_DIGEST)

@@ -5,7 +5,7 @@ from typing import Any
 
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.redis.caller import Argument
+from broker.store.redis.scripts import Argument
 
 
 class Died(BaseException):

@@ -14,7 +14,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from broker.settings import Settings
-from broker.store.redis.connection import connect
+from broker.store.redis import connect
 from tests.client import Caller, Fleet
 from tests.clusters import Node, Nodes, a_cluster
 from tests.faults.fire import Ledger, endure

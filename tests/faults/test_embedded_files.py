@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.store.redis.socket_path import SocketPath
+from broker.store.redis.data_dir import SocketPath
 from tests.client import Fleet
 from tests.faults.test_damaged_files import broker
 from tests.serving import Serving, until

@@ -46,7 +46,7 @@ async def test_only_the_ten_highest_priorities_are_looked_at(yard: Yard) -> None
 async def test_one_look_serves_all_who_ask_meanwhile(yard: Yard) -> None:
     for _ in range(3):
         await yard.project()
-    calls = yard.store.seen.calls
+    calls = yard.store.metrics.calls
     before = sum(calls.total.buckets)
 
     looks = await asyncio.gather(*(yard.store.overview.get() for _ in range(20)))

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from broker import redis_url
 from broker.settings import Settings
-from broker.store.redis.connection import connect
+from broker.store.redis import connect
 from broker.store.redis.pipeline import Pipeline
 from tests.resp import command
 

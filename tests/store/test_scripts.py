@@ -190,7 +190,7 @@ def test_each_script_is_called_by_one_coroutine() -> None:
 def test_only_one_module_sends_scripts() -> None:
     speaking = {path.name for path in (ROOT / "broker").rglob("*.py") if "EVAL" in path.read_text()}
 
-    assert speaking == {"caller.py"}
+    assert speaking == {"scripts.py"}
 
 
 def test_every_key_of_the_scripts_is_in_the_table() -> None:

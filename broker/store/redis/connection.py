@@ -1,83 +1,106 @@
-"""Makes every connection to Redis, in one place: none of them ever repeats a command by itself.
+"""Opens connections to one server of the store. Whatever goes wrong is an error of redis-py, and the log says it."""
 
-redis-py would otherwise send a script up to eleven times when an answer is lost, and a task would be handed out twice.
-"""
-
-from typing import Any
+import asyncio
+import logging
+import time
 
 from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import SSLConnection, parse_url
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
-from redis.backoff import NoBackoff
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError, RedisError
 
-from broker import redis_url
-from broker.counters import Counter, Counters
-from broker.redis_url import RedisUrl
-from broker.settings import Settings
-from broker.store.redis.cluster import Cluster
-from broker.store.redis.connector import Connector, greet
-from broker.store.redis.pipeline import Pipeline
+log = logging.getLogger(__name__)
 
-_OF_SENTINELS = "sentinel_"
-"""With this before its name, an option in the URL is for the sentinels: ``?sentinel_password=...``."""
+_SAY_AGAIN = 30.0
+"""Seconds after which the log repeats an error."""
+
+_ERRORS = 20
+"""Different errors that are remembered for that."""
+
+_LAST_WORDS = 200
+"""Bytes of them that are passed on."""
 
 
-def connect(settings: Settings, writes: Counter | None = None, *, tell: bool = True) -> Pipeline | Cluster:
-    """What carries commands to the store that the settings name, and counts its writes; nothing is sent yet.
+class Connector:
+    def __init__(self, pool: ConnectionPool, name: str, *, tell: bool) -> None:
+        """``name``: of the server, for the log; ``tell``: whether the log is told of errors."""
+        self._pool = pool
+        self._name = name
+        self._tell = tell
+        self._failing = False
+        """Whether the log's last word was that it cannot be reached."""
+        self._said: dict[str, float] = {}
+        """When the log was told of which error: a server that comes and goes must not fill it."""
 
-    ``tell``: whether the log is told when it cannot be reached, and when it is again.
-    """
-    writes = writes or Counter(Counters())
-    url = redis_url.parse(settings.redis_url)
-    timeout = settings.redis_timeout
+    async def open(self) -> AbstractConnection:
+        """One that has greeted the server. Raises :class:`RedisError` or :class:`OSError`, nothing else."""
+        try:
+            connection = await self._open()
+        except (RedisError, OSError) as error:
+            self._failed(error)
+            raise
+        except Exception as error:
+            unforeseen = ConnectionError(repr(error))
+            self._failed(unforeseen)
+            raise unforeseen from error
+        if self._failing:
+            self._failing = False
+            log.info("%s is reached again", self._name)
+        return connection
 
-    def to(pool: ConnectionPool, name: str) -> Pipeline:
-        return Pipeline(Connector(pool, name, tell=tell), timeout, writes)
+    async def _open(self) -> AbstractConnection:
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException:
+            # redis-py leaves it open when it is cancelled while it greets the server.
+            connection._close()  # type: ignore[no-untyped-call]
+            raise
+        return connection
 
-    if url.kind == "cluster":
-        return Cluster(url.nodes, lambda node: to(_pool(url.of(node), timeout), f"the store's node {node}"))
-    if url.kind == "sentinel":
-        return to(_watched(url, timeout), "the store")
-    return to(_pool(url.of(), timeout), "the store")
+    def _failed(self, error: Exception) -> None:
+        text, now = str(error), time.monotonic()
+        if not self._tell or now < self._said.get(text, 0) + _SAY_AGAIN:
+            return
+        if len(self._said) >= _ERRORS:
+            self._said.clear()
+        self._said[text] = now
+        self._failing = True
+        log.warning("%s cannot be reached: %s", self._name, text)
 
-
-def _pool(url: str, timeout: float) -> ConnectionPool:
-    return ConnectionPool.from_url(url, **_options(timeout))
-
-
-def _watched(url: RedisUrl, timeout: float) -> ConnectionPool:
-    """Each connection asks the sentinels for the primary first."""
-    sentinels, theirs, servers = watched(url)
-    manager = Sentinel(sentinels, sentinel_kwargs={**theirs, **_options(timeout)})  # type: ignore[no-untyped-call]
-    return _SentinelPool(url.service, manager, **servers, **_options(timeout))  # type: ignore[no-untyped-call]
-
-
-def watched(url: RedisUrl) -> tuple[list[tuple[str, int]], dict[str, Any], dict[str, Any]]:
-    """Host and port of each sentinel, what redis-py is told of them, and of the servers that they watch."""
-    servers: dict[str, Any] = dict(parse_url(url.of("host")))
-    del servers["host"]
-    servers["ssl"] = servers.pop("connection_class", None) is SSLConnection
-    theirs = {
-        name.removeprefix(_OF_SENTINELS): servers.pop(name) for name in list(servers) if name.startswith(_OF_SENTINELS)
-    }
-    tls = {name: value for name, value in servers.items() if name.startswith("ssl")}
-    return [redis_url.split(node) for node in url.nodes], {**tls, **theirs}, servers
-
-
-class _SentinelPool(SentinelConnectionPool):
     async def aclose(self) -> None:
-        await super().aclose()
-        await self.sentinel_manager.aclose()
+        await self._pool.aclose()
 
 
-def _options(timeout: float) -> dict[str, Any]:
-    return {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "retry": Retry(NoBackoff(), 0),
-        "redis_connect_func": greet,
-        # A script's reply is the same in RESP3, and the greeting one command shorter.
-        "protocol": 2,
-        "decode_responses": True,
-    }
+async def greet(connection: AbstractConnection) -> None:
+    """What redis-py does on a new connection. Raises :class:`RedisError` or :class:`OSError`, nothing else."""
+    reader = connection._reader
+    try:
+        await connection.on_connect()
+    except (RedisError, OSError, RuntimeError) as error:
+        # A server that hangs up at once, because it has too many clients, may have said why. redis-py tells that it
+        # could not write; uvloop raises a RuntimeError when it knew before the first write.
+        last_words = bytes(reader._buffer) if reader is not None else b""  # type: ignore[attr-defined]
+        if last_words.startswith(b"-"):
+            text = last_words[1:_LAST_WORDS].decode(errors="replace").strip()
+            raise ConnectionError(f"the store hung up and said: {text}") from error
+        if isinstance(error, RuntimeError):
+            raise ConnectionError("the store hung up before it was greeted") from error
+        raise
+
+
+def taken_over(connection: AbstractConnection, protocol: asyncio.Protocol) -> asyncio.Transport:
+    """redis-py has opened the connection and greeted the server; from here on its replies come to ``protocol``."""
+    reader, writer = connection._reader, connection._writer
+    if (
+        reader is None
+        or writer is None
+        or reader.at_eof()
+        or reader.exception() is not None
+        or writer.transport.is_closing()
+    ):
+        # The end was told to redis-py, and would not be told again.
+        connection._close()  # type: ignore[no-untyped-call]
+        raise ConnectionError("the store hung up")
+    transport: asyncio.Transport = writer.transport  # type: ignore[assignment]
+    transport.set_protocol(protocol)
+    return transport

@@ -16,8 +16,7 @@ from broker import processes
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store.redis import aof
-from broker.store.redis.locks import lock
-from broker.store.redis.socket_path import SocketPath
+from broker.store.redis.data_dir import SocketPath, lock
 
 log = logging.getLogger(__name__)
 

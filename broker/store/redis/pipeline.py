@@ -22,7 +22,7 @@ from redis.exceptions import (
 )
 
 from broker.counters import Counter
-from broker.store.redis.connector import Connector, taken_over
+from broker.store.redis.connection import Connector, taken_over
 
 _LARGE = 100
 """Arguments from which a command goes over the second connection, so that small ones need not wait behind it."""

@@ -1,18 +1,39 @@
-"""Loads lua/, joins includes, and knows each script by its name.
+"""Loads the Lua scripts, and calls them: ``call(script, keys, args)`` is the one way into Redis.
 
 A line ``--- @include "clock"`` is replaced, once, by ``lua/include/clock.lua``. A missing or circular include raises
-:class:`StartError`, so that the broker refuses to start rather than fail on a request.
+:class:`StartError`: the broker refuses to start, instead of failing on a request.
+
+A script that refuses raises :class:`BrokerError`; a store that cannot answer raises :class:`Unavailable`. No call is
+repeated. The one exception is EVAL when the server does not know the script: then nothing ran.
 """
 
 import hashlib
+import logging
 import re
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol
 
-from broker.errors import StartError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
+
+from broker.counters import Counter, Counters, Histogram
+from broker.errors import BrokerError, StartError, Unavailable, refusal
+
+log = logging.getLogger(__name__)
 
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$', re.MULTILINE)
 _PACKAGE = Path(__file__).parents[2]
+
+Argument = str | int | float
+Arguments = list[Argument]
+# What a server says when it cannot answer now, though the call is right.
+_PASSING = (
+    *("LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "OOM"),
+    *("CLUSTERDOWN", "TRYAGAIN", "ASK"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +80,92 @@ def _join(place: Path, path: Path, including: list[Path], done: set[Path]) -> st
         return _join(place, place / "include" / f"{match[1]}.lua", [*including, path], done)
 
     return _INCLUDE.sub(replace, source)
+
+
+def info_fields(text: str) -> dict[str, str]:
+    """What a server says of itself in answer to INFO."""
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+
+class StoreMetrics:
+    """What the store counts of its own work, for all server processes."""
+
+    def __init__(self, counters: Counters) -> None:
+        self.calls = Histogram(counters)
+        """How long scripts took, from the call to its answer, refusals among them."""
+        self.unanswered = Counter(counters)
+        """Calls that the store could not answer."""
+        self.writes = Counter(counters)
+        """Writes to its connections; each carries one call or more."""
+        self.record_hits = Counter(counters)
+        """Workers whose record was at hand."""
+        self.record_misses = Counter(counters)
+
+
+class Client(Protocol):
+    """What carries commands: :class:`~broker.store.redis.pipeline.Pipeline` or its ``Cluster``."""
+
+    def execute_command(self, *command: Argument) -> Awaitable[Any]: ...
+
+    async def everywhere(self, *command: Argument) -> list[Any]: ...
+
+    async def new_connection(self) -> AbstractConnection: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Calls:
+    """Calls scripts by name on one client."""
+
+    def __init__(self, client: Client, scripts: dict[str, Script], metrics: StoreMetrics) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._metrics = metrics
+
+    async def call(self, script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
+        """The script's reply. Raises :class:`BrokerError` when it refuses, :class:`Unavailable` without an answer."""
+        known = self._scripts[script]
+        begun = perf_counter()
+        try:
+            try:
+                return await self._client.execute_command("EVALSHA", known.sha, len(keys), *keys, *args)
+            except NoScriptError:
+                return await self._client.execute_command("EVAL", known.source, len(keys), *keys, *args)
+        except (RedisError, OSError) as error:
+            raise self._counted(_translated(script, error)) from error
+        finally:
+            self._metrics.calls.observe(perf_counter() - begun)
+
+    async def info(self, section: str) -> list[str]:
+        """What each server that holds some of the store says of itself, as INFO has it; none if it does not tell us."""
+        try:
+            return await self._client.everywhere("INFO", section)
+        except ResponseError:
+            return []
+        except (RedisError, OSError) as error:
+            raise self._counted(_translated("INFO", error)) from error
+
+    def _counted(self, error: BrokerError) -> BrokerError:
+        if isinstance(error, Unavailable):
+            self._metrics.unanswered.add()
+        return error
+
+    async def new_connection(self) -> AbstractConnection:
+        """One for what is no script. Raises what redis-py raises."""
+        return await self._client.new_connection()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _translated(script: str, error: Exception) -> BrokerError:
+    text = str(error)
+    if isinstance(error, OutOfMemoryError):
+        return Unavailable("The store is full: nothing new can be taken until tasks are closed")
+    if isinstance(error, ResponseError):
+        refused = refusal(text)
+        if refused is not None:
+            return refused
+        if not text.startswith(_PASSING):
+            log.error("script %s: %s", script, text)
+    return Unavailable("The store cannot answer now")

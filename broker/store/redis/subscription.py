@@ -9,8 +9,8 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
-from broker.store.redis.caller import Calls
-from broker.store.redis.connector import taken_over
+from broker.store.redis.connection import taken_over
+from broker.store.redis.scripts import Calls
 
 log = logging.getLogger(__name__)
 

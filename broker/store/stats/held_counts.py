@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from broker.store.redis.caller import Calls
 from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Calls
 from broker.store.shared_read import SharedReads
 
 _DUTY = 0.05

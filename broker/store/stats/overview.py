@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from broker.errors import BrokerError
 from broker.store.projects import Listed, Projects
-from broker.store.redis.caller import Calls, info_fields
+from broker.store.redis.scripts import Calls, info_fields
 from broker.store.shared_read import SharedRead
 from broker.store.tasks import Stats, Tasks
 

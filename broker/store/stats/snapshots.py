@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from broker.store.redis.caller import Arguments, Calls
 from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Arguments, Calls
 
 _PAGE = 500
 _NAMES = {

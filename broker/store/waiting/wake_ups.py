@@ -15,8 +15,8 @@ from contextlib import suppress
 from broker.background import supervised
 from broker.errors import BrokerError
 from broker.store.projects import Projects
-from broker.store.redis.caller import Calls
 from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Calls
 from broker.store.redis.subscription import Subscription
 from broker.store.tasks import Tasks
 from broker.store.waiting.wait_queue import Lines

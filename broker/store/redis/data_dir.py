@@ -1,5 +1,6 @@
-"""Where the embedded store has its Unix socket: in the data directory, or in one with a shorter path."""
+"""The data directory of the embedded store: who may use it (a lock), and where the Unix socket is."""
 
+import fcntl
 import hashlib
 import os
 import stat
@@ -65,3 +66,20 @@ def _fits(path: Path) -> bool:
     except UnicodeEncodeError:
         # A URL is text.
         return False
+
+
+def lock(path: Path) -> int:
+    """The descriptor that holds it. Raises :class:`BlockingIOError` when somebody has it, or another :class:`OSError`.
+
+    A directory is locked itself: unlike a file in it, it cannot be deleted while anything is there. Some network file
+    systems lock files only; there a directory counts as locked.
+    """
+    is_directory = path.is_dir()
+    descriptor = os.open(path, os.O_RDONLY if is_directory else os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or not is_directory:
+            os.close(descriptor)
+            raise
+    return descriptor
