@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from broker import api, sweeper, web
+from broker.api.budget import Bodies
 from broker.api.requests import Served
 from broker.api.responses import STATUS, Reply, fault
 from broker.api.routing import Table
@@ -60,6 +61,7 @@ class Broker(Starlette):
         )
         self.router.redirect_slashes = False
         self.settings = settings
+        self.bodies = Bodies(max(settings.max_bodies, settings.max_body))
         self.store = store
         self.requests = Requests(counters, [*sorted({route.path for route in routes}), web.ROUTE], sorted(ANSWERED))
         self._api = routes

@@ -21,10 +21,11 @@ CODES = {
     "not_found": "there is no such thing, or no such path",
     "method_not_allowed": "the header `Allow` names the right methods",
     "duplicate": "there is one already",
-    "too_large": "the body is over the limit of bytes",
+    "too_large": "the body is over 16 MiB; over 64 KiB if it has no tasks, log lines, aliases, project texts",
+    "unsupported_encoding": "the body has a `Content-Encoding`; send it as it is",
     "rate_limited": "wait `rate_limit_delay` seconds, then repeat",
     "internal": "a fault of the broker; report it",
-    "unavailable": "the store does not answer, or is full; wait, then repeat",
+    "unavailable": "the store does not answer, or is full, or too many large bodies come at once; wait, then repeat",
 }
 """Every code, and what it means in general."""
 

@@ -154,6 +154,7 @@ class Settings:
     monitoring_history: float = _setting("400h", duration, "how long the monitoring keeps them")
     max_assign_time: float = _setting("1h", duration, "how long a worker may hold a task that says 0")
     max_body: int = _setting("16mb", size_between(64 << 10, 256 << 20), "largest body of a request")
+    max_bodies: int = _setting("128mb", size_between(1 << 20, 64 << 30), "large bodies that a process holds at once")
     max_head: int = _setting("64kb", size_between(8 << 10, 16 << 20), "largest request line and headers")
     # A chain hands on a hundred recipes in one command, and the store takes 1 GiB.
     max_recipe: int = _setting("1mb", size_between(1 << 10, 4 << 20), "largest recipe of a task")

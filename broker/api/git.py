@@ -40,6 +40,7 @@ routes = Routes()
         "`refs/heads/master` or `refs/heads/main` is answered with a message, and changes nothing. Safe to repeat.",
         who=SIGNED,
         body=Push,
+        large=True,
         content=(answers.Versioned,),
         remarks="instead",
         example=Example(

@@ -35,6 +35,7 @@ routes = Routes()
         who=WORKER,
         path={"level": "how grave it is"},
         body=LogLine,
+        large=True,
         refuses={"not_found": "no such level"},
         example=Example(path="/log/info", body={"scope": "fetch", "message": "started", "timestamp": 1559393394}),
     ),

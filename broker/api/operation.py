@@ -74,6 +74,8 @@ class Operation:
     """Whether a good answer may have a message: beside its content, or instead of it."""
     changes: bool = False
     """A GET of it changes something, too."""
+    large: bool = False
+    """It takes bodies of over 64 KiB, up to ``BROKER_MAX_BODY``: tasks, log lines, aliases, project texts, a push."""
     store: bool = True
     """Whether it needs the store, and so can answer 503."""
     good: int = 200

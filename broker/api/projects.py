@@ -46,6 +46,7 @@ _NO_REQUEST = {"not_found": "no such project or worker, or this worker has neith
         "After a lost answer: a repeat gives 409 when it was done; `/project/list` has the id.",
         who=MANAGER,
         body=NewProject,
+        large=True,
         content=(answers.ProjectId,),
         refuses={
             "invalid": "a field; a chain to nowhere or in a circle; the 100,000th project",
@@ -84,6 +85,7 @@ async def create(call: Call) -> Reply:
         who=MANAGER,
         path=PROJECT_ID,
         body=ProjectFields,
+        large=True,
         content=(answers.ProjectId,),
         refuses={
             "invalid": "a field; a chain to nowhere or in a circle",
@@ -334,6 +336,7 @@ async def get_secret(call: Call) -> Reply:
         who=MANAGER,
         path=PROJECT_ID,
         body=SetSecret,
+        large=True,
         refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
         example=Example(path="/project/secret/2", body={"secret": '{"token": "abc"}'}),
     ),

@@ -9,6 +9,7 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from broker.api.addresses import counted
+from broker.api.budget import SMALL, Bodies, full
 from broker.api.cookies import session_cookie, session_cookies
 from broker.counters import Requests
 from broker.errors import BrokerError, Invalid, Unavailable
@@ -44,6 +45,7 @@ class App(Protocol):
     store: Store
     settings: Settings
     requests: Requests
+    bodies: Bodies
 
     @property
     def description(self) -> "Description": ...
@@ -100,10 +102,14 @@ class Disconnected(Exception):
 class Call:
     """A request, with the ways of reading it that the API has."""
 
-    __slots__ = ("_receive", "app", "client", "headers", "scope", "undo")
+    __slots__ = ("_large", "_receive", "app", "client", "headers", "held", "scope", "undo")
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, *, large: bool = False) -> None:
+        """``large``: its body may be as large as the settings say, and not only of 64 KiB."""
         self.scope = scope
+        self._large = large
+        self.held = 0
+        """Bytes of its body that count as held, until the endpoint frees them."""
         self.client: Client = scope.get(CLIENT, _STAYS)
         self.undo: Callable[[], Awaitable[None]] | None = None
         """What a handler did that is undone when nobody receives its answer."""
@@ -209,11 +215,10 @@ class Call:
 
     async def read(self) -> bytes:
         """The body as it came, within the limit; once."""
-        headers, limit = self.headers, self.app.settings.max_body
+        headers, limit = self.headers, self.settings.max_body if self._large else SMALL
         length = headers.get(b"content-length", b"0")
-        if b"upgrade" in headers and (b"transfer-encoding" in headers or length.strip(b"0")):
-            # uvicorn's parser drops the body of such a request; acting on an empty one would be worse than saying so.
-            raise Invalid("upgrade: this server speaks HTTP/1.1; send the call without an Upgrade header")
+        if b"upgrade" in headers or b"content-encoding" in headers:
+            self._refuse_unreadable(length)
         if length.isdigit() and (len(length) > _LONGEST_LENGTH or int(length) > limit):
             raise _too_large(limit)
         message = await self._receive()
@@ -221,10 +226,22 @@ class Call:
             raise Disconnected
         body: bytes = message.get("body", b"")
         if message.get("more_body", False):
+            if length.isdigit() and not self.app.bodies.has_room(int(length) - SMALL):
+                raise full()
             body = await self._rest(body, limit)
         if len(body) > limit:
             raise _too_large(limit)
         return body
+
+    def _refuse_unreadable(self, length: bytes) -> None:
+        headers = self.headers
+        if b"transfer-encoding" not in headers and not length.strip(b"0"):
+            return
+        if b"upgrade" in headers:
+            # uvicorn's parser drops the body of such a request; acting on an empty one would be worse than saying so.
+            raise Invalid("upgrade: this server speaks HTTP/1.1; send the call without an Upgrade header")
+        if headers[b"content-encoding"].strip().lower() != b"identity":
+            raise BrokerError("unsupported_encoding", "content-encoding: send the body as it is, not compressed")
 
     async def _rest(self, first: bytes, limit: int) -> bytes:
         chunks, size, more = [first], len(first), True
@@ -235,6 +252,9 @@ class Call:
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             more = message.get("more_body", False)
+            if (over := size - SMALL - self.held) > 0:
+                self.app.bodies.hold(over)
+                self.held += over
         return b"".join(chunks)
 
 

@@ -33,6 +33,7 @@ STATUS = {
     "method_not_allowed": 405,
     "duplicate": 409,
     "too_large": 413,
+    "unsupported_encoding": 415,
     "rate_limited": 429,
     "internal": 500,
     "unavailable": 503,

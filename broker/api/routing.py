@@ -32,7 +32,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         notes = served(scope)
         notes.route = self._path
-        call = Call(scope, receive)
+        call = Call(scope, receive, large=self._operation.large)
         try:
             # A call that changes something and carries the session cookie must not come from another site, and a GET
             # must not come from a link or an image.
@@ -49,6 +49,9 @@ class Endpoint:
         except Exception:
             log.exception("%s %a", scope["method"], scope["path"])
             reply = fault()
+        finally:
+            if call.held:
+                call.app.bodies.free(call.held)
         notes.status = reply.status
         await reply(scope, receive, send)
         if call.undo is not None and not (reply.status == 200 and await call.client.received()):

@@ -84,6 +84,7 @@ def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
         "store is full, until the project that the chain leads to is deleted.",
         who=WORKER,
         body=SubmitTask,
+        large=True,
         content=(answers.TaskId,),
         refuses={
             "denied": "the worker may not submit here",
@@ -127,6 +128,7 @@ async def submit(call: Call) -> Reply:
         "After a lost answer: with hashes, a repeat fills the gaps.",
         who=WORKER,
         body=BulkSubmit,
+        large=True,
         content=(answers.BulkOutcome,),
         partly=answers.BulkOutcome,
         refuses={
@@ -215,6 +217,7 @@ async def release(call: Call) -> Reply:
         "where it is not known. To repeat: as `/task/release`.",
         who=WORKER,
         body=BulkRelease,
+        large=True,
         content=(answers.AllUpdated,),
         partly=answers.AllUpdated,
         refuses={"invalid": "any of the releases; nothing was released"},
@@ -293,6 +296,7 @@ async def _released(call: Call, worker: Worker, project: int, releases: list[tup
         "Safe to repeat.",
         who=WORKER,
         body=ExtendTasks,
+        large=True,
         content=(answers.Extended,),
         example=Example(
             path="/task/extend",

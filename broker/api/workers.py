@@ -49,6 +49,7 @@ def _alias(text: str, longest: int) -> str:
         text="The only time that the secret is shown. Repeating makes another worker; the first stays unused.",
         who=ANYBODY,
         body=WorkerAlias,
+        large=True,
         content=(answers.OneWorker,),
         refuses=_RESERVED | {"rate_limited": "too many from this address"},
         example=Example(
@@ -74,6 +75,7 @@ async def create(call: Call) -> Reply:
         text="By the worker itself. Safe to repeat.",
         who=WORKER,
         body=NewAlias,
+        large=True,
         refuses=_RESERVED,
         example=Example(path="/worker/update", body={"alias": "crawler-01"}),
     ),

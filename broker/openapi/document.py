@@ -176,6 +176,7 @@ def _refusals(method: str, operation: Operation) -> dict[str, str]:
         codes.setdefault("invalid", "")
     if operation.body:
         codes.setdefault("too_large", "")
+        codes["unsupported_encoding"] = ""
     if method == "POST" or operation.changes:
         codes["cross_site"] = ""
     if operation.store:

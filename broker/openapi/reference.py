@@ -15,7 +15,10 @@ _PEOPLE = {
     "metricsToken": "scraper",
 }
 _POWERS = {2**n - less: f"2^{n}{' - 1' if less else ''}" for n in (31, 53, 63) for less in (0, 1)}
-_COMMON = {"invalid", "bad_credentials", "not_logged_in", "cross_site", "too_large", "internal", "unavailable"}
+_COMMON = {
+    *("invalid", "bad_credentials", "not_logged_in", "cross_site", "too_large", "unsupported_encoding"),
+    *("internal", "unavailable"),
+}
 """Codes that need no row of their own when there is no more to say of them than of any other call."""
 
 

@@ -6,7 +6,7 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -55,8 +55,13 @@ class Exchange(RequestResponseCycle):
         if leaving is not None:
             leaving()
 
-    async def send(self, message: ASGISendEvent) -> None:
+    def send(self, message: ASGISendEvent) -> Coroutine[None, None, None]:
         """Writes nothing to a connection that is closing: the answer is complete only if all of it was written."""
+        if self.flow.write_paused or self.transport.is_closing():
+            return self._send_if_open(message)
+        return super().send(message)
+
+    async def _send_if_open(self, message: ASGISendEvent) -> None:
         while self.flow.write_paused and not self.gone:
             await self.flow.drain()
         if self.gone:

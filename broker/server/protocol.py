@@ -105,7 +105,7 @@ class Protocol(HttpToolsProtocol):
         if self._deaf:
             return
         self._unset_keepalive_if_required()
-        if len(data) <= _SLICE and not self._is_full():
+        if len(data) <= _SLICE and self._reading_head and not self.pipeline:
             self._feed(data)
         else:
             self._parse(memoryview(data))
@@ -257,7 +257,8 @@ class Protocol(HttpToolsProtocol):
             waits, _ = self.pipeline.pop()
             self._ahead -= waits.size
             self._start(waits)
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.read_on()
         if self._running is not None:
             return
         if self._half_closed is not None:

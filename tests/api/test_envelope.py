@@ -1,5 +1,6 @@
 """What holds for every call: the envelope, ids in paths, bodies that cannot be right, methods, paths, sizes."""
 
+import gzip
 import secrets
 
 import msgspec
@@ -209,9 +210,9 @@ NOT_JSON = [
     b"\x00",
     b"\xff\xfe{\x00}\x00",
     b"alias=1",
-    b"[" * 100_000,
-    b'{"x":' * 100_000,
-    b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b"[" * 60_000,
+    b'{"x":' * 12_000,
+    b'{"x":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
 ]
 
 
@@ -270,22 +271,69 @@ def test_a_body_that_says_it_is_immense_is_refused_before_it_is_sent(fleet: Flee
     is_refused(exchange(fleet.url, request, seconds=1), 413, "too_large", "body:")
 
 
+LINE = b'{"scope": "s", "message": "large", "timestamp": 1}'
+
+
 def test_a_body_of_exactly_16_mib_is_read(somebody: Somebody) -> None:
-    body = b'{"alias": "large"}'.ljust(MAX_BODY)
-
-    assert somebody.send("POST", "/worker/create", body).content()["worker"]["alias"] == "large"
+    somebody.send("POST", "/log/{level}", LINE.ljust(MAX_BODY)).content()
 
 
-def test_a_body_over_16_mib_is_refused_though_it_was_sent(fleet: Fleet) -> None:
-    is_refused(fleet.anybody.post("/worker/create", b"{}".ljust(MAX_BODY + 1)), 413, "too_large", "body:")
+def test_a_body_over_16_mib_is_refused_though_it_was_sent(somebody: Somebody) -> None:
+    is_refused(somebody.send("POST", "/log/{level}", LINE.ljust(MAX_BODY + 1)), 413, "too_large", "body:")
 
 
-def test_a_body_in_chunks_over_16_mib_is_refused(fleet: Fleet) -> None:
+def test_a_body_in_chunks_over_16_mib_is_refused(somebody: Somebody) -> None:
     chunk = b"%x\r\n" % (1 << 20) + b" " * (1 << 20) + b"\r\n"
-    head = b"POST /worker/create HTTP/1.1\r\nHost: broker\r\nTransfer-Encoding: chunked\r\n\r\n"
+    headers = "".join(f"{name}: {value}\r\n" for name, value in somebody.headers("/log/{level}").items())
+    head = f"POST /log/info HTTP/1.1\r\nHost: broker\r\n{headers}Transfer-Encoding: chunked\r\n\r\n".encode()
+    url = somebody.fleet.url
 
-    is_refused(exchange(fleet.url, head + chunk * 16 + b"1\r\n \r\n"), 413, "too_large", "body:")
-    assert exchange(fleet.url, head + chunk * 15 + b"2\r\n{}\r\n0\r\n\r\n").status == 200
+    is_refused(exchange(url, head + chunk * 16 + b"1\r\n \r\n"), 413, "too_large", "body:")
+    assert exchange(url, head + chunk * 15 + b"%x\r\n%b\r\n0\r\n\r\n" % (len(LINE), LINE)).status == 200
+
+
+LARGE = {
+    *("/task/submit", "/task/bulk_submit", "/task/bulk_release", "/task/extend", "/log/{level}", "/git/receivehook"),
+    *("/project/create", "/project/update/{id}", "/project/secret/{id}"),
+    *("/worker/create", "/worker/update"),
+}
+"""Calls that take a body of over 64 KiB."""
+
+
+@pytest.mark.parametrize("path", sorted({*READS_A_BODY} - LARGE))
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_small_call_reads_64_kib_and_no_more(somebody: Somebody, path: str, chunked: bool) -> None:
+    def sent(body: bytes) -> Answer:
+        headers = "".join(f"{name}: {value}\r\n" for name, value in somebody.headers(path).items())
+        how = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+        head = f"POST {path.format(**somebody.values)} HTTP/1.1\r\nHost: broker\r\n{headers}{how}\r\n\r\n"
+        framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+        return exchange(somebody.fleet.url, head.encode() + framed)
+
+    is_refused(sent(b" " * ((64 << 10) + 1)), 413, "too_large", "body: larger than 65536 bytes")
+    assert sent(b"no JSON".ljust(64 << 10)).code == "invalid"
+
+
+@pytest.mark.parametrize("path", sorted(LARGE))
+def test_a_large_call_reads_more_than_64_kib(somebody: Somebody, path: str) -> None:
+    assert somebody.send("POST", path, b"no JSON".ljust(1 << 20)).code == "invalid"
+
+
+@pytest.mark.parametrize("path", READS_A_BODY)
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "identity, gzip"])
+def test_a_body_with_an_encoding_is_refused(somebody: Somebody, path: str, encoding: str) -> None:
+    headers = somebody.headers(path) | {"Content-Encoding": encoding}
+    url = path.format(**somebody.values)
+
+    answer = somebody.fleet.anybody.post(url, gzip.compress(b"{}"), headers=headers)
+
+    is_refused(answer, 415, "unsupported_encoding", "content-encoding:")
+
+
+def test_an_encoding_of_nothing_and_one_that_changes_nothing_are_fine(fleet: Fleet) -> None:
+    fleet.anybody.post("/worker/create", headers={"Content-Encoding": "gzip"}).content()
+    made = fleet.anybody.post("/worker/create", {"alias": "plain"}, headers={"Content-Encoding": "identity"})
+    assert made.content()["worker"]["alias"] == "plain"
 
 
 @pytest.mark.parametrize("prefix", ["", "/api"])

@@ -290,7 +290,7 @@ def test_a_wrong_password_and_an_unknown_name_are_told_apart_by_nothing(fleet: F
     wrong = fleet.anybody.post("/login", {"username": manager.username, "password": "another password"})
     unknown = fleet.anybody.post("/login", {"username": username(), "password": PASSWORD})
     empty = fleet.anybody.post("/login", {"username": "", "password": ""})
-    endless = fleet.anybody.post("/login", {"username": "x" * 100_000, "password": "x" * 100_000})
+    endless = fleet.anybody.post("/login", {"username": "x" * 30_000, "password": "x" * 30_000})
 
     for answer in (wrong, unknown, empty, endless):
         assert (answer.status, answer.code, answer.body) == (403, "bad_credentials", wrong.body)

@@ -3,11 +3,13 @@
 import os
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from redis import Redis
 
 from tests.client import Fleet, exchange
@@ -34,9 +36,11 @@ def test_headers_without_end_are_cut_off(fleet: Fleet) -> None:
 
 def test_a_head_of_sixty_kilobytes_and_a_large_body_are_fine(fleet: Fleet) -> None:
     padding = {f"X-{n}": "x" * 1000 for n in range(60)}
+    project = fleet.project()
+    worker = fleet.worker(project)
     for _ in range(3):
-        answer = fleet.anybody.post("/worker/create", {"alias": "a", "padding": "x" * 1_000_000}, headers=padding)
-        assert answer.status == 200
+        body = {"project": project, "recipe": "r", "padding": "x" * 1_000_000}
+        assert worker.post("/task/submit", body, headers=padding).status == 200
 
 
 def test_a_cookie_that_takes_python_minutes_to_read_takes_us_no_time(fleet: Fleet) -> None:
@@ -138,3 +142,19 @@ def test_an_operator_hears_that_few_clients_fit(tmp_path: Path) -> None:
     )
 
     assert "only 300 files may be open" in ended.stderr
+
+
+def test_a_client_that_speaks_tls_is_one_line_in_the_log_with_its_address(tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path)
+    before = serving.log.read_text()
+    context = ssl.create_default_context()
+    with connected(serving.url) as client:
+        address = "{}:{}".format(*client.getsockname())
+        with pytest.raises(ssl.SSLError):
+            context.wrap_socket(client, server_hostname="localhost")
+
+    until(lambda: address in serving.log.read_text())
+    assert serving.stop() == 0
+    said = [line for line in serving.log.read_text()[len(before) :].splitlines() if " INFO " not in line]
+    assert len(said) == 1, said
+    assert f"Invalid HTTP request received from {address}: it speaks TLS, this port plain HTTP" in said[0]
