@@ -134,7 +134,7 @@ async def _live(store: Store, interval: float) -> None:
     """Waits for the store, then sweeps. Data of another layout is never touched: calls go on answering 503."""
     while not store.ready.is_set():
         try:
-            layout, _ = await store.directory.layout()
+            layout, _ = await store.layout()
         except BrokerError:
             await asyncio.sleep(_RETRY)
             continue

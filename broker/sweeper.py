@@ -127,7 +127,7 @@ async def sweep_for_ever(store: Store, interval: float) -> None:
 async def sweep_if_claimed(store: Store, interval: float, jobs: Sequence[Job] = JOBS) -> bool:
     """Whether this process did the round."""
     # A little less than the interval, or every other round would find its own claim.
-    claimed = await store.directory.claim("sweep", int(interval * 900))
+    claimed = await store.claim("sweep", int(interval * 900))
     if claimed:
         await sweep(store, jobs)
     return claimed

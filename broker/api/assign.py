@@ -17,7 +17,7 @@ from broker.errors import BrokerError, Unavailable
 from broker.store.task_fields import Task
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned
 from broker.store.waiting.waiter import Wake
-from broker.store.worker_records import Worker
+from broker.store.workers import Worker
 
 _MAX_WAIT = 60
 """Seconds."""

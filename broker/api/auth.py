@@ -3,8 +3,7 @@
 from broker.api.requests import Call, parsed_id
 from broker.errors import BrokerError
 from broker.store.managers import Manager
-from broker.store.worker_records import Worker
-from broker.store.workers import bad_credentials
+from broker.store.workers import Worker, bad_credentials
 
 
 async def worker(call: Call) -> Worker:

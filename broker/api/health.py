@@ -69,7 +69,7 @@ async def readyz(call: Call) -> Reply:
         raise Unavailable("The broker is stopping")
     try:
         async with asyncio.timeout(_READY):
-            await call.store.directory.layout()
+            await call.store.layout()
     except TimeoutError:
         raise Unavailable("The store does not answer") from None
     return Reply()

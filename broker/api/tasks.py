@@ -25,7 +25,7 @@ from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hashes import hash64 as hash64_of
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK, by_project, project_of
-from broker.store.worker_records import Worker
+from broker.store.workers import Worker
 
 _SUBMIT = msgspec.json.Decoder(SubmitTask | None)
 _BULK_SUBMIT = msgspec.json.Decoder(BulkSubmit | None)

@@ -9,7 +9,7 @@ from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import Routes
 from broker.errors import BrokerError, Invalid
-from broker.store.worker_records import Worker
+from broker.store.workers import Worker
 
 _ALIAS = msgspec.json.Decoder(WorkerAlias | None)
 _PAUSED = msgspec.json.Decoder(SetPaused | None)

@@ -5,22 +5,20 @@ from dataclasses import dataclass, field
 
 from broker.counters import Counters
 from broker.settings import Settings
-from broker.store.candidates import Candidates
 from broker.store.chain import Chain
-from broker.store.directory import Directory
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
 from broker.store.projects import Projects
 from broker.store.redis import connect, scripts
-from broker.store.redis.keys import Keys
+from broker.store.redis.keys import LAYOUT, Keys
 from broker.store.redis.scripts import Calls, Client, StoreMetrics
 from broker.store.stats.held_counts import HeldCounts
 from broker.store.stats.overview import OverviewRead
 from broker.store.stats.snapshots import Snapshots
 from broker.store.stats.worker_stats import WorkerStats
 from broker.store.task_views import TaskViews
-from broker.store.tasks import Tasks
+from broker.store.tasks import Candidates, Tasks
 from broker.store.transfer import Imports
 from broker.store.waiting.wake_ups import Waiters
 from broker.store.workers import Workers
@@ -29,7 +27,7 @@ from broker.store.workers import Workers
 @dataclass
 class Store:
     calls: Calls
-    directory: Directory
+    keys: Keys
     tasks: Tasks
     chain: Chain
     projects: Projects
@@ -55,6 +53,15 @@ class Store:
         self.tasks.now = self.workers.now = self.managers.now = self.snapshots.now = text
         self.imports.now = self.projects.now = text
 
+    async def layout(self) -> tuple[int, bool]:
+        """The key layout of the data, which is noted if there was none, and whether there is an account."""
+        layout, accounts = await self.calls.call("layout", self.keys.directory, [LAYOUT])
+        return layout, bool(accounts)
+
+    async def claim(self, job: str, milliseconds: int) -> bool:
+        """Whether this process does ``job`` for that long. It only saves work: a job may safely run twice."""
+        return bool(await self.calls.call("claim", self.keys.directory, [job, milliseconds]))
+
     async def close(self) -> None:
         await self.waiters.close()
         await self.calls.close()
@@ -73,7 +80,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
     held_counts = HeldCounts(calls, keys)
     return Store(
         calls=calls,
-        directory=Directory(calls, keys),
+        keys=keys,
         tasks=tasks,
         chain=chain,
         projects=projects,

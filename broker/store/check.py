@@ -44,7 +44,7 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
             info = info_fields(text)
             _fits(info, settings)
             doubts |= dict.fromkeys(_doubts(info, config, settings.durability))
-        layout, accounts = await open_store(settings, client).directory.layout()
+        layout, accounts = await open_store(settings, client).layout()
     except AuthenticationError as error:
         raise StartError(f"the store refuses to let us in: {error}", setting="redis_url") from None
     except (ConnectionError, TimeoutError, ClusterError, OSError) as error:

@@ -1,14 +1,19 @@
 """Tasks of a project: submit, assign, release, extend, and what the sweeper does for them."""
 
+import asyncio
+import random
 from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from broker.errors import BrokerError
+from broker.store.projects import Listed, Projects
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
 from broker.store.redis.scripts import Arguments, Calls
+from broker.store.shared_read import SharedRead
 from broker.store.task_fields import Task, TaskFields
 from broker.store.totals import TOTALS
+from broker.store.workers import Workers
 
 CHUNK = 500
 """Tasks that one script takes at most: 10,000 at once kept Redis busy for 66 ms."""
@@ -19,9 +24,18 @@ BATCH_BYTES = 8 << 20
 _PRIORITIES = 10
 """Priorities, the highest first, among which the oldest waiting task is looked for."""
 
-
 SKIP = 2
 """The result of a release that gives a task back without a retry."""
+
+_DUTY = 0.1
+"""Of the store's time, while a read takes no more than 10 ms: it asks every project."""
+
+_LONGEST_REST = 0.1
+"""Seconds between two reads at most: nobody waits longer for a new task."""
+
+BEST, OTHERS = 12, 4
+"""Projects that one request tries: the best, and some at random, so that none starves behind those that turn out to
+have nothing for this worker."""
 
 
 class Assigned(NamedTuple):
@@ -201,6 +215,30 @@ class Tasks:
         args: Arguments = [self.now, _PRIORITIES]
         age: int = await self._calls.call("oldest", self._keys.project(project), args)
         return None if age < 0 else age
+
+
+class Candidates:
+    """Where a worker that names no project may find a task: the projects that have a task, read once for all."""
+
+    def __init__(self, projects: Projects, tasks: Tasks, workers: Workers) -> None:
+        self._projects = projects
+        self._tasks = tasks
+        self._workers = workers
+        self._heads = SharedRead(self._read, duty=_DUTY, longest_rest=_LONGEST_REST)
+
+    async def of(self, worker: int) -> list[int]:
+        """Projects where the worker may find a task, best priority first."""
+        heads = await self._heads.get()
+        granted = await self._workers.projects(worker)
+        projects = [project.id for project in heads if project.public or project.id in granted]
+        best, others = projects[:BEST], projects[BEST:]
+        return best + sorted(random.sample(others, min(len(others), OTHERS)), key=others.index)
+
+    async def _read(self) -> list[Listed]:
+        """Those that have a task."""
+        projects = [project async for project in self._projects.ids()]
+        due = await asyncio.gather(*(self._tasks.due(project.id) for project in projects))
+        return [project for project, of in zip(projects, due, strict=True) if of.waiting]
 
 
 def project_of(task: int) -> int:

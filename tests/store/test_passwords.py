@@ -6,7 +6,7 @@ import pytest
 
 from broker.errors import BrokerError
 from broker.store import Store
-from broker.store.passwords import WAITING
+from broker.store.managers import WAITING
 
 OLD, NEW, HERE, THERE = "a long password", "another password", "192.0.2.1", "192.0.2.2"
 

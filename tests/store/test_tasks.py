@@ -234,7 +234,7 @@ async def test_a_round_that_another_process_has_claimed_is_left_to_it(yard: Yard
     await yard.submit(project, worker, new(seconds=1))
     await yard.take(project, worker)
     yard.passes(1)
-    assert await yard.store.directory.claim("sweep", 60_000) is True
+    assert await yard.store.claim("sweep", 60_000) is True
 
     await sweep_if_claimed(yard.store, 1)
 

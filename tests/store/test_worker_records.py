@@ -8,7 +8,7 @@ import pytest
 from broker.errors import BrokerError, Unavailable
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.worker_records import FRESH, Worker, WorkerRecords
+from broker.store.workers import FRESH, Worker, WorkerRecords
 
 
 class Directory:

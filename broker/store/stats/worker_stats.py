@@ -4,8 +4,7 @@ from broker.errors import BrokerError
 from broker.store.projects import Projects
 from broker.store.shared_read import SharedRead
 from broker.store.stats.held_counts import HeldCounts
-from broker.store.worker_records import Worker
-from broker.store.workers import Workers
+from broker.store.workers import Worker, Workers
 
 SHARED = 10.0
 """Seconds that the list of all workers is kept, and what each of them holds."""

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET
-from broker.store.worker_records import Worker
+from broker.store.workers import Worker
 from broker.web.routing import Pages
 from broker.web.visit import Visit
 

@@ -12,7 +12,7 @@ pages = Pages()
 async def sign_in(visit: Visit) -> Response:
     if visit.manager:
         return visit.go("")
-    _, accounts = await visit.store.directory.layout()
+    _, accounts = await visit.store.layout()
     if not accounts:
         return visit.go("register")
     open_to_all = visit.settings.allow_registration
@@ -23,7 +23,7 @@ async def sign_in(visit: Visit) -> Response:
 async def register(visit: Visit) -> Response:
     if visit.manager:
         return visit.go("")
-    _, accounts = await visit.store.directory.layout()
+    _, accounts = await visit.store.layout()
     return visit.page("register.html", first=not accounts, allowed=visit.settings.allow_registration or not accounts)
 
 

@@ -6,7 +6,7 @@ from broker.errors import BrokerError
 from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_fields import Row
 from broker.store.tasks import project_of
-from broker.store.worker_records import Worker
+from broker.store.workers import Worker
 from broker.web import formats
 from broker.web.routing import Pages
 from broker.web.visit import Visit
