@@ -5,7 +5,7 @@ import httpx
 from broker.client.credentials import Credentials
 from broker.client.managers import ManagerCalls
 from broker.client.tasks import TaskCalls
-from broker.client.transport import Awaiting, Blocking
+from broker.client.transport import AsyncTransport, BlockingTransport
 from broker.client.workers import WorkerCalls
 
 
@@ -13,7 +13,7 @@ class Calls(TaskCalls, WorkerCalls, ManagerCalls):
     """All methods of the clients."""
 
 
-class Client(Calls, Blocking):
+class Client(Calls, BlockingTransport):
     """Calls a broker, and returns when it has answered. Threads may share it.
 
     ``worker``: whose calls these are; :meth:`identify` sets it from a file. ``patience``: seconds for which a broker
@@ -31,10 +31,10 @@ class Client(Calls, Blocking):
         http: httpx.Client | None = None,
     ) -> None:
         Calls.__init__(self, _checked(url), worker, patience)
-        Blocking.__init__(self, self.url, timeout, http)
+        BlockingTransport.__init__(self, self.url, timeout, http)
 
 
-class AsyncClient(Calls, Awaiting):
+class AsyncClient(Calls, AsyncTransport):
     """As :class:`Client`, to be awaited. The tasks of one event loop may share it."""
 
     def __init__(
@@ -47,7 +47,7 @@ class AsyncClient(Calls, Awaiting):
         http: httpx.AsyncClient | None = None,
     ) -> None:
         Calls.__init__(self, _checked(url), worker, patience)
-        Awaiting.__init__(self, self.url, timeout, http)
+        AsyncTransport.__init__(self, self.url, timeout, http)
 
 
 def _checked(url: str) -> str:

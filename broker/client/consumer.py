@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from broker.client.backoff import Backoff
 from broker.client.clients import AsyncClient
-from broker.client.credentials import Claim
+from broker.client.credentials import SharedLock
 from broker.client.errors import Fail, Refused, Skip, Unreachable
-from broker.client.heartbeat import Holdings
-from broker.client.release_queue import Releases
+from broker.client.heartbeat import Heartbeat
+from broker.client.release_queue import ReleaseQueue
 from broker.client.threads import in_thread
 from broker.client.types import Result, Task
 
@@ -44,24 +44,24 @@ class _Work(NamedTuple):
     running: "asyncio.Task[None]"
 
 
-class Lane:
-    """``claim``: None when what this worker holds already is not to be taken up. ``wait``: seconds of a long poll."""
+class Consumer:
+    """``lock``: None when what this worker holds already is not to be taken up. ``wait``: seconds of a long poll."""
 
     def __init__(
         self,
         handler: Handler,
         client: AsyncClient,
-        holdings: Holdings,
-        releases: Releases,
+        heartbeat: Heartbeat,
+        release_queue: ReleaseQueue,
         *,
-        claim: Claim | None,
+        lock: SharedLock | None,
         wait: int,
     ) -> None:
         self._handler = handler
         self._client = client
-        self._holdings = holdings
-        self._releases = releases
-        self._claim = claim
+        self._heartbeat = heartbeat
+        self._release_queue = release_queue
+        self._lock = lock
         self._who = f"worker {client.worker.id} ({client.worker.alias})" if client.worker else "nobody"
         self._wait = wait
         self._slots = asyncio.Semaphore(handler.concurrency)
@@ -94,25 +94,25 @@ class Lane:
                 # Without this, a broker that knows no long polls, or a task that nobody wants, would be asked for ever.
                 await asyncio.sleep(backoff.pause())
 
-    async def give_back_strays(self) -> None:
-        for task in await self._strays():
-            self._releases.put(task, Result.SKIP)
+    async def give_back_leftovers(self) -> None:
+        for task in await self._leftovers():
+            self._release_queue.put(task, Result.SKIP)
 
-    async def _strays(self) -> list[Task]:
+    async def _leftovers(self) -> list[Task]:
         """What this worker holds and nobody works on: an earlier run left it, or the answer of a get was lost."""
-        if self._claim is None:
+        if self._lock is None:
             return []
         found = await self._client.assigned(self._handler.project)
-        strays = [task for task in found if task.id not in self._holdings]
+        leftovers = [task for task in found if task.id not in self._heartbeat]
         # Asked last: who came after the answer holds nothing of it.
-        return strays if strays and self._claim.alone() else []
+        return leftovers if leftovers and self._lock.alone() else []
 
     def give_back(self, *, unbegun: bool = False) -> None:
-        """Releases what is in work, or what is not yet, so that another worker gets it."""
+        """ReleaseQueue what is in work, or what is not yet, so that another worker gets it."""
         for work in list(self.works.values()):
             if not (unbegun and work.task.id in self._begun):
                 self._drop(work.task)
-                self._releases.put(work.task, Result.SKIP)
+                self._release_queue.put(work.task, Result.SKIP)
 
     async def _room(self) -> int:
         """For how many tasks; waits until there is any."""
@@ -148,15 +148,15 @@ class Lane:
         self._said = text
 
     async def _take_up(self) -> None:
-        strays = await self._strays()
-        if strays:
-            log.info("%d tasks that this worker holds already are taken up", len(strays))
-        for task in strays:
+        leftovers = await self._leftovers()
+        if leftovers:
+            log.info("%d tasks that this worker holds already are taken up", len(leftovers))
+        for task in leftovers:
             self._begin(task, taken_up=True)
 
     def _begin(self, task: Task, *, taken_up: bool = False) -> None:
-        self._releases.came_again(task.id)
-        self._holdings.add(task, lambda: self._lose(task), taken_up=taken_up)
+        self._release_queue.came_again(task.id)
+        self._heartbeat.add(task, lambda: self._lose(task), taken_up=taken_up)
         # One that was reclaimed and came again is still in work.
         if task.id not in self.works:
             self.works[task.id] = _Work(task, asyncio.create_task(self._work(task)))
@@ -171,7 +171,7 @@ class Lane:
         if self._is_ours(task):
             del self.works[task.id]
             self._freed.set()
-            self._releases.put(task, result, verification)
+            self._release_queue.put(task, result, verification)
 
     async def _outcome(self, task: Task) -> tuple[Result, int]:
         function = self._handler.function

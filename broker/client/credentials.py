@@ -67,7 +67,7 @@ class Credentials(msgspec.Struct, frozen=True):
         return self
 
     def rename(self, file: str | Path, alias: str) -> "Credentials":
-        """The file has this alias from now on. It stays the same file, on which programs hold their :class:`Claim`."""
+        """Writes the alias to the file. The file stays the same one: programs hold their :class:`SharedLock` on it."""
         renamed = msgspec.structs.replace(self, alias=alias)
         with open(file, "r+b", buffering=0) as stream:
             # One write, with spaces over what was longer: nobody reads half of it.
@@ -84,7 +84,7 @@ def _beside(file: Path) -> tuple[int, str]:
         raise OSError(error.errno, error.strerror, str(file)) from None
 
 
-class Claim:
+class SharedLock:
     """Held on a credentials file by each program of this machine that works with it, for as long as it runs."""
 
     def __init__(self, file: str | Path) -> None:

@@ -29,7 +29,7 @@ class _Held:
     when_lost: Callable[[], None]
 
 
-class Holdings:
+class Heartbeat:
     """From the get of a task until its release was answered."""
 
     def __init__(self, client: AsyncClient) -> None:
@@ -50,7 +50,7 @@ class Holdings:
     def remove(self, task_id: int) -> None:
         self._held.pop(task_id, None)
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Extends what is due, until it is cancelled."""
         while True:
             self._added.clear()

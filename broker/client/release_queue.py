@@ -9,7 +9,7 @@ from itertools import islice
 from broker.client.backoff import Backoff
 from broker.client.clients import AsyncClient
 from broker.client.errors import ClientError, Unreachable
-from broker.client.heartbeat import Holdings
+from broker.client.heartbeat import Heartbeat
 from broker.client.types import Release, Result, Task
 
 log = logging.getLogger("broker.client")
@@ -27,10 +27,10 @@ class _Waiting:
     release: Release
 
 
-class Releases:
-    def __init__(self, client: AsyncClient, holdings: Holdings) -> None:
+class ReleaseQueue:
+    def __init__(self, client: AsyncClient, heartbeat: Heartbeat) -> None:
         self._client = client
-        self._holdings = holdings
+        self._heartbeat = heartbeat
         self._waiting: dict[int, _Waiting] = {}
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -96,7 +96,7 @@ class Releases:
         for waiting in done:
             if self._waiting.get(waiting.task.id) is waiting:
                 del self._waiting[waiting.task.id]
-                self._holdings.remove(waiting.task.id)
+                self._heartbeat.remove(waiting.task.id)
 
 
 def _same_get(task: Task, held: Task | None) -> bool:

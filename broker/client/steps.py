@@ -1,7 +1,7 @@
 """A method of the client as steps, without any I/O: what to send and when, and what to make of the answer.
 
-A method is a generator: it yields an :class:`Attempt`, is sent the outcome, and returns its result. ``Blocking`` and
-``Awaiting`` (see ``drivers.py``) carry the attempts out; they are all that is written once for each.
+A method is a generator: it yields an :class:`Attempt`, is sent the outcome, and returns its result. The two transports
+carry the attempts out; they are all that is written once for each client.
 """
 
 from collections.abc import Generator, Mapping

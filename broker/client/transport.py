@@ -23,7 +23,7 @@ _LOST = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, 
 _NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 
 
-class Blocking:
+class BlockingTransport:
     """Carries steps out on an ``httpx.Client``. Threads may share it."""
 
     def __init__(self, url: str, timeout: float, http: httpx.Client | None) -> None:
@@ -57,7 +57,7 @@ class Blocking:
         self.close()
 
 
-class Awaiting:
+class AsyncTransport:
     """Carries steps out on an ``httpx.AsyncClient``. The tasks of one event loop may share it."""
 
     def __init__(self, url: str, timeout: float, http: httpx.AsyncClient | None) -> None:
@@ -120,7 +120,7 @@ class method(Generic[P, T]):
         self._steps = steps
 
         @wraps(steps)
-        def call(client: Blocking | Awaiting, *args: P.args, **kwargs: P.kwargs) -> Any:
+        def call(client: BlockingTransport | AsyncTransport, *args: P.args, **kwargs: P.kwargs) -> Any:
             return client.carry_out(steps(client, *args, **kwargs))
 
         self._call = call
@@ -128,8 +128,8 @@ class method(Generic[P, T]):
     @overload
     def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Steps[T]]: ...
     @overload
-    def __get__(self, client: Blocking, owner: type) -> Callable[P, T]: ...
+    def __get__(self, client: BlockingTransport, owner: type) -> Callable[P, T]: ...
     @overload
-    def __get__(self, client: Awaiting, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    def __get__(self, client: Blocking | Awaiting | None, owner: type) -> Callable[..., Any]:
+    def __get__(self, client: AsyncTransport, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: BlockingTransport | AsyncTransport | None, owner: type) -> Callable[..., Any]:
         return self._steps if client is None else MethodType(self._call, client)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.client.clients import AsyncClient, Client
-from broker.client.consumer import Function, Handler, Lane, check_arguments
-from broker.client.credentials import Claim
+from broker.client.consumer import Consumer, Function, Handler, check_arguments
+from broker.client.credentials import SharedLock
 from broker.client.errors import ClientError, Refused
-from broker.client.heartbeat import Holdings
-from broker.client.release_queue import Releases
+from broker.client.heartbeat import Heartbeat
+from broker.client.release_queue import ReleaseQueue
 
 log = logging.getLogger("broker.client")
 
@@ -144,20 +144,23 @@ class Worker:
         return done
 
     async def _work(self, client: AsyncClient) -> None:
-        claim = Claim(self._file)
-        holdings = Holdings(client)
-        releases = Releases(client, holdings)
-        known = claim if self._resume else None
-        lanes = [Lane(handler, client, holdings, releases, claim=known, wait=self._wait) for handler in self._handlers]
-        background = _start(holdings.keep(), releases.run(), self._stopping.wait())
-        taking = _start(*(lane.run() for lane in lanes))
+        lock = SharedLock(self._file)
+        heartbeat = Heartbeat(client)
+        release_queue = ReleaseQueue(client, heartbeat)
+        resume = lock if self._resume else None
+        consumers = [
+            Consumer(handler, client, heartbeat, release_queue, lock=resume, wait=self._wait)
+            for handler in self._handlers
+        ]
+        background = _start(heartbeat.run(), release_queue.run(), self._stopping.wait())
+        taking = _start(*(consumer.run() for consumer in consumers))
         try:
             await asyncio.wait([*taking, *background], return_when=asyncio.FIRST_COMPLETED)
         finally:
             failures = await _end(taking)
-            await self._finish(lanes, releases)
+            await self._finish(consumers, release_queue)
             failures += await _end(background)
-            claim.release()
+            lock.release()
         if failures:
             raise self._explained(failures[0])
 
@@ -166,25 +169,25 @@ class Worker:
             error.add_note(f"{self._file} names a worker that this broker does not know: without it, a new one is made")
         return error
 
-    async def _finish(self, lanes: list[Lane], releases: Releases) -> None:
+    async def _finish(self, consumers: list[Consumer], release_queue: ReleaseQueue) -> None:
         """What is in work may end within the grace; all else is given back."""
-        for lane in lanes:
-            lane.give_back(unbegun=True)
-        if works := [work.running for lane in lanes for work in lane.works.values()]:
+        for consumer in consumers:
+            consumer.give_back(unbegun=True)
+        if works := [work.running for consumer in consumers for work in consumer.works.values()]:
             log.info("%d tasks are in work, and given back in %g s", len(works), self._grace)
             waiting = _start(asyncio.wait(works), self._hurrying.wait())
             await asyncio.wait(waiting, timeout=self._grace, return_when=asyncio.FIRST_COMPLETED)
             await _end(waiting)
-        for lane in lanes:
-            lane.give_back()
+        for consumer in consumers:
+            consumer.give_back()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_CALLS):
-                for lane in lanes:
+                for consumer in consumers:
                     with suppress(ClientError):  # perhaps the one that ended the worker
-                        await lane.give_back_strays()
-                await releases.until_empty()
-        if releases:
-            log.warning("%d releases did not arrive: those tasks come back after their deadlines", len(releases))
+                        await consumer.give_back_leftovers()
+                await release_queue.until_empty()
+        if release_queue:
+            log.warning("%d releases did not arrive: those tasks come back after their deadlines", len(release_queue))
 
 
 def _start(*coroutines: Coroutine[Any, Any, object]) -> list[asyncio.Task[object]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.client import Client, ClientError, Credentials
-from broker.client.credentials import Claim
+from broker.client.credentials import SharedLock
 from tests.client import Fleet
 from tests.client_library.running import program
 from tests.serving import until
@@ -75,25 +75,25 @@ def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(fleet: Fle
     assert os.listdir(tmp_path) == []
 
 
-CLAIM = """
+LOCK = """
 import sys, time
-from broker.client.credentials import Claim
-claim = Claim("worker.json")
-print("claimed", claim.alone())
+from broker.client.credentials import SharedLock
+lock = SharedLock("worker.json")
+print("locked", lock.alone())
 time.sleep(60)
 """
 
 
-def test_a_claim_knows_of_other_programs_until_they_have_gone(tmp_path: Path) -> None:
+def test_a_lock_knows_of_other_programs_until_they_have_gone(tmp_path: Path) -> None:
     file = tmp_path / "worker.json"
     Credentials(1, "w", "s").save(file)
-    claim = Claim(file)
-    assert claim.alone()
+    lock = SharedLock(file)
+    assert lock.alone()
 
-    with program(tmp_path, CLAIM) as other:
-        until(lambda: "claimed" in other.text())
-        assert "claimed False" in other.text()
-        assert not claim.alone()
+    with program(tmp_path, LOCK) as other:
+        until(lambda: "locked" in other.text())
+        assert "locked False" in other.text()
+        assert not lock.alone()
 
-    assert claim.alone()
-    claim.release()
+    assert lock.alone()
+    lock.release()
