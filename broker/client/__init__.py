@@ -2,17 +2,21 @@
 
 from broker.client.clients import AsyncClient, Client
 from broker.client.credentials import Credentials
-from broker.client.errors import ClientError, Fail, Refused, Skip, Unreachable
 from broker.client.types import (
+    ClientError,
+    Fail,
     Manager,
     NewTask,
     Project,
+    Refused,
     Release,
     Result,
+    Skip,
     Stats,
     Task,
     TaskPage,
     TaskRow,
+    Unreachable,
     WorkerInfo,
 )
 from broker.client.worker import Worker

@@ -3,21 +3,25 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
+from threading import Thread
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from broker.client.backoff import Backoff
+from broker.client.calls import Backoff
 from broker.client.clients import AsyncClient
 from broker.client.credentials import SharedLock
-from broker.client.errors import Fail, Refused, Skip, Unreachable
 from broker.client.heartbeat import Heartbeat
 from broker.client.release_queue import ReleaseQueue
-from broker.client.threads import in_thread
-from broker.client.types import Result, Task
+from broker.client.types import Fail, Refused, Result, Skip, Task, Unreachable
 
 log = logging.getLogger("broker.client")
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 Function = Callable[[Task], int | None] | Callable[[Task], Awaitable[int | None]]
 
@@ -176,7 +180,7 @@ class Consumer:
     async def _outcome(self, task: Task) -> tuple[Result, int]:
         function = self._handler.function
         try:
-            found = await (function(task) if iscoroutinefunction(function) else in_thread(function, task))
+            found = await (function(task) if iscoroutinefunction(function) else _in_thread(function, task))
             return Result.OK, _checked(found)
         except Skip as skip:
             self._skipped = True
@@ -224,3 +228,24 @@ def check_arguments(handler: Handler, taken: Iterable[int]) -> None:
         raise ValueError("concurrency: 1 or more; prefetch: 0 or more")
     if handler.project in taken:
         raise ValueError(f"project {handler.project} has a function already")
+
+
+async def _in_thread(function: Callable[[A], R], argument: A) -> R:
+    """What it returns. Its thread ends with the program: a function that hangs holds nobody up who wants to stop."""
+    future: Future[R] = Future()
+    context = copy_context()
+
+    def run() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = context.run(function, argument)
+        except BaseException as error:
+            # StopIteration and SystemExit mean something else to the event loop.
+            mild = isinstance(error, Exception) and not isinstance(error, StopIteration)
+            future.set_exception(error if mild else RuntimeError(f"a task's function raised {error!r}"))
+        else:
+            future.set_result(result)
+
+    Thread(target=run, name=f"task-{getattr(function, '__name__', '')}", daemon=True).start()
+    return await asyncio.wrap_future(future)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from broker.client.errors import ClientError
+from broker.client.types import ClientError
 
 
 class Credentials(msgspec.Struct, frozen=True):

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.client.clients import AsyncClient
-from broker.client.errors import ClientError
-from broker.client.types import Task
+from broker.client.types import ClientError, Task
 
 log = logging.getLogger("broker.client")
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from broker.client.calling import Caller, Nothing
-from broker.client.steps import Steps
+from broker.client.calls import Caller, Nothing, Steps
 from broker.client.transport import method
 from broker.client.types import Manager, Project, Stats, TaskPage, TaskState
 

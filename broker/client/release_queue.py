@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from broker.client.backoff import Backoff
+from broker.client.calls import Backoff
 from broker.client.clients import AsyncClient
-from broker.client.errors import ClientError, Unreachable
 from broker.client.heartbeat import Heartbeat
-from broker.client.types import Release, Result, Task
+from broker.client.types import ClientError, Release, Result, Task, Unreachable
 
 log = logging.getLogger("broker.client")
 

@@ -5,11 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from broker.client.calling import Caller, Nothing
-from broker.client.errors import ClientError, Unreachable
-from broker.client.steps import Steps
+from broker.client.calls import Caller, Nothing, Steps
 from broker.client.transport import method
-from broker.client.types import NewTask, Release, Result, Task
+from broker.client.types import ClientError, NewTask, Release, Result, Task, Unreachable
 
 _MOST = 10_000
 """Tasks of one bulk call."""

@@ -1,21 +1,31 @@
-"""The two ways to carry out :class:`~broker.client.steps.Steps`: blocking, and awaited."""
+"""The two ways to carry out :class:`~broker.client.calls.Steps`: blocking, and awaited."""
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from ipaddress import ip_address
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import httpx
 
-from broker.client.environment import opened
-from broker.client.steps import Answer, Attempt, Lost, Steps
+from broker.client.calls import Answer, Attempt, Lost, Steps
+from broker.client.types import ClientError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
+TRUST_ENV = "TASK_BROKER_TRUST_ENV"
+"""Set to yes, the variables below count, except for a broker on this machine."""
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+_LIMITS = httpx.Limits(max_keepalive_connections=20, keepalive_expiry=30)
+"""An idle connection is kept for 30 s: less than the 75 s of the broker, and the 60 s of the usual proxies."""
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LOST = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
 """What may be otherwise the next time. All else that httpx raises is a fault of the caller's."""
@@ -133,3 +143,34 @@ class method(Generic[P, T]):
     def __get__(self, client: AsyncTransport, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, client: BlockingTransport | AsyncTransport | None, owner: type) -> Callable[..., Any]:
         return self._steps if client is None else MethodType(self._call, client)
+
+
+def opened(kind: Callable[..., H], url: str) -> H:
+    """A client of httpx for the broker at ``url``. Raises :class:`ClientError` when the variables cannot be used."""
+    # Certificates are loaded for https only: that takes longer than all else at the start.
+    options: dict[str, Any] = {"limits": _LIMITS, "verify": False}
+    if url.startswith("https:"):
+        options["verify"] = httpx.create_ssl_context()
+    if not _trusted() or _is_local(httpx.URL(url).host):
+        return kind(trust_env=False, **options)
+    try:
+        return kind(trust_env=True, **options)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        given = [name for name in _PROXIES for name in (name, name.lower()) if os.environ.get(name)]
+        raise ClientError(
+            f"the proxy of {', '.join(given)} cannot be used: {error}. Correct it, or unset {TRUST_ENV} for no proxy"
+        ) from None
+
+
+def _trusted() -> bool:
+    text = os.environ.get(TRUST_ENV, "").lower()
+    if text not in _YES | _NO:
+        raise ClientError(f"{TRUST_ENV}: {text!r} is not yes or no")
+    return text in _YES
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from broker.client.clients import AsyncClient, Client
 from broker.client.consumer import Consumer, Function, Handler, check_arguments
 from broker.client.credentials import SharedLock
-from broker.client.errors import ClientError, Refused
 from broker.client.heartbeat import Heartbeat
 from broker.client.release_queue import ReleaseQueue
+from broker.client.types import ClientError, Refused
 
 log = logging.getLogger("broker.client")
 

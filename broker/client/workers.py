@@ -4,12 +4,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from broker.client.calling import Caller, Nothing
+from broker.client.calls import Caller, Nothing, Steps
 from broker.client.credentials import Credentials
-from broker.client.errors import ClientError
-from broker.client.steps import Steps
 from broker.client.transport import method
-from broker.client.types import WorkerInfo
+from broker.client.types import ClientError, WorkerInfo
 
 _NOTHING_TO_ASK = {"already_asked", "already_granted"}
 

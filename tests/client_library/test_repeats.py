@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.client import Client, ClientError, NewTask, Refused, Release, Result, Unreachable
-from broker.client.steps import Answer, Attempt, Lost, Steps
+from broker.client.calls import Answer, Attempt, Lost, Steps
 
 HASHED = NewTask("r", unique_string="r")
 OK, FAIL = Release(1), Release(1, Result.FAIL)

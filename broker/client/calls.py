@@ -1,17 +1,17 @@
 """One call of the API: what is sent, when it is repeated, and how its answer is read. Without I/O, see ``steps.py``."""
 
 import logging
+import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
-from broker.client.backoff import Backoff, jittered
 from broker.client.credentials import Credentials
-from broker.client.errors import ClientError, Refused, Unreachable
-from broker.client.steps import Answer, Attempt, Steps
+from broker.client.types import ClientError, Refused, Unreachable
 
 log = logging.getLogger("broker.client")
 
@@ -24,6 +24,38 @@ _LONGEST = 60
 """Seconds of a Retry-After that are believed."""
 
 _DECODERS: dict[type, "msgspec.json.Decoder[Any]"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request. ``pause``: seconds before it is sent; ``wait``: seconds that its answer may come late."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    pause: float = 0
+    wait: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``retry_after``: seconds, 0 when the broker said nothing of it."""
+
+    status: int
+    body: bytes
+    retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """There was no answer. ``sent``: whether the broker may have got the request."""
+
+    why: str
+    sent: bool
+
+
+Steps = Generator[Attempt, Answer | Lost, T]
 
 
 class Reply(msgspec.Struct, Generic[T]):
@@ -160,3 +192,26 @@ def _partly(answer: Answer, content: type[T]) -> Reply[T] | None:
     except msgspec.DecodeError:
         return None
     return None if envelope.content is None else Reply(envelope.content, ok=False, code=envelope.code)
+
+
+@dataclass
+class Backoff:
+    """Pauses that double from ``first`` to ``most`` seconds, each up to half as long again: a fleet must not march."""
+
+    first: float = 0.1
+    most: float = 5.0
+    _next: float = field(default=0, init=False)
+
+    def pause(self, least: float = 0) -> float:
+        """Seconds; at least ``least``, which somebody told us."""
+        base = max(self._next or self.first, least)
+        self._next = min(2 * (self._next or self.first), self.most)
+        return jittered(base, 0.5)
+
+    def reset(self) -> None:
+        self._next = 0
+
+
+def jittered(seconds: float, share: float) -> float:
+    """Up to ``share`` of it longer, never shorter."""
+    return seconds * random.uniform(1, 1 + share)  # noqa: S311 - no secret
