@@ -1,17 +1,17 @@
 """The HTTP API, thin: it decodes, authenticates, calls the store, and encodes."""
 
 from broker.api import (
+    access,
     assign,
-    git,
-    health,
     logs,
     maintenance,
     managers,
-    metrics,
     monitoring,
-    openapi,
+    project_tasks,
     projects,
+    service,
     tasks,
+    webhooks,
     workers,
 )
 from broker.api.routing import Route
@@ -19,5 +19,8 @@ from broker.api.routing import Route
 
 def routes() -> list[Route]:
     """Every call, those of workers first: routes are tried in order."""
-    modules = (tasks, assign, logs, workers, projects, managers, maintenance, monitoring, git, health, metrics, openapi)
+    modules = (
+        *(tasks, assign, logs, workers, access, projects, managers),
+        *(maintenance, project_tasks, monitoring, webhooks, service),
+    )
     return [route for module in modules for route in module.routes]

@@ -3,6 +3,7 @@
 from broker.api.requests import Call, parsed_id
 from broker.errors import BrokerError
 from broker.store.managers import Manager
+from broker.store.projects import Project
 from broker.store.workers import Worker, bad_credentials
 
 
@@ -30,3 +31,21 @@ async def manager_if_any(call: Call) -> Manager | None:
 def admin(of: Manager) -> None:
     if not of.tracker_admin:
         raise BrokerError("denied", "Needs a tracker admin")
+
+
+async def readable(call: Call, id: int) -> Project:
+    """The project, if the caller may see it: a hidden one needs READ."""
+    asking = await manager_if_any(call)
+    project = await call.store.projects.get(id, asking.id if asking else None)
+    if not project.visible:
+        if asking is None:
+            raise BrokerError("not_logged_in", "Not logged in: the project is hidden")
+        raise BrokerError("denied", "Needs the READ role on the project: it is hidden")
+    return project
+
+
+async def authorized(call: Call, role: int) -> int:
+    """The project in the path, if the manager who asks holds ``role`` there."""
+    asking, project = await manager(call), call.id("id")
+    await call.store.projects.authorize(asking.id, project, role)
+    return project

@@ -1,8 +1,7 @@
 """What a project and its workers have done over time, and do now."""
 
-from broker.api import answers
+from broker.api import answers, auth
 from broker.api.operation import NO_SUCH_PROJECT, PROJECT_ID, READER, Example, Operation
-from broker.api.projects import readable
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import Routes
@@ -48,7 +47,7 @@ routes = Routes()
 )
 async def monitoring(call: Call) -> Reply:
     """The newest ``count`` snapshots."""
-    project, count = await readable(call, call.id("id")), call.number("count", 1, 999)
+    project, count = await auth.readable(call, call.id("id")), call.number("count", 1, 999)
     if count is None:
         raise Invalid("count: required, a whole number from 1 to 999")
     return await _snapshots(call, project.id, None, None, count)
@@ -72,7 +71,7 @@ async def monitoring(call: Call) -> Reply:
     ),
 )
 async def monitoring_between(call: Call) -> Reply:
-    project = await readable(call, call.id("id"))
+    project = await auth.readable(call, call.id("id"))
     oldest, newest = call.moment("from"), call.moment("to")
     return await _snapshots(call, project.id, newest, oldest, _MOST)
 
@@ -110,7 +109,7 @@ async def _snapshots(call: Call, project: int, newest: int | None, oldest: int |
 )
 async def assignees(call: Call) -> Reply:
     """The workers that hold the most tasks, and how many nobody holds."""
-    project = await readable(call, call.id("id"))
+    project = await auth.readable(call, call.id("id"))
     held = await call.store.held_counts.of(project.id)
     largest = sorted(held, key=lambda worker: (-held[worker], worker))[:_ASSIGNEES]
     workers = await call.store.workers.get(largest) if largest else []
@@ -146,7 +145,7 @@ async def worker_stats(call: Call) -> Reply:
     offset, limit = call.number("offset", 0, 10**9 - 1), call.number("limit", 1, _PAGE)
     project = call.number("project", 1, 10**9 - 1)
     if project is not None:
-        await readable(call, project)
+        await auth.readable(call, project)
     elif offset is None and limit is None:
         return Reply({"stats": await call.store.worker_stats.all()})
     return Reply({"stats": await call.store.worker_stats.page(offset or 0, limit or _PAGE, project)})

@@ -3,37 +3,29 @@
 import msgspec
 
 from broker.api import answers, auth, examples
-from broker.api.bodies import AccessRequest, NewProject, ProjectFields, SetSecret, SetWebhookSecret, required
+from broker.api.bodies import NewProject, ProjectFields, SetSecret, SetWebhookSecret, required
 from broker.api.operation import (
     EITHER,
     MANAGER,
-    NEEDS_MANAGE_ACCESS,
     NEEDS_SECRET,
     NO_SUCH_PROJECT,
     PROJECT_ID,
     READER,
-    WORKER,
     Example,
     Operation,
 )
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import Routes
-from broker.api.workers import view as worker_view
-from broker.errors import BrokerError, Invalid
-from broker.store.projects import MANAGE_ACCESS, SECRET, Project
+from broker.errors import BrokerError
+from broker.store.projects import SECRET
 
 _FIELDS = msgspec.json.Decoder(ProjectFields | None)
-_ACCESS = msgspec.json.Decoder(AccessRequest | None)
 _SECRET = msgspec.json.Decoder(SetSecret | None)
 _WEBHOOK_SECRET = msgspec.json.Decoder(SetWebhookSecret | None)
-_PAGE = 500
 
 
 routes = Routes()
-
-_REQUEST_PATH = PROJECT_ID | {"worker": "the worker's id"}
-_NO_REQUEST = {"not_found": "no such project or worker, or this worker has neither asked nor has access"}
 
 
 @routes.add(
@@ -119,19 +111,8 @@ async def update(call: Call) -> Reply:
     ),
 )
 async def get(call: Call) -> Reply:
-    view = (await readable(call, call.id("id"))).view()
+    view = (await auth.readable(call, call.id("id"))).view()
     return Reply({**view, "project": view})
-
-
-async def readable(call: Call, id: int) -> Project:
-    """The project, if who asks may see it: a hidden one needs READ."""
-    manager = await auth.manager_if_any(call)
-    project = await call.store.projects.get(id, manager.id if manager else None)
-    if not project.visible:
-        if manager is None:
-            raise BrokerError("not_logged_in", "Not logged in: the project is hidden")
-        raise BrokerError("denied", "Needs the READ role on the project: it is hidden")
-    return project
 
 
 @routes.add(
@@ -188,117 +169,8 @@ async def list_all(call: Call) -> Reply:
     ),
 )
 async def stats(call: Call) -> Reply:
-    project = await readable(call, call.id("id"))
+    project = await auth.readable(call, call.id("id"))
     return Reply({"stats": (await call.store.tasks.stats(project.id))._asdict()})
-
-
-@routes.add(
-    "POST /project/request_access",
-    Operation(
-        group="Workers",
-        summary="Ask to be let into a project",
-        text="By a worker; a manager decides. A worker may ask for `assign` on a public project too: any worker may "
-        "take its tasks, but only a worker with access gets its secret. After a lost answer, `already_asked` means "
-        "that it was done.",
-        who=WORKER,
-        body=AccessRequest,
-        refuses={
-            "already_asked": "",
-            "already_granted": "anything was granted before; to ask for more, a manager must first reject",
-            "not_found": "no such project",
-        },
-        example=Example(path="/project/request_access", body={"project": 2, "assign": True, "submit": True}),
-    ),
-)
-async def request_access(call: Call) -> Reply:
-    worker = await auth.worker(call)
-    body = await call.decode(_ACCESS, AccessRequest())
-    project, assign, submit = required(body.project, "project"), bool(body.assign), bool(body.submit)
-    if not assign and not submit:
-        raise Invalid("assign: ask for assign, submit or both")
-    await call.store.workers.request_access(project, worker.id, assign=assign, submit=submit)
-    return Reply()
-
-
-@routes.add(
-    "GET /project/access_list/{id}",
-    Operation(
-        group="Projects",
-        summary="List who has access, or asks for it",
-        text="By a manager with MANAGE_ACCESS.",
-        who=MANAGER,
-        path=PROJECT_ID,
-        content=(answers.Accesses,),
-        refuses=NEEDS_MANAGE_ACCESS | NO_SUCH_PROJECT,
-        example=Example(
-            path="/project/access_list/2",
-            content={
-                "accesses": [{"submit": True, "assign": True, "request": True, "worker": examples.WORKER, "project": 2}]
-            },
-        ),
-    ),
-)
-async def access_list(call: Call) -> Reply:
-    project = await authorized(call, MANAGE_ACCESS)
-    accesses = await call.store.workers.access_list(project)
-    workers = {}
-    for start in range(0, len(accesses), _PAGE):
-        for worker in await call.store.workers.get([access.worker for access in accesses[start : start + _PAGE]]):
-            if worker is not None:
-                workers[worker.id] = worker_view(worker)
-    return Reply(
-        {
-            "accesses": [
-                {
-                    "submit": access.submit,
-                    "assign": access.assign,
-                    "request": access.request,
-                    "worker": workers[access.worker],
-                    "project": project,
-                }
-                for access in accesses
-                if access.worker in workers
-            ]
-        }
-    )
-
-
-@routes.add(
-    "POST /project/accept_request/{id}/{worker}",
-    Operation(
-        group="Projects",
-        summary="Let a worker into a project",
-        text="By a manager with MANAGE_ACCESS. Grants what the worker has asked for, at once. Safe to repeat.",
-        who=MANAGER,
-        path=_REQUEST_PATH,
-        refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,
-        example=Example(path="/project/accept_request/2/1"),
-    ),
-)
-async def accept_request(call: Call) -> Reply:
-    project = await authorized(call, MANAGE_ACCESS)
-    await call.store.workers.grant(project, call.id("worker"))
-    return Reply()
-
-
-@routes.add(
-    "POST /project/reject_request/{id}/{worker}",
-    Operation(
-        group="Projects",
-        summary="Turn a worker down, or out",
-        text="By a manager with MANAGE_ACCESS. Drops the request, and takes back what was granted, at once. One that "
-        "was done answers 404 the second time.",
-        who=MANAGER,
-        path=_REQUEST_PATH,
-        refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,
-        example=Example(path="/project/reject_request/2/2"),
-    ),
-)
-async def reject_request(call: Call) -> Reply:
-    """Also revokes what was granted."""
-    project = await authorized(call, MANAGE_ACCESS)
-    await call.store.workers.revoke(project, call.id("worker"))
-    return Reply()
 
 
 @routes.add(
@@ -323,7 +195,7 @@ async def get_secret(call: Call) -> Reply:
         if "assign" not in await call.store.workers.access(project, worker.id):
             raise BrokerError("denied", "Needs ASSIGN on the project")
     else:
-        await authorized(call, SECRET)
+        await auth.authorized(call, SECRET)
     return Reply({"secret": (await call.store.projects.get(project)).fields["secret"]})
 
 
@@ -362,7 +234,7 @@ async def set_secret(call: Call) -> Reply:
     ),
 )
 async def get_webhook_secret(call: Call) -> Reply:
-    project = await authorized(call, SECRET)
+    project = await auth.authorized(call, SECRET)
     return Reply({"webhook_secret": (await call.store.projects.get(project)).fields["webhook_secret"]})
 
 
@@ -384,10 +256,3 @@ async def set_webhook_secret(call: Call) -> Reply:
     secret = required((await call.decode(_WEBHOOK_SECRET, SetWebhookSecret())).webhook_secret, "webhook_secret")
     await call.store.projects.set_secret(manager.id, project, "webhook_secret", secret)
     return Reply()
-
-
-async def authorized(call: Call, role: int) -> int:
-    """The project in the path, when the manager who asks holds ``role`` there."""
-    manager, project = await auth.manager(call), call.id("id")
-    await call.store.projects.authorize(manager.id, project, role)
-    return project

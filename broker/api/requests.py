@@ -1,5 +1,6 @@
 """The way in of every call: :class:`Call`, a request with the ways of reading it that the API has."""
 
+import ipaddress
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
@@ -8,7 +9,6 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive, Scope
 
-from broker.api.addresses import counted
 from broker.api.budget import SMALL, Bodies, full
 from broker.api.cookies import session_cookie, session_cookies
 from broker.counters import Requests
@@ -137,7 +137,7 @@ class Call:
     @property
     def address(self) -> str:
         """The client's, under which it is counted; behind a trusted proxy the one that the proxy names."""
-        return counted(self.scope.get("client"))
+        return counted_address(self.scope.get("client"))
 
     @property
     def session_cookies(self) -> dict[str, str]:
@@ -290,3 +290,20 @@ def _named(message: str) -> str:
     match = _AT.match(message)
     where, what = (match["where"], match["what"]) if match else ("", message)
     return f"{where or 'body'}: {what[:1].lower()}{what[1:]}"
+
+
+UNKNOWN_ADDRESS = "unknown"
+"""What all share whose address is none, as over a Unix socket."""
+
+
+def counted_address(client: tuple[str, int] | None) -> str:
+    """IPv4 as it is, IPv6 as its /64: a customer has all of that."""
+    try:
+        address = ipaddress.ip_address(client[0] if client else "")
+    except ValueError:
+        return UNKNOWN_ADDRESS
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return f"{ipaddress.IPv6Address(int(address) >> 64 << 64)}/64"

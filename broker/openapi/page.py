@@ -1,4 +1,4 @@
-"""docs/http-api.md, made from what stands beside each handler and from ``http-api.md.jinja``."""
+"""docs/http-api.md, made from what stands beside each handler: ``python -m broker.openapi.page`` prints it."""
 
 import json
 import re
@@ -40,3 +40,7 @@ def _shown(start: str, value: object) -> str:
     """A request or an answer as an example shows it: JSON in lines of 118 characters."""
     text = start if value is None else f"{start}  {json.dumps(value, ensure_ascii=False)}"
     return textwrap.fill(text, 118, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

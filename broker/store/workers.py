@@ -221,13 +221,17 @@ class Workers:
         may: str = await self._calls.call("access_of", self._keys.project(project), [worker])
         return may
 
-    async def access_list(self, project: int) -> list[Access]:
+    async def access_list(self, project: int) -> list[tuple[Access, Worker]]:
         """Requests first, then what was granted, each by worker id."""
         rows: list[Access] = []
         for which in ("requests", "access"):
             listed = {access.worker: access async for access in self._listed(project, which)}
             rows += (listed[worker] for worker in sorted(listed))
-        return rows
+        workers: dict[int, Worker] = {}
+        for start in range(0, len(rows), _PAGE):
+            some = await self.get([access.worker for access in rows[start : start + _PAGE]])
+            workers |= {worker.id: worker for worker in some if worker is not None}
+        return [(access, workers[access.worker]) for access in rows if access.worker in workers]
 
     async def _listed(self, project: int, which: str) -> AsyncIterator[Access]:
         cursor = "0"

@@ -2,17 +2,16 @@
 
 from starlette.routing import BaseRoute
 
-from broker.web import routing
+from broker.web import accounts, docs, logs, overview, projects, routing, tasks, workers
 from broker.web.site import Site
-from broker.web.static import chart_library
-from broker.web.views import access, accounts, console, docs, logs, overview, projects, tasks, workers
+from broker.web.static_files import chart_library
 
 __all__ = ["ROUTE", "chart_library", "routes"]
 
 ROUTE = "/ui"
 """Where the pages are."""
 
-_VIEWS = (overview, accounts, projects, tasks, access, workers, logs, console)
+_VIEWS = (overview, accounts, projects, tasks, workers, logs)
 
 
 def routes() -> list[BaseRoute]:

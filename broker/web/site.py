@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from broker import __version__
 from broker.web import formats
-from broker.web.static import Statics
+from broker.web.static_files import Statics
 from broker.web.trends import Trends
 
 _FILTERS = (

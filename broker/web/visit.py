@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.api.cookies import session_cookie
+from broker.api.requests import parsed_id
 from broker.errors import BrokerError, Unavailable
 from broker.settings import Settings
 from broker.store import Store
@@ -66,10 +67,10 @@ class Visit:
         return project
 
     def id(self, name: str) -> int:
-        text = self.request.path_params[name]
-        if not (text.isascii() and text.isdecimal() and len(text) <= 16 and 1 <= int(text) <= 2**53):
+        id = parsed_id(self.request.path_params[name])
+        if id is None:
             raise BrokerError("not_found", "No such page")
-        return int(text)
+        return id
 
     def text(self, name: str) -> str:
         return self.request.query_params.get(name, "").strip()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from broker.api.addresses import counted
+from broker.api.requests import counted_address
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
@@ -207,8 +207,8 @@ async def test_without_a_limit_nothing_is_counted(settings: Settings, redis_url:
     ],
 )
 def test_an_address_has_one_name(host: str, name: str) -> None:
-    assert counted((host, 1)) == name
+    assert counted_address((host, 1)) == name
 
 
 def test_no_address_has_a_name_too() -> None:
-    assert counted(None) == "unknown"
+    assert counted_address(None) == "unknown"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from broker.errors import StartError
-from broker.web import static
+from broker.web import static_files as static
 from tests.client import Fleet
 from tests.serving import Serving
 

@@ -1,8 +1,8 @@
-"""One project: how it goes, its settings, its secrets; and a new one."""
+"""One project: how it goes, its settings, its secrets, who may work on it; and a new one."""
 
 from starlette.responses import Response
 
-from broker.store.projects import EDIT, MAINTENANCE, SECRET
+from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET
 from broker.web.routing import Pages
 from broker.web.visit import Visit
 
@@ -67,3 +67,30 @@ async def _targets(visit: Visit, project: int, current: int) -> list[tuple[int, 
 async def secrets(visit: Visit) -> Response:
     shown = await visit.project(SECRET)
     return visit.page("secrets.html", project=shown)
+
+
+ROLES = {
+    READ: ("Read", "see it when it is hidden, look at its tasks"),
+    EDIT: ("Edit", "change its settings, pause it"),
+    MANAGE_ACCESS: ("Access", "let workers and managers in"),
+    SECRET: ("Secrets", "read and set its secrets"),
+    MAINTENANCE: ("Maintenance", "reset, reclaim, retry and remove tasks"),
+}
+
+
+@pages.add("/projects/{id}/access")
+async def access(visit: Visit) -> Response:
+    project = await visit.project(MANAGE_ACCESS)
+    listed = await visit.store.workers.access_list(project.id)
+    roles = await visit.store.projects.roles(project.id)
+    holders = {manager.id for manager, _ in roles}
+    others = [manager for manager in await visit.store.managers.every() if manager.id not in holders]
+    return visit.page(
+        "access.html",
+        project=project,
+        requests=[(access, worker) for access, worker in listed if access.request],
+        granted=[(access, worker) for access, worker in listed if not access.request],
+        managers=roles,
+        others=sorted(others, key=lambda manager: manager.username.casefold()),
+        roles=ROLES,
+    )

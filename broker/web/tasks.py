@@ -1,4 +1,4 @@
-"""Tasks of a project, by state, and a single one."""
+"""Tasks of a project, by state, and a single one; and the console, which submits some."""
 
 from starlette.responses import Response
 
@@ -99,3 +99,10 @@ async def _workers(visit: Visit, rows: list[Row]) -> dict[int, Worker]:
     some = sorted(ids)[:500]
     found = await visit.store.workers.get(some) if some else []
     return {worker.id: worker for worker in found if worker}
+
+
+@pages.add("/console")
+async def console(visit: Visit) -> Response:
+    projects = [project async for project in visit.store.projects.every(visit.me.id) if project.visible]
+    projects.sort(key=lambda project: project.fields["name"].casefold())
+    return visit.page("console.html", projects=projects, chosen=visit.number("project", 0))

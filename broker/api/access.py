@@ -1,0 +1,132 @@
+"""Who may work on a project: workers ask, managers accept and reject."""
+
+import msgspec
+
+from broker.api import answers, auth, examples
+from broker.api.bodies import AccessRequest, required
+from broker.api.operation import (
+    MANAGER,
+    NEEDS_MANAGE_ACCESS,
+    NO_SUCH_PROJECT,
+    PROJECT_ID,
+    WORKER,
+    Example,
+    Operation,
+)
+from broker.api.requests import Call
+from broker.api.responses import Reply
+from broker.api.routing import Routes
+from broker.api.workers import view as worker_view
+from broker.errors import Invalid
+from broker.store.projects import MANAGE_ACCESS
+
+_ACCESS = msgspec.json.Decoder(AccessRequest | None)
+
+
+_REQUEST_PATH = PROJECT_ID | {"worker": "the worker's id"}
+
+_NO_REQUEST = {"not_found": "no such project or worker, or this worker has neither asked nor has access"}
+
+routes = Routes()
+
+
+@routes.add(
+    "POST /project/request_access",
+    Operation(
+        group="Workers",
+        summary="Ask to be let into a project",
+        text="By a worker; a manager decides. A worker may ask for `assign` on a public project too: any worker may "
+        "take its tasks, but only a worker with access gets its secret. After a lost answer, `already_asked` means "
+        "that it was done.",
+        who=WORKER,
+        body=AccessRequest,
+        refuses={
+            "already_asked": "",
+            "already_granted": "anything was granted before; to ask for more, a manager must first reject",
+            "not_found": "no such project",
+        },
+        example=Example(path="/project/request_access", body={"project": 2, "assign": True, "submit": True}),
+    ),
+)
+async def request_access(call: Call) -> Reply:
+    worker = await auth.worker(call)
+    body = await call.decode(_ACCESS, AccessRequest())
+    project, assign, submit = required(body.project, "project"), bool(body.assign), bool(body.submit)
+    if not assign and not submit:
+        raise Invalid("assign: ask for assign, submit or both")
+    await call.store.workers.request_access(project, worker.id, assign=assign, submit=submit)
+    return Reply()
+
+
+@routes.add(
+    "GET /project/access_list/{id}",
+    Operation(
+        group="Projects",
+        summary="List who has access, or asks for it",
+        text="By a manager with MANAGE_ACCESS.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        content=(answers.Accesses,),
+        refuses=NEEDS_MANAGE_ACCESS | NO_SUCH_PROJECT,
+        example=Example(
+            path="/project/access_list/2",
+            content={
+                "accesses": [{"submit": True, "assign": True, "request": True, "worker": examples.WORKER, "project": 2}]
+            },
+        ),
+    ),
+)
+async def access_list(call: Call) -> Reply:
+    project = await auth.authorized(call, MANAGE_ACCESS)
+    return Reply(
+        {
+            "accesses": [
+                {
+                    "submit": access.submit,
+                    "assign": access.assign,
+                    "request": access.request,
+                    "worker": worker_view(worker),
+                    "project": project,
+                }
+                for access, worker in await call.store.workers.access_list(project)
+            ]
+        }
+    )
+
+
+@routes.add(
+    "POST /project/accept_request/{id}/{worker}",
+    Operation(
+        group="Projects",
+        summary="Let a worker into a project",
+        text="By a manager with MANAGE_ACCESS. Grants what the worker has asked for, at once. Safe to repeat.",
+        who=MANAGER,
+        path=_REQUEST_PATH,
+        refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,
+        example=Example(path="/project/accept_request/2/1"),
+    ),
+)
+async def accept_request(call: Call) -> Reply:
+    project = await auth.authorized(call, MANAGE_ACCESS)
+    await call.store.workers.grant(project, call.id("worker"))
+    return Reply()
+
+
+@routes.add(
+    "POST /project/reject_request/{id}/{worker}",
+    Operation(
+        group="Projects",
+        summary="Turn a worker down, or out",
+        text="By a manager with MANAGE_ACCESS. Drops the request, and takes back what was granted, at once. One that "
+        "was done answers 404 the second time.",
+        who=MANAGER,
+        path=_REQUEST_PATH,
+        refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,
+        example=Example(path="/project/reject_request/2/2"),
+    ),
+)
+async def reject_request(call: Call) -> Reply:
+    """Also revokes what was granted."""
+    project = await auth.authorized(call, MANAGE_ACCESS)
+    await call.store.workers.revoke(project, call.id("worker"))
+    return Reply()

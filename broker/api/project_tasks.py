@@ -1,0 +1,158 @@
+"""The tasks of a project as managers see them: lists, one task, retry and remove."""
+
+from broker.api import answers, auth, examples
+from broker.api.operation import MANAGER, NEEDS_MAINTENANCE, NEEDS_READ, NO_SUCH_PROJECT, PROJECT_ID, Example, Operation
+from broker.api.requests import Call
+from broker.api.responses import Reply
+from broker.api.routing import Routes
+from broker.errors import Invalid
+from broker.store.projects import MAINTENANCE, READ
+from broker.store.task_fields import Row
+from broker.store.tasks import project_of
+
+_STATES = {"queue": 1, "verifying": 1, "assigned": 1, "failed": 2}
+"""The task's status, as the original tracker counted: 1 new, 2 failed."""
+
+_SHORT = 200
+"""Characters of a recipe in a list."""
+
+_LARGEST_OFFSET = 10**9 - 1
+
+_PAGE = 50
+
+_EXAMPLE_FAILED = examples.managed_task(
+    200002,
+    "https://example.org/a",
+    state="failed",
+    status=2,
+    retries=1,
+    hash64=5158252350249958646,
+    fail_time=1795469335,
+)
+
+_TASK_ID = PROJECT_ID | {"task": "the task's id"}
+
+_OTHER_PROJECT = {"invalid": "an id; or the task is another project's"}
+
+routes = Routes()
+
+
+@routes.add(
+    "GET /project/tasks/{id}",
+    Operation(
+        group="Maintenance",
+        summary="List a project's tasks",
+        text="By a manager with READ, also when the project is public. Tasks that a maintenance call has in hand are "
+        "in no state.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        query=answers.TaskPageQuery,
+        content=(answers.TaskPage,),
+        refuses=NEEDS_READ | NO_SUCH_PROJECT,
+        example=Example(path="/project/tasks/2?state=failed", content={"total": 1, "tasks": [_EXAMPLE_FAILED]}),
+    ),
+)
+async def tasks(call: Call) -> Reply:
+    project = await auth.authorized(call, READ)
+    state = call.query("state")
+    state = "queue" if state is None else state
+    if state not in _STATES:
+        raise Invalid(f"state: one of {', '.join(_STATES)}")
+    offset, limit = call.number("offset", 0, _LARGEST_OFFSET) or 0, call.number("limit", 1, 500) or _PAGE
+    full = call.query("full") == "1"
+    # A character has four bytes at most, and the script may leave the last one out; what is over is cut below.
+    longest = 0 if full else 4 * (_SHORT + 1)
+    total, rows = await call.store.task_views.page(project, state, offset, limit, longest=longest)
+    return Reply({"total": total, "tasks": [_view(row, state, full=full) for row in rows]})
+
+
+def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
+    recipe, hash64 = row.fields.recipe, row.fields.hash64
+    return {
+        "id": row.id,
+        "state": state,
+        "status": _STATES[state],
+        **row.fields.given(),
+        "recipe": recipe if full else recipe[:_SHORT],
+        "recipe_bytes": row.length,
+        "hash64": int(hash64) if hash64 else None,
+        "retries": row.retries,
+        "created": row.created,
+        "assignee": row.assignee,
+        "assign_time": row.assign_time,
+        "deadline": int(row.score) // 1000 if state == "assigned" else None,
+        "fail_time": int(row.score) // 1000 if state == "failed" else None,
+        "vote_count": row.vote_count,
+        "votes": [{"worker": worker, "verification": vote} for worker, vote in row.votes],
+    }
+
+
+@routes.add(
+    "GET /project/task/{id}/{task}",
+    Operation(
+        group="Maintenance",
+        summary="Look at one task",
+        text="By a manager with READ: in whatever state, with its whole recipe.",
+        who=MANAGER,
+        path=_TASK_ID,
+        content=(answers.OneManagedTask,),
+        refuses=_OTHER_PROJECT
+        | NEEDS_READ
+        | {"not_found": "no such project; or the task was closed, removed, or never there"},
+        example=Example(path="/project/task/2/200002", content={"task": _EXAMPLE_FAILED}),
+    ),
+)
+async def task(call: Call) -> Reply:
+    project = await auth.authorized(call, READ)
+    state, row = await call.store.task_views.get(project, _task_of(call, project))
+    return Reply({"task": _view(row, state, full=True)})
+
+
+@routes.add(
+    "POST /project/retry_task/{id}/{task}",
+    Operation(
+        group="Maintenance",
+        summary="Let a failed task wait again",
+        text="By a manager with MAINTENANCE. It takes the last place of its priority, with `retries` 0 and its votes. "
+        "404 the second time.",
+        who=MANAGER,
+        path=_TASK_ID,
+        refuses=_OTHER_PROJECT | NEEDS_MAINTENANCE | {"not_found": "no such project or task, or it is not failed"},
+        example=Example(path="/project/retry_task/2/200002"),
+    ),
+)
+async def retry_task(call: Call) -> Reply:
+    project, task = await _task(call)
+    await call.store.tasks.retry(project, task)
+    return Reply()
+
+
+@routes.add(
+    "POST /project/remove_task/{id}/{task}",
+    Operation(
+        group="Maintenance",
+        summary="Delete one task",
+        text="By a manager with MAINTENANCE. In whatever state, with its votes; its hash is free at once, and who held "
+        "it learns of it at release. 404 the second time.",
+        who=MANAGER,
+        path=_TASK_ID,
+        refuses=_OTHER_PROJECT | NEEDS_MAINTENANCE | {"not_found": "no such project or task"},
+        example=Example(path="/project/remove_task/2/300002"),
+    ),
+)
+async def remove_task(call: Call) -> Reply:
+    project, task = await _task(call)
+    await call.store.tasks.remove(project, task)
+    return Reply()
+
+
+def _task_of(call: Call, project: int) -> int:
+    task = call.id("task")
+    if project_of(task) != project:
+        raise Invalid("task: not an id of this project")
+    return task
+
+
+async def _task(call: Call) -> tuple[int, int]:
+    project = await auth.authorized(call, MAINTENANCE)
+    return project, _task_of(call, project)

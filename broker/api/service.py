@@ -1,0 +1,151 @@
+"""The broker itself: its name, whether it can serve, its metrics, and the description of this API."""
+
+import asyncio
+import hmac
+import logging
+
+from broker import __version__
+from broker.api import answers, prometheus
+from broker.api.operation import ANYBODY, SCRAPER, Example, Operation
+from broker.api.requests import Call
+from broker.api.responses import Answer, Plain, Reply
+from broker.api.routing import Routes
+from broker.errors import BrokerError, Unavailable
+from broker.store.stats.overview import Overview
+
+_READY = 1.0
+"""Seconds in which the store must answer whoever asks whether calls can be served."""
+
+
+routes = Routes()
+
+
+@routes.add(
+    "GET HEAD /",
+    Operation(
+        group="The broker",
+        summary="Name and version",
+        text="A browser (`Accept: text/html`) is led to the web UI.",
+        who=ANYBODY,
+        store=False,
+        content=(answers.About,),
+        also={303: "to the web UI, when `Accept` has `text/html`"},
+        example=Example(path="/", content={"name": "task-broker", "version": __version__}),
+    ),
+)
+async def root(call: Call) -> Reply:
+    if "text/html" in (call.header(b"accept") or ""):
+        return Reply(status=303, headers=[("Location", f"{call.scope.get('app_root_path', '')}/ui/")])
+    return Reply({"name": "task-broker", "version": __version__})
+
+
+@routes.add(
+    "GET HEAD /healthz",
+    Operation(
+        group="The broker",
+        summary="Whether the process lives",
+        text="Whether its store does is another question.",
+        who=ANYBODY,
+        store=False,
+        example=Example(path="/healthz"),
+    ),
+)
+async def healthz(call: Call) -> Reply:
+    """The process is alive; whether its store is, is another question."""
+    return Reply()
+
+
+@routes.add(
+    "GET HEAD /readyz",
+    Operation(
+        group="The broker",
+        summary="Whether calls can be served",
+        text="200 when the store has just carried out a script. 503 when it has not within a second, and from the "
+        "moment on at which the broker is told to stop.",
+        who=ANYBODY,
+        example=Example(path="/readyz"),
+    ),
+)
+async def readyz(call: Call) -> Reply:
+    """Calls can be served: the store answers a script, and nobody has told this process to stop."""
+    if call.scope.get("state", {}).get("draining"):
+        raise Unavailable("The broker is stopping")
+    try:
+        async with asyncio.timeout(_READY):
+            await call.store.layout()
+    except TimeoutError:
+        raise Unavailable("The store does not answer") from None
+    return Reply()
+
+
+log = logging.getLogger(__name__)
+
+_LONGEST = 5.0
+"""Seconds that the store gets: half of what Prometheus waits by default."""
+
+
+@routes.add(
+    "GET /metrics",
+    Operation(
+        group="The broker",
+        summary="Metrics",
+        text="For Prometheus, in its text format 0.0.4; what each means is in its HELP. The same from every process. "
+        "Hidden projects need the token. When the store does not answer, `broker_store_up` is 0 and the store's part "
+        "is absent.",
+        who=SCRAPER,
+        store=False,
+        media="text/plain",
+        example=Example(path="/metrics"),
+    ),
+)
+async def metrics(call: Call) -> Answer:
+    token = call.settings.metrics_token
+    given = call.headers.get(b"authorization", b"")
+    if token and not hmac.compare_digest(given, b"Bearer " + token.encode()):
+        message = "authorization: needs Bearer and the token that BROKER_METRICS_TOKEN sets"
+        return Reply(None, message, False, "bad_credentials", 401, headers=[("WWW-Authenticate", "Bearer")])
+    store = call.app.store
+    overview = await _overview(call)
+    lines = prometheus.of_processes(call.app.requests, store.metrics) + prometheus.of_store(
+        overview is not None, overview
+    )
+    if overview is not None:
+        # What the API tells of hidden projects needs a role; here it needs the token.
+        lines += await prometheus.of_projects([count for count in overview.counts if token or not count.project.hidden])
+    return Plain("\n".join([*lines, ""]).encode(), prometheus.TYPE, {"Cache-Control": "no-store"})
+
+
+async def _overview(call: Call) -> Overview | None:
+    """None when the store does not answer, whatever the reason: whoever watches must hear of the rest."""
+    try:
+        async with asyncio.timeout(_LONGEST):
+            return await call.store.overview.get()
+    except (BrokerError, TimeoutError):
+        return None
+    except Exception:
+        log.exception("metrics")
+        return None
+
+
+_JSON = b"application/json"
+
+
+@routes.add(
+    "GET /openapi.json",
+    Operation(
+        group="The broker",
+        summary="This document",
+        text="OpenAPI 3.1. It changes with the version and the settings of the broker only; ask with `If-None-Match`.",
+        who=ANYBODY,
+        store=False,
+        media="application/json",
+        also={304: "as `If-None-Match` has it"},
+        example=Example(path="/openapi.json"),
+    ),
+)
+async def document(call: Call) -> Answer:
+    told = call.app.description
+    headers = {"ETag": told.etag, "Cache-Control": "no-cache"}
+    if told.etag in (call.header(b"if-none-match") or ""):
+        return Plain(b"", _JSON, headers, 304)
+    return Plain(told.encoded, _JSON, headers)
