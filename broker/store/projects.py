@@ -8,6 +8,7 @@ import orjson
 
 from broker.errors import BrokerError
 from broker.store.managers import Manager
+from broker.store.project_fields import COPIED, DEFAULTS, pairs_of, values_of
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
 from broker.store.redis.scripts import Arguments, Calls
 
@@ -20,30 +21,9 @@ ROLE_NAMES = {
     MAINTENANCE: "MAINTENANCE",
 }
 
-UNLIMITED = 1.7976931348623157e308
-"""How an unlimited rate reads: the original tracker's largest float."""
-
 _PAGE = 500
 _MOST = 10_000
 """Projects whose JSON is kept."""
-
-# What the scripts of a project's slot read.
-_COPIED = ("paused", "public", "assign_rate", "submit_rate", "chain", "remember_closed")
-DEFAULTS: Mapping[str, Any] = {
-    "priority": 0,
-    "clone_url": "",
-    "git_repo": "",
-    "version": "",
-    "motd": "",
-    "public": False,
-    "hidden": False,
-    "chain": 0,
-    "paused": False,
-    "assign_rate": 0.0,
-    "submit_rate": 0.0,
-    "remember_closed": 0,
-}
-"""What a new project has where nobody says otherwise."""
 
 
 class Listed(NamedTuple):
@@ -66,19 +46,7 @@ class Project(NamedTuple):
 
     def view(self) -> dict[str, Any]:
         """As the API shows it."""
-        fields = self.fields
-        return {
-            "id": self.id,
-            "priority": int(fields["priority"]),
-            **{name: fields[name] for name in ("name", "clone_url", "git_repo", "version", "motd")},
-            "public": fields["public"] == "1",
-            "hidden": fields["hidden"] == "1",
-            "chain": int(fields["chain"]),
-            "paused": fields["paused"] == "1",
-            "assign_rate": _rate(fields["assign_rate"]),
-            "submit_rate": _rate(fields["submit_rate"]),
-            "remember_closed": int(fields["remember_closed"]),
-        }
+        return {"id": self.id, **values_of(self.fields)}
 
 
 class Projects:
@@ -113,7 +81,7 @@ class Projects:
     async def push(self, project: int) -> None:
         """Copies the configuration to the project's slot. Repeated by the sweeper until it has succeeded once."""
         current = await self.get(project)
-        copied = [value for name in _COPIED for value in (name, current.fields[name])]
+        copied = [value for name in COPIED for value in (name, current.fields[name])]
         await self._calls.call("copy", self._keys.project(project), [current.revision, *copied])
         await self._calls.call("pushed", self._keys.directory, [project, current.revision])
 
@@ -209,25 +177,6 @@ def _project(id: int, roles: int, pairs: list[str]) -> Project:
     return Project(id, int(fields["revision"]), fields, roles)
 
 
-def _rate(text: str) -> int | float:
-    """A whole number as one: a client in the field reads no ``2.0``."""
-    rate = float(text) or UNLIMITED
-    return int(rate) if rate.is_integer() and rate < 2**53 else rate
-
-
 def repo_key(fields: Mapping[str, Any]) -> str:
     """Of a project's fields, under what its repository is found."""
     return str(fields.get("git_repo", "")).lower()
-
-
-def pairs_of(fields: Mapping[str, Any]) -> list[str]:
-    """A project's fields as scripts take them."""
-    return [text for name, value in fields.items() for text in (name, _text(name, value))]
-
-
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if name.endswith("_rate") and value in (0, UNLIMITED):
-        return "0"
-    return str(value)

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from broker.store.projects import DEFAULTS, Projects, pairs_of, repo_key
+from broker.store.project_fields import DEFAULTS, pairs_of
+from broker.store.projects import Projects, repo_key
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Row, TaskFields

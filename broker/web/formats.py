@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from broker.hosts import elsewhere
-from broker.store.projects import UNLIMITED
+from broker.store.project_fields import UNLIMITED
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _LARGEST_PRETTY = 1 << 18

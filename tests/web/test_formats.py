@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.store.projects import UNLIMITED
+from broker.store.project_fields import UNLIMITED
 from broker.store.tasks import Stats
 from broker.web import formats
 from broker.web.trends import Point, sparkline, trend
