@@ -88,7 +88,7 @@ Take = Callable[[Worker], Awaitable[Found]]
         example=Example(
             path="/task/get/2",
             content={
-                "task": examples.task(100002, "https://example.org/", priority=1, max_retries=3, max_assign_time=600),
+                "task": examples.task(100002, "https://example.org/", priority=1, max_assign_time=600),
             },
         ),
     ),
@@ -291,9 +291,7 @@ def _no_task() -> BrokerError:
         refuses={"not_found": "no such project"},
         example=Example(
             path="/task/assigned/2",
-            content={
-                "tasks": [examples.task(100002, "https://example.org/", priority=1, max_retries=3, max_assign_time=600)]
-            },
+            content={"tasks": [examples.task(100002, "https://example.org/", priority=1, max_assign_time=600)]},
         ),
     ),
 )

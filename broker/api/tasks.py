@@ -100,7 +100,6 @@ def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
                 "recipe": "https://example.org/",
                 "unique_string": "https://example.org/",
                 "priority": 1,
-                "max_retries": 3,
                 "max_assign_time": 600,
             },
             content={"task_id": 100002},

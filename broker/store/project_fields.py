@@ -1,4 +1,4 @@
-"""What a project is configured with: the one list of its fields, which the store, the API and imports take from here."""
+"""What a project is configured with: the one list of its fields for the store, the API and imports."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
