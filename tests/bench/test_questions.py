@@ -1,5 +1,6 @@
 """Each question is asked for a moment, as the commands ask it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,32 @@ def test_the_books_of_a_fleet_balance(tmp_path: Path) -> None:
     assert fleet is not None
     assert fleet.wrong == []
     assert (fleet.counters["closed"], fleet.counters["failed"], fleet.counters["reclaimed"]) == (190, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("command", "row"),
+    [
+        ("http --seconds 0.1 --rounds 1", r"get_release( +\d+\.\d+ +\d+\.\d+ +\d+\.\d\d){2}"),
+        ("scripts --seconds 0.1 --queued 1000", r"assign 1( +\d+\.\d){2} +\d+\.\d\d"),
+    ],
+)
+def test_two_checkouts_are_compared(command: str, row: str) -> None:
+    module, *options = command.split()
+    asked = [sys.executable, "-m", f"bench.{module}", *options, "--against", str(ROOT)]
+
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(row, done.stdout), done.stdout
+
+
+def test_a_folder_without_a_broker_is_no_checkout_to_compare_with(tmp_path: Path) -> None:
+    asked = [sys.executable, "-m", "bench.http", "--against", str(tmp_path)]
+
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "no checkout of the broker" in done.stderr
 
 
 @pytest.mark.parametrize("module", ["http", "scripts", "scale", "fleet", "report"])
