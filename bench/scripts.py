@@ -88,18 +88,20 @@ async def _others(costs: Costs, project: Project, queued: int) -> None:
             await costs.measure(name, [call()], about)
 
     await repeat("due", lambda: tasks.due(project.id))
-    await repeat("stats", lambda: tasks.stats(project.id))
-    await repeat("snapshot", lambda: opened.snapshots.take(project.id))
-    await repeat("tasks_list 100", lambda: opened.task_views.page(project.id, "queue", queued // 2, 100, longest=100))
+    await repeat("stats", lambda: opened.monitoring.stats(project.id))
+    await repeat("snapshot", lambda: opened.monitoring.take_snapshot(project.id))
+    await repeat(
+        "tasks_list 100", lambda: opened.project_tasks.page(project.id, "queue", queued // 2, 100, longest=100)
+    )
     ids = await project.assign(CHUNK)
     await repeat("extend 500", lambda: tasks.extend(project.id, project.worker, ids, 60), CHUNK)
     await repeat("held 500", lambda: tasks.held(project.id, project.worker, "0", CHUNK))
     tasks.now = str(round(time.time() * 1000) + _DAY)
     await repeat("reclaim 100", lambda: tasks.reclaim(project.id, 100), 100, CHUNK // 100)
     tasks.now = ""
-    await repeat("drain_begin", lambda: tasks.begin_drain(project.id, "hard_reset"), times=1)
+    await repeat("drain_begin", lambda: opened.maintenance.begin_drain(project.id, "hard_reset"), times=1)
     steps = max(1, min(_STEPS, queued // CHUNK))
-    await repeat("drain_step 500", lambda: tasks.drain(project.id, CHUNK), CHUNK, steps)
+    await repeat("drain_step 500", lambda: opened.maintenance.drain(project.id, CHUNK), CHUNK, steps)
 
 
 async def memory(settings: Settings, redis: Redis, recipe: int, tasks: int) -> float:

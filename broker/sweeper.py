@@ -51,12 +51,12 @@ async def _flush(store: Store, project: int) -> bool:
 
 async def _drain(store: Store, project: int) -> bool:
     """Maintenance that a crash interrupted goes on."""
-    return (await store.tasks.drain(project, CHUNK))[1]
+    return (await store.maintenance.drain(project, CHUNK))[1]
 
 
 async def _snapshot(store: Store, project: int) -> bool:
     """The monitoring notes the counts, if it is time; the script knows."""
-    await store.snapshots.take(project)
+    await store.monitoring.take_snapshot(project)
     return False
 
 
@@ -77,7 +77,7 @@ async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
     for project in await store.projects.pending("unpushed", BATCH):
         await _survive("push", project, store.projects.push(project))
     for project in await store.projects.pending("deleted", BATCH):
-        await _survive("delete", project, store.maintenance.bury(project))
+        await _survive("delete", project, store.maintenance.finish_delete(project))
     away: list[int] = []
     async for project, _, _ in store.projects.ids():
         try:
@@ -113,7 +113,7 @@ async def sweep_for_ever(store: Store, interval: float) -> None:
     while True:
         await asyncio.sleep(interval)
         begun = time.monotonic()
-        jobs = JOBS if begun - noted >= store.snapshots.interval else EACH_ROUND
+        jobs = JOBS if begun - noted >= store.monitoring.interval else EACH_ROUND
         try:
             if await sweep_if_claimed(store, interval, jobs) and jobs is JOBS:
                 noted = begun

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.client.types import Counters
-from broker.store.totals import TOTALS
+from broker.store.monitoring import TOTALS
 from tests.client import Fleet
 from tests.described import DOCUMENT
 from tests.metrics import Metrics

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from broker.api.bodies import Id, Int64
-from broker.store.totals import Counters
+from broker.store.monitoring import Counters
 
 Time = Annotated[int, Meta(description="Unix seconds")]
 Count = Annotated[int, Meta(ge=0)]

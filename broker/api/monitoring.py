@@ -78,7 +78,7 @@ async def monitoring_between(call: Call) -> Reply:
 
 async def _snapshots(call: Call, project: int, newest: int | None, oldest: int | None, most: int) -> Reply:
     snapshots = []
-    async for snapshot in call.store.snapshots.newest_first(project, newest, oldest):
+    async for snapshot in call.store.monitoring.snapshots(project, newest, oldest):
         snapshots.append(snapshot)
         if len(snapshots) == most:
             break
@@ -110,11 +110,11 @@ async def _snapshots(call: Call, project: int, newest: int | None, oldest: int |
 async def assignees(call: Call) -> Reply:
     """The workers that hold the most tasks, and how many nobody holds."""
     project = await auth.readable(call, call.id("id"))
-    held = await call.store.held_counts.of(project.id)
+    held = await call.store.monitoring.held(project.id)
     largest = sorted(held, key=lambda worker: (-held[worker], worker))[:_ASSIGNEES]
     workers = await call.store.workers.get(largest) if largest else []
     rows = [{"assignee": worker.alias, "task_count": held[worker.id]} for worker in workers if worker]
-    stats = await call.store.tasks.stats(project.id)
+    stats = await call.store.monitoring.stats(project.id)
     return Reply({"assignees": [*rows, {"assignee": "unassigned", "task_count": stats.waiting + stats.verifying}]})
 
 

@@ -62,7 +62,7 @@ async def tasks(call: Call) -> Reply:
     full = call.query("full") == "1"
     # A character has four bytes at most, and the script may leave the last one out; what is over is cut below.
     longest = 0 if full else 4 * (_SHORT + 1)
-    total, rows = await call.store.task_views.page(project, state, offset, limit, longest=longest)
+    total, rows = await call.store.project_tasks.page(project, state, offset, limit, longest=longest)
     return Reply({"total": total, "tasks": [_view(row, state, full=full) for row in rows]})
 
 
@@ -104,7 +104,7 @@ def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
 )
 async def task(call: Call) -> Reply:
     project = await auth.authorized(call, READ)
-    state, row = await call.store.task_views.get(project, _task_of(call, project))
+    state, row = await call.store.project_tasks.get(project, _task_of(call, project))
     return Reply({"task": _view(row, state, full=True)})
 
 
@@ -123,7 +123,7 @@ async def task(call: Call) -> Reply:
 )
 async def retry_task(call: Call) -> Reply:
     project, task = await _task(call)
-    await call.store.tasks.retry(project, task)
+    await call.store.project_tasks.retry(project, task)
     return Reply()
 
 
@@ -142,7 +142,7 @@ async def retry_task(call: Call) -> Reply:
 )
 async def remove_task(call: Call) -> Reply:
     project, task = await _task(call)
-    await call.store.tasks.remove(project, task)
+    await call.store.project_tasks.remove(project, task)
     return Reply()
 
 

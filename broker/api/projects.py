@@ -170,7 +170,7 @@ async def list_all(call: Call) -> Reply:
 )
 async def stats(call: Call) -> Reply:
     project = await auth.readable(call, call.id("id"))
-    return Reply({"stats": (await call.store.tasks.stats(project.id))._asdict()})
+    return Reply({"stats": (await call.store.monitoring.stats(project.id))._asdict()})
 
 
 @routes.add(

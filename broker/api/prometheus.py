@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from broker import __version__
 from broker.counters import BOUNDS, Requests, Times
+from broker.store.monitoring import TOTALS, Overview, ProjectCount
 from broker.store.redis.scripts import StoreMetrics
-from broker.store.stats.overview import Overview, ProjectCount
-from broker.store.totals import TOTALS
 
 TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 

@@ -11,7 +11,7 @@ from broker.api.requests import Call
 from broker.api.responses import Answer, Plain, Reply
 from broker.api.routing import Routes
 from broker.errors import BrokerError, Unavailable
-from broker.store.stats.overview import Overview
+from broker.store.monitoring import Overview
 
 _READY = 1.0
 """Seconds in which the store must answer whoever asks whether calls can be served."""

@@ -9,18 +9,16 @@ from broker.store.chain import Chain
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
+from broker.store.monitoring import Monitoring, OverviewRead
+from broker.store.project_tasks import ProjectTasks
 from broker.store.projects import Projects
 from broker.store.redis import connect, scripts
 from broker.store.redis.keys import LAYOUT, Keys
 from broker.store.redis.scripts import Calls, Client, StoreMetrics
-from broker.store.stats.held_counts import HeldCounts
-from broker.store.stats.overview import OverviewRead
-from broker.store.stats.snapshots import Snapshots
-from broker.store.stats.worker_stats import WorkerStats
-from broker.store.task_views import TaskViews
 from broker.store.tasks import Candidates, Tasks
 from broker.store.transfer import Imports
 from broker.store.waiting.wake_ups import Waiters
+from broker.store.worker_stats import WorkerStats
 from broker.store.workers import Workers
 
 
@@ -35,11 +33,10 @@ class Store:
     candidates: Candidates
     managers: Managers
     logs: Logs
-    snapshots: Snapshots
+    monitoring: Monitoring
     maintenance: Maintenance
-    held_counts: HeldCounts
     worker_stats: WorkerStats
-    task_views: TaskViews
+    project_tasks: ProjectTasks
     overview: OverviewRead
     imports: Imports
     waiters: Waiters
@@ -50,7 +47,7 @@ class Store:
     def set_clock(self, now: int | None) -> None:
         """``now`` in unix ms stands still for all scripts; None gives them Redis's clock again."""
         text = "" if now is None else str(now)
-        self.tasks.now = self.workers.now = self.managers.now = self.snapshots.now = text
+        self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = text
 
     async def layout(self) -> tuple[int, bool]:
@@ -75,9 +72,8 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
     tasks = Tasks(calls, keys)
     projects = Projects(calls, keys, settings.max_projects, settings.project_limit)
     workers = Workers(calls, keys, settings.create_limit, metrics)
-    chain = Chain(tasks, projects)
-    snapshots = Snapshots(calls, keys, settings.snapshot_interval, settings.monitoring_history)
-    held_counts = HeldCounts(calls, keys)
+    chain = Chain(calls, keys, projects)
+    monitoring = Monitoring(calls, keys, settings.snapshot_interval, settings.monitoring_history)
     return Store(
         calls=calls,
         keys=keys,
@@ -88,12 +84,11 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         candidates=Candidates(projects, tasks, workers),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
         logs=Logs(calls, keys),
-        snapshots=snapshots,
-        maintenance=Maintenance(tasks, projects, chain),
-        held_counts=held_counts,
-        worker_stats=WorkerStats(projects, workers, held_counts),
-        task_views=TaskViews(calls, keys),
-        overview=OverviewRead(calls, projects, tasks),
+        monitoring=monitoring,
+        maintenance=Maintenance(calls, keys, projects, chain),
+        worker_stats=WorkerStats(projects, workers, monitoring),
+        project_tasks=ProjectTasks(calls, keys),
+        overview=OverviewRead(calls, projects, monitoring),
         imports=Imports(calls, keys, projects),
         waiters=Waiters(calls, keys, tasks, projects),
         metrics=metrics,

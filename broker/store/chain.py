@@ -7,11 +7,14 @@ harm.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from broker.errors import BrokerError
 from broker.store.projects import Projects
-from broker.store.tasks import OutboxEntry, Tasks
+from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Arguments, Calls
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +30,30 @@ class _Turn:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+class OutboxEntry(NamedTuple):
+    id: str
+    target: int
+    closed: tuple[str, ...]
+    """The closed task: its id, and its fields as text."""
+
+
+class Delivered(NamedTuple):
+    taken: int
+    repeated: int
+    """How many had been delivered before."""
+    newer: int = 0
+    """Above 0: nothing was taken, since the target knows a read of the outbox with this number."""
+
+
 class Chain:
-    def __init__(self, tasks: Tasks, projects: Projects) -> None:
-        self._tasks = tasks
+    def __init__(self, calls: Calls, keys: Keys, projects: Projects) -> None:
+        self._calls = calls
+        self._keys = keys
         self._projects = projects
         self._turns: dict[int, _Turn] = {}
         self._waiting: set[int] = set()
         """Sources that the log has said to wait: it says so once, not at each release and each second."""
+        self.now = ""
 
     async def flush_if_possible(self, source: int) -> None:
         """As :meth:`flush`; what cannot be delivered now is left to the sweeper."""
@@ -60,38 +80,56 @@ class Chain:
             if turn.done >= mine:
                 return
             covered = turn.asked
-            await self._drain(source)
+            await self._flush(source)
             turn.done = covered
             if turn.asked == covered:
                 del self._turns[source]
 
-    async def _drain(self, source: int) -> None:
+    async def _flush(self, source: int) -> None:
         known = 0
         for _ in range(_LONGEST_FLUSH):
-            read, entries = await self._tasks.outbox(source, BATCH, known)
+            read, entries = await self.outbox(source, BATCH, known)
             by_target: dict[int, list[OutboxEntry]] = {}
             for entry in entries:
                 by_target.setdefault(entry.target, []).append(entry)
-            newer = [await self._deliver(source, target, read, mine) for target, mine in by_target.items()]
+            newer = [await self._deliver_to(source, target, read, mine) for target, mine in by_target.items()]
             known = max([known, *newer])
             if len(entries) < BATCH and not any(newer):
                 return
 
-    async def _deliver(self, source: int, target: int, read: int, entries: list[OutboxEntry]) -> int:
+    async def _deliver_to(self, source: int, target: int, read: int, entries: list[OutboxEntry]) -> int:
         """0; or the number of a read that the target knows, and that is not older: then nothing was done."""
         delivered = None
         try:
-            delivered = await self._tasks.deliver(target, source, read, entries)
+            delivered = await self.deliver(target, source, read, entries)
         except BrokerError as error:
             if error.code != "not_found":
                 raise
             if await self._projects.exists(target):
                 # Created a moment ago, its copy not pushed yet.
                 await self._projects.push(target)
-                delivered = await self._tasks.deliver(target, source, read, entries)
+                delivered = await self.deliver(target, source, read, entries)
         if delivered is not None and delivered.newer:
             return delivered.newer
         if delivered is not None and delivered.repeated:
             log.info("the chain of project %d: %d tasks had been delivered before", source, delivered.repeated)
-        await self._tasks.drop(source, entries, lost=delivered is None)
+        await self.drop(source, entries, lost=delivered is None)
         return 0
+
+    async def outbox(self, project: int, limit: int, known: int = 0) -> tuple[int, list[OutboxEntry]]:
+        """The number of this read, and the oldest entries. ``known``: the newest read that a target knows."""
+        read, *rows = await self._calls.call("outbox_read", self._keys.project(project), [limit, known])
+        return read, [OutboxEntry(id, int(target), tuple(closed)) for id, target, *closed in rows]
+
+    async def deliver(self, target: int, source: int, read: int, entries: Sequence[OutboxEntry]) -> Delivered:
+        """``entries``: all that this read of the source's outbox has for ``target``."""
+        args: Arguments = [source, self.now, read]
+        for entry in entries:
+            args += (entry.id, *entry.closed)
+        done, *counts = await self._calls.call("deliver", self._keys.project(target), args)
+        return Delivered(*counts) if done else Delivered(0, 0, *counts)
+
+    async def drop(self, source: int, entries: Sequence[OutboxEntry], *, lost: bool) -> int:
+        args: Arguments = ["1" if lost else "", *(entry.id for entry in entries)]
+        count: int = await self._calls.call("outbox_drop", self._keys.project(source), args)
+        return count

@@ -144,7 +144,7 @@ class Projects:
         for project in chained:
             await self.update(None, project, {"chain": 0})
 
-    async def buried(self, project: int) -> None:
+    async def deleted(self, project: int) -> None:
         await self._calls.call("delete_done", self._keys.directory, [project])
 
     async def of_repo(self, full_name: str) -> list[tuple[int, str]]:

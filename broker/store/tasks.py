@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from broker.errors import BrokerError
 from broker.store.projects import Listed, Projects
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.shared_read import SharedRead
 from broker.store.task_fields import Task, TaskFields
-from broker.store.totals import TOTALS
 from broker.store.workers import Workers
 
 CHUNK = 500
@@ -20,9 +18,6 @@ CHUNK = 500
 
 BATCH_BYTES = 8 << 20
 """Recipes that one get hands out at most; a single larger one is still given."""
-
-_PRIORITIES = 10
-"""Priorities, the highest first, among which the oldest waiting task is looked for."""
 
 SKIP = 2
 """The result of a release that gives a task back without a retry."""
@@ -59,15 +54,6 @@ class Due(NamedTuple):
     drains: bool
 
 
-class Stats(NamedTuple):
-    waiting: int
-    verifying: int
-    assigned: int
-    failed: int
-    counters: dict[str, int]
-    """Totals since the project began, by their names in ``TOTALS``."""
-
-
 class Awaited(NamedTuple):
     fresh: int
     """Tasks that wait without votes; ``voted``: with votes."""
@@ -76,21 +62,6 @@ class Awaited(NamedTuple):
     assign_rate: float
     """0 for unlimited."""
     paused: bool
-
-
-class OutboxEntry(NamedTuple):
-    id: str
-    target: int
-    closed: tuple[str, ...]
-    """The closed task: its id, and its fields as text."""
-
-
-class Delivered(NamedTuple):
-    taken: int
-    repeated: int
-    """How many had been delivered before."""
-    newer: int = 0
-    """Above 0: nothing was taken, since the target knows a read of the outbox with this number."""
 
 
 class Tasks:
@@ -158,63 +129,6 @@ class Tasks:
         """Trims remembered hashes that have expired."""
         count: int = await self._calls.call("forget", self._keys.project(project), [self.now, limit])
         return count
-
-    async def outbox(self, project: int, limit: int, known: int = 0) -> tuple[int, list[OutboxEntry]]:
-        """The number of this read, and the oldest entries. ``known``: the newest read that a target knows."""
-        read, *rows = await self._calls.call("outbox_read", self._keys.project(project), [limit, known])
-        return read, [OutboxEntry(id, int(target), tuple(closed)) for id, target, *closed in rows]
-
-    async def deliver(self, target: int, source: int, read: int, entries: Sequence[OutboxEntry]) -> Delivered:
-        """``entries``: all that this read of the source's outbox has for ``target``."""
-        args: Arguments = [source, self.now, read]
-        for entry in entries:
-            args += (entry.id, *entry.closed)
-        done, *counts = await self._calls.call("deliver", self._keys.project(target), args)
-        return Delivered(*counts) if done else Delivered(0, 0, *counts)
-
-    async def drop(self, source: int, entries: Sequence[OutboxEntry], *, lost: bool) -> int:
-        args: Arguments = [_flag(lost), *(entry.id for entry in entries)]
-        count: int = await self._calls.call("outbox_drop", self._keys.project(source), args)
-        return count
-
-    async def begin_drain(self, project: int, operation: str) -> int:
-        """How many tasks ``operation`` concerns: reset_failed, reclaim_assigned, hard_reset or delete."""
-        affected: int = await self._calls.call("drain_begin", self._keys.project(project), [operation])
-        return affected
-
-    async def begin_burial(self, project: int) -> None:
-        """As :meth:`begin_drain` of a deleted project; nothing happens when that was done before."""
-        try:
-            await self.begin_drain(project, "delete")
-        except BrokerError as error:
-            if error.code != "not_found":
-                raise
-
-    async def drain(self, project: int, limit: int) -> tuple[int, bool]:
-        """Works off up to ``limit`` tasks of maintenance calls: how many, and whether there are more."""
-        done, more = await self._calls.call("drain_step", self._keys.project(project), [limit])
-        return done, bool(more)
-
-    async def retry(self, project: int, task: int) -> None:
-        if not await self._calls.call("task_retry", self._keys.project(project), [task]):
-            raise BrokerError("not_found", "No failed task has this id")
-
-    async def remove(self, project: int, task: int) -> None:
-        await self._calls.call("task_remove", self._keys.project(project), [task])
-
-    async def stats(self, project: int) -> Stats:
-        args: Arguments = [*TOTALS]
-        waiting, verifying, assigned, failed, *totals = await self._calls.call(
-            "stats", self._keys.project(project), args
-        )
-        counters = {name: int(total) for name, total in zip(TOTALS, totals, strict=True) if total}
-        return Stats(waiting, verifying, assigned, failed, counters)
-
-    async def oldest(self, project: int) -> int | None:
-        """Seconds since the submit of the oldest waiting task among those that are first of their priority."""
-        args: Arguments = [self.now, _PRIORITIES]
-        age: int = await self._calls.call("oldest", self._keys.project(project), args)
-        return None if age < 0 else age
 
 
 class Candidates:

@@ -65,7 +65,7 @@ class Walked(NamedTuple):
     last: int
     """The last entry there is now."""
     tasks: list[tuple[str, Row]]
-    """Each with its state, as :meth:`TaskViews.page` names them."""
+    """Each with its state, as :meth:`ProjectTasks.page` names them."""
 
 
 class Imports:

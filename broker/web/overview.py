@@ -7,8 +7,8 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from broker.errors import BrokerError
+from broker.store.monitoring import Stats
 from broker.store.projects import Project
-from broker.store.tasks import Stats
 from broker.web.routing import Pages
 from broker.web.trends import Trend, trend
 from broker.web.visit import Visit
@@ -70,7 +70,7 @@ async def overview(visit: Visit) -> Response:
 async def _row(visit: Visit, project: Project) -> Row | None:
     """None for a project that has been deleted meanwhile."""
     try:
-        stats = await visit.store.tasks.stats(project.id)
+        stats = await visit.store.monitoring.stats(project.id)
         return Row(project, stats, await visit.site.trends.of(visit.store, project.id, stats))
     except BrokerError as error:
         if error.code != "not_found":

@@ -21,8 +21,8 @@ async def new(visit: Visit) -> Response:
 @pages.add("/projects/{id}")
 async def project(visit: Visit) -> Response:
     shown = await visit.project()
-    stats = await visit.store.tasks.stats(shown.id)
-    held = await visit.store.held_counts.of(shown.id)
+    stats = await visit.store.monitoring.stats(shown.id)
+    held = await visit.store.monitoring.held(shown.id)
     largest = sorted(held, key=lambda worker: (-held[worker], worker))[:_HOLDERS]
     workers = await visit.store.workers.get(largest) if largest else []
     chain = shown.view()["chain"]

@@ -57,9 +57,9 @@ async def tasks(visit: Visit) -> Response:
     state, page = visit.choice("state", *STATES), visit.number("page", 1)
     # A character has four bytes at most, and the script may leave the last one out.
     longest = 4 * (_SHORT + 1)
-    total, rows = await visit.store.task_views.page(project.id, state, (page - 1) * _PAGE, _PAGE, longest=longest)
+    total, rows = await visit.store.project_tasks.page(project.id, state, (page - 1) * _PAGE, _PAGE, longest=longest)
     workers = await _workers(visit, rows)
-    stats = await visit.store.tasks.stats(project.id)
+    stats = await visit.store.monitoring.stats(project.id)
     totals = {"queue": stats.waiting, "verifying": stats.verifying, "assigned": stats.assigned, "failed": stats.failed}
     return visit.page(
         "tasks.html",
@@ -78,7 +78,7 @@ async def tasks(visit: Visit) -> Response:
 async def task(visit: Visit) -> Response:
     project, id = await visit.project(READ), visit.id("task")
     try:
-        found = await visit.store.task_views.get(project.id, id) if project_of(id) == project.id else None
+        found = await visit.store.project_tasks.get(project.id, id) if project_of(id) == project.id else None
     except BrokerError as error:
         if error.code != "not_found":
             raise

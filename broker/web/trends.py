@@ -6,9 +6,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from broker.store import Store
+from broker.store.monitoring import Monitoring, Stats
 from broker.store.shared_read import SharedReads
-from broker.store.stats.snapshots import Snapshots
-from broker.store.tasks import Stats
 
 _SPAN = 7200
 """Seconds that a sparkline shows."""
@@ -50,15 +49,15 @@ class Trends:
     async def of(self, store: Store, project: int, stats: Stats) -> Trend:
         now = time.time()
         # Up to the last multiple of _KEPT: all processes show the same pace.
-        points = await self._points.get((store.snapshots, project, int(now - now % _KEPT)))
+        points = await self._points.get((store.monitoring, project, int(now - now % _KEPT)))
         return trend(points, stats, now)
 
 
-async def _points(key: tuple[Snapshots, int, int]) -> list[Point]:
+async def _points(key: tuple[Monitoring, int, int]) -> list[Point]:
     """Of a project, up to a unix second; oldest first."""
-    snapshots, project, until = key
+    monitoring, project, until = key
     points: list[Point] = []
-    async for row in snapshots.newest_first(project, until, until - _SPAN):
+    async for row in monitoring.snapshots(project, until, until - _SPAN):
         points.append(Point(row["time_stamp"], row["closed_task_count"]))
         if len(points) == _LONGEST:
             break

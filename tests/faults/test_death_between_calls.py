@@ -138,7 +138,7 @@ async def test_a_deleted_project_is_gone_from_everywhere(
     await sweep(store)
 
     if cut and calls == 0:
-        assert (await store.tasks.stats(project)).waiting == 2
+        assert (await store.monitoring.stats(project)).waiting == 2
         return
     assert not await store.projects.exists(project)
     assert (await store.projects.get(source)).fields["chain"] == "0"
@@ -161,13 +161,13 @@ async def test_maintenance_that_began_is_finished(store: Store, settings: Settin
         await store.tasks.assign(project, worker, 350, 60)
     _, held = await store.tasks.held(project, worker, "0", 1000)
     await store.tasks.release(project, worker, [(one.id, 1, 0) for one in held.tasks[:100]])
-    before = await store.tasks.stats(project)
+    before = await store.monitoring.stats(project)
     assert (before.assigned, before.failed) == (600, 100)
 
     cut = await dies(settings, calls, lambda dying: dying.maintenance.run(project, operation))
     await sweep(store)
 
-    after = await store.tasks.stats(project)
+    after = await store.monitoring.stats(project)
     states = (after.waiting, after.assigned, after.failed)
     expected = {"reset_failed": (100, 600, 0), "reclaim_assigned": (600, 0, 100), "hard_reset": (0, 0, 0)}
     assert states == ((0, 600, 100) if cut and calls == 0 else expected[operation])
@@ -187,7 +187,7 @@ async def test_a_bulk_that_was_cut_short_can_be_sent_again(store: Store, setting
     again = await bulk(store)
 
     assert again.count(None) == calls * 10
-    assert (await store.tasks.stats(project)).waiting == 30
+    assert (await store.monitoring.stats(project)).waiting == 30
 
 
 async def test_a_delivery_whose_target_is_not_pushed_yet_waits_for_it(store: Store, settings: Settings) -> None:
@@ -213,10 +213,10 @@ async def test_what_earlier_maintenance_has_not_put_back_yet_is_deleted_as_well(
     project = await a_project(store, await a_manager(store), "p", worker)
     await store.tasks.submit(project, worker, [task(hash64=n) for n in range(10)])
     await store.tasks.assign(project, worker, 10, 60)
-    assert await store.tasks.begin_drain(project, "reclaim_assigned") == 10
+    assert await store.maintenance.begin_drain(project, "reclaim_assigned") == 10
 
-    assert await store.tasks.begin_drain(project, operation) == 10
-    while (await store.tasks.drain(project, 3))[1]:
+    assert await store.maintenance.begin_drain(project, operation) == 10
+    while (await store.maintenance.drain(project, 3))[1]:
         pass
 
     with looking_into(redis_url) as redis:
@@ -240,7 +240,7 @@ async def test_a_deleted_project_hands_on_all_that_it_has_closed(
     await store.maintenance.delete(manager, source)
     await sweep(store)
 
-    assert (await store.tasks.stats(target)).waiting == closed
+    assert (await store.monitoring.stats(target)).waiting == closed
     assert await store.projects.pending("deleted", 10) == []
     with looking_into(redis_url) as redis:
         assert keys_like(redis, f"{settings.prefix}:{{project:{source}}}*") == [
@@ -260,4 +260,4 @@ async def test_a_late_copy_does_not_revive_a_project_that_was_deleted_before_its
     await store.calls.call("copy", Keys(settings.prefix).project(project), [late.revision, "paused", "0"])
 
     with pytest.raises(BrokerError, match="No such project"):
-        await store.tasks.stats(project)
+        await store.monitoring.stats(project)

@@ -20,7 +20,7 @@ MILLION = 1_000_000
 
 async def states(yard: Yard, project: int) -> tuple[int, int, int, int]:
     """Waiting, verifying, assigned, failed."""
-    return (await yard.store.tasks.stats(project))[:4]
+    return (await yard.store.monitoring.stats(project))[:4]
 
 
 async def submit(yard: Yard, project: int, worker: int, count: int, *, votes: int = 1, hashes_from: int = 1) -> None:
@@ -71,7 +71,7 @@ async def test_maintenance_that_only_began_is_finished_by_the_sweeper(
 ) -> None:
     project, _ = await all_of_each(yard)
 
-    assert await yard.store.tasks.begin_drain(project, operation) == concerned
+    assert await yard.store.maintenance.begin_drain(project, operation) == concerned
     assert sum(await states(yard, project)) == 3 * SOME - concerned
     assert (await yard.store.tasks.due(project)).drains
     await sweep(yard.store)
@@ -83,8 +83,8 @@ async def test_maintenance_that_only_began_is_finished_by_the_sweeper(
 async def test_sweepers_that_overlap_work_each_task_off_once(yard: Yard, settings: Settings) -> None:
     project, worker = await all_of_each(yard)
     others = [open_store(settings) for _ in range(3)]
-    await yard.store.tasks.begin_drain(project, "reset_failed")
-    await yard.store.tasks.begin_drain(project, "reclaim_assigned")
+    await yard.store.maintenance.begin_drain(project, "reset_failed")
+    await yard.store.maintenance.begin_drain(project, "reclaim_assigned")
 
     await asyncio.gather(*(sweep(store) for store in (yard.store, *others)))
 
@@ -100,7 +100,7 @@ async def test_a_task_on_its_way_back_can_neither_be_released_nor_taken_twice(ya
     (id,) = await yard.submit(project, worker, new())
     await yard.take(project, worker)
 
-    await yard.store.tasks.begin_drain(project, "reclaim_assigned")
+    await yard.store.maintenance.begin_drain(project, "reclaim_assigned")
 
     assert await yard.release(project, worker, id) == "not_held"
     assert await yard.store.tasks.extend(project, worker, [id or 0], 60) == [False]
@@ -113,7 +113,7 @@ async def test_a_task_on_its_way_back_can_neither_be_released_nor_taken_twice(ya
 async def test_what_is_submitted_after_a_reset_began_survives_with_its_hash(yard: Yard) -> None:
     project, worker = await all_of_each(yard)
 
-    await yard.store.tasks.begin_drain(project, "hard_reset")
+    await yard.store.maintenance.begin_drain(project, "hard_reset")
     await submit(yard, project, worker, 100)
     assert await yard.submit(project, worker, new(hash64=1)) == [None]
     await sweep(yard.store)
@@ -127,8 +127,8 @@ async def test_what_is_submitted_after_a_reset_began_survives_with_its_hash(yard
 async def test_a_hard_reset_also_takes_what_other_maintenance_was_putting_back(yard: Yard, before: str) -> None:
     project, worker = await all_of_each(yard)
 
-    await yard.store.tasks.begin_drain(project, before)
-    await yard.store.tasks.begin_drain(project, "hard_reset")
+    await yard.store.maintenance.begin_drain(project, before)
+    await yard.store.maintenance.begin_drain(project, "hard_reset")
     await sweep(yard.store)
 
     assert await states(yard, project) == (0, 0, 0, 0)
@@ -140,7 +140,7 @@ async def test_a_deleted_project_leaves_nothing_even_while_other_maintenance_goe
     yard: Yard, settings: Settings, before: str
 ) -> None:
     project, _ = await all_of_each(yard)
-    await yard.store.tasks.begin_drain(project, before)
+    await yard.store.maintenance.begin_drain(project, before)
 
     await yard.store.maintenance.delete(yard.manager, project)
     await sweep(yard.store)
@@ -232,7 +232,7 @@ async def test_maintenance_of_a_million_tasks_begins_in_a_few_commands(yard: Yar
 async def begun(yard: Yard, settings: Settings, project: int, operation: str) -> int:
     with looking_into(settings.redis_url) as redis:
         before = worked(redis)
-        count = await yard.store.tasks.begin_drain(project, operation)
+        count = await yard.store.maintenance.begin_drain(project, operation)
         commands, microseconds = (now - then for now, then in zip(worked(redis), before, strict=True))
     # One script with a handful of commands, and the INFO that looks at it.
     assert commands <= 25

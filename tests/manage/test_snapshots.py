@@ -23,13 +23,13 @@ INTERVAL, HISTORY = 120, 400 * 3600
 async def snapshots(
     yard: Yard, project: int, newest: int | None = None, oldest: int | None = None
 ) -> list[dict[str, Any]]:
-    return [one async for one in yard.store.snapshots.newest_first(project, newest, oldest)]
+    return [one async for one in yard.store.monitoring.snapshots(project, newest, oldest)]
 
 
 async def counts(yard: Yard, project: int) -> tuple[int, ...]:
     """new, failed, closed, access, awaiting: of a snapshot taken now."""
     yard.passes(INTERVAL)
-    assert await yard.store.snapshots.take(project)
+    assert await yard.store.monitoring.take_snapshot(project)
     snapshot = (await snapshots(yard, project))[0]
     assert snapshot["time_stamp"] == yard.now // 1000
     return tuple(snapshot[name] for name in NAMES)
@@ -92,7 +92,7 @@ async def test_a_snapshot_in_the_middle_of_maintenance_counts_no_task_below_zero
     assert len(await yard.take(project, two, 5)) == 5
     assert await counts(yard, project) == (2, 0, 0, 2, 5)
 
-    await yard.store.tasks.begin_drain(project, "reclaim_assigned")
+    await yard.store.maintenance.begin_drain(project, "reclaim_assigned")
     in_the_middle = await counts(yard, project)
     await sweep(yard.store)
 
@@ -102,11 +102,11 @@ async def test_a_snapshot_in_the_middle_of_maintenance_counts_no_task_below_zero
 
 async def test_a_second_snapshot_too_soon_is_none(yard: Yard) -> None:
     project = await yard.project()
-    assert await yard.store.snapshots.take(project)
+    assert await yard.store.monitoring.take_snapshot(project)
     yard.passes(INTERVAL - 0.001)
-    assert not await yard.store.snapshots.take(project)
+    assert not await yard.store.monitoring.take_snapshot(project)
     yard.passes(0.001)
-    assert await yard.store.snapshots.take(project)
+    assert await yard.store.monitoring.take_snapshot(project)
 
     assert [one["time_stamp"] for one in await snapshots(yard, project)] == [NOON // 1000 + INTERVAL, NOON // 1000]
 
@@ -117,7 +117,7 @@ async def test_many_processes_at_once_make_one_snapshot(yard: Yard, settings: Se
     for store in stores:
         store.set_clock(yard.now)
 
-    taken = await asyncio.gather(*(store.snapshots.take(project) for store in stores))
+    taken = await asyncio.gather(*(store.monitoring.take_snapshot(project) for store in stores))
 
     assert taken.count(True) == 1
     assert len(await snapshots(yard, project)) == 1
@@ -128,10 +128,10 @@ async def test_many_processes_at_once_make_one_snapshot(yard: Yard, settings: Se
 async def test_snapshots_that_are_too_old_go(yard: Yard) -> None:
     project = await yard.project()
     for _ in range(3):
-        await yard.store.snapshots.take(project)
+        await yard.store.monitoring.take_snapshot(project)
         yard.passes(INTERVAL)
     yard.passes(HISTORY - 2 * INTERVAL)
-    assert await yard.store.snapshots.take(project)
+    assert await yard.store.monitoring.take_snapshot(project)
 
     times = [one["time_stamp"] - NOON // 1000 for one in await snapshots(yard, project)]
     assert times == [HISTORY + INTERVAL, 2 * INTERVAL, INTERVAL]
@@ -140,7 +140,7 @@ async def test_snapshots_that_are_too_old_go(yard: Yard) -> None:
 async def test_snapshots_between_two_moments_include_both(yard: Yard) -> None:
     project, start = await yard.project(), NOON // 1000
     for _ in range(1200):
-        await yard.store.snapshots.take(project)
+        await yard.store.monitoring.take_snapshot(project)
         yard.passes(INTERVAL)
 
     async def between(oldest: int, newest: int) -> list[int]:

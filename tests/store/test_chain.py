@@ -41,7 +41,7 @@ class Chained:
         return [task.fields.recipe for task in await self.yard.take(self.target, self.worker, 500)]
 
     async def counters(self) -> dict[str, int]:
-        return (await self.yard.store.tasks.stats(self.target)).counters
+        return (await self.yard.store.monitoring.stats(self.target)).counters
 
 
 @pytest.fixture
@@ -88,13 +88,13 @@ async def test_what_was_on_the_outbox_at_a_failover_and_had_been_delivered_is_no
 
 
 async def test_a_read_that_comes_late_changes_nothing(chained: Chained) -> None:
-    tasks = chained.yard.store.tasks
+    chain = chained.yard.store.chain
     await chained.close("one")
-    read, entries = await tasks.outbox(chained.source, BATCH)
+    read, entries = await chain.outbox(chained.source, BATCH)
     await chained.close("two")
-    await chained.yard.store.chain.flush(chained.source)
+    await chain.flush(chained.source)
 
-    late = await tasks.deliver(chained.target, chained.source, read, entries)
+    late = await chain.deliver(chained.target, chained.source, read, entries)
 
     assert late == (0, 0, read + 1)
     assert await chained.arrived() == ["one", "two"]

@@ -30,7 +30,7 @@ def counted(redis_url: str, settings: Settings) -> Callable[[int, int], None]:
 
 
 async def counters(yard: Yard, project: int) -> dict[str, int]:
-    return (await yard.store.tasks.stats(project)).counters
+    return (await yard.store.monitoring.stats(project)).counters
 
 
 async def test_the_last_task_of_a_project_can_be_released_and_one_more_is_refused(
@@ -113,13 +113,13 @@ async def test_a_chain_whose_target_has_no_ids_left_waits_and_says_so_once(
         f"the chain of project {project} waits: project: it has no ids left for new tasks; use another project"
     ]
     assert await counters(yard, target) == {}
-    assert len((await yard.store.tasks.outbox(project, 10))[1]) == 3
+    assert len((await yard.store.chain.outbox(project, 10))[1]) == 3
 
     # A number that is set back by hand is the only way on, besides deleting the target.
     counted(target, 0)
     await sweep(yard.store)
     assert [task.fields.recipe for task in await yard.take(target, worker, 3)] == ["page 0", "page 1", "page 2"]
-    assert (await yard.store.tasks.outbox(project, 10))[1] == []
+    assert (await yard.store.chain.outbox(project, 10))[1] == []
 
 
 async def test_a_deleted_project_whose_target_has_no_ids_left_waits_and_says_so_once(

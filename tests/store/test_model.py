@@ -190,13 +190,13 @@ class Walk(RuleBasedStateMachine):
     def snapshot(self, project: int) -> None:
         model = self.at(project)
         due = self.now - model.noted >= SNAPSHOT_INTERVAL * 1000
-        assert self.run(self.store.snapshots.take(model.id)) is due
+        assert self.run(self.store.monitoring.take_snapshot(model.id)) is due
         if due:
             model.noted = self.now
             assert self.run(self.newest_snapshot(model.id)) == model.snapshot() | {"time_stamp": self.now // 1000}
 
     async def newest_snapshot(self, project: int) -> dict[str, Any]:
-        return await anext(self.store.snapshots.newest_first(project, None, None))
+        return await anext(self.store.monitoring.snapshots(project, None, None))
 
     def reclaim(self, project: int, limit: int) -> None:
         model = self.at(project)
@@ -212,18 +212,18 @@ class Walk(RuleBasedStateMachine):
     @rule(project=PROJECTS, operation=st.sampled_from(["reset_failed", "reclaim_assigned", "hard_reset"]))
     def begin_drain(self, project: int, operation: str) -> None:
         model = self.at(project)
-        assert self.run(self.store.tasks.begin_drain(model.id, operation)) == model.begin_drain(operation)
+        assert self.run(self.store.maintenance.begin_drain(model.id, operation)) == model.begin_drain(operation)
 
     def drain(self, project: int, limit: int) -> None:
         model = self.at(project)
-        assert self.run(self.store.tasks.drain(model.id, limit)) == model.drain(limit)
+        assert self.run(self.store.maintenance.drain(model.id, limit)) == model.drain(limit)
 
     @precondition(lambda self: any(project.tasks for project in self.projects))
     @rule(data=st.data(), remove=st.booleans())
     def manage_one(self, data: st.DataObject, remove: bool) -> None:
         project = self.at(data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks])))
         task = data.draw(st.sampled_from(sorted(project.tasks)))
-        call = self.store.tasks.remove if remove else self.store.tasks.retry
+        call = self.store.project_tasks.remove if remove else self.store.project_tasks.retry
         expected = project.remove(task) if remove else project.retry(task)
         assert self.run(self.outcome(call(project.id, task))) == (None if expected else "not_found")
 
@@ -272,11 +272,11 @@ class Walk(RuleBasedStateMachine):
                 cursor, held = self.run(self.store.tasks.held(model.id, worker, "0", 1000))
                 known = {task for task in model.held(worker) if not model.tasks[task].lost}
                 assert (cursor, {task.id for task in held.tasks}) == ("0", known)
-            counts = self.run(self.store.held_counts.count(model.id))
+            counts = self.run(self.store.monitoring.count_held(model.id))
             assert counts == {worker: len(model.held(worker)) for worker in self.workers if model.held(worker)}
             self.no_key_is_left_over(base, model)
             assert self.redis.xlen(f"{base}:outbox") == len(model.outbox)
-            assert self.run(self.store.tasks.stats(model.id)).counters == model.counters
+            assert self.run(self.store.monitoring.stats(model.id)).counters == model.counters
             assert {int(w): int(n) for w, n in self.redis.hgetall(f"{base}:closed").items()} == model.closed_by
             due = self.run(self.store.tasks.due(model.id))
             waiting = any(t.zset in ("queue", "verifying") for t in tasks) or bool(model.overdue(self.now))

@@ -39,7 +39,7 @@ def left(redis_url: str, settings: Settings) -> Callable[[int | None], list[str]
 
 
 async def orphaned(yard: Yard, project: int) -> int:
-    return (await yard.store.tasks.stats(project)).counters.get("orphaned", 0)
+    return (await yard.store.monitoring.stats(project)).counters.get("orphaned", 0)
 
 
 async def test_a_get_of_many_leaves_out_those_that_are_lost_and_takes_the_next(
@@ -121,7 +121,7 @@ async def test_a_get_reclaims_past_lost_tasks(yard: Yard, lose: Callable[..., No
 
     assert [task.id for task in await yard.take(project, quick)] == [ids[23]]
 
-    counters = (await yard.store.tasks.stats(project)).counters
+    counters = (await yard.store.monitoring.stats(project)).counters
     assert (counters["orphaned"], counters["reclaimed"]) == (23, 2)
 
 
@@ -141,7 +141,7 @@ async def test_a_release_of_a_lost_task_changes_nothing_else(
 
     assert (released.outcomes, released.chained) == (["not_held", "closed"], 1)
     assert left(lost) == []
-    counters = (await yard.store.tasks.stats(project)).counters
+    counters = (await yard.store.monitoring.stats(project)).counters
     assert counters == {"submitted": 2, "assigned": 2, "closed": 1, "orphaned": 1}
     # Only the record knew its hash.
     assert await yard.submit(project, worker, new(hash64=7)) == [None]
@@ -163,7 +163,7 @@ async def test_the_sweeper_drops_lost_tasks_and_reclaims_the_others(
 
     assert await yard.store.tasks.reclaim(project, 10) == 4
 
-    stats = await yard.store.tasks.stats(project)
+    stats = await yard.store.monitoring.stats(project)
     assert (stats.waiting, stats.assigned) == (2, 0)
     assert (stats.counters["reclaimed"], stats.counters["orphaned"]) == (2, 2)
 
@@ -184,7 +184,7 @@ async def test_maintenance_drops_lost_tasks_and_puts_the_others_back(
 
     assert left(lost) == []
     assert [task.id for task in await yard.take(project, worker, 2)] == [kept]
-    counters = (await yard.store.tasks.stats(project)).counters
+    counters = (await yard.store.monitoring.stats(project)).counters
     assert (counters["orphaned"], counters.get("reclaimed", 0)) == (1, int(operation == "reclaim_assigned"))
 
 
@@ -196,7 +196,7 @@ async def test_a_lost_task_is_none_for_those_who_look(yard: Yard, lose: Callable
     for id in ids[:2]:
         await yard.release(project, worker, id, 1)
     lose(ids[0], ids[2], ids[4])
-    tasks, views = yard.store.tasks, yard.store.task_views
+    tasks, views = yard.store.tasks, yard.store.project_tasks
 
     shown = {state: await views.page(project, state, 0, 10, longest=0) for state in ("failed", "assigned", "queue")}
 
@@ -208,7 +208,7 @@ async def test_a_lost_task_is_none_for_those_who_look(yard: Yard, lose: Callable
     assert [row.id for _, row in (await yard.store.imports.walk(project, 1)).tasks] == [ids[1], ids[3], ids[5]]
     assert [task.id for task in (await tasks.held(project, worker, "0", 10))[1].tasks] == [ids[3]]
     yard.passes(5)
-    assert await tasks.oldest(project) is None
+    assert await yard.store.monitoring.oldest(project) is None
     for id in (ids[0], ids[2], ids[4]):
         with pytest.raises(BrokerError) as refused:
             await views.get(project, id or 0)
@@ -227,10 +227,10 @@ async def test_a_manager_drops_lost_tasks_by_retry_and_remove(
     lose(failed, waits)
 
     with pytest.raises(BrokerError) as refused:
-        await yard.store.tasks.retry(project, failed or 0)
+        await yard.store.project_tasks.retry(project, failed or 0)
     assert refused.value.code == "not_found"
-    await yard.store.tasks.remove(project, waits or 0)
+    await yard.store.project_tasks.remove(project, waits or 0)
 
     assert (left(failed), left(waits)) == ([], [])
-    counters = (await yard.store.tasks.stats(project)).counters
+    counters = (await yard.store.monitoring.stats(project)).counters
     assert (counters["orphaned"], counters.get("removed", 0)) == (2, 0)

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from broker.store import Store
-from broker.store.stats import overview
+from broker.store import Store, monitoring
 from tests.store.conftest import Yard, new
 
 
@@ -14,7 +13,7 @@ async def test_the_oldest_waiting_task_is_found_among_the_first_of_each_priority
     worker = await yard.worker(project)
 
     async def oldest() -> int | None:
-        return await yard.store.tasks.oldest(project)
+        return await yard.store.monitoring.oldest(project)
 
     assert await oldest() is None
     await yard.submit(project, worker, new(priority=-5), new(priority=-5))
@@ -40,7 +39,7 @@ async def test_only_the_ten_highest_priorities_are_looked_at(yard: Yard) -> None
     yard.passes(60)
     await yard.submit(project, worker, *(new(priority=n) for n in range(10)))
 
-    assert await yard.store.tasks.oldest(project) == 0
+    assert await yard.store.monitoring.oldest(project) == 0
 
 
 async def test_one_look_serves_all_who_ask_meanwhile(yard: Yard) -> None:
@@ -59,7 +58,7 @@ async def test_one_look_serves_all_who_ask_meanwhile(yard: Yard) -> None:
 async def test_of_more_projects_than_a_look_goes_into_those_of_the_best_priority_are_shown(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "MOST", 2)
+    monkeypatch.setattr(monitoring, "MOST", 2)
     projects = [await yard.project(priority=priority) for priority in (1, 3, 2)]
 
     look = await yard.store.overview.get()
@@ -85,6 +84,6 @@ def test_of_several_servers_the_fullest_counts() -> None:
     def info(used: int, limit: int) -> str:
         return f"# Memory\r\nused_memory:{used}\r\nmaxmemory:{limit}\r\nmem_allocator:jemalloc-5.3\r\n"
 
-    assert overview.fullest([info(50, 100), info(9, 10), info(500, 1000)]) == (9, 10)
-    assert overview.fullest([info(50, 0), info(70, 0)]) == (70, 0)
-    assert overview.fullest([]) is None
+    assert monitoring.fullest([info(50, 100), info(9, 10), info(500, 1000)]) == (9, 10)
+    assert monitoring.fullest([info(50, 0), info(70, 0)]) == (70, 0)
+    assert monitoring.fullest([]) is None

@@ -223,9 +223,9 @@ async def test_the_sweeper_reclaims_in_bounded_steps_until_none_is_left(yard: Ya
     yard.passes(1)
 
     assert await yard.store.tasks.reclaim(project, BATCH) == BATCH
-    assert (await yard.store.tasks.stats(project)).assigned == BATCH + 1
+    assert (await yard.store.monitoring.stats(project)).assigned == BATCH + 1
     await sweep(yard.store)
-    assert (await yard.store.tasks.stats(project)).waiting == BATCH * 2 + 1
+    assert (await yard.store.monitoring.stats(project)).waiting == BATCH * 2 + 1
 
 
 async def test_a_round_that_another_process_has_claimed_is_left_to_it(yard: Yard) -> None:
@@ -238,7 +238,7 @@ async def test_a_round_that_another_process_has_claimed_is_left_to_it(yard: Yard
 
     await sweep_if_claimed(yard.store, 1)
 
-    assert (await yard.store.tasks.stats(project)).assigned == 1
+    assert (await yard.store.monitoring.stats(project)).assigned == 1
 
 
 async def test_a_lone_worker_walks_its_own_votes_once(yard: Yard, redis_url: str) -> None:
@@ -287,11 +287,11 @@ async def test_a_get_that_finds_nothing_reclaims_ten_tasks_and_hands_them_out(ya
     yard.passes(12)
 
     assert [task.id for task in await yard.take(project, quick, 12)] == ids[:10]
-    stats = await yard.store.tasks.stats(project)
+    stats = await yard.store.monitoring.stats(project)
     assert (stats.waiting, stats.assigned, stats.counters["reclaimed"]) == (0, 12, 10)
 
     assert [task.id for task in await yard.take(project, quick)] == ids[10:11]
-    stats = await yard.store.tasks.stats(project)
+    stats = await yard.store.monitoring.stats(project)
     assert (stats.waiting, stats.assigned, stats.counters["reclaimed"]) == (1, 11, 12)
 
 
@@ -370,10 +370,10 @@ async def test_nothing_is_made_again_in_a_project_that_is_not_there(
         store.tasks.submit(9, 1, [new()]),
         store.tasks.assign(9, 1, 1, 60),
         store.tasks.held(9, 1, "0", 10),
-        store.tasks.stats(9),
+        store.monitoring.stats(9),
         store.workers.request_access(9, 1, assign=True, submit=False),
         store.workers.access(9, 1),
-        store.tasks.deliver(9, 1, 1, []),
+        store.chain.deliver(9, 1, 1, []),
     ):
         with pytest.raises(BrokerError) as refused:
             await call

@@ -94,8 +94,8 @@ async def maintain(store: Store, project: int, stop: asyncio.Event) -> int:
     """What failed waits again, what is held comes back; the drains are worked off in small steps."""
     while not stop.is_set():
         for operation in ("reset_failed", "reclaim_assigned"):
-            await store.tasks.begin_drain(project, operation)
-            while not stop.is_set() and (await store.tasks.drain(project, 50))[1]:
+            await store.maintenance.begin_drain(project, operation)
+            while not stop.is_set() and (await store.maintenance.drain(project, 50))[1]:
                 pass
     return 0
 

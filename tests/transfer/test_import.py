@@ -63,7 +63,7 @@ async def test_an_imported_task_that_has_all_its_votes_closes(
         "failed": "failed",
         "without votes": "queue",
     }
-    stats = await store.tasks.stats(project)
+    stats = await store.monitoring.stats(project)
     assert (stats.counters["imported"], stats.counters["closed"]) == (6, 2)
     await store.chain.flush(project)
     (chained, _) = (json.loads(line) for line in fine(await broker("export", "--project", index)).splitlines())
@@ -144,4 +144,4 @@ async def test_a_tracker_s_dumps_may_have_marks_and_tasks_that_have_all_their_vo
 
     assert "0 were assigned and wait again, 0 have failed, 1 had all their votes and are closed" in said
     assert await left(broker, 1) == {"not yet": "verifying"}
-    assert (await store.tasks.stats(1)).counters["closed"] == 1
+    assert (await store.monitoring.stats(1)).counters["closed"] == 1

@@ -171,7 +171,7 @@ async def test_an_import_of_a_file_that_dies_before_each_of_its_calls_submits_ea
     assert deaths > 3
     report = json.loads(capfdbinary.readouterr().out)
     assert report["imported"] + report["before"] == 1700
-    total, _ = await store.task_views.page(project, "queue", 0, 1, longest=0)
+    total, _ = await store.project_tasks.page(project, "queue", 0, 1, longest=0)
     assert total == 1700
 
 

@@ -117,8 +117,8 @@ async def test_projects_that_cannot_be_kept_take_their_tasks_with_them(
     assert "name: another project has it; rename that one, and run the import again" not in await left(
         broker, folder, "projects"
     )
-    assert (await store.task_views.page(3, "verifying", 0, 1, longest=0))[0] == 0, "its task needs no votes"
-    assert (await store.task_views.page(3, "queue", 0, 1, longest=0))[0] == 1
+    assert (await store.project_tasks.page(3, "verifying", 0, 1, longest=0))[0] == 0, "its task needs no votes"
+    assert (await store.project_tasks.page(3, "queue", 0, 1, longest=0))[0] == 1
 
 
 async def test_projects_that_are_kept_with_a_change(broker: Broker, store: Store, folder: Path) -> None:
@@ -189,11 +189,11 @@ async def test_tasks_and_votes_that_cannot_be_kept(broker: Broker, store: Store,
         "its task is not here": (1, []),
         "its task is no whole number": (1, []),
     }
-    total, found = await store.task_views.page(1, "queue", 0, 10, longest=11)
+    total, found = await store.project_tasks.page(1, "queue", 0, 10, longest=11)
     assert total == 4
     assert [task.fields.recipe for task in found] == ["ü" * 5, "below", "hash", "no hash"]
-    assert (await store.task_views.page(1, "verifying", 0, 10, longest=0))[0] == 1
-    assert (await store.tasks.stats(1)).counters == {"imported": 5, "duplicates": 1}
+    assert (await store.project_tasks.page(1, "verifying", 0, 10, longest=0))[0] == 1
+    assert (await store.monitoring.stats(1)).counters == {"imported": 5, "duplicates": 1}
 
 
 async def test_what_workers_do_while_the_import_is_not_done_stays(broker: Broker, store: Store, folder: Path) -> None:
@@ -209,7 +209,7 @@ async def test_what_workers_do_while_the_import_is_not_done_stays(broker: Broker
 
     assert worker == 2
     assert reasons == {"its project has a task with this hash64": (1, ["5"])}
-    total, found = await store.task_views.page(1, "queue", 0, 10, longest=0)
+    total, found = await store.project_tasks.page(1, "queue", 0, 10, longest=0)
     assert total == 7
     assert found[0].id == new[0]
 

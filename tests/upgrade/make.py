@@ -74,7 +74,7 @@ async def _fill(serving: Serving) -> dict[str, Any]:
 
     store = open_store(Settings(redis_url=f"unix://{serving.store_socket()}"))
     try:
-        await store.snapshots.take(index)
+        await store.monitoring.take_snapshot(index)
         await _leave_half_done(store, ann.id, index, reset)
         return {
             "workers": {worker.alias: {"id": worker.id, "secret": worker.secret} for worker in (ann, ben)},
@@ -131,8 +131,8 @@ async def _leave_half_done(store: Store, worker: int, index: int, reset: int) ->
         if task.fields.recipe == "on its way"
     ]
     assert (await store.tasks.release(index, worker, [(held[0].id, 0, 0)])).chained == 1
-    assert await store.tasks.begin_drain(reset, "reset_failed") == 3
-    assert await store.tasks.drain(reset, 1) == (1, True)
+    assert await store.maintenance.begin_drain(reset, "reset_failed") == 3
+    assert await store.maintenance.drain(reset, 1) == (1, True)
 
 
 def _write_as_text(serving: Serving) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from broker.store.monitoring import Stats
 from broker.store.project_fields import UNLIMITED
-from broker.store.tasks import Stats
 from broker.web import formats
 from broker.web.trends import Point, sparkline, trend
 

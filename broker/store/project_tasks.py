@@ -1,5 +1,6 @@
-"""Tasks as managers see them."""
+"""Single tasks, and pages of them, as managers of their project see and change them."""
 
+from broker.errors import BrokerError
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Row
@@ -9,7 +10,7 @@ _MOST_VOTES = 100
 """Votes of a task that are shown, about: there may be 32,767 and more."""
 
 
-class TaskViews:
+class ProjectTasks:
     def __init__(self, calls: Calls, keys: Keys) -> None:
         self._calls = calls
         self._keys = keys
@@ -27,3 +28,10 @@ class TaskViews:
         args: Arguments = [state, offset, limit, BATCH_BYTES, longest, _MOST_VOTES]
         total, *rows = await self._calls.call("tasks_list", self._keys.project(project), args)
         return total, [Row.read(row) for row in rows]
+
+    async def retry(self, project: int, task: int) -> None:
+        if not await self._calls.call("task_retry", self._keys.project(project), [task]):
+            raise BrokerError("not_found", "No failed task has this id")
+
+    async def remove(self, project: int, task: int) -> None:
+        await self._calls.call("task_remove", self._keys.project(project), [task])

@@ -1,9 +1,9 @@
 """How many tasks each worker has closed and holds, in one project or in all."""
 
 from broker.errors import BrokerError
+from broker.store.monitoring import Monitoring
 from broker.store.projects import Projects
 from broker.store.shared_read import SharedRead
-from broker.store.stats.held_counts import HeldCounts
 from broker.store.workers import Worker, Workers
 
 SHARED = 10.0
@@ -19,8 +19,8 @@ _LONGEST_REST = 1.0
 
 
 class WorkerStats:
-    def __init__(self, projects: Projects, workers: Workers, held_counts: HeldCounts) -> None:
-        self._held_counts = held_counts
+    def __init__(self, projects: Projects, workers: Workers, monitoring: Monitoring) -> None:
+        self._monitoring = monitoring
         self._projects = projects
         self._workers = workers
         self._now = SharedRead(self._read_workers, duty=_DUTY, longest_rest=_LONGEST_REST)
@@ -82,7 +82,7 @@ class WorkerStats:
     async def _held_in(self, project: int) -> dict[int, int]:
         """Of a project that has been deleted meanwhile nobody holds anything."""
         try:
-            return await self._held_counts.of(project)
+            return await self._monitoring.held(project)
         except BrokerError as error:
             if error.code != "not_found":
                 raise

@@ -1,0 +1,212 @@
+"""What is counted: totals and states of a project, over time and by worker, and of all projects at once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from itertools import islice
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+from msgspec import Meta, Struct
+
+from broker.errors import BrokerError
+from broker.store.projects import Listed, Projects
+from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Arguments, Calls, info_fields
+from broker.store.shared_read import SharedRead, SharedReads
+
+MOST = 5000
+"""Projects that an overview counts, the best priority first."""
+
+_TOGETHER = 50
+"""Projects asked about at once: calls of workers wait behind no more."""
+
+_OVERVIEW_DUTY = 0.1
+"""Share of the store's time for overviews, while a read takes no more than 0.1 s."""
+
+_LONGEST_REST = 1.0
+"""Seconds between two reads of an overview at most."""
+
+_HELD_DUTY = 0.05
+"""Share of the store's time for counts of one project: a count reads each assigned task, and anybody may ask."""
+
+_HELD_PATIENCE = 0.1
+"""Seconds to wait for a count that is not older than the question."""
+
+_HELD_MOST = 2000
+"""Projects whose counts are kept."""
+
+_PRIORITIES = 10
+"""Priorities, the highest first, among which the oldest waiting task is searched."""
+
+_PAGE = 500
+_NAMES = {
+    "new": "new_task_count",
+    "failed": "failed_task_count",
+    "closed": "closed_task_count",
+    "access": "worker_access_count",
+    "awaiting": "awaiting_verification_count",
+}
+
+
+class Counters(Struct):
+    """Totals since the project was made; one that is 0 is absent."""
+
+    submitted: Annotated[int, Meta(description="Tasks submitted by workers")] = 0
+    chained: Annotated[int, Meta(description="Tasks that came from another project, by its chain")] = 0
+    imported: Annotated[int, Meta(description="Tasks that broker import or import-tracker brought")] = 0
+    duplicates: Annotated[int, Meta(description="Tasks refused as duplicates")] = 0
+    assigned: Annotated[int, Meta(description="Tasks handed to workers")] = 0
+    voted: Annotated[int, Meta(description="Releases that counted as votes")] = 0
+    closed: Annotated[int, Meta(description="Tasks closed")] = 0
+    failed: Annotated[int, Meta(description="Tasks failed for good")] = 0
+    retried: Annotated[int, Meta(description="Releases as fail that put a task back")] = 0
+    skipped: Annotated[int, Meta(description="Releases as skip")] = 0
+    reclaimed: Annotated[int, Meta(description="Tasks taken back because their deadline had passed")] = 0
+    removed: Annotated[int, Meta(description="Tasks removed by managers, one by one")] = 0
+    dropped: Annotated[int, Meta(description="Closed tasks that their chain could not deliver")] = 0
+    repeated: Annotated[int, Meta(description="Chained tasks that had been delivered before, and were ignored")] = 0
+    orphaned: Annotated[int, Meta(description="Tasks that the store had lost the record of, dropped")] = 0
+
+
+TOTALS: dict[str, str] = {
+    name: hint.__metadata__[0].description for name, hint in get_type_hints(Counters, include_extras=True).items()
+}
+"""Name to what it counts, in the order in which they are shown."""
+
+
+class Stats(NamedTuple):
+    waiting: int
+    verifying: int
+    assigned: int
+    failed: int
+    counters: dict[str, int]
+    """Totals since the project began, by their names in ``TOTALS``."""
+
+
+class Monitoring:
+    def __init__(self, calls: Calls, keys: Keys, interval: float, history: float) -> None:
+        """A snapshot each ``interval`` seconds, kept for ``history`` seconds."""
+        self._calls = calls
+        self._keys = keys
+        self.interval = interval
+        self._history = round(history * 1000)
+        self._held = SharedReads(self.count_held, most=_HELD_MOST, duty=_HELD_DUTY, patience=_HELD_PATIENCE)
+        self.now = ""
+
+    async def stats(self, project: int) -> Stats:
+        args: Arguments = [*TOTALS]
+        waiting, verifying, assigned, failed, *totals = await self._calls.call(
+            "stats", self._keys.project(project), args
+        )
+        counters = {name: int(total) for name, total in zip(TOTALS, totals, strict=True) if total}
+        return Stats(waiting, verifying, assigned, failed, counters)
+
+    async def oldest(self, project: int) -> int | None:
+        """Seconds since the submit of the oldest waiting task among those that are first of their priority."""
+        args: Arguments = [self.now, _PRIORITIES]
+        age: int = await self._calls.call("oldest", self._keys.project(project), args)
+        return None if age < 0 else age
+
+    async def held(self, project: int) -> dict[int, int]:
+        """How many tasks each worker holds. When a count takes more than 5 ms, it may be 20 times as old."""
+        return await self._held.get(project)
+
+    async def count_held(self, project: int) -> dict[int, int]:
+        """The same as it is now; the cost grows with the assigned tasks."""
+        members: set[str] = set()
+        cursor = "0"
+        while True:
+            cursor, *page = await self._calls.call("assignees", self._keys.project(project), [cursor, _PAGE])
+            members.update(page)
+            if cursor == "0":
+                return Counter(int(member.partition(":")[2]) for member in members)
+
+    async def take_snapshot(self, project: int) -> bool:
+        """False when the last one is too young."""
+        args: Arguments = [self.now, round(self.interval * 1000), self._history]
+        return bool(await self._calls.call("snapshot", self._keys.project(project), args))
+
+    async def snapshots(self, project: int, newest: int | None, oldest: int | None) -> AsyncIterator[dict[str, Any]]:
+        """Newest first: snapshots not after ``newest`` and not before ``oldest`` (unix s), as the API shows them."""
+        before = "+" if newest is None else str(newest * 1000 + 999)
+        after = "-" if oldest is None else str(oldest * 1000)
+        while True:
+            page = await self._calls.call("snapshots", self._keys.project(project), [before, after, _PAGE])
+            for id, pairs in page:
+                counts = dict(zip(pairs[::2], pairs[1::2], strict=True))
+                yield {shown: int(counts[name]) for name, shown in _NAMES.items()} | {"time_stamp": _ms(id) // 1000}
+            if len(page) < _PAGE:
+                return
+            before = f"({page[-1][0]}"
+
+
+class Memory(NamedTuple):
+    used: int
+    """Bytes."""
+    limit: int
+    """Bytes at which nothing new is taken; 0 for none."""
+
+
+class ProjectCount(NamedTuple):
+    project: Listed
+    stats: Stats
+    oldest: int | None
+    """Seconds, as in :meth:`Monitoring.oldest`."""
+
+
+class Overview(NamedTuple):
+    """What the store holds, all projects at once: for monitoring from outside."""
+
+    memory: Memory | None
+    """Of the server that is fullest."""
+    projects: int
+    """All there are."""
+    counts: list[ProjectCount]
+
+
+def fullest(infos: list[str]) -> Memory | None:
+    """Of servers that say this of their memory."""
+    servers = [Memory(int(fields["used_memory"]), int(fields["maxmemory"])) for fields in map(info_fields, infos)]
+    return max(
+        servers, key=lambda server: (server.used / server.limit if server.limit else 0, server.used), default=None
+    )
+
+
+class OverviewRead:
+    """No answer is older than its question. Answers of several processes would otherwise go back and forth, and totals
+    would seem to begin again.
+    """
+
+    def __init__(self, calls: Calls, projects: Projects, monitoring: Monitoring) -> None:
+        self._calls = calls
+        self._projects = projects
+        self._monitoring = monitoring
+        self._shared = SharedRead(self._read, duty=_OVERVIEW_DUTY, longest_rest=_LONGEST_REST)
+
+    async def get(self) -> Overview:
+        """Raises :class:`BrokerError` when the store does not answer."""
+        return await self._shared.get()
+
+    async def _read(self) -> Overview:
+        memory = fullest(await self._calls.info("memory"))
+        projects = [project async for project in self._projects.ids()]
+        counts: list[ProjectCount] = []
+        shown = iter(projects[:MOST])
+        while some := list(islice(shown, _TOGETHER)):
+            found = await asyncio.gather(*map(self._count, some))
+            counts += (count for count in found if count is not None)
+        return Overview(memory, len(projects), counts)
+
+    async def _count(self, project: Listed) -> ProjectCount | None:
+        """None of a project that was deleted meanwhile."""
+        try:
+            stats = await self._monitoring.stats(project.id)
+        except BrokerError as error:
+            if error.code != "not_found":
+                raise
+            return None
+        return ProjectCount(project, stats, await self._monitoring.oldest(project.id) if stats.waiting else None)
+
+
+def _ms(stream_id: str) -> int:
+    return int(stream_id.partition("-")[0])

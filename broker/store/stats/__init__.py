@@ -1,1 +1,0 @@
-"""What is counted over all tasks of a project, and over all projects."""
