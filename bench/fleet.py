@@ -20,7 +20,7 @@ from bench import BenchError, command
 from bench.load import Connection
 from bench.results import Fleet
 from bench.servers import Broker, broker
-from broker.cli.progress import Progress
+from broker.cli.output import Progress
 
 _IDLE = 0.05
 """Seconds until a worker asks again when there was no task."""

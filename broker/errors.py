@@ -79,6 +79,11 @@ class StartError(Exception):
         self.setting = setting
 
 
+def system_message(error: OSError) -> str:
+    """What the system says, with the file that it is about."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
 def refusal(text: str) -> BrokerError | None:
     """The error that a script's reply ``CODE text`` stands for, or None when the server itself speaks."""
     word, _, message = _SERVER_SUFFIX.sub("", text).partition(" ")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.cli import _parser, main
+from broker.cli import create_parser, main
 
 
 def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -23,7 +23,7 @@ def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser
 def test_the_help_of_every_command_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
-    helps = {parser.prog: parser.format_help() for parser in parsers(_parser())}
+    helps = {parser.prog: parser.format_help() for parser in parsers(create_parser())}
 
     assert {"broker", "broker serve", "broker worker create", "broker status"} <= helps.keys()
     assert [line for text in helps.values() for line in text.splitlines() if len(line) > 80] == []
@@ -31,7 +31,10 @@ def test_the_help_of_every_command_fits_a_narrow_terminal(monkeypatch: pytest.Mo
 
 def test_every_option_says_what_it_means() -> None:
     silent = [
-        f"{parser.prog} {action.dest}" for parser in parsers(_parser()) for action in parser._actions if not action.help
+        f"{parser.prog} {action.dest}"
+        for parser in parsers(create_parser())
+        for action in parser._actions
+        if not action.help
     ]
 
     assert [option for option in silent if not option.endswith("==SUPPRESS==")] == []
@@ -100,7 +103,7 @@ def test_a_setting_is_said_as_it_was_given(tmp_path: Path) -> None:
 
 
 def test_nothing_of_the_server_is_loaded_before_a_command_needs_it() -> None:
-    program = "import sys; from broker.cli import _parser; _parser(); print(*sys.modules)"
+    program = "import sys; from broker.cli import create_parser; create_parser([]); print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.cli import _parser
+from broker.cli import create_parser
 from tests.test_cli import parsers
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def test_files_and_make_targets_that_are_named_are_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_that_are_named_are_there(page: Path) -> None:
-    commands = {prog.removeprefix("broker ") for prog in (parser.prog for parser in parsers(_parser()))}
+    commands = {prog.removeprefix("broker ") for prog in (parser.prog for parser in parsers(create_parser()))}
     text = page.read_text()
 
     named = re.findall(r"(?:`|/)broker ([a-z][a-z-]+)", text)

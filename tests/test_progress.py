@@ -2,7 +2,7 @@
 
 import io
 
-from broker.cli.progress import Progress
+from broker.cli.output import Progress
 
 
 def test_progress_in_a_log_is_a_line_now_and_then_and_on_a_terminal_one_line_rewritten() -> None:

@@ -1,23 +1,30 @@
-"""Accounts from the operator's shell."""
+"""``broker create-admin``: an admin account, created from the operator's shell."""
 
-import asyncio
+import argparse
 import getpass
 import sys
 
 from broker.api.bodies import new_password, new_username
-from broker.cli.offline_store import opened, reachable
+from broker.cli.offline_store import run_on_store
+from broker.cli.options import STORE, add_settings, read_settings
 from broker.errors import StartError
 from broker.settings import Settings
+from broker.store import Store
 
 
-def create_admin(settings: Settings, username: str) -> str:
-    """Makes the account, or promotes it: what was done. Raises :class:`StartError`, or ``invalid``."""
-    with reachable(settings) as found:
-        return asyncio.run(_create_admin(found, username))
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Creates a manager's account that is admin, or makes an existing account admin. The broker may be running. "
+        "The password of a new account is asked for, or read from standard input when that is not a terminal."
+    )
+    add_settings(parser, *STORE)
+    parser.add_argument("username", metavar="NAME", help="3 to 16 letters of ASCII, digits, and any of _ . -")
 
 
-async def _create_admin(settings: Settings, username: str) -> str:
-    async with opened(settings) as store:
+def run(arguments: argparse.Namespace) -> int:
+    username: str = arguments.username
+
+    async def create_admin(store: Store, _settings: Settings) -> str:
         # Older accounts may have names that new ones may not.
         manager = await store.managers.find(username) if username.isprintable() else None
         if manager is None:
@@ -27,6 +34,9 @@ async def _create_admin(settings: Settings, username: str) -> str:
             return f"{username} has an account now, and is admin"
         await store.managers.set_admin(None, manager, True)
         return f"{username} is admin now"
+
+    print(run_on_store(read_settings(arguments), create_admin))
+    return 0
 
 
 def _password() -> str:

@@ -1,23 +1,36 @@
-"""The store from the operator's shell, whether the broker runs or not."""
+"""The store, reached from the operator's shell whether the broker runs or not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
-from broker.errors import StartError
+from broker.errors import StartError, Unavailable
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.check import StoreAway, check
 from broker.store.redis.embedded import EmbeddedStore
 
-_PATIENCE = 50
-"""Looks, 0.1 s apart, for a store that was started a moment ago."""
+T = TypeVar("T")
+
+CONTINUES = "run it again: it goes on where it stopped"
+
+_ATTEMPTS = 50
+"""0.1 s apart, for a store that has just been started."""
+
+
+def run_on_store(
+    settings: Settings, work: Callable[[Store, Settings], Awaitable[T]], advice: str = "run it again"
+) -> T:
+    """What ``work`` returns. ``advice`` is for an operator whose store went away in the middle."""
+    with _located(settings) as found:
+        return asyncio.run(_run(found, work, advice))
 
 
 @contextmanager
-def reachable(settings: Settings) -> Iterator[Settings]:
-    """The store of a running broker, or the embedded one, started for as long as this takes."""
+def _located(settings: Settings) -> Iterator[Settings]:
+    """With the URL of the store. An embedded one that does not run is started for the length of the block."""
     if settings.redis_url:
         yield settings
         return
@@ -33,19 +46,19 @@ def reachable(settings: Settings) -> Iterator[Settings]:
         embedded.stop()
 
 
-@asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Store]:
-    """A store that was found to be fit. Raises :class:`StartError` when it is not, or does not answer."""
-    await _checked(settings)
+async def _run(settings: Settings, work: Callable[[Store, Settings], Awaitable[T]], advice: str) -> T:
+    await _check(settings)
     store = open_store(settings)
     try:
-        yield store
+        return await work(store, settings)
+    except Unavailable as error:
+        raise StartError(f"{error.message}; {advice}") from error
     finally:
         await store.close()
 
 
-async def _checked(settings: Settings) -> None:
-    for _ in range(_PATIENCE):
+async def _check(settings: Settings) -> None:
+    for _ in range(_ATTEMPTS):
         try:
             await check(settings)
             return

@@ -1,4 +1,4 @@
-"""How far an interrupted ``broker submit`` has come, in a file beside the one that it reads."""
+"""How far ``broker submit`` has come, kept in a file beside the one that it reads."""
 
 import hashlib
 from contextlib import suppress
@@ -13,7 +13,7 @@ _READ = 1 << 20
 
 
 class Offset(msgspec.Struct):
-    """What was passed of a file, to which project, with which options."""
+    """How much of a file was submitted, to which project, with which options."""
 
     url: str
     project: int
@@ -21,11 +21,11 @@ class Offset(msgspec.Struct):
     bytes: int = 0
     lines: int = 0
     sha256: str = ""
-    """Of all bytes that were passed."""
+    """Of all bytes that were submitted."""
 
 
 class Note:
-    """Keeps the offset; without a path, nothing is kept."""
+    """The file of the offset. Without a path, nothing is kept."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -34,9 +34,9 @@ class Note:
         """Why the last offset could not be kept."""
 
     def find(self, now: Offset, stream: BinaryIO) -> Offset:
-        """Where the last run with the same arguments stopped, and the stream there; ``now`` when there was none.
+        """Where the last run with the same arguments stopped; ``now`` when there was none. Moves the stream there.
 
-        Raises :class:`ClientError` when it was another run, or another file.
+        Raises :class:`ClientError` when the last run had other arguments or another file.
         """
         if self._path is None:
             return now
@@ -66,7 +66,7 @@ class Note:
         self._digest.update(text)
 
     def keep(self, offset: Offset) -> None:
-        """Whole or not at all, whenever we are killed. What hinders that is in ``failure``, and nothing is kept."""
+        """Writes the file as a whole or not at all. After an error, which is in ``failure``, nothing is kept."""
         if self._path is None or self.failure:
             return
         offset.sha256 = self._digest.hexdigest()
@@ -88,7 +88,7 @@ class Note:
 
 
 def _difference(found: Offset, now: Offset) -> str:
-    """The first argument in which two runs differ, in words; empty for none."""
+    """The first argument in which two runs differ, in words; empty when there is none."""
     if found.url != now.url:
         return f"with --url {found.url}, not {now.url}"
     if found.project != now.project:

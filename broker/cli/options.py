@@ -1,27 +1,21 @@
-"""Options of the commands that a variable may give as well, and where each value came from."""
+"""Options that several commands have."""
 
 import argparse
 import math
+import os
 import re
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import Field, fields
+from typing import Any
+
+from broker.settings import Settings, flag_of
+
+STORE = ("redis_url", "data_dir")
+"""The settings that tell where the store is."""
 
 
-class Option(NamedTuple):
-    variable: str
-    default: str | None
-    help: str
-
-
-OPTIONS = {
-    "url": Option("TASK_BROKER_URL", "http://127.0.0.1:3010", "the broker"),
-    "worker_file": Option("TASK_BROKER_WORKER_FILE", "worker.json", "the worker's credentials"),
-    "admin_file": Option("TASK_BROKER_ADMIN_FILE", None, "a manager's account"),
-}
-
-
-def between(low: int, high: float = math.inf) -> Callable[[str], int]:
-    """A type for a whole number."""
+def whole_number(low: int, high: float = math.inf) -> Callable[[str], int]:
+    """A type for argparse."""
 
     def number(text: str) -> int:
         if not re.fullmatch(r"-?\d{1,19}", text) or not low <= int(text) <= high:
@@ -32,24 +26,18 @@ def between(low: int, high: float = math.inf) -> Callable[[str], int]:
     return number
 
 
-def add_option(parser: argparse.ArgumentParser, name: str) -> None:
-    variable, default, text = OPTIONS[name]
-    told = f" (default: {default})" if default else ""
-    metavar = "URL" if name == "url" else "FILE"
-    parser.add_argument(_flag(name), metavar=metavar, help=f"{text}; or ${variable}{told}")
+def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Flags for these settings; :func:`read_settings` reads them."""
+    for setting in fields(Settings):
+        if setting.name in names:
+            metavar = setting.name.split("_")[-1].upper()
+            parser.add_argument(flag_of(setting), metavar=metavar, help=meaning(setting))
 
 
-def fill(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
-    """What was not given has the value of its variable, or its default; ``sources`` names the flag or the variable."""
-    arguments.sources = {}
-    for name, (variable, default, _) in OPTIONS.items():
-        if name not in arguments:
-            continue
-        given = getattr(arguments, name)
-        from_environment = given is None and environment.get(variable)
-        arguments.sources[name] = variable if from_environment else _flag(name)
-        setattr(arguments, name, from_environment or (default if given is None else given))
+def read_settings(arguments: argparse.Namespace) -> Settings:
+    return Settings.read(os.environ, vars(arguments))
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def meaning(setting: "Field[Any]") -> str:
+    default = setting.metadata["default"]
+    return f"{setting.metadata['text']} (default: {default})" if default else str(setting.metadata["text"])

@@ -1,35 +1,66 @@
-"""What commands print: tables for people, JSON lines for programs."""
+"""What commands print: tables for people, JSON lines for programs, and progress on standard error."""
 
-import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
+from typing import TextIO
 
 import msgspec
 
+_TERMINAL_INTERVAL = 0.1
+_LOG_INTERVAL = 2.0
 
-def say(thing: object) -> None:
-    """As one line of JSON, which is UTF-8 whatever the terminal can show."""
+
+class Progress:
+    """One line that is rewritten in place on a terminal, and a line every two seconds in a log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._interval = _TERMINAL_INTERVAL if self._terminal else _LOG_INTERVAL
+        self._next = 0.0
+        self._open = False  # The terminal shows a line without its end.
+
+    def show(self, text: str) -> None:
+        """The current state. It is skipped when another was shown a moment ago."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + self._interval
+        if self._terminal:
+            width = shutil.get_terminal_size().columns - 1
+            self._write(f"\r\x1b[K{text[:width]}")
+            self._open = True
+        else:
+            self._write(f"{text}\n")
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self.clear()
+        self._write(f"{text}\n")
+        self._next = 0.0
+
+    def clear(self) -> None:
+        if self._open:
+            self._write("\r\x1b[K")
+            self._open = False
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def print_json(value: object) -> None:
+    """As one line, which is UTF-8 whatever the terminal can show."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(msgspec.json.encode(thing) + b"\n")
-
-
-def span(seconds: float) -> str:
-    """How long something takes, in the two largest units at most."""
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24:,} days"
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[int | str]]) -> str:
-    """Numbers to the right, with commas; texts, and so ids, to the left."""
+    """Numbers are aligned right and have commas. Texts are aligned left: ids are texts."""
     texts = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
-    widths = [max(len(row[place]) for row in [list(head), *texts]) for place in range(len(head))]
-    numbers = [bool(rows) and isinstance(rows[0][place], int) for place in range(len(head))]
+    widths = [max(len(row[column]) for row in [list(head), *texts]) for column in range(len(head))]
+    numbers = [bool(rows) and isinstance(rows[0][column], int) for column in range(len(head))]
     lines = [
         "  ".join(
             cell.rjust(width) if number else cell.ljust(width)
@@ -40,22 +71,23 @@ def table(head: Sequence[str], rows: Sequence[Sequence[int | str]]) -> str:
     return "\n".join(lines)
 
 
-def reader_has_gone() -> None:
-    """Whoever read our output has seen enough. What is left must not raise again when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def span(seconds: float) -> str:
+    """A duration in its two largest units at most."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24:,} days"
 
 
-def system_said(error: OSError) -> str:
-    """In words, with the file that it is about."""
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-
-
-def moment(unix_seconds: int | None) -> str:
-    """In local time; nothing for none."""
+def local_time(unix_seconds: int | None) -> str:
+    """Empty for None."""
     return "" if unix_seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_seconds))
 
 
 def one_line(text: str, width: int) -> str:
-    """A recipe as a cell: what is not printable is escaped, so that it cannot play with the terminal."""
+    """A recipe as a cell. Characters that are not printable are escaped: they could control the terminal."""
     shown = text if text.isprintable() else text.encode("unicode_escape").decode()
     return shown if len(shown) <= width else shown[: width - 3] + "..."

@@ -1,37 +1,45 @@
 """``broker redis-cli``: the operator's own redis-cli on the broker's store."""
 
+import argparse
 import os
 import shutil
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from redis import RedisError, Sentinel
 from redis.asyncio.connection import SSLConnection, parse_url
 
 from broker import redis_url
+from broker.cli.options import STORE, add_settings, read_settings
 from broker.errors import StartError
-from broker.settings import Settings
 from broker.store.redis import watched
 from broker.store.redis.embedded import EmbeddedStore
 
 _TLS = {"ssl_ca_certs": "--cacert", "ssl_certfile": "--cert", "ssl_keyfile": "--key"}
 
 
-def run(settings: Settings, arguments: Sequence[str]) -> NoReturn:
-    """Becomes redis-cli or valkey-cli. Raises :class:`StartError` when there is none, or no server to ask."""
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Runs redis-cli or valkey-cli on the store of the broker. All other arguments are passed on."
+    parser.epilog = "for example: broker redis-cli ZRANGE 'broker:{project:1}:queue' 0 9 WITHSCORES"
+    add_settings(parser, *STORE)
+    parser.set_defaults(takes_rest=True)
+
+
+def run(arguments: argparse.Namespace) -> NoReturn:
+    """Replaces this process by redis-cli or valkey-cli."""
+    settings = read_settings(arguments)
     embedded = EmbeddedStore(settings)
     if not settings.redis_url and not embedded.answers():
         raise StartError(f"no broker runs on {settings.data_dir}", setting="data_dir")
     program = shutil.which("redis-cli") or shutil.which("valkey-cli")
     if program is None:
         raise StartError("neither redis-cli nor valkey-cli is on PATH; Debian has them in redis-tools and valkey-tools")
-    where, secret = _where(settings.redis_url or embedded.url)
+    server, secret = _server(settings.redis_url or embedded.url)
     environment = {**os.environ, "REDISCLI_AUTH": secret} if secret else os.environ
-    os.execve(program, [program, *where, *arguments], environment)  # noqa: S606 - a program on the operator's own PATH
+    os.execve(program, [program, *server, *arguments.rest], environment)  # noqa: S606 - a program on the operator's own PATH
 
 
-def _where(text: str) -> tuple[list[str], str]:
-    """The options that lead to the server, and its password, which ``ps`` must not show."""
+def _server(text: str) -> tuple[list[str], str]:
+    """The options of redis-cli for the server, and its password, which ``ps`` must not show."""
     url = redis_url.parse(text)
     server: dict[str, Any] = dict(
         parse_url(url.of(_primary(url) if url.kind == "sentinel" else "".join(url.nodes[:1])))

@@ -1,5 +1,6 @@
 """``broker repair``: cuts what cannot be read off the embedded store's append-only files, after asking."""
 
+import argparse
 import asyncio
 import re
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from broker.cli.options import add_settings, read_settings
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store.check import StoreAway, check
@@ -15,12 +17,22 @@ from broker.store.redis import aof
 from broker.store.redis.aof import Damage
 from broker.store.redis.embedded import EmbeddedStore
 
-_LOOK = 0.1
-"""Seconds between looks whether the store has loaded its data."""
+_POLL = 0.1
+"""Seconds between checks whether the store has loaded its data."""
 
 
-def run(settings: Settings, *, yes: bool) -> int:
-    """The exit code: 1 when the answer was no. Raises :class:`StartError` when there is nothing that can be cut."""
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Looks for damage in the append-only files of the embedded store, whose broker must not be running. Shows "
+        "what would be lost, asks, and cuts it. A copy of the original files stays beside them."
+    )
+    add_settings(parser, "data_dir")
+    parser.add_argument("--yes", action="store_true", help="cut without asking")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """1 when the answer was no."""
+    settings = read_settings(arguments)
     if settings.redis_url:
         raise StartError("broker repair is for the embedded store; a server of your own has redis-check-aof")
     folder = Path(settings.data_dir) / aof.FOLDER
@@ -29,7 +41,7 @@ def run(settings: Settings, *, yes: bool) -> int:
     store = EmbeddedStore(settings)
     store.reserve()
     try:
-        return _repair(settings, store, folder, yes=yes)
+        return _repair(settings, store, folder, yes=arguments.yes)
     finally:
         store.stop()
 
@@ -39,8 +51,8 @@ def _repair(settings: Settings, store: EmbeddedStore, folder: Path, *, yes: bool
         print(done)
     found, cut = aof.damage(folder), False
     while found or (found := _refused(settings, store, folder)):
-        print(_told(found))
-        if not yes and not _agreed():
+        print(_description(found))
+        if not yes and not _confirmed():
             print("nothing was changed")
             return 1
         copy = aof.cut(folder, found)
@@ -53,14 +65,14 @@ def _repair(settings: Settings, store: EmbeddedStore, folder: Path, *, yes: bool
 
 
 def _refused(settings: Settings, store: EmbeddedStore, folder: Path) -> Damage | None:
-    """What keeps the store from starting, though all commands can be read: None when it starts.
+    """The damage that keeps the store from starting although all commands can be read. None when it starts.
 
-    Raises :class:`StartError` when that is nothing that can be cut.
+    Raises :class:`StartError` when the store does not start and nothing can be cut.
     """
-    reason = _tried(settings, store)
+    reason = _start_error(settings, store)
     if not reason:
         return None
-    # In a name, a byte can be damaged so that it could be another one's.
+    # A damaged byte may have changed the name of a command into another name.
     unknown = re.search(r"(?i)unknown command '([A-Z]+)'", reason)
     found = aof.damage(folder, unknown[1].upper().encode()) if unknown else None
     if found is None:
@@ -69,7 +81,7 @@ def _refused(settings: Settings, store: EmbeddedStore, folder: Path) -> Damage |
     return found
 
 
-def _told(found: Damage) -> str:
+def _description(found: Damage) -> str:
     when = f", at {datetime.fromtimestamp(found.time, UTC):%Y-%m-%d %H:%M:%S} UTC" if found.time else ""
     lines = [
         f"{found.path} cannot be read from byte {found.offset:,} on: {found.problem}",
@@ -80,12 +92,12 @@ def _told(found: Damage) -> str:
     return "\n".join([*lines, "all that was changed from there on is lost then"])
 
 
-def _agreed() -> bool:
+def _confirmed() -> bool:
     print("cut it? [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _tried(settings: Settings, store: EmbeddedStore) -> str:
+def _start_error(settings: Settings, store: EmbeddedStore) -> str:
     """Why the store does not start; empty when it does."""
     store.start()
     while True:
@@ -97,4 +109,4 @@ def _tried(settings: Settings, store: EmbeddedStore) -> str:
                 store.must_run()
             except StartError:
                 return store.last_line()
-        time.sleep(_LOOK)
+        time.sleep(_POLL)

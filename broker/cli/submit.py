@@ -1,4 +1,4 @@
-"""``broker submit``: a task for each line of a file; what was interrupted goes on where it was."""
+"""``broker submit``: a task for each line of a file. An interrupted run continues where it stopped."""
 
 import argparse
 import os
@@ -13,25 +13,34 @@ from typing import Any, BinaryIO
 import msgspec
 
 from broker.api.bodies import SubmitTask
-from broker.cli.accounts import as_worker
-from broker.cli.lines import BadLines, is_blank, recipe_of, without_mark
+from broker.cli.client import add_client_options, as_worker, connected
 from broker.cli.offset import Note, Offset
-from broker.cli.output import say, span, system_said
-from broker.cli.progress import Progress
+from broker.cli.options import whole_number
+from broker.cli.output import Progress, print_json, span
 from broker.client import Client, ClientError, NewTask, Refused
+from broker.errors import system_message
+from broker.transfer.lines import BadLines, is_blank, recipe_of, without_mark
 
 _LINES = 5_000
 _BYTES = 4 << 20
-"""Of one call, and so between two notes of the offset."""
+"""In one call. The offset is noted after each call."""
 
 _UNLIMITED = sys.float_info.max
-"""The rate of a project without one."""
+"""The rate of a project that has no limit."""
 
 _PATIENCE = 10
-"""Seconds for which a broker that was there is asked again."""
+"""Seconds for which calls are repeated when a broker stops answering."""
 
 _OPTIONS = ("jsonl", "priority", "max_retries", "max_assign_time", "verification_count", "allow_duplicates")
-"""What decides, with a line, which task it is."""
+"""The options that a line's task depends on."""
+
+_NUMBERS = (
+    ("priority", -(2**15), 2**15 - 1, 0, "tasks of a higher priority are assigned first"),
+    ("max-retries", 0, 2**15 - 1, 0, "how often a task may fail and be retried"),
+    ("max-assign-time", 0, 2**31 - 1, 0, "seconds that a worker has; 0 is the server's default"),
+    ("verification-count", 0, 2**15 - 1, 1, "workers that must agree"),
+)
+"""Options of a task: name, least, most, default, meaning."""
 
 _NAMED = re.compile(r"requests\[(\d+)\]")
 
@@ -41,38 +50,60 @@ _ADVICE = {
     "bad_credentials": "They come from {file}",
     "not_found": "broker status shows the projects",
 }
-"""What to do about refusals that are of the whole file, and of no line of it."""
+"""What to do about refusals that concern the whole file."""
 
 
 @dataclass
 class _Part:
-    """Of a file: one call."""
+    """The lines of a file that one call submits."""
 
     tasks: list[NewTask] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
-    """Which line each of them was."""
+    """The number of each task's line."""
     lines: int = 0
     text: bytearray = field(default_factory=bytearray)
 
 
-def submit(client: Client, arguments: argparse.Namespace) -> None:
-    as_worker(client, arguments)
-    rate = _rate(client, arguments.project)
-    # The broker is there. If it goes away, it is asked again for so long.
-    client.patience = _PATIENCE
-    if arguments.file == "-":
-        _Run(client, arguments, sys.stdin.buffer, None).run(rate)
-        return
-    with open(arguments.file, "rb") as stream:
-        _Run(client, arguments, stream, Path(arguments.file)).run(rate)
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Submits a task for each line of a file: the line is the recipe, or, with --jsonl, an object with the fields "
+        "of /task/submit. Empty lines are skipped. Recipes that the project already has are counted as duplicates, "
+        "and are not errors."
+    )
+    parser.epilog = (
+        "An interrupted run leaves FILE.offset. The same command continues there, and removes that file at the end."
+    )
+    parser.add_argument("file", metavar="FILE", help="- is standard input")
+    parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="where the tasks go")
+    parser.add_argument("--jsonl", action="store_true", help="lines are JSON objects")
+    for name, low, high, default, what in _NUMBERS:
+        parser.add_argument(f"--{name}", type=whole_number(low, high), default=default, metavar="N", help=what)
+    parser.add_argument(
+        "--allow-duplicates", action="store_true", help="submit recipes again that the project already has"
+    )
+    add_client_options(parser, "worker_file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    with connected(arguments) as client:
+        as_worker(client, arguments)
+        rate = _rate(client, arguments.project)
+        # The broker answers. If it stops answering, calls are repeated for so long.
+        client.patience = _PATIENCE
+        if arguments.file == "-":
+            _Run(client, arguments, sys.stdin.buffer, None).run(rate)
+        else:
+            with open(arguments.file, "rb") as stream:
+                _Run(client, arguments, stream, Path(arguments.file)).run(rate)
+    return 0
 
 
 def _rate(client: Client, project: int) -> float:
-    """Tasks a second that the project takes, 0 for no limit."""
+    """Tasks per second that the project accepts, 0 for no limit."""
     try:
         rate = client.project(project).submit_rate
     except Refused:
-        # A hidden project does not tell; whether we may submit, the first submit says.
+        # The project is hidden. The first submit shows whether we may submit.
         return 0
     return rate if rate < _UNLIMITED else 0
 
@@ -99,7 +130,7 @@ class _Run:
         if self._done.lines:
             self._progress.say(f"going on at line {self._done.lines + 1:,}")
         total = self._check() if self._regular else 0
-        self._say_what_comes(rate, total)
+        self._announce(rate, total)
         try:
             for part in self._parts():
                 self._submit(part)
@@ -114,12 +145,12 @@ class _Run:
                 self._note.remove()
         self._note.remove()
         if self._arguments.json:
-            say({"submitted": self._submitted, "duplicates": self._duplicates})
+            print_json({"submitted": self._submitted, "duplicates": self._duplicates})
         else:
             print(f"{self._submitted:,} submitted, {self._duplicates:,} duplicates")
 
     def _check(self) -> int:
-        """How many tasks are to come. Raises :class:`ClientError` that names the lines that are none."""
+        """How many tasks follow. Raises :class:`ClientError` that names the lines that are wrong."""
         bad, total = BadLines(), 0
         for number, raw in enumerate(self._stream, self._done.lines + 1):
             if not is_blank(text := without_mark(number, raw)):
@@ -133,11 +164,11 @@ class _Run:
         self._stream.seek(self._done.bytes)
         return total
 
-    def _say_what_comes(self, rate: float, total: int) -> None:
+    def _announce(self, rate: float, total: int) -> None:
         project = self._arguments.project
         self._note.keep(self._done)
         if self._file and not self._note.kept:
-            why = f" ({system_said(self._note.failure)})" if self._note.failure else ", as it is no regular file"
+            why = f" ({system_message(self._note.failure)})" if self._note.failure else ", as it is no regular file"
             self._progress.say(f"no offset of {self._file} is kept{why}: an interrupted run begins at the first line")
         if rate:
             takes = f", so {total:,} take about {span(total / rate)}" if total > rate else ""
@@ -147,7 +178,7 @@ class _Run:
         )
 
     def _parts(self) -> Iterator[_Part]:
-        """From here on, in parts of one call each. Raises :class:`ClientError` instead of a part with bad lines."""
+        """The rest of the file, one part per call. Raises :class:`ClientError` at a part with bad lines."""
         part, bad = _Part(), BadLines()
         for number, raw in enumerate(self._stream, self._done.lines + 1):
             part.lines += 1
@@ -159,14 +190,14 @@ class _Run:
                 except ValueError as error:
                     bad.add(number, error)
             if part.lines >= _LINES or len(part.text) >= _BYTES:
-                self._must_be_good(bad)
+                self._refuse(bad)
                 yield part
                 part = _Part()
         if part.lines:
-            self._must_be_good(bad)
+            self._refuse(bad)
             yield part
 
-    def _must_be_good(self, bad: BadLines) -> None:
+    def _refuse(self, bad: BadLines) -> None:
         if bad.count:
             before = f"only lines 1 to {self._done.lines:,} were submitted" if self._done.lines else None
             raise ClientError(f"{bad.text()}\n{before or 'nothing was submitted'}")
@@ -193,7 +224,7 @@ class _Run:
         return f"lines {self._done.lines + 1:,} to {self._done.lines + part.lines:,}: {error}"
 
     def _task(self, text: bytes) -> NewTask:
-        """Raises :class:`ValueError`. Without a hash of its own, the recipe's counts."""
+        """Raises :class:`ValueError`. The recipe is the unique string when the line gives no hash."""
         task = NewTask(**{**_defaults(self._arguments), **self._fields(recipe_of(text))})
         if task.hashed or self._arguments.allow_duplicates:
             return task

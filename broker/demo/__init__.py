@@ -25,7 +25,7 @@ class DemoError(Exception):
     """Ends a demo early. Its text is the one line that the user reads."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--pages", type=_at_least(1), default=0, metavar="N", help="stop at N pages (default: all)")

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from broker import processes
-from broker.cli.progress import Progress
+from broker.cli.output import Progress
 from broker.client import AsyncClient, ClientError, Refused, Stats
 from broker.demo import DemoError
 from broker.demo.crawler import Crawler

@@ -4,9 +4,9 @@ Workers and projects of the original tracker keep their ids; tasks get new ones,
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from broker.store.project_fields import DEFAULTS, pairs_of
 from broker.store.projects import Projects, repo_key
@@ -15,11 +15,16 @@ from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Row, TaskFields
 from broker.store.tasks import BATCH_BYTES, CHUNK
 
+T = TypeVar("T")
+
 IMPORTED, BEFORE = 1, 0
 """Outcomes of :meth:`Imports.workers` and :meth:`Imports.project`."""
 
 CLOSED, DUPLICATE, TASK_BEFORE = 2, 0, -1
 """Outcomes of :meth:`Imports.tasks`, beside IMPORTED. CLOSED was imported, and had all the votes that it needs."""
+
+_CHARACTERS = 1 << 20
+"""In a batch of tasks at most; a single task may have more."""
 
 _ENTRIES = 2000
 """Entries that one step of a walk looks at: 2 ms when they are empty."""
@@ -131,3 +136,18 @@ class Imports:
         args: Arguments = [entry, _ENTRIES, CHUNK, BATCH_BYTES]
         onward, last, *rows = await self._calls.call("tasks_walk", self._keys.project(project), args)
         return Walked(onward, last, [(state, Row.read(row)) for state, row in rows])
+
+
+def batches(tasks: Iterable[T], characters: Callable[[T], int]) -> Iterator[list[T]]:
+    """Tasks in the batches that :meth:`Imports.tasks` takes."""
+    batch: list[T] = []
+    total = 0
+    for task in tasks:
+        size = characters(task)
+        if batch and (len(batch) == CHUNK or total + size > _CHARACTERS):
+            yield batch
+            batch, total = [], 0
+        batch.append(task)
+        total += size
+    if batch:
+        yield batch

@@ -1,6 +1,6 @@
-"""The dumps, put in order. They come as they lie in the tables; an import goes by project and id.
+"""Sorts the rows of the dumps by project and id, the order of an import.
 
-SQLite sorts them in a file of its own in the temporary directory (``SQLITE_TMPDIR``, ``TMPDIR``), which is gone with
+SQLite sorts them in a file of its own in the temporary directory (``SQLITE_TMPDIR``, ``TMPDIR``), which is removed with
 the connection: memory does not grow with the dumps.
 """
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from broker.cli.import_ import import_tasks
+from broker.cli.import_tracker import import_dumps
 from broker.settings import Settings
 from broker.store import Store
-from broker.transfer import importing, tracker
 from tests.faults.mortal import dies
 from tests.serving import until
 from tests.stores import looking_into
@@ -105,7 +106,7 @@ async def test_an_import_that_dies_before_each_of_its_calls_in_turn_makes_the_sa
 
     # Each run gets one call further than the one before.
     deaths = 0
-    while await dies(settings, deaths, lambda store: tracker.run(store, settings, arguments)):
+    while await dies(settings, deaths, lambda store: import_dumps(store, settings, arguments)):
         deaths += 1
     report = json.loads(capfdbinary.readouterr().out)
 
@@ -165,7 +166,7 @@ async def test_an_import_of_a_file_that_dies_before_each_of_its_calls_submits_ea
     arguments = argparse.Namespace(project=project, file=str(file), no_votes=False, json=True)
 
     deaths = 0
-    while await dies(settings, deaths, lambda dying: importing.run(dying, settings, arguments)):
+    while await dies(settings, deaths, lambda dying: import_tasks(dying, settings, arguments)):
         deaths += 1
 
     assert deaths > 3

@@ -1,4 +1,4 @@
-"""``broker import``: the tasks of an export, submitted to a project."""
+"""``broker import``: submits the tasks of an export to a project."""
 
 import argparse
 import hashlib
@@ -9,22 +9,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import BinaryIO
 
-from broker.cli.lines import BadLines, is_blank, without_mark
-from broker.cli.output import say
-from broker.cli.progress import Progress
+from broker.cli.offline_store import CONTINUES, run_on_store
+from broker.cli.options import STORE, add_settings, read_settings, whole_number
+from broker.cli.output import Progress, print_json
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store import Store
-from broker.store.transfer import CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask
-from broker.transfer.batches import batches
-from broker.transfer.lines import decoded
+from broker.store.transfer import CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask, batches
+from broker.transfer.lines import BadLines, decoded, is_blank, without_mark
 
 
-async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -> None:
-    """Nothing is imported from a file with a line that is no task."""
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Submits the tasks of an export, with their retries and votes. Failed tasks are failed again, assigned ones "
+        "wait. Hashes that the project already has are counted as duplicates, and are not errors. "
+        "An interrupted import continues where it stopped when it is run again."
+    )
+    parser.epilog = "for example: broker import --project 8 tasks.jsonl"
+    parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="where the tasks go")
+    parser.add_argument("--no-votes", action="store_true", help="without votes: worker ids mean others here")
+    parser.add_argument("--json", action="store_true", help="for programs: the report as a JSON object")
+    parser.add_argument("file", metavar="FILE", help="- is standard input")
+    add_settings(parser, *STORE)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    run_on_store(read_settings(arguments), lambda store, settings: import_tasks(store, settings, arguments), CONTINUES)
+    return 0
+
+
+async def import_tasks(store: Store, settings: Settings, arguments: argparse.Namespace) -> None:
+    """Nothing is imported from a file that has a wrong line."""
     progress = Progress(sys.stderr)
     with _opened(arguments.file) as stream:
-        source, total = _looked_through(stream, settings.max_recipe)
+        source, total = _read(stream, settings.max_recipe)
         counts = dict.fromkeys((IMPORTED, CLOSED, DUPLICATE, TASK_BEFORE), 0)
         for batch in batches(_tasks(stream, votes=not arguments.no_votes), _size):
             for outcome in await store.imports.tasks(arguments.project, source, batch):
@@ -34,7 +52,7 @@ async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -
     await store.imports.end(arguments.project, source)
     imported, closed, duplicates, before = counts.values()
     if arguments.json:
-        say({"imported": imported + closed, "closed": closed, "duplicates": duplicates, "before": before})
+        print_json({"imported": imported + closed, "closed": closed, "duplicates": duplicates, "before": before})
         return
     print(f"imported {imported + closed:,} tasks into project {arguments.project}, {duplicates:,} duplicates")
     if closed:
@@ -45,7 +63,7 @@ async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -
 
 @contextmanager
 def _opened(file: str) -> Iterator[BinaryIO]:
-    """One that can be read twice."""
+    """A stream that can be read twice."""
     with nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as stream:
         if stream.seekable():
             yield stream
@@ -55,8 +73,8 @@ def _opened(file: str) -> Iterator[BinaryIO]:
             yield copy
 
 
-def _looked_through(stream: BinaryIO, max_recipe: int) -> tuple[str, int]:
-    """A name for just these bytes, and how many tasks they are. Raises :class:`StartError` that names bad lines."""
+def _read(stream: BinaryIO, max_recipe: int) -> tuple[str, int]:
+    """A name for exactly these bytes, and the number of tasks. Raises :class:`StartError` that names bad lines."""
     digest, total, bad = hashlib.sha256(), 0, BadLines()
     stream.seek(0)
     for number, raw in enumerate(stream, 1):

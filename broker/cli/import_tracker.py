@@ -1,7 +1,7 @@
-"""``broker import-tracker``: workers, projects, access, tasks and votes of the original tracker.
+"""``broker import-tracker``: workers, projects, access, tasks and votes of the original tracker, in this order.
 
-In this order, each with a mark or a check of its own in the store: interrupted anywhere, the same command goes on. The
-broker may serve meanwhile: tasks can be taken as soon as they are in, and chains are set before the first one is.
+The store has a mark or a check for each of them, so that an interrupted import continues when it is run again. The
+broker may serve meanwhile: tasks can be assigned as soon as they are imported, and chains are set before that.
 """
 
 import argparse
@@ -12,14 +12,23 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.cli.output import say
-from broker.cli.progress import Progress
+from broker.cli.offline_store import CONTINUES, run_on_store
+from broker.cli.options import STORE, add_settings, read_settings
+from broker.cli.output import Progress, print_json
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings
 from broker.store import Store
-from broker.store.transfer import BEFORE, CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedAccess, ImportedTask
+from broker.store.transfer import (
+    BEFORE,
+    CLOSED,
+    DUPLICATE,
+    IMPORTED,
+    TASK_BEFORE,
+    ImportedAccess,
+    ImportedTask,
+    batches,
+)
 from broker.transfer import dumps
-from broker.transfer.batches import batches
 from broker.transfer.records import Limits, TaskRow
 from broker.transfer.report import Report
 from broker.transfer.staging import Staging
@@ -27,8 +36,26 @@ from broker.transfer.staging import Staging
 _SOURCE = "tracker"
 
 
-async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -> None:
-    """Nothing is imported from dumps that are broken or not whole."""
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Reads CSV dumps of the original tracker's tables: worker.csv, project.csv, worker_access.csv, task.csv and "
+        "worker_verifies_task.csv, each made by COPY ... TO ... WITH (FORMAT csv, HEADER). Workers keep their ids and "
+        "secrets, projects their ids, tasks their votes. An interrupted import continues where it stopped when it is "
+        "run again."
+    )
+    parser.epilog = "docs/migrating.md has the commands that make the dumps."
+    parser.add_argument("--json", action="store_true", help="for programs: the report as a JSON object")
+    parser.add_argument("directory", metavar="DIR", help="where the dumps are")
+    add_settings(parser, *STORE)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    run_on_store(read_settings(arguments), lambda store, settings: import_dumps(store, settings, arguments), CONTINUES)
+    return 0
+
+
+async def import_dumps(store: Store, settings: Settings, arguments: argparse.Namespace) -> None:
+    """Nothing is imported from dumps that are broken or incomplete."""
     folder, report, progress = Path(arguments.directory), Report(), Progress(sys.stderr)
     dumps.check(folder)
     staging = Staging(Limits(settings.max_alias, settings.max_recipe))
@@ -41,7 +68,7 @@ async def run(store: Store, settings: Settings, arguments: argparse.Namespace) -
         progress.clear()
         staging.close()
     if arguments.json:
-        say(report.json())
+        print_json(report.json())
     else:
         print(report.text())
 
