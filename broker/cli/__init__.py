@@ -87,10 +87,12 @@ def create_parser(loaded: Collection[str] = COMMANDS.keys()) -> argparse.Argumen
 
 
 def _message(error: Exception, args: argparse.Namespace) -> str:
-    """Names the flag or the variable of the wrong setting."""
+    """Names the flag or the variable of the wrong setting, or the project that does not exist."""
     if isinstance(error, OSError):
         return system_message(error)
     for setting in fields(Settings):
         if isinstance(error, StartError) and setting.name == error.setting:
             return f"{source(setting, os.environ, vars(args))}: {error}"
+    if isinstance(error, BrokerError) and error.code == "not_found" and "project" in args:
+        return f"--project {args.project}: {error}"
     return str(error)

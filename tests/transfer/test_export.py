@@ -181,7 +181,7 @@ async def test_a_project_or_file_that_is_not_there_is_one_line(broker: Broker, p
     (tmp_path / "tasks.jsonl").write_text('{"recipe": "r"}\n')
 
     for arguments in (("export", "--project", 77), ("import", "--project", 77, tmp_path / "tasks.jsonl")):
-        assert (await broker(*arguments))[::2] == (1, "broker: No such project\n")
+        assert (await broker(*arguments))[::2] == (1, "broker: --project 77: No such project\n")
     missing = await broker("import", "--project", project, tmp_path / "nothing")
     assert missing.returncode == 1
     assert missing.stderr == f"broker: {tmp_path}/nothing: No such file or directory\n"
