@@ -4,8 +4,10 @@ import pytest
 
 from broker.settings import Settings
 from broker.store.chain import BATCH
-from tests.store.conftest import Yard, new
+from tests.store.conftest import Yard, new, yard
 from tests.stores import keys_like, looking_into
+
+__all__ = ["yard"]  # a fixture
 
 
 class Slot:
@@ -72,7 +74,7 @@ async def test_after_a_failover_of_the_source_new_tasks_arrive_though_its_clock_
     assert "repeated" not in await chained.counters()
 
 
-async def test_what_was_on_the_outbox_at_a_failover_and_had_been_delivered_is_not_taken_twice(
+async def test_an_entry_that_comes_back_after_its_delivery_is_not_taken_twice(
     chained: Chained, redis_url: str, settings: Settings
 ) -> None:
     await chained.close("one", "two")
@@ -87,7 +89,7 @@ async def test_what_was_on_the_outbox_at_a_failover_and_had_been_delivered_is_no
     assert (await chained.counters())["repeated"] == 2
 
 
-async def test_a_read_that_comes_late_changes_nothing(chained: Chained) -> None:
+async def test_a_delivery_that_comes_late_changes_nothing(chained: Chained) -> None:
     chain = chained.yard.store.chain
     await chained.close("one")
     read, entries = await chain.outbox(chained.source, BATCH)
