@@ -1,11 +1,15 @@
-"""One call of the API: what is sent, when it is repeated, and how its answer is read. Without I/O, see ``steps.py``."""
+"""One call of the API, without any I/O: what is sent, when it is repeated, and how its answer is read.
+
+A call is a generator: it yields each :class:`Attempt`, receives the outcome, and returns its result.
+``transport.py`` sends the attempts.
+"""
 
 import logging
 import random
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,18 +21,16 @@ log = logging.getLogger("broker.client")
 
 T = TypeVar("T")
 
-_AWAY = {502, 503, 504}
-"""Of the broker's own, or of a proxy in front of it: whether the call was carried out is not known."""
+_UNAVAILABLE = {502, 503, 504}
+"""Sent by the broker or by a proxy in front of it. The call may have been carried out."""
 
 _LONGEST = 60
-"""Seconds of a Retry-After that are believed."""
-
-_DECODERS: dict[type, "msgspec.json.Decoder[Any]"] = {}
+"""The longest Retry-After, in seconds, that is followed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request. ``pause``: seconds before it is sent; ``wait``: seconds that its answer may come late."""
+    """One request. ``pause``: seconds before it is sent. ``wait``: seconds for which the broker may hold it."""
 
     method: str
     path: str
@@ -40,7 +42,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``retry_after``: seconds, 0 when the broker said nothing of it."""
+    """``retry_after``: seconds; 0 without the header."""
 
     status: int
     body: bytes
@@ -49,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """There was no answer. ``sent``: whether the broker may have got the request."""
+    """There was no answer. ``sent``: whether the broker may have received the request."""
 
     why: str
     sent: bool
@@ -58,12 +60,8 @@ class Lost:
 Steps = Generator[Attempt, Answer | Lost, T]
 
 
-class Reply(msgspec.Struct, Generic[T]):
-    """The envelope. ``content`` has its defaults where the broker sent none."""
-
-    content: T
-    ok: bool
-    code: str | None = None
+class Nothing(msgspec.Struct):
+    """The content of an answer without content."""
 
 
 class _Envelope(msgspec.Struct, Generic[T]):
@@ -75,20 +73,15 @@ class _Envelope(msgspec.Struct, Generic[T]):
     detail: str | None = None
 
 
-class Nothing(msgspec.Struct):
-    """The content of an answer that says it all with ``ok``."""
-
-
 class Caller:
-    """What all methods of the clients rest on."""
+    """The base of all methods of the clients. ``worker``: who makes the calls; None for a manager or for nobody."""
 
     def __init__(self, url: str, worker: Credentials | None, patience: float) -> None:
         self.url = url
         self.worker = worker
-        """Who makes the calls; None for a manager, or anybody."""
         self.patience = patience
         self.on_wait: Callable[[float], None] | None = None
-        """Told for how many seconds a call waits, because it came too early for a rate."""
+        """Called with the seconds for which a call waits because of a rate."""
         self._away = False
 
     def _call(
@@ -104,106 +97,83 @@ class Caller:
         patient: bool = True,
         pause: float = 0,
         wait: float = 0,
-    ) -> Steps[Reply[T]]:
-        """One call, repeated where that is safe, until ``patience`` is over.
+    ) -> Steps[T]:
+        """The content of the answer, with its defaults where the broker sent none.
 
-        ``safe``: whether it may be carried out twice. A call that never left, and one that came too early for a rate
-        (429, unless ``patient`` is false), are always repeated. Refusals whose code is in ``allow`` are answers; the
-        word ``unavailable`` there allows a 503 that says what was done. ``wait``: as in :class:`Attempt`.
+        ``safe``: whether the call may be carried out twice. If so, it is repeated for ``self.patience`` seconds. A call
+        that was not sent is always repeated, and so is one that exceeds a rate (429), unless ``patient`` is false.
+        ``allow``: codes of refusals that are answers; ``unavailable`` allows a 503 that says what was done.
         """
         name = f"{method} {path}"
         path = f"{path}?{urlencode(query)}" if query else path
-        sent = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
+        data = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
         headers = self.worker.headers if self.worker else {}
         give_up, backoff, perhaps_done = time.monotonic() + self.patience, Backoff(), False
         while True:
-            outcome = yield Attempt(method, path, headers, sent, pause, wait)
-            if isinstance(outcome, Answer) and outcome.status not in _AWAY:
-                self._is_back()
+            outcome = yield Attempt(method, path, headers, data, pause, wait)
+            if isinstance(outcome, Lost):
+                why, perhaps_done, pause = outcome.why, perhaps_done or outcome.sent, backoff.pause()
+            elif outcome.status not in _UNAVAILABLE:
+                self._set_away(None)
                 envelope = _read(outcome, content, name)
                 if outcome.status != 429 or not patient:
-                    return _reply(envelope, content, allow, name, outcome.status)
+                    return _content(envelope, content, allow, name, outcome.status)
                 pause = jittered(envelope.rate_limit_delay or outcome.retry_after or 1, 0.1)
                 if self.on_wait is not None:
                     self.on_wait(pause)
                 continue
-            if isinstance(outcome, Answer):
-                if "unavailable" in allow and (partly := _partly(outcome, content)):
-                    return partly
-                why, arrived, pause = _why(outcome), True, backoff.pause(min(outcome.retry_after, _LONGEST))
             else:
-                why, arrived, pause = outcome.why, outcome.sent, backoff.pause()
-            perhaps_done = perhaps_done or arrived
+                try:
+                    found = _read(outcome, content, name)
+                except ClientError:
+                    found = _Envelope(ok=False)
+                if "unavailable" in allow and found.content is not None:
+                    return found.content
+                # The broker's message matters: its store may be full.
+                why = f"{outcome.status}: {found.message}" if found.message else f"status {outcome.status}"
+                perhaps_done, pause = True, backoff.pause(min(outcome.retry_after, _LONGEST))
             if (perhaps_done and not safe) or time.monotonic() + pause > give_up:
                 raise Unreachable(f"{name}: no answer from {self.url} ({why})", sent=perhaps_done)
-            self._is_away(why)
+            self._set_away(why)
 
-    def _is_away(self, why: str) -> None:
-        if not self._away:
+    def _set_away(self, why: str | None) -> None:
+        """``why``: None when the broker answers."""
+        if why is not None and not self._away:
             log.warning("the broker at %s is away (%s): trying again", self.url, why)
-        self._away = True
-
-    def _is_back(self) -> None:
-        if self._away:
+        elif why is None and self._away:
             log.warning("the broker at %s is back", self.url)
-        self._away = False
-
-
-def _decode(body: bytes, content: type[T]) -> _Envelope[T]:
-    decoder = _DECODERS.get(content)
-    if decoder is None:
-        decoder = _DECODERS[content] = msgspec.json.Decoder(_Envelope[content])  # type: ignore[valid-type]
-    envelope: _Envelope[T] = decoder.decode(body)
-    return envelope
+        self._away = why is not None
 
 
 def _read(answer: Answer, content: type[T], call: str) -> _Envelope[T]:
     if answer.status == 204:
         return _Envelope(ok=True)
     try:
-        return _decode(answer.body, content)
+        envelope: _Envelope[T] = msgspec.json.decode(answer.body, type=_Envelope[content])  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientError(f"{call} answered {answer.status} with something that is not a broker's: {error}") from None
+    return envelope
 
 
-def _reply(envelope: _Envelope[T], content: type[T], allow: Collection[str], call: str, status: int) -> Reply[T]:
+def _content(envelope: _Envelope[T], content: type[T], allow: Collection[str], call: str, status: int) -> T:
     if not envelope.ok and envelope.code not in allow:
         raise Refused(call, status, envelope.code, envelope.detail or envelope.message, envelope.rate_limit_delay)
     try:
-        found = msgspec.convert({}, content) if envelope.content is None else envelope.content
+        return msgspec.convert({}, content) if envelope.content is None else envelope.content
     except msgspec.ValidationError as error:
-        raise ClientError(f"{call} answered {status} without what was asked for: {error}") from None
-    return Reply(found, envelope.ok, envelope.code)
-
-
-def _why(answer: Answer) -> str:
-    """The broker's own words, where it is the broker that speaks: its store may be full, and not away."""
-    try:
-        message = _decode(answer.body, Nothing).message
-    except msgspec.DecodeError:
-        message = None
-    return f"{answer.status}: {message}" if message else f"status {answer.status}"
-
-
-def _partly(answer: Answer, content: type[T]) -> Reply[T] | None:
-    """What a bulk call had done when the store went away, where the broker says that."""
-    try:
-        envelope = _decode(answer.body, content)
-    except msgspec.DecodeError:
-        return None
-    return None if envelope.content is None else Reply(envelope.content, ok=False, code=envelope.code)
+        raise ClientError(f"{call} answered {status} without its content: {error}") from None
 
 
 @dataclass
 class Backoff:
-    """Pauses that double from ``first`` to ``most`` seconds, each up to half as long again: a fleet must not march."""
+    """Pauses that double from ``first`` to ``most`` seconds, each up to half as long again."""
 
     first: float = 0.1
     most: float = 5.0
     _next: float = field(default=0, init=False)
 
     def pause(self, least: float = 0) -> float:
-        """Seconds; at least ``least``, which somebody told us."""
+        """The next pause in seconds, at least ``least``."""
         base = max(self._next or self.first, least)
         self._next = min(2 * (self._next or self.first), self.most)
         return jittered(base, 0.5)
@@ -213,5 +183,5 @@ class Backoff:
 
 
 def jittered(seconds: float, share: float) -> float:
-    """Up to ``share`` of it longer, never shorter."""
+    """Up to ``share`` longer, so that the clients of a fleet do not all call at once."""
     return seconds * random.uniform(1, 1 + share)  # noqa: S311 - no secret

@@ -13,10 +13,10 @@ _MOST = 10_000
 """Tasks of one bulk call."""
 
 _MOST_BYTES = 8 << 20
-"""Of one bulk call: half of what a broker takes."""
+"""Bytes of one bulk call: half of what a broker accepts."""
 
 
-class _Made(Struct):
+class _Submitted(Struct):
     task_id: int | None = None
 
 
@@ -24,7 +24,7 @@ class _Outcomes(Struct):
     outcomes: list[int | None]
 
 
-class _Taken(Struct):
+class _Assigned(Struct):
     task: Task | None = None
     tasks: list[Task] = []
 
@@ -55,22 +55,24 @@ class TaskCalls(Caller):
         hash64: int = 0,
         unique_string: str = "",
     ) -> Steps[int | None]:
-        """The task's id; None for a duplicate. Waits for the project's rate.
+        """Returns the task's id; None for a duplicate. Waits for the project's rate.
 
-        With ``hash64`` or ``unique_string`` it is repeated when an answer was lost: None may then mean that it is this
-        very task. Without, it could be made twice: ``Unreachable`` is raised.
+        With ``hash64`` or ``unique_string`` the call is repeated when its answer is lost: None may then mean that the
+        first attempt created the task. Without them a repeat could create a second task: it raises ``Unreachable``.
         """
         task = NewTask(recipe, priority, max_retries, max_assign_time, verification_count, hash64, unique_string)
         body = {"project": project, **msgspec.to_builtins(task)}
-        reply = yield from self._call("POST", "/task/submit", _Made, body=body, safe=task.hashed, allow={"duplicate"})
-        return reply.content.task_id
+        safe = task.hashed
+        reply = yield from self._call("POST", "/task/submit", _Submitted, body=body, safe=safe, allow={"duplicate"})
+        return reply.task_id
 
     @method
     def submit_many(self, project: int, tasks: Iterable[NewTask | str]) -> Steps[list[int | None]]:
-        """The id of each task in order, None for duplicates; a ``str`` is a recipe. As many calls as it takes.
+        """Returns the id of each task in order, None for duplicates. A ``str`` is a recipe.
 
-        When all tasks of a call have a hash, it is repeated as in :meth:`submit`. An error's ``done`` says which of the
-        first tasks were taken; a call that was ``sent`` in vain may have added more.
+        It makes as many calls as needed. A call whose tasks all have a hash is repeated as in :meth:`submit`. The
+        ``done`` of an error holds the ids of the first tasks, which were submitted. If the error's ``sent`` is true,
+        more may have been submitted.
         """
         done: list[int | None] = []
         for chunk, safe in _chunks(project, tasks):
@@ -82,89 +84,79 @@ class TaskCalls(Caller):
         return done
 
     def _submit_chunk(self, requests: list[bytes], safe: bool, done: list[int | None]) -> Steps[None]:
-        pause = 0.0
+        path, pause = "/task/bulk_submit", 0.0
         while requests:
+            body = b'{"requests":[' + b",".join(requests) + b"]}"
             reply = yield from self._call(
-                "POST",
-                "/task/bulk_submit",
-                _Outcomes,
-                body=b'{"requests":[' + b",".join(requests) + b"]}",
-                safe=safe,
-                allow={"unavailable"},
-                pause=pause,
+                "POST", path, _Outcomes, body=body, safe=safe, allow={"unavailable"}, pause=pause
             )
-            outcomes = reply.content.outcomes
-            done += outcomes
-            requests = requests[len(outcomes) :]
+            done += reply.outcomes
+            requests = requests[len(reply.outcomes) :]
             if requests and not safe:
-                raise Unreachable("POST /task/bulk_submit: the store went away in the middle", sent=True)
+                raise Unreachable(f"POST {path}: the store became unavailable before the end", sent=True)
             pause = 1.0
 
     @method
     def get(self, project: int | None = None, *, wait: int = 0) -> Steps[Task | None]:
-        """The best task of the project, or of any project; None when there is none now, or the project is paused.
+        """Assigns the best task of the project, or of any project. None when there is none, or the project is paused.
 
-        ``wait``: seconds, at most 60, for which the broker may hold the call until there is one. Waits for the
-        project's rate. Not repeated when the answer was lost (``Unreachable``): a task may be assigned, see
-        :meth:`assigned`.
+        ``wait``: seconds, at most 60, for which the broker may hold the call until there is a task. Waits for the
+        project's rate. When the answer is lost, a task may be assigned: the call is not repeated but raises
+        ``Unreachable``; see :meth:`assigned`.
         """
-        taken = yield from self._take(project, {"wait": wait} if wait else {}, wait)
-        return taken.task
+        return (yield from self._assign(project, {}, wait)).task
 
     @method
     def get_many(self, project: int | None = None, *, count: int, wait: int = 0) -> Steps[list[Task]]:
-        """As :meth:`get`, up to ``count`` tasks, at most 1,000, of one project."""
-        taken = yield from self._take(project, {"count": count, **({"wait": wait} if wait else {})}, wait)
-        return taken.tasks
+        """As :meth:`get`, for up to ``count`` tasks of one project, at most 1,000."""
+        return (yield from self._assign(project, {"count": count}, wait)).tasks
 
-    def _take(self, project: int | None, query: Mapping[str, int], wait: int) -> Steps[_Taken]:
+    def _assign(self, project: int | None, query: Mapping[str, int], wait: int) -> Steps[_Assigned]:
         path = "/task/get" if project is None else f"/task/get/{project}"
-        nothing = {"no_task", "paused"}
-        reply = yield from self._call("GET", path, _Taken, query=query, safe=False, allow=nothing, wait=wait)
-        return reply.content
+        query = {**query, **({"wait": wait} if wait else {})}
+        allow = {"no_task", "paused"}
+        return (yield from self._call("GET", path, _Assigned, query=query, safe=False, allow=allow, wait=wait))
 
     @method
     def release(self, task_id: int, result: Result = Result.OK, verification: int = 0) -> Steps[bool]:
-        """Whether that changed the task: closed, failed, or given back.
+        """Whether the release changed the task: it is closed, failed, or waits again.
 
-        False: this worker does not hold it, or its vote was taken and more are needed. An OK is repeated when its
-        answer was lost, and False may then mean that it was done. A fail or a skip is not (``Unreachable``): another
-        thread of this worker may have got the task again. If it was not done, the task comes back after its deadline.
+        False: this worker does not hold the task, or more votes are needed. An OK is repeated when its answer is lost;
+        False may then mean that the first attempt was carried out. A fail or a skip is not repeated, because another
+        thread of this worker may have been assigned the task again: it raises ``Unreachable``. If it was not carried
+        out, the broker reclaims the task after its deadline.
         """
         body = {"task_id": task_id, "result": result, "verification": verification}
         safe = result is Result.OK
-        reply = yield from self._call("POST", "/task/release", _Updated, body=body, safe=safe)
-        return reply.content.updated
+        return (yield from self._call("POST", "/task/release", _Updated, body=body, safe=safe)).updated
 
     @method
     def release_many(self, releases: Sequence[Release]) -> Steps[list[bool]]:
-        """As :meth:`release`, for at most 10,000 tasks of any projects; repeated when all are OK."""
+        """As :meth:`release`, for at most 10,000 tasks of any projects. Repeated when all are OK."""
+        body = {"requests": releases}
         safe = all(release.result is Result.OK for release in releases)
-        reply = yield from self._call("POST", "/task/bulk_release", _AllUpdated, body={"requests": releases}, safe=safe)
-        return reply.content.updated
+        return (yield from self._call("POST", "/task/bulk_release", _AllUpdated, body=body, safe=safe)).updated
 
     @method
     def extend(self, task_ids: Sequence[int], seconds: int) -> Steps[list[bool]]:
-        """New deadlines, ``seconds`` from now, for at most 10,000 tasks. False: not held any more, stop working."""
+        """Moves deadlines to ``seconds`` from now, for at most 10,000 tasks. False: not held, so stop working on it."""
         body = {"task_ids": task_ids, "seconds": seconds}
-        reply = yield from self._call("POST", "/task/extend", _Extended, body=body, safe=True)
-        return reply.content.extended
+        return (yield from self._call("POST", "/task/extend", _Extended, body=body, safe=True)).extended
 
     @method
     def assigned(self, project: int) -> Steps[list[Task]]:
-        """What this worker holds in the project, perhaps since an earlier run: at most 1,000 tasks."""
-        reply = yield from self._call("GET", f"/task/assigned/{project}", _Taken, safe=True)
-        return reply.content.tasks
+        """The tasks of the project that this worker holds, also those of an earlier run: at most 1,000."""
+        return (yield from self._call("GET", f"/task/assigned/{project}", _Assigned, safe=True)).tasks
 
     @method
     def log(self, level: str, message: str, *, scope: str = "worker", timestamp: int) -> Steps[None]:
-        """A line in the broker's log. ``level``: trace, info, warn or error; ``timestamp``: unix seconds."""
+        """Adds a line to the broker's log. ``level``: trace, info, warn or error. ``timestamp``: unix seconds."""
         body = {"scope": scope, "message": message, "timestamp": timestamp}
         yield from self._call("POST", f"/log/{level}", Nothing, body=body, safe=False)
 
 
 def _chunks(project: int, tasks: Iterable[NewTask | str]) -> Iterator[tuple[list[bytes], bool]]:
-    """The requests of each call, and whether it may be repeated."""
+    """The requests of each call, and whether the call may be repeated."""
     chunk: list[bytes] = []
     safe, size = True, 0
     for given in tasks:

@@ -7,9 +7,7 @@ from msgspec import Struct
 from broker.client.calls import Caller, Nothing, Steps
 from broker.client.credentials import Credentials
 from broker.client.transport import method
-from broker.client.types import ClientError, WorkerInfo
-
-_NOTHING_TO_ASK = {"already_asked", "already_granted"}
+from broker.client.types import ClientError, Refused, WorkerInfo
 
 
 class _Created(Struct):
@@ -27,9 +25,9 @@ class _Secret(Struct):
 class WorkerCalls(Caller):
     @method
     def identify(self, file: str | Path = "worker.json", *, alias: str = "") -> Steps[Credentials]:
-        """From now on, calls are those of the worker in this file. Without a file, a worker is made, and the file.
+        """Makes this client the worker in the file. Without a file, it creates a worker and the file.
 
-        An ``alias`` that is not the one in the file is told to the broker, and written to the file.
+        An ``alias`` that differs from the one in the file renames the worker, in the broker and in the file.
         """
         found = Credentials.load(file)
         if found is None:
@@ -43,17 +41,16 @@ class WorkerCalls(Caller):
 
     @method
     def create_worker(self, alias: str = "") -> Steps[Credentials]:
-        """A new worker. The client does not become it: pass it to another client as ``worker``, or ``save`` it."""
+        """Creates a worker. This client does not become it: pass it to a client as ``worker``, or ``save`` it."""
         return (yield from self._create(alias))
 
     def _create(self, alias: str) -> Steps[Credentials]:
-        # Twice makes a worker that nobody uses, which does no harm.
-        reply = yield from self._call("POST", "/worker/create", _Created, body={"alias": alias}, safe=True)
-        return reply.content.worker
+        # A repeat may create a worker that nobody uses, which does no harm.
+        return (yield from self._call("POST", "/worker/create", _Created, body={"alias": alias}, safe=True)).worker
 
     @method
     def update_worker(self, alias: str) -> Steps[None]:
-        """Another alias for this worker."""
+        """Changes the alias of this worker."""
         yield from self._rename(alias)
 
     def _rename(self, alias: str) -> Steps[None]:
@@ -61,32 +58,29 @@ class WorkerCalls(Caller):
 
     @method
     def rotate_secret(self) -> Steps[Credentials]:
-        """A new secret; the old one has ended. Never repeated: when the answer is lost, so may be this worker."""
+        """Replaces the secret. The call is never repeated: if its answer is lost, the worker may be lost as well."""
         if self.worker is None:
             raise ClientError("rotate_secret: this client has no worker")
-        reply = yield from self._call("POST", "/worker/rotate_secret", _Created, safe=False)
-        self.worker = reply.content.worker
+        self.worker = (yield from self._call("POST", "/worker/rotate_secret", _Created, safe=False)).worker
         return self.worker
 
     @method
     def worker_info(self, worker: int) -> Steps[WorkerInfo]:
-        reply = yield from self._call("GET", f"/worker/get/{worker}", _Worker, safe=True)
-        return reply.content.worker
+        return (yield from self._call("GET", f"/worker/get/{worker}", _Worker, safe=True)).worker
 
     @method
     def request_access(self, project: int, *, assign: bool = True, submit: bool = False) -> Steps[bool]:
-        """Asks the project's managers to let this worker in.
-
-        False when there is nothing to ask for: it was asked or granted before.
-        """
+        """Requests access to the project. False when this worker has requested it or has it already."""
         body = {"project": project, "assign": assign, "submit": submit}
-        reply = yield from self._call(
-            "POST", "/project/request_access", Nothing, body=body, safe=True, allow=_NOTHING_TO_ASK
-        )
-        return reply.ok
+        try:
+            yield from self._call("POST", "/project/request_access", Nothing, body=body, safe=True)
+        except Refused as refused:
+            if refused.code not in {"already_asked", "already_granted"}:
+                raise
+            return False
+        return True
 
     @method
     def project_secret(self, project: int) -> Steps[str]:
-        """What the project's managers tell its workers; ``{}`` at first. Needs granted access."""
-        reply = yield from self._call("GET", f"/project/secret/{project}", _Secret, safe=True)
-        return reply.content.secret
+        """The text that the project's managers share with its workers; ``{}`` at first. It needs granted access."""
+        return (yield from self._call("GET", f"/project/secret/{project}", _Secret, safe=True)).secret
