@@ -1,4 +1,4 @@
-"""The Python client of the broker, for those who write workers: docs/clients.md."""
+"""The Python client of the broker. docs/clients.md shows how to write a worker with it."""
 
 from broker.client.clients import AsyncClient, Client
 from broker.client.credentials import Credentials

@@ -1,4 +1,4 @@
-"""The two clients: the same methods, blocking and awaited."""
+"""The two clients have the same methods: ``Client`` blocks, ``AsyncClient`` is awaited."""
 
 import httpx
 
@@ -14,11 +14,11 @@ class Calls(TaskCalls, WorkerCalls, ManagerCalls):
 
 
 class Client(Calls, BlockingTransport):
-    """Calls a broker, and returns when it has answered. Threads may share it.
+    """Calls a broker and returns its answer. Threads may share it.
 
-    ``worker``: whose calls these are; :meth:`identify` sets it from a file. ``patience``: seconds for which a broker
-    that does not answer is asked again, where that is safe; then ``Unreachable`` is raised. ``timeout``: seconds for an
-    answer. ``http``: a client of one's own, with proxies or certificates; it is not closed with this one.
+    ``worker``: who makes the calls; :meth:`identify` reads it from a file. ``patience``: seconds for which a call
+    without an answer is repeated, where that is safe, before it raises ``Unreachable``. ``timeout``: seconds for an
+    answer. ``http``: your own client, with proxies or certificates; you close it.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Client(Calls, BlockingTransport):
 
 
 class AsyncClient(Calls, AsyncTransport):
-    """As :class:`Client`, to be awaited. The tasks of one event loop may share it."""
+    """As :class:`Client`, but its methods are awaited. The tasks of one event loop may share it."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class AsyncClient(Calls, AsyncTransport):
 
 
 def _checked(url: str) -> str:
-    """Without a slash at its end."""
+    """The URL without a slash at its end."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:

@@ -13,7 +13,7 @@ from broker.client.types import ClientError
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """Who a worker is. Whoever has the secret is this worker."""
+    """The identity of a worker. Whoever has the secret can act as this worker."""
 
     id: int
     alias: str
@@ -28,7 +28,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
     @classmethod
     def load(cls, file: str | Path) -> "Credentials | None":
-        """None when there is no such file. Raises :class:`ClientError` when it holds no credentials."""
+        """None without a file. Raises :class:`ClientError` when the file does not hold credentials."""
         try:
             found = msgspec.json.decode(Path(file).read_bytes(), type=cls)
         except FileNotFoundError:
@@ -41,21 +41,21 @@ class Credentials(msgspec.Struct, frozen=True):
 
     @staticmethod
     def check(file: str | Path) -> None:
-        """Raises :class:`OSError` when :meth:`save` could not make the file: a secret that is lost is a lost worker."""
-        number, name = _beside(Path(file))
-        os.close(number)
+        """Raises :class:`OSError` when :meth:`save` could not create the file: a worker without its secret is lost."""
+        descriptor, name = _temporary(Path(file))
+        os.close(descriptor)
         os.unlink(name)
 
     def save(self, file: str | Path) -> "Credentials":
-        """Makes the file, for its owner only, unless there is one. What the file holds then: perhaps another's.
+        """Creates the file, readable by its owner only, unless it exists. Returns the credentials in the file.
 
-        It appears whole or not at all, and never over another: of two processes that start at once, both are the same
-        worker in the end, and the other's stays unused.
+        The file is created whole or not at all. When two processes start at once, both use the worker in the file; the
+        worker that the other process created is not used.
         """
         file = Path(file)
-        number, name = _beside(file)
+        descriptor, name = _temporary(file)
         try:
-            with open(number, "wb") as stream:
+            with open(descriptor, "wb") as stream:
                 stream.write(msgspec.json.encode(self))
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -67,17 +67,17 @@ class Credentials(msgspec.Struct, frozen=True):
         return self
 
     def rename(self, file: str | Path, alias: str) -> "Credentials":
-        """Writes the alias to the file. The file stays the same one: programs hold their :class:`SharedLock` on it."""
+        """Writes the alias to the file. It does not replace the file: programs hold their :class:`SharedLock` on it."""
         renamed = msgspec.structs.replace(self, alias=alias)
         with open(file, "r+b", buffering=0) as stream:
-            # One write, with spaces over what was longer: nobody reads half of it.
+            # One write, padded with spaces to the old length: nobody reads half of it.
             stream.write(msgspec.json.encode(renamed).ljust(os.fstat(stream.fileno()).st_size))
             os.fsync(stream.fileno())
         return renamed
 
 
-def _beside(file: Path) -> tuple[int, str]:
-    """A new file in the same folder, for its owner only: its number and its name."""
+def _temporary(file: Path) -> tuple[int, str]:
+    """Creates a file in the same folder, readable by its owner only. Returns its descriptor and name."""
     try:
         return tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
     except OSError as error:
@@ -85,20 +85,20 @@ def _beside(file: Path) -> tuple[int, str]:
 
 
 class SharedLock:
-    """Held on a credentials file by each program of this machine that works with it, for as long as it runs."""
+    """Each program on this machine holds it on its credentials file for as long as it runs."""
 
     def __init__(self, file: str | Path) -> None:
         self._file = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(self._file, fcntl.LOCK_SH)
 
     def alone(self) -> bool:
-        """Whether no other program works with the file now."""
+        """Whether no other program uses the file now."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         finally:
-            # A lock that could not be converted is gone, so it is taken in both cases.
+            # A conversion that fails may lose the shared lock.
             fcntl.flock(self._file, fcntl.LOCK_SH)
         return True
 

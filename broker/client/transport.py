@@ -1,4 +1,4 @@
-"""The two ways to carry out :class:`~broker.client.calls.Steps`: blocking, and awaited."""
+"""The two transports, which send the attempts of a call over httpx: one blocks, the other is awaited."""
 
 import asyncio
 import os
@@ -20,34 +20,35 @@ T = TypeVar("T")
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 TRUST_ENV = "TASK_BROKER_TRUST_ENV"
-"""Set to yes, the variables below count, except for a broker on this machine."""
+"""With yes, the variables below are used, except for a broker on this machine."""
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 _LIMITS = httpx.Limits(max_keepalive_connections=20, keepalive_expiry=30)
-"""An idle connection is kept for 30 s: less than the 75 s of the broker, and the 60 s of the usual proxies."""
+"""Idle connections are closed after 30 s: the broker closes them after 75 s, common proxies after 60 s."""
+
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LOST = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
-"""What may be otherwise the next time. All else that httpx raises is a fault of the caller's."""
+"""Errors that may pass. All other errors of httpx are the caller's."""
 
-_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class BlockingTransport:
-    """Carries steps out on an ``httpx.Client``. Threads may share it."""
+    """Sends with an ``httpx.Client``. Threads may share it."""
 
     def __init__(self, url: str, timeout: float, http: httpx.Client | None) -> None:
         self._url, self._timeout = url, timeout
-        self._http = http or opened(httpx.Client, url)
+        self._http = http or _opened(httpx.Client, url)
         self._owned = http is None
 
-    def carry_out(self, steps: Steps[T]) -> T:
+    def _send(self, steps: Steps[T]) -> T:
         try:
             attempt = next(steps)
             while True:
                 time.sleep(attempt.pause)
                 try:
-                    response = self._http.request(*_where(self._url, attempt), **_how(self._timeout, attempt))
+                    response = self._http.send(_request(self._http, self._url, self._timeout, attempt))
                     outcome: Answer | Lost = _answer(response)
                 except _LOST as error:
                     outcome = _lost(error)
@@ -68,20 +69,20 @@ class BlockingTransport:
 
 
 class AsyncTransport:
-    """Carries steps out on an ``httpx.AsyncClient``. The tasks of one event loop may share it."""
+    """Sends with an ``httpx.AsyncClient``. The tasks of one event loop may share it."""
 
     def __init__(self, url: str, timeout: float, http: httpx.AsyncClient | None) -> None:
         self._url, self._timeout = url, timeout
-        self._http = http or opened(httpx.AsyncClient, url)
+        self._http = http or _opened(httpx.AsyncClient, url)
         self._owned = http is None
 
-    async def carry_out(self, steps: Steps[T]) -> T:
+    async def _send(self, steps: Steps[T]) -> T:
         try:
             attempt = next(steps)
             while True:
                 await asyncio.sleep(attempt.pause)
                 try:
-                    response = await self._http.request(*_where(self._url, attempt), **_how(self._timeout, attempt))
+                    response = await self._http.send(_request(self._http, self._url, self._timeout, attempt))
                     outcome: Answer | Lost = _answer(response)
                 except _LOST as error:
                     outcome = _lost(error)
@@ -101,29 +102,27 @@ class AsyncTransport:
         await self.close()
 
 
-def _where(url: str, attempt: Attempt) -> tuple[str, str]:
-    return attempt.method, url + attempt.path
-
-
-def _how(timeout: float, attempt: Attempt) -> dict[str, Any]:
-    patience = httpx.Timeout(timeout, read=timeout + attempt.wait)
-    return {"content": attempt.body, "headers": attempt.headers, "timeout": patience}
+def _request(http: httpx.Client | httpx.AsyncClient, url: str, timeout: float, attempt: Attempt) -> httpx.Request:
+    times = httpx.Timeout(timeout, read=timeout + attempt.wait)
+    return http.build_request(
+        attempt.method, url + attempt.path, content=attempt.body, headers=attempt.headers, timeout=times
+    )
 
 
 def _answer(response: httpx.Response) -> Answer:
-    told = response.headers.get("Retry-After", "")
-    return Answer(response.status_code, response.content, float(told) if told.isdecimal() else 0)
+    seconds = response.headers.get("Retry-After", "")
+    return Answer(response.status_code, response.content, float(seconds) if seconds.isdecimal() else 0)
 
 
 def _lost(error: httpx.TransportError) -> Lost:
-    why = _NUMBER.sub("", str(error)) or type(error).__name__
+    why = _ERRNO.sub("", str(error)) or type(error).__name__
     return Lost(why, sent=not isinstance(error, _UNSENT))
 
 
 class method(Generic[P, T]):
-    """Makes steps a method of both clients: ``Client`` returns the result, ``AsyncClient`` a coroutine that does.
+    """Makes a generator of attempts a method of both clients: blocking in ``Client``, awaited in ``AsyncClient``.
 
-    Asked of a class, it is the steps themselves: ``Client.submit(client, 1, "recipe")`` sends nothing.
+    On a class it is the generator function: ``Client.submit(client, 1, "recipe")`` sends nothing.
     """
 
     def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
@@ -131,7 +130,7 @@ class method(Generic[P, T]):
 
         @wraps(steps)
         def call(client: BlockingTransport | AsyncTransport, *args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.carry_out(steps(client, *args, **kwargs))
+            return client._send(steps(client, *args, **kwargs))
 
         self._call = call
 
@@ -145,9 +144,9 @@ class method(Generic[P, T]):
         return self._steps if client is None else MethodType(self._call, client)
 
 
-def opened(kind: Callable[..., H], url: str) -> H:
-    """A client of httpx for the broker at ``url``. Raises :class:`ClientError` when the variables cannot be used."""
-    # Certificates are loaded for https only: that takes longer than all else at the start.
+def _opened(kind: Callable[..., H], url: str) -> H:
+    """A client of httpx for the broker at ``url``."""
+    # Certificates are loaded for https only: it is the slowest part of a start.
     options: dict[str, Any] = {"limits": _LIMITS, "verify": False}
     if url.startswith("https:"):
         options["verify"] = httpx.create_ssl_context()

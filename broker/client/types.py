@@ -1,4 +1,4 @@
-"""What goes to the broker and comes back, named as in docs/http-api.md. Fields that are not known here are ignored."""
+"""The data of the API, named as in docs/http-api.md, and the errors of the client. Unknown fields are ignored."""
 
 from enum import IntEnum
 from typing import Literal
@@ -15,7 +15,7 @@ class Result(IntEnum):
 
 
 class Project(Struct, frozen=True):
-    """Rates are tasks a second; 1.7976931348623157e+308 is unlimited."""
+    """Rates are in tasks per second; 1.7976931348623157e+308 means unlimited."""
 
     id: int
     name: str
@@ -34,7 +34,7 @@ class Project(Struct, frozen=True):
 
 
 class Task(Struct, frozen=True):
-    """A task that a worker holds. ``max_assign_time`` is in seconds, 0 is the server's default."""
+    """A task that a worker holds. ``max_assign_time`` is in seconds; 0 means the server's default."""
 
     id: int
     recipe: str
@@ -50,7 +50,7 @@ class Task(Struct, frozen=True):
 
 
 class NewTask(Struct, frozen=True, omit_defaults=True):
-    """A task to submit. ``hash64`` or ``unique_string``, not both, make another one with the same a duplicate."""
+    """A task to submit. Set ``hash64`` or ``unique_string``, not both, to refuse duplicates."""
 
     recipe: str
     priority: int = 0
@@ -66,7 +66,7 @@ class NewTask(Struct, frozen=True, omit_defaults=True):
 
 
 class Release(Struct, frozen=True):
-    """How one task is released. ``verification`` counts with OK, and a ``verification_count`` of 2 or more."""
+    """The release of one task. ``verification`` is used with OK when the task's ``verification_count`` is 2 or more."""
 
     task_id: int
     result: Result = Result.OK
@@ -74,7 +74,7 @@ class Release(Struct, frozen=True):
 
 
 class WorkerInfo(Struct, frozen=True):
-    """What everybody may know of a worker."""
+    """What anybody may read about a worker."""
 
     id: int
     alias: str
@@ -90,7 +90,7 @@ class Manager(Struct, frozen=True):
 
 
 class Counters(Struct):
-    """What happened to a project's tasks since it was made."""
+    """Events of a project's tasks since the project was created."""
 
     submitted: int = 0
     chained: int = 0
@@ -110,7 +110,7 @@ class Counters(Struct):
 
 
 class Stats(Struct):
-    """Where a project's tasks are now, and what happened to them."""
+    """How many of a project's tasks are in each state, and their events so far."""
 
     waiting: int = 0
     verifying: int = 0
@@ -132,7 +132,7 @@ class Vote(Struct, frozen=True):
 
 
 class TaskRow(Struct, frozen=True):
-    """A task as its project's managers see it. None where there is nothing to tell; times are unix seconds."""
+    """A task as its project's managers see it. Times are unix seconds."""
 
     id: int
     state: TaskState
@@ -154,16 +154,16 @@ class TaskRow(Struct, frozen=True):
 
 
 class TaskPage(Struct, frozen=True):
-    """Some tasks of a state, and how many are in it."""
+    """Some of the tasks in a state. ``total``: how many there are."""
 
     total: int
     tasks: list[TaskRow]
 
 
 class ClientError(Exception):
-    """A call that did not do what was asked.
+    """A call failed.
 
-    ``done``: of a submit of many, the task ids (None for duplicates) of the first tasks, which were taken before.
+    ``done``: after ``submit_many``, the ids of the first tasks, which were submitted; None for duplicates.
     """
 
     done: "list[int | None]"
@@ -174,7 +174,7 @@ class ClientError(Exception):
 
 
 class Refused(ClientError):
-    """The broker said no, and did nothing. ``code`` is its stable word; ``delay`` is in seconds, with a 429."""
+    """The broker refused the call and changed nothing. ``code`` is stable; ``delay``: seconds, with a 429."""
 
     def __init__(self, call: str, status: int, code: str | None, message: str | None, delay: float | None) -> None:
         super().__init__(f"the broker refused {call} with {status} {code or ''}: {message or 'no message'}")
@@ -184,9 +184,9 @@ class Refused(ClientError):
 
 
 class Unreachable(ClientError):
-    """No answer, or none that says what was done.
+    """There was no answer, or none that says what was done.
 
-    ``sent``: whether the broker may have carried the call out. Such a call was not repeated, or repeated in vain.
+    ``sent``: whether the broker may have carried the call out.
     """
 
     def __init__(self, message: str, *, sent: bool) -> None:
@@ -195,8 +195,8 @@ class Unreachable(ClientError):
 
 
 class Fail(Exception):
-    """Raised by a worker's function: this task failed. It goes to a worker again while it has retries left."""
+    """Raised by a worker's function: the task failed. It is assigned again while it has retries left."""
 
 
 class Skip(Exception):
-    """Raised by a worker's function: this task is for another worker, or for later. No retry is counted."""
+    """Raised by a worker's function: another worker should do the task, or later. It does not count as a retry."""
