@@ -119,7 +119,7 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
     try:
         with suppress(TimeoutError):
             await asyncio.wait_for(store.ready.wait(), _FIRST_LOOK)
-        yield {"end_waits": store.waiters.lines.end_all}
+        yield {"end_waits": store.waiters.queues.end_all}
     finally:
         logging.getLogger().removeHandler(records)
         while not all(task.done() for task in background):

@@ -159,11 +159,11 @@ async def _now_or_later(call: Call, worker: Worker, project: int, count: int | N
 
 async def _wait(call: Call, project: int, count: int | None, take: Take, until: float) -> Reply:
     """As soon as there is a task. When the client sends no more it has left, most likely: the wait ends."""
-    lines = call.store.waiters.lines
+    queues = call.store.waiters.queues
     granted = () if project else await call.store.workers.projects((await _ready_worker(call)).id)
-    place = await call.store.waiters.enter(project, granted)
-    timer = asyncio.get_running_loop().call_at(until, place.end)
-    call.client.on_leave(place.end)
+    waiter = await call.store.waiters.enter(project, granted)
+    timer = asyncio.get_running_loop().call_at(until, waiter.end)
+    call.client.on_leave(waiter.end)
     wake: Wake | None = None
     try:
         while True:
@@ -173,21 +173,21 @@ async def _wait(call: Call, project: int, count: int | None, take: Take, until: 
                 found = await (take(worker) if wake is None else _take(call, wake.project, worker, count))
             except BrokerError as error:
                 if isinstance(error, Unavailable):
-                    lines.lost(place)
+                    queues.unanswered(waiter)
                 if error.code not in (_PASSES if project else _ELSEWHERE):
                     raise
                 refused = error
             else:
-                lines.found(place, wake)
+                queues.found(waiter, wake)
                 return await _answer(call, worker, found, count)
-            lines.refused(place, wake, refused)
-            wake = await place.woken()
+            queues.refused(waiter, wake, refused)
+            wake = await waiter.woken()
             if call.client.gone:
                 raise Disconnected
             if wake is None:
                 raise refused if refused.code == "paused" else _no_task()
     finally:
-        lines.leave(place)
+        queues.leave(waiter)
         timer.cancel()
         call.client.on_leave(None)
 

@@ -17,7 +17,7 @@ from broker.store.redis.keys import LAYOUT, Keys
 from broker.store.redis.scripts import Calls, Client, StoreMetrics
 from broker.store.tasks import Candidates, Tasks
 from broker.store.transfer import Imports
-from broker.store.waiting.wake_ups import Waiters
+from broker.store.waiting import Waiters
 from broker.store.worker_stats import WorkerStats
 from broker.store.workers import Workers
 

@@ -10,7 +10,7 @@ from redis import RedisCluster
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
-from broker.store.waiting.waiter import Place
+from broker.store.waiting.waiter import Waiter
 from tests.store.conftest import Yard, new
 from tests.stores import looking_into
 
@@ -23,7 +23,7 @@ SOON = 5
 @pytest.fixture
 def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first look there is no other."""
-    monkeypatch.setattr("broker.store.waiting.wake_ups.LOOK", 3600.0)
+    monkeypatch.setattr("broker.store.waiting.INTERVAL", 3600.0)
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ async def other(settings: Settings) -> AsyncIterator[Store]:
     await opened.close()
 
 
-async def woken(place: Place) -> bool:
+async def woken(waiter: Waiter) -> bool:
     async with asyncio.timeout(SOON):
-        return await place.woken() is not None
+        return await waiter.woken() is not None
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -53,7 +53,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.usefixtures("seldom")
-async def test_a_task_that_came_before_there_was_a_place_in_line_is_told(open_yard: Yard) -> None:
+async def test_a_task_that_came_before_somebody_waited_wakes_who_comes(open_yard: Yard) -> None:
     project = await open_yard.project()
     worker = await open_yard.worker(project)
     await open_yard.submit(project, worker, new())
@@ -66,13 +66,13 @@ async def test_a_task_that_came_before_there_was_a_place_in_line_is_told(open_ya
 async def test_a_task_wakes_one_in_each_process(open_yard: Yard, other: Store) -> None:
     project = await open_yard.project()
     worker = await open_yard.worker(project)
-    places = [await store.waiters.enter(project) for store in (open_yard.store, other) for _ in range(2)]
+    entered = [await store.waiters.enter(project) for store in (open_yard.store, other) for _ in range(2)]
 
     await open_yard.submit(project, worker, new())
 
-    assert await woken(places[0])
-    assert await woken(places[2])
-    assert [place.word is not None for place in places] == [True, False, True, False]
+    assert await woken(entered[0])
+    assert await woken(entered[2])
+    assert [waiter.wake is not None for waiter in entered] == [True, False, True, False]
 
 
 @pytest.mark.usefixtures("seldom")
@@ -82,7 +82,7 @@ async def test_word_comes_though_the_store_forgot_all_scripts_and_cut_the_connec
     waiters = open_yard.store.waiters
     project = await open_yard.project()
     worker = await open_yard.worker(project)
-    place = await waiters.enter(project)
+    waiter = await waiters.enter(project)
     with looking_into(settings.redis_url) as redis:
         redis.script_flush()
         for server in redis.nodes_manager.nodes_cache.values() if isinstance(redis, RedisCluster) else [None]:
@@ -93,39 +93,39 @@ async def test_word_comes_though_the_store_forgot_all_scripts_and_cut_the_connec
     await until(waiters._subscription.active.is_set)
     await open_yard.submit(project, worker, new())
 
-    assert await woken(place)
+    assert await woken(waiter)
 
 
 async def test_a_look_finds_what_was_not_told(open_yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker.store.waiting.wake_ups.Waiters._hear", lambda *_: None)
+    monkeypatch.setattr("broker.store.waiting.Waiters._on_message", lambda *_: None)
     project = await open_yard.project()
     worker = await open_yard.worker(project)
-    place = await open_yard.store.waiters.enter(project)
+    waiter = await open_yard.store.waiters.enter(project)
 
     await open_yard.submit(project, worker, new())
 
-    assert await woken(place)
+    assert await woken(waiter)
 
 
 async def test_a_project_that_is_gone_is_heard_of_and_leaves_nothing_behind(open_yard: Yard) -> None:
-    lines = open_yard.store.waiters.lines
+    queues = open_yard.store.waiters.queues
     with pytest.raises(BrokerError, match="No such project"):
         await open_yard.store.waiters.enter(99)
-    assert not lines.in_project
+    assert not queues.in_project
 
     project = await open_yard.project(assign_rate=0.001)
     worker = await open_yard.worker(project)
     await open_yard.submit(project, worker, new(), new())
     await open_yard.take(project, worker)
-    places = [await open_yard.store.waiters.enter(project) for _ in range(3)]
-    for place in places:
-        if place.word:
-            lines.refused(place, place.word, BrokerError("rate_limited", "Too fast", delay=1000))
+    entered = [await open_yard.store.waiters.enter(project) for _ in range(3)]
+    for waiter in entered:
+        if waiter.wake:
+            queues.refused(waiter, waiter.wake, BrokerError("rate_limited", "Too fast", delay=1000))
     await open_yard.store.maintenance.delete(open_yard.manager, project)
 
-    assert [await woken(place) for place in places] == [True] * 3
-    for place in places:
-        lines.leave(place)
-    assert not lines.in_project
+    assert [await woken(waiter) for waiter in entered] == [True] * 3
+    for waiter in entered:
+        queues.leave(waiter)
+    assert not queues.in_project
 
-    await until(lambda: not lines.prospects)
+    await until(lambda: not queues.projects)

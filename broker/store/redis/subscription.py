@@ -1,4 +1,4 @@
-"""What the store tells by itself: one connection per process, made anew when it is lost."""
+"""Messages that the store publishes: one connection per process, opened again when it is lost."""
 
 import asyncio
 import logging
@@ -15,35 +15,35 @@ from broker.store.redis.scripts import Calls
 log = logging.getLogger(__name__)
 
 _PING = 5.0
-"""Seconds between looks whether the connection still lives; without an answer by the next one, it is given up."""
+"""Seconds between checks of the connection; without an answer by the next one, it is closed."""
 
 _AGAIN = 0.2
 """Seconds before another connection is tried."""
 
 _NOTHING = object()
-Hear = Callable[[str, str], None]
+OnMessage = Callable[[str, str], None]
 """Channel and message."""
 
 
 class Subscription:
-    def __init__(self, calls: Calls, pattern: str, hear: Hear) -> None:
+    def __init__(self, calls: Calls, pattern: str, on_message: OnMessage) -> None:
         self._calls = calls
         self._pattern = pattern
-        self._hear = hear
+        self._on_message = on_message
         self.active = asyncio.Event()
-        """Whether it hears."""
+        """Set while messages arrive."""
 
     async def listen_for_ever(self) -> None:
-        """While it has no connection, what would be heard is missed: who relies on it must look as well."""
+        """Messages are lost while there is no connection: the listener must read the store as well."""
         refused = ""
         while True:
             try:
-                ear = _Ear(await self._calls.new_connection(), self._hear, self.active)
+                listener = _Listener(await self._calls.new_connection(), self._on_message, self.active)
                 try:
-                    await ear.listen(self._pattern)
+                    await listener.listen(self._pattern)
                 finally:
                     self.active.clear()
-                    ear.close()
+                    listener.close()
             except ResponseError as error:
                 if str(error) != refused:
                     refused = str(error)
@@ -55,12 +55,12 @@ class Subscription:
             await asyncio.sleep(_AGAIN)
 
 
-class _Ear(asyncio.Protocol):
-    def __init__(self, connection: AbstractConnection, hear: Hear, active: asyncio.Event) -> None:
+class _Listener(asyncio.Protocol):
+    def __init__(self, connection: AbstractConnection, on_message: OnMessage, active: asyncio.Event) -> None:
         self._connection = connection
-        self._hear = hear
+        self._on_message = on_message
         self._active = active
-        self._heard = True
+        self._answered = True
         self._replies = hiredis.Reader(
             encoding="utf-8", errors="replace", replyError=ResponseError, notEnoughData=_NOTHING
         )
@@ -70,8 +70,8 @@ class _Ear(asyncio.Protocol):
     async def listen(self, pattern: str) -> None:
         """Until the connection is lost. Raises :class:`ResponseError` when the server refuses."""
         self._transport.write(hiredis.pack_command(("PSUBSCRIBE", pattern)))  # type: ignore[arg-type]
-        while self._heard and not self._lost.done():
-            self._heard = False
+        while self._answered and not self._lost.done():
+            self._answered = False
             self._transport.write(hiredis.pack_command(("PING",)))
             await asyncio.wait([self._lost], timeout=_PING)
         if self._lost.done():
@@ -82,19 +82,19 @@ class _Ear(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = True
+        self._answered = True
         self._replies.feed(data)
         try:
             while (reply := self._replies.gets()) is not _NOTHING:
-                self._take(reply)
+                self._handle(reply)
         except hiredis.HiredisError:
             self.close()
 
-    def _take(self, reply: Any) -> None:
+    def _handle(self, reply: Any) -> None:
         if isinstance(reply, ResponseError):
             self._end(reply)
         elif reply[0] == "pmessage":
-            self._hear(reply[2], reply[3])
+            self._on_message(reply[2], reply[3])
         elif reply[0] == "psubscribe":
             self._active.set()
 

@@ -1,1 +1,152 @@
-"""What lets a get wait for a task."""
+"""Lets a get wait until there is a task.
+
+The scripts that add a task, or put one back, publish that on a channel of its project while somebody waits for it
+(``lua/include/wake.lua``). Each process subscribes to these channels once, and wakes as many of its waiters as there
+are tasks (``wait_queue.py``). A woken waiter asks the store like any other request, and waits again when it finds
+nothing. Each process also reads once a second what is waiting in the projects concerned: a lost message only delays.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from broker.background import supervised
+from broker.errors import BrokerError
+from broker.store.projects import Projects
+from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Calls
+from broker.store.redis.subscription import Subscription
+from broker.store.tasks import Tasks
+from broker.store.waiting.wait_queue import WaitQueues
+from broker.store.waiting.waiter import Waiter, WaitQueue
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 1.0
+"""Seconds between reads of the projects; more when a read takes long: a tenth of the time at most."""
+
+_NOTIFY = 20.0
+"""Seconds for which a read makes a project publish its tasks, or four reads. Renewed after half of it."""
+
+_AT_ONCE = 100
+"""Waiters that one read of a project wakes at most."""
+
+_TOGETHER = 50
+"""Projects read together."""
+
+_CONNECT = 0.5
+"""Seconds to wait for the subscription."""
+
+_CHANNEL = re.compile(r"\{project:(\d+)\}:wake$")
+
+
+class Waiters:
+    def __init__(self, calls: Calls, keys: Keys, tasks: Tasks, projects: Projects) -> None:
+        self.queues = WaitQueues()
+        self._tasks = tasks
+        self._projects = projects
+        self._subscription = Subscription(calls, keys.wakes, self._on_message)
+        self._all_until = 0.0
+        """Until when all projects publish tasks, for those who wait in any; by the clock of the event loop."""
+        self._reading_all = asyncio.Lock()
+        self._notify = _NOTIFY
+        self._background: list[asyncio.Task[None]] = []
+
+    async def enter(self, project: int, granted: Iterable[int] = ()) -> Waiter:
+        """A waiter in a queue; project 0 for any. From now on it misses no task. Raises :class:`BrokerError`."""
+        waiter = self.queues.enter(project, granted)
+        try:
+            await self._listen()
+            await self._prepare(waiter.queue)
+        except BaseException:
+            self.queues.leave(waiter)
+            raise
+        return waiter
+
+    async def close(self) -> None:
+        self.queues.end_all()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _on_message(self, channel: str, message: str) -> None:
+        match = _CHANNEL.search(channel)
+        if match is not None and int(match[1]) in self.queues.projects:
+            fresh, voted = map(int, message.split())
+            self.queues.notify(int(match[1]), fresh, voted)
+
+    async def _listen(self) -> None:
+        if not self._background:
+            self._background = [
+                supervised("listening to the store", self._subscription.listen_for_ever),
+                supervised("reading what workers wait for", self._read_for_ever, INTERVAL),
+            ]
+        if not self._subscription.active.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._subscription.active.wait(), _CONNECT)
+
+    async def _prepare(self, queue: WaitQueue) -> None:
+        """Makes the projects of this queue publish their tasks."""
+        clock = asyncio.get_running_loop().time
+        if queue.project:
+            awaited = self.queues.project(queue.project)
+            async with awaited.reading:
+                if awaited.notified_until < clock():
+                    await self._read(queue.project)
+            return
+        async with self._reading_all:
+            if self._all_until < clock():
+                self._all_until = clock() + 2 * INTERVAL
+                await self._read_all(await self._concerned())
+            else:
+                await self._read_all([it for it in queue.granted if self.queues.project(it).notified_until < clock()])
+
+    async def _read_for_ever(self) -> None:
+        while True:
+            begun = time.monotonic()
+            try:
+                await self._read_all(await self._concerned())
+            except BrokerError as error:
+                log.debug("cannot read what workers wait for: %s", error.message)
+            took = time.monotonic() - begun
+            pause = max(INTERVAL, 9 * took)
+            self._notify = max(_NOTIFY, 4 * (took + pause))
+            if self.queues.anywhere:
+                self._all_until = asyncio.get_running_loop().time() + pause + INTERVAL
+            self.queues.remove_unused()
+            await asyncio.sleep(pause)
+
+    async def _concerned(self) -> list[int]:
+        """Projects for whose tasks somebody waits."""
+        found = {*self.queues.in_project, *self.queues.granted}
+        if self.queues.anywhere:
+            found |= {it.id async for it in self._projects.ids() if it.public}
+        return sorted(found)
+
+    async def _read_all(self, projects: list[int]) -> None:
+        for start in range(0, len(projects), _TOGETHER):
+            some = projects[start : start + _TOGETHER]
+            for error in await asyncio.gather(*map(self._read, some), return_exceptions=True):
+                if isinstance(error, BaseException) and not isinstance(error, BrokerError):
+                    raise error
+
+    async def _read(self, project: int) -> None:
+        """Reads what is waiting in a project, and wakes waiters. Raises ``not_found`` and ``unavailable``."""
+        awaited, begun, notify = self.queues.project(project), asyncio.get_running_loop().time(), self._notify
+        try:
+            found = await self._tasks.awaited(project, notify)
+        except BrokerError as error:
+            if error.code == "not_found" and (queue := self.queues.in_project.get(project)):
+                # They ask the store, and are told that the project is gone.
+                awaited.end_pause()
+                awaited.paused, awaited.rate = False, 0
+                self.queues.notify(project, queue.count, 0)
+            raise
+        if awaited.rate != found.assign_rate:
+            awaited.end_pause()
+        awaited.public, awaited.paused, awaited.rate = found.public, found.paused, found.assign_rate
+        awaited.notified_until = begun + notify / 2
+        self.queues.notify(project, min(found.fresh, _AT_ONCE), min(found.voted, 1))

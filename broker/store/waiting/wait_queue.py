@@ -1,6 +1,7 @@
-"""Whom word of a task wakes: one task one place, in order of arrival, and no more than the rate of its project allows.
+"""Decides which waiter a new task wakes: one for each task, in order of arrival, no faster than the project's rate.
 
-Knows nothing of the store: what it is told, it passes on.
+Only as many waiters ask the store as there are tasks, so that a thousand of them do not ask for one. It does not speak
+with the store: :class:`~broker.store.waiting.Waiters` notifies it, and ``api/assign.py`` says what a woken one found.
 """
 
 import asyncio
@@ -9,201 +10,205 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 
 from broker.errors import BrokerError
-from broker.store.waiting.waiter import Line, Place, Prospect, Wake
+from broker.store.waiting.waiter import AwaitedProject, Waiter, WaitQueue, Wake
 
 _PASSES = 32
-"""Places that are tried in turn for a task that holds votes, since it may not be for each of them."""
+"""Waiters that are woken one after the other for a task with votes, as some of them may have voted on it already."""
 
 _TICK = 0.01
-"""Seconds of a rate that are let through together, as the scripts do (``lua/include/rate.lua``)."""
+"""Seconds of a rate that are assigned together, as the scripts do (``lua/include/rate.lua``)."""
 
 
-class Lines:
+class WaitQueues:
+    """All wait queues of a process."""
+
     def __init__(self) -> None:
-        self.in_project: dict[int, Line] = {}
-        self.anywhere: dict[frozenset[int], Line] = {}
-        """By what was granted to those who wait."""
-        self.granted: defaultdict[int, set[Line]] = defaultdict(set)
-        """The same, by project."""
-        self.prospects: dict[int, Prospect] = {}
+        self.in_project: dict[int, WaitQueue] = {}
+        self.anywhere: dict[frozenset[int], WaitQueue] = {}
+        """Queues of waiters that name no project, by the projects granted to their worker."""
+        self.granted: defaultdict[int, set[WaitQueue]] = defaultdict(set)
+        """The same queues, by each of these projects."""
+        self.projects: dict[int, AwaitedProject] = {}
         self.closed = False
-        self._left: set[int] = set()
-        """Projects of which words are kept."""
+        self._with_kept: set[int] = set()
+        """Projects with kept wakes."""
         self._numbers = itertools.count(1)
 
-    def enter(self, project: int, granted: Iterable[int]) -> Place:
-        """A place in line; project 0 for any."""
-        line = self._line(project, frozenset(granted))
-        place = Place(line, next(self._numbers))
-        line.count += 1
-        line.put(place)
+    def enter(self, project: int, granted: Iterable[int]) -> Waiter:
+        """A new waiter for tasks of ``project``, or of any project with 0."""
+        queue = self._queue(project, frozenset(granted))
+        waiter = Waiter(queue, next(self._numbers))
+        queue.count += 1
+        queue.put(waiter)
         if self.closed:
-            place.end()
-        return place
+            waiter.end()
+        return waiter
 
-    def leave(self, place: Place) -> None:
-        """What it was woken for and has not asked for, it passes on."""
-        line, word = place.line, place.word
-        if not place.waiting:
-            line.asking -= 1
-        place.waiting, place.ended, place.word = False, True, None
-        line.remove(place)
-        line.count -= 1
-        if not line.count:
-            self._close(line)
-        if word is not None:
-            self.give(word)
-        for project in [it for it in self._left if not any(line.asking for line in self._lines_of(it))]:
-            self._take_left(project)
-
-    def found(self, place: Place, wake: Wake | None) -> None:
-        """Who was woken for this has a task."""
+    def leave(self, waiter: Waiter) -> None:
+        """If it was woken and has not asked the store, the next one is woken instead."""
+        queue, wake = waiter.queue, waiter.wake
+        if not waiter.waiting:
+            queue.asking -= 1
+        waiter.waiting, waiter.ended, waiter.wake = False, True, None
+        queue.remove(waiter)
+        queue.count -= 1
+        if not queue.count:
+            self._remove(queue)
         if wake is not None:
-            place.word = None
-            if self.prospect(wake.project).rate:
-                # A rate let one through; there may be more.
-                self.give(Wake(wake.project))
+            self.wake(wake)
+        for project in [it for it in self._with_kept if not any(queue.asking for queue in self._queues_of(it))]:
+            self._take_kept(project)
 
-    def lost(self, place: Place) -> None:
-        """The store does not say whether it has a task. Nobody else is sent after it."""
-        place.word = None
+    def found(self, waiter: Waiter, wake: Wake | None) -> None:
+        """The woken waiter has a task."""
+        if wake is not None:
+            waiter.wake = None
+            if self.project(wake.project).rate:
+                # The pause for the rate hides how many tasks there are: there may be more.
+                self.wake(Wake(wake.project))
 
-    def refused(self, place: Place, wake: Wake | None, error: BrokerError) -> None:
-        """It has found nothing, and waits on.
+    def unanswered(self, waiter: Waiter) -> None:
+        """The store does not say whether the waiter has a task. No other is woken instead."""
+        waiter.wake = None
 
-        When the task may have been one that only this place may not take, it waits behind the others, and they are
-        tried now.
+    def refused(self, waiter: Waiter, wake: Wake | None, error: BrokerError) -> None:
+        """The waiter has found no task, and waits again.
+
+        If others may take the task that this one may not, it goes to the end of its queue, and the next one is woken.
         """
-        line = place.line
-        project = wake.project if wake else line.project
+        queue = waiter.queue
+        project = wake.project if wake else queue.project
         if project and error.code == "rate_limited":
-            self._hold(project, error.delay or 0, more=True)
+            self._pause(project, error.delay or 0, more=True)
         elif project and error.code == "paused":
-            self.prospect(project).paused = True
+            self.project(project).paused = True
         if wake is None:
             return
-        line.asking -= 1
-        place.wait_on()
+        queue.asking -= 1
+        waiter.wait_again()
         if self.closed:
-            place.end()
+            waiter.end()
         passes = _PASSES if error.code == "denied" else wake.passes
         if passes:
-            line.remove(place)
-            place.number = next(self._numbers)
-        line.put(place)
-        self._give_left(line)
+            queue.remove(waiter)
+            waiter.number = next(self._numbers)
+        queue.put(waiter)
+        self._wake_for_kept(queue)
         if passes:
-            self.give(Wake(wake.project, passes - 1, min(wake.before, place.number)), keep=False)
+            self.wake(Wake(wake.project, passes - 1, min(wake.before, waiter.number)), keep=False)
 
-    def tell(self, project: int, fresh: int, voted: int) -> None:
-        """So many tasks may wait, without and with votes."""
+    def notify(self, project: int, fresh: int, voted: int) -> None:
+        """So many tasks may be waiting in the project, without and with votes."""
         for _ in range(fresh):
-            if not self.give(Wake(project)):
+            if not self.wake(Wake(project)):
                 break
         for _ in range(min(voted, _PASSES)):
-            self.give(Wake(project, _PASSES // min(voted, _PASSES), next(self._numbers)))
+            self.wake(Wake(project, _PASSES // min(voted, _PASSES), next(self._numbers)))
 
-    def give(self, wake: Wake, *, keep: bool = True) -> bool:
-        """Wakes the first that it is for, or is kept for one that asks too early. Whether there was either."""
-        prospect = self.prospect(wake.project)
-        if prospect.held is not None:
-            prospect.more = True
-        if prospect.held is not None or prospect.paused:
+    def wake(self, wake: Wake, *, keep: bool = True) -> bool:
+        """Wakes the first waiter concerned. If all of them are asking the store, the wake is kept for one that fails.
+
+        The answer is whether somebody was woken, or the wake is kept.
+        """
+        awaited = self.project(wake.project)
+        if awaited.pause is not None:
+            awaited.more = True
+        if awaited.pause is not None or awaited.paused:
             return False
-        lines = self._lines_of(wake.project)
-        firsts = [line.first() for line in lines]
-        places = [place for place in firsts if place is not None and place.number < wake.before]
-        if not places:
-            keep = keep and len(prospect.left) < sum(line.asking for line in lines)
+        queues = self._queues_of(wake.project)
+        firsts = [queue.first() for queue in queues]
+        waiters = [waiter for waiter in firsts if waiter is not None and waiter.number < wake.before]
+        if not waiters:
+            keep = keep and len(awaited.kept) < sum(queue.asking for queue in queues)
             if keep:
-                prospect.left.append(wake)
-                self._left.add(wake.project)
+                awaited.kept.append(wake)
+                self._with_kept.add(wake.project)
             return keep
-        first = min(places, key=lambda place: place.number)
-        first.line.asking += 1
-        first.wake(wake)
-        if prospect.rate:
-            prospect.let_through += 1
-            if prospect.let_through >= _at_once(prospect.rate):
-                self._hold(wake.project, prospect.let_through / prospect.rate, more=False)
+        first = min(waiters, key=lambda waiter: waiter.number)
+        first.queue.asking += 1
+        first.wake_up(wake)
+        if awaited.rate:
+            awaited.woken += 1
+            if awaited.woken >= _at_once(awaited.rate):
+                self._pause(wake.project, awaited.woken / awaited.rate, more=False)
         return True
 
     def end_all(self) -> None:
-        """Ends all waits at once, and those to come."""
+        """Ends all waits, and those to come."""
         self.closed = True
-        for line in (*self.in_project.values(), *self.anywhere.values()):
-            for place in line.all():
-                place.end()
-        for prospect in self.prospects.values():
-            prospect.release()
+        for queue in (*self.in_project.values(), *self.anywhere.values()):
+            for waiter in queue.all():
+                waiter.end()
+        for awaited in self.projects.values():
+            awaited.end_pause()
 
-    def forget(self) -> None:
-        """What is known of projects that nobody waits for."""
-        for project, prospect in list(self.prospects.items()):
-            if prospect.held is None and not self._lines_of(project):
-                del self.prospects[project]
+    def remove_unused(self) -> None:
+        """Removes projects for which nobody waits."""
+        for project, awaited in list(self.projects.items()):
+            if awaited.pause is None and not self._queues_of(project):
+                del self.projects[project]
 
-    def prospect(self, project: int) -> Prospect:
-        found = self.prospects.get(project)
+    def project(self, project: int) -> AwaitedProject:
+        found = self.projects.get(project)
         if found is None:
-            found = self.prospects[project] = Prospect()
+            found = self.projects[project] = AwaitedProject()
         return found
 
-    def _line(self, project: int, granted: frozenset[int]) -> Line:
-        line = self.in_project.get(project) if project else self.anywhere.get(granted)
-        if line is not None:
-            return line
-        line = Line(project, granted)
+    def _queue(self, project: int, granted: frozenset[int]) -> WaitQueue:
+        queue = self.in_project.get(project) if project else self.anywhere.get(granted)
+        if queue is not None:
+            return queue
+        queue = WaitQueue(project, granted)
         if project:
-            self.in_project[project] = line
+            self.in_project[project] = queue
         else:
-            self.anywhere[granted] = line
+            self.anywhere[granted] = queue
             for its in granted:
-                self.granted[its].add(line)
-        return line
+                self.granted[its].add(queue)
+        return queue
 
-    def _close(self, line: Line) -> None:
-        if line.project:
-            del self.in_project[line.project]
+    def _remove(self, queue: WaitQueue) -> None:
+        if queue.project:
+            del self.in_project[queue.project]
             return
-        del self.anywhere[line.granted]
-        for its in line.granted:
-            self.granted[its].remove(line)
+        del self.anywhere[queue.granted]
+        for its in queue.granted:
+            self.granted[its].remove(queue)
             if not self.granted[its]:
                 del self.granted[its]
 
-    def _lines_of(self, project: int) -> list[Line]:
-        """In which those stand whom this project may serve."""
-        prospect, line = self.prospects.get(project), self.in_project.get(project)
-        anywhere = self.anywhere.values() if prospect and prospect.public else self.granted.get(project, ())
-        return [*anywhere] if line is None else [line, *anywhere]
+    def _queues_of(self, project: int) -> list[WaitQueue]:
+        """The queues whose waiters may take tasks of this project."""
+        awaited, queue = self.projects.get(project), self.in_project.get(project)
+        anywhere = self.anywhere.values() if awaited and awaited.public else self.granted.get(project, ())
+        return [*anywhere] if queue is None else [queue, *anywhere]
 
-    def _hold(self, project: int, delay: float, *, more: bool) -> None:
-        """Wakes nobody for so many seconds, whatever was thought before; then somebody, if there is more."""
-        prospect = self.prospect(project)
-        prospect.more |= more
-        if prospect.held is not None:
-            prospect.held.cancel()
-        prospect.held = asyncio.get_running_loop().call_later(delay, self._go_on, project)
+    def _pause(self, project: int, delay: float, *, more: bool) -> None:
+        """Wakes nobody for ``delay`` seconds, whatever the pause was before; then somebody, if there is more."""
+        awaited = self.project(project)
+        awaited.more |= more
+        if awaited.pause is not None:
+            awaited.pause.cancel()
+        awaited.pause = asyncio.get_running_loop().call_later(delay, self._end_pause, project)
 
-    def _go_on(self, project: int) -> None:
-        prospect = self.prospect(project)
-        more, together = prospect.more, _at_once(prospect.rate)
-        prospect.release()
+    def _end_pause(self, project: int) -> None:
+        awaited = self.project(project)
+        more, together = awaited.more, _at_once(awaited.rate)
+        awaited.end_pause()
         if more:
-            self.tell(project, together, 0)
+            self.notify(project, together, 0)
 
-    def _give_left(self, line: Line) -> None:
-        """To one that has asked in vain: what came meanwhile."""
-        for project in [it for it in self._left if line in self._lines_of(it)]:
-            for word in self._take_left(project):
-                self.give(word._replace(before=next(self._numbers)))
+    def _wake_for_kept(self, queue: WaitQueue) -> None:
+        """A waiter of this queue has found no task: the wakes that were kept meanwhile wake it, or others."""
+        for project in [it for it in self._with_kept if queue in self._queues_of(it)]:
+            for wake in self._take_kept(project):
+                self.wake(wake._replace(before=next(self._numbers)))
 
-    def _take_left(self, project: int) -> deque[Wake]:
-        prospect = self.prospect(project)
-        left, prospect.left = prospect.left, deque()
-        self._left.discard(project)
-        return left
+    def _take_kept(self, project: int) -> deque[Wake]:
+        awaited = self.project(project)
+        kept, awaited.kept = awaited.kept, deque()
+        self._with_kept.discard(project)
+        return kept
 
 
 def _at_once(rate: float) -> int:

@@ -1,4 +1,4 @@
-"""Who waits for a task: places in line, in order of arrival."""
+"""A request that waits for a task (:class:`Waiter`), and the queue in which it stands (:class:`WaitQueue`)."""
 
 import asyncio
 import heapq
@@ -7,110 +7,112 @@ from typing import NamedTuple
 
 
 class Wake(NamedTuple):
-    """Word of a task that may wait in a project."""
+    """The reason to wake a waiter: a task may be waiting in a project."""
 
     project: int
     passes: int = 0
-    """How many others are tried after the one that it wakes, should that find nothing."""
+    """How many more waiters are woken, one after the other, when the woken one finds no task."""
     before: float = float("inf")
-    """Only for places with a smaller number: the others were tried, or came later."""
+    """Only waiters with a smaller number are woken: the others have tried already, or came later."""
 
 
-class Place:
-    """A request that waits for a task."""
+class Waiter:
+    """A request that waits for a task. It is waiting, or woken: then it asks the store, and waits again if in vain."""
 
-    __slots__ = ("_woken", "ended", "line", "number", "waiting", "word")
+    __slots__ = ("_woken", "ended", "number", "queue", "waiting", "wake")
 
-    def __init__(self, line: "Line", number: int) -> None:
-        self.line = line
+    def __init__(self, queue: "WaitQueue", number: int) -> None:
+        self.queue = queue
         self.number = number
+        """Its position: the waiter with the smallest number is woken first."""
         self.waiting = True
-        """Whether it may be woken; while it asks the store for what it was woken for, it may not."""
-        self.word: Wake | None = None
-        """What it was woken for, until it has asked for that."""
+        """Whether it may be woken. While it asks the store, it may not."""
+        self.wake: Wake | None = None
+        """Why it was woken, until the store has answered."""
         self.ended = False
         self._woken: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
 
     async def woken(self) -> Wake | None:
-        """What it was woken for; None when it shall wait no longer."""
+        """Returns when it is woken: why, or None when the wait has ended."""
         return await self._woken
 
-    def wake(self, wake: Wake) -> None:
-        self.waiting, self.word = False, wake
+    def wake_up(self, wake: Wake) -> None:
+        self.waiting, self.wake = False, wake
         self._woken.set_result(wake)
 
-    def wait_on(self) -> None:
-        self.waiting, self.word = True, None
+    def wait_again(self) -> None:
+        self.waiting, self.wake = True, None
         self._woken = asyncio.get_running_loop().create_future()
         if self.ended:
             self._woken.set_result(None)
 
     def end(self) -> None:
-        """It waits no longer; when it is asking already, it is still told what it finds."""
+        """Ends the wait. If it is asking the store, it still gets what it finds."""
         self.ended = True
         if not self._woken.done():
             self._woken.set_result(None)
 
 
-class Line:
-    """Places that wait for the same: a task of one project, or of any that is public or among those granted to them."""
+class WaitQueue:
+    """Waiters for the same tasks: those of one project, or of all public projects and those granted to the worker."""
 
     def __init__(self, project: int, granted: frozenset[int]) -> None:
         self.project = project
         """0 for any."""
         self.granted = granted
         self.count = 0
-        """Of those that wait or ask."""
+        """Waiters in the queue, woken ones included."""
         self.asking = 0
-        self._places: dict[int, Place] = {}
+        """How many of them are woken."""
+        self._waiters: dict[int, Waiter] = {}
         self._numbers: list[int] = []
-        """A heap; what has left or asks is dropped when it comes first."""
+        """A heap. Numbers of waiters that have left, or are woken, are removed when they come first."""
 
-    def put(self, place: Place) -> None:
-        if place.number not in self._places:
-            self._places[place.number] = place
-            heapq.heappush(self._numbers, place.number)
+    def put(self, waiter: Waiter) -> None:
+        if waiter.number not in self._waiters:
+            self._waiters[waiter.number] = waiter
+            heapq.heappush(self._numbers, waiter.number)
         if len(self._numbers) > 2 * self.count + 100:
-            self._numbers = sorted(self._places)
+            self._numbers = sorted(self._waiters)
 
-    def remove(self, place: Place) -> None:
-        self._places.pop(place.number, None)
+    def remove(self, waiter: Waiter) -> None:
+        self._waiters.pop(waiter.number, None)
 
-    def first(self) -> Place | None:
+    def first(self) -> Waiter | None:
         """The first that may be woken."""
         while self._numbers:
-            place = self._places.get(self._numbers[0])
-            if place is not None and place.waiting and not place.ended:
-                return place
-            self._places.pop(heapq.heappop(self._numbers), None)
+            waiter = self._waiters.get(self._numbers[0])
+            if waiter is not None and waiter.waiting and not waiter.ended:
+                return waiter
+            self._waiters.pop(heapq.heappop(self._numbers), None)
         return None
 
-    def all(self) -> list[Place]:
-        """Those that may be woken, and some that ask."""
-        return list(self._places.values())
+    def all(self) -> list[Waiter]:
+        """All that may be woken, and some that are woken."""
+        return list(self._waiters.values())
 
 
-class Prospect:
-    """What is known of a project that somebody waits for."""
+class AwaitedProject:
+    """What this process knows of a project for whose tasks requests wait."""
 
     def __init__(self) -> None:
         self.public = False
         self.paused = False
         self.rate = 0.0
-        """Tasks a second, 0 for unlimited."""
-        self.let_through = 0
-        """Places woken since the rate last held one up."""
-        self.held: asyncio.TimerHandle | None = None
-        """Until it fires, nobody is woken: the rate lets nobody through."""
+        """Tasks a second that the project assigns, 0 for no limit."""
+        self.woken = 0
+        """Waiters woken since the last pause for the rate."""
+        self.pause: asyncio.TimerHandle | None = None
+        """Until it fires nobody is woken: the rate would let nobody have a task."""
         self.more = False
-        """Whether a task may wait when it fires."""
-        self.left: deque[Wake] = deque()
-        """Words that came while all whom they are for were asking."""
-        self.told_until = 0.0
-        """Until when the project tells of tasks that come, by the loop's clock."""
-        self.opening = asyncio.Lock()
+        """Whether a task may be waiting when the pause ends."""
+        self.kept: deque[Wake] = deque()
+        """Wakes that came while all waiters concerned were asking the store."""
+        self.notified_until = 0.0
+        """Until when the scripts publish tasks of this project, by the clock of the event loop."""
+        self.reading = asyncio.Lock()
 
-    def release(self) -> None:
-        if self.held is not None:
-            self.held.cancel()
-        self.held, self.let_through, self.more = None, 0, False
+    def end_pause(self) -> None:
+        if self.pause is not None:
+            self.pause.cancel()
+        self.pause, self.woken, self.more = None, 0, False
