@@ -74,6 +74,8 @@ async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
 
     Raises :class:`Unavailable` in the end when the store had no answer for some: their node of a cluster is away.
     """
+    if await store.note_clock():
+        await _rebase(store)
     for project in await store.projects.pending("unpushed", BATCH):
         await _survive("push", project, store.projects.push(project))
     for project in await store.projects.pending("deleted", BATCH):
@@ -90,6 +92,20 @@ async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
                 await _survive(job.name, project, _repeat(job, store, project))
     if away:
         raise Unavailable(f"The store cannot answer now for {len(away)} projects, the first is {away[0]}")
+
+
+async def _rebase(store: Store) -> None:
+    """The clock of the store was set back. What is not rebased now is rebased in the next round."""
+    log.warning("the clock of the store was set back: deadlines begin anew")
+    rebased = True
+    async for project, _, _ in store.projects.ids():
+        try:
+            await store.tasks.rebase(project)
+        except BrokerError as error:
+            log.warning("rebase of project %d: %s", project, error.message)
+            rebased = False
+    if rebased:
+        await store.note_clock(rebased=True)
 
 
 async def _repeat(job: Job, store: Store, project: int) -> None:

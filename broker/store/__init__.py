@@ -41,14 +41,21 @@ class Store:
     imports: Imports
     waiters: Waiters
     metrics: StoreMetrics
+    now: str = ""
+    """As in :class:`Tasks`."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the layout of the data was seen to be ours."""
 
     def set_clock(self, now: int | None) -> None:
         """``now`` in unix ms stands still for all scripts; None gives them Redis's clock again."""
         text = "" if now is None else str(now)
+<<<<<<< HEAD
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = text
+=======
+        self.tasks.now = self.workers.now = self.managers.now = self.snapshots.now = text
+        self.imports.now = self.projects.now = self.now = text
+>>>>>>> da5f938 (A store's clock that is set back holds nothing up: snapshots stopped and held tasks stayed for as long as it was set back)
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -58,6 +65,10 @@ class Store:
     async def claim(self, job: str, milliseconds: int) -> bool:
         """Whether this process does ``job`` for that long. It only saves work: a job may safely run twice."""
         return bool(await self.calls.call("claim", self.keys.directory, [job, milliseconds]))
+
+    async def note_clock(self, *, rebased: bool = False) -> bool:
+        """Whether the clock of the store is earlier than a sweep has seen it, until all times were ``rebased``."""
+        return bool(await self.calls.call("clock_note", self.keys.directory, [self.now, "1" if rebased else ""]))
 
     async def close(self) -> None:
         await self.waiters.close()

@@ -15,15 +15,15 @@
 ]]
 --- @include "clock"
 --- @include "address"
+--- @include "failures"
 
-local base, guard, address, limit = KEYS[1], KEYS[2], ARGV[2], ARGV[3]
-local _, now_us = clock(ARGV[4])
-local key = base .. ':failures:' .. ARGV[1]
+local base, guard, username, address, limit = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+local now, now_us = clock(ARGV[4])
 
 redis.call('DEL', guard)
-local failures = redis.call('INCR', key)
-if failures == 1 then
-  redis.call('EXPIRE', key, 60)
-end
+local failures, left = failures_of(base, username, now)
+failures = failures + 1
+local since = now + left - FAILURES_MS
+redis.call('SET', base .. ':failures:' .. username, string.format('%d %.0f', failures, since), 'PX', left)
 address_charge(base, 'login', address, limit, now_us)
-return { failures, math.max(1, redis.call('TTL', key)) }
+return { failures, math.ceil(left / 1000) }

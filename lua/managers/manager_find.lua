@@ -13,10 +13,10 @@
 ]]
 --- @include "clock"
 --- @include "address"
+--- @include "failures"
 
 local base, username, address, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local _, now_us = clock(ARGV[4])
-local failures = base .. ':failures:' .. username
+local now, now_us = clock(ARGV[4])
 
 local wait = address_wait(base, 'login', address, limit, now_us)
 if wait > 0 then
@@ -24,9 +24,10 @@ if wait > 0 then
 end
 
 local id = redis.call('HGET', base .. ':usernames', username)
+local failures, left = failures_of(base, username, now)
 return {
   id,
   id and redis.call('HGET', base .. ':manager:' .. id, 'password'),
-  tonumber(redis.call('GET', failures) or 0),
-  math.max(1, redis.call('TTL', failures)),
+  failures,
+  math.ceil(left / 1000),
 }

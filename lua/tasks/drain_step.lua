@@ -2,7 +2,8 @@
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  how many tasks and hashes at most, 500 or fewer
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  how many tasks and hashes at most, 500 or fewer
 
   Returns  {how many are done, 1 when there is more to do, else 0}
   Refuses  nothing
@@ -13,7 +14,8 @@
 --- @include "forget"
 --- @include "wake"
 
-local base, guard, limit = KEYS[1], KEYS[2], tonumber(ARGV[1])
+local base, guard, limit = KEYS[1], KEYS[2], tonumber(ARGV[2])
+local now = clock(ARGV[1])
 
 local function oldest()
   local first
@@ -68,7 +70,7 @@ local back = waits.fresh + waits.voted
 if operation == 'reclaim_assigned' and back > 0 then
   redis.call('HINCRBY', base, 'reclaimed', back)
 end
-wake(base, redis.call('HGET', base, 'awaited'), clock(''), waits.fresh, waits.voted)
+wake(base, redis.call('HGET', base, 'awaited'), now, waits.fresh, waits.voted)
 if done == limit then
   return { done, 1 }
 end
@@ -76,7 +78,7 @@ end
 redis.call('HDEL', base .. ':drains', n)
 if operation == 'delete' then
   redis.call('UNLINK', base .. ':drains', base .. ':access', base .. ':requests', base .. ':closed',
-    base .. ':delivered', base .. ':snapshots', base .. ':imported')
+    base .. ':delivered', base .. ':snapshots', base .. ':snapshots:old', base .. ':imported')
   -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
   if redis.call('XLEN', base .. ':outbox') == 0 then
     redis.call('DEL', base .. ':outbox')

@@ -1,6 +1,7 @@
 --[[ snapshot: note how many tasks are in each state now, unless that was done a moment ago.
 
-  Any number of processes may try: all but one are told that the last one is too young.
+  Any number of processes may try: all but one are told that the last one is too young. When the clock was set back,
+  snapshots of times that are still to come are dropped, and at most 500 others are moved in a call.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -8,9 +9,9 @@
   ARGV[2]  ms since the last one at least
   ARGV[3]  ms to keep them
 
-  Returns  1 when one was made, 0 when the last one is too young
+  Returns  1 when one was made, 0 when the last one is too young, -1 when some were moved: call again
   Refuses  NOT_FOUND
-  Cost     O(snapshots that are too old)
+  Cost     O(snapshots that are too old or moved)
 ]]
 --- @include "clock"
 --- @include "project"
@@ -22,12 +23,35 @@ local key = base .. ':snapshots'
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
-if last and now - tonumber(string.match(last[1], '^%d+')) < interval then
+
+local function newest()
+  local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+  return last and tonumber(string.match(last[1], '^%d+'))
+end
+
+-- A correction of a second drops nothing.
+local last, moving = newest(), redis.call('EXISTS', key .. ':old') == 1
+local set_back = last and last > now + 1000
+if not moving and not set_back and last and now - last < interval then
   return 0
 end
 
 redis.call('DEL', guard)
+-- A stream takes no id before the last that it had: what stays moves to a new one.
+if set_back and not moving then
+  redis.call('RENAME', key, key .. ':old')
+end
+if set_back or moving then
+  local stay = redis.call('XRANGE', key .. ':old', '-', string.format('%.0f', now), 'COUNT', 500)
+  for _, snapshot in ipairs(stay) do
+    redis.call('XADD', key, snapshot[1], unpack(snapshot[2]))
+    redis.call('XDEL', key .. ':old', snapshot[1])
+  end
+  if #stay < 500 then
+    redis.call('DEL', key .. ':old')
+  end
+  return -1
+end
 local awaiting = redis.call('SCARD', base .. ':voted')
 local unfinished = redis.call('ZCARD', base .. ':queue') + redis.call('ZCARD', base .. ':verifying')
   + redis.call('ZCARD', base .. ':assigned')

@@ -4,7 +4,8 @@
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  task id
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  task id
 
   Returns  1, or 0: there is no such task any more
   Refuses  NOT_FOUND
@@ -15,7 +16,8 @@
 --- @include "requeue"
 --- @include "wake"
 
-local base, guard, task = KEYS[1], KEYS[2], ARGV[1]
+local base, guard, task = KEYS[1], KEYS[2], ARGV[2]
+local now = clock(ARGV[1])
 
 local fields = project(base, 'awaited')
 if not fields then
@@ -28,5 +30,5 @@ end
 redis.call('DEL', guard)
 redis.call('ZREM', base .. ':failed', task)
 local how = retry(base, task)
-wake(base, fields[2], clock(''), how == 'fresh' and 1 or 0, how == 'voted' and 1 or 0)
+wake(base, fields[2], now, how == 'fresh' and 1 or 0, how == 'voted' and 1 or 0)
 return how and 1 or 0

@@ -97,7 +97,9 @@ def shifted(tmp_path: Path, faketime: dict[str, str]) -> Iterator[Shifted]:
     offset.write_text("+0")
     wrong = {**faketime, "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1"}
     with a_server(tmp_path / "store", **wrong) as port:
-        made = Shifted(Serving.start(tmp_path / "broker", redis_url=f"redis://127.0.0.1:{port}"), offset)
+        made = Shifted(
+            Serving.start(tmp_path / "broker", redis_url=f"redis://127.0.0.1:{port}", snapshot_interval="1s"), offset
+        )
         yield made
         made.fleet.close()
         assert made.serving.stop() == 0
@@ -133,6 +135,25 @@ def test_when_the_clock_of_the_store_is_set_back_a_rate_lets_tasks_through_as_be
     assert worker.post("/task/submit", {"project": project, "recipe": "r"}).body["rate_limit_delay"] <= 100
     assert worker.get(f"/task/get/{project}").body["rate_limit_delay"] <= 100
     assert [worker.release(first), worker.release(second)] == [True, True]
+
+
+def test_when_the_clock_of_the_store_is_set_back_held_tasks_and_snapshots_do_not_wait_for_it(shifted: Shifted) -> None:
+    fleet = shifted.fleet
+    project = fleet.project()
+    worker = fleet.worker(project)
+    worker.submit(project, max_assign_time=3)
+    worker.take(project)
+
+    def snapshots() -> list[int]:
+        content = fleet.anybody.get(f"/project/monitoring/{project}?count=9").content()
+        return [row["time_stamp"] for row in content["snapshots"]]
+
+    until(lambda: len(snapshots()) > 0)
+    (before,) = snapshots()[-1:]
+
+    shifted.move(-HOUR)
+    until(lambda: reclaimed(fleet, project) == 1)
+    until(lambda: snapshots()[0] < before)
 
 
 def reclaimed(fleet: Fleet, project: int) -> int:

@@ -76,6 +76,16 @@ def test_a_script_refuses_what_its_header_says_with_codes_that_clients_know(path
     assert {code.lower() for code in codes} <= set(CODES)
 
 
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_that_reads_the_clock_takes_it_as_an_argument(path: Path) -> None:
+    header, body = header_and_body(path)
+    clocks = re.findall(r"clock\((.*?)\)", body)
+
+    assert "'TIME'" not in body
+    assert ("now, unix ms; '' outside tests" in header) is bool(clocks or "given_now" in body)
+    assert all(re.fullmatch(r"ARGV\[\d\]|given_now", argument) for argument in clocks)
+
+
 @pytest.fixture(scope="module")
 def flags(redis_url: str) -> dict[str, set[str]]:
     """Of each command that a script calls."""

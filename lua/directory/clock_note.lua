@@ -1,0 +1,25 @@
+--[[ clock_note: note the latest time that a sweep has seen, to learn of a clock that was set back.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  '1' to note a time that is earlier: all times that are kept were rebased, '' otherwise
+
+  Returns  1 when the clock was set back since, and that is not noted; else 0
+  Refuses  nothing
+  Cost     O(1)
+]]
+--- @include "clock"
+
+local base, guard, anyway = KEYS[1], KEYS[2], ARGV[2] == '1'
+local now = clock(ARGV[1])
+
+local latest = tonumber(redis.call('GET', base .. ':clock') or 0)
+if now < latest - 1000 and not anyway then
+  return 1
+end
+if now > latest or anyway then
+  redis.call('DEL', guard)
+  redis.call('SET', base .. ':clock', string.format('%.0f', now))
+end
+return 0
