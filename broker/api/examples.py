@@ -1,5 +1,7 @@
 """What the examples of several calls have in common: a broker with one admin, two projects and two workers."""
 
+from broker.store.task_fields import TaskFields
+
 MANAGER = {"id": 1, "username": "ada", "tracker_admin": True, "register_time": 1795469334}
 GUEST = {"id": 2, "username": "grace", "tracker_admin": False, "register_time": 1795469334}
 WORKER = {"id": 1, "created": 1795469334, "alias": "crawler-01", "secret": None, "paused": False}
@@ -26,15 +28,11 @@ def task(id: int, recipe: str, **others: int) -> dict[str, object]:
     """As get hands it out."""
     fields = {
         "id": id,
-        "priority": 0,
+        **TaskFields(recipe).given(),
         "assignee": 1,
         "retries": 0,
-        "max_retries": 0,
         "status": 1,
-        "recipe": recipe,
-        "max_assign_time": 0,
         "assign_time": 1795469334,
-        "verification_count": 1,
         "project": PROJECT | {"version": COMMIT},
     }
     return fields | others
@@ -46,14 +44,10 @@ def managed_task(id: int, recipe: str, **others: object) -> dict[str, object]:
         "id": id,
         "state": "queue",
         "status": 1,
-        "recipe": recipe,
+        **TaskFields(recipe).given(),
         "recipe_bytes": len(recipe),
-        "priority": 0,
-        "retries": 0,
-        "max_retries": 0,
-        "max_assign_time": 0,
-        "verification_count": 1,
         "hash64": None,
+        "retries": 0,
         "created": 1795469334,
         "assignee": None,
         "assign_time": None,
