@@ -49,7 +49,7 @@ async def test_a_script_whose_answer_is_lost_was_sent_once(hang_up: bool) -> Non
     async with a_server(swallowing(commands, hang_up=hang_up)) as url:
         store = open_store(Settings(redis_url=url, redis_timeout=0.3))
         with pytest.raises(Unavailable):
-            await store.tasks.submit(1, 1, [TaskFields("r", 0, 0, 0, 1, "")])
+            await store.tasks.submit(1, 1, [TaskFields("r")])
         with pytest.raises(Unavailable):
             await store.tasks.assign(1, 1, 1, 60)
         await store.close()

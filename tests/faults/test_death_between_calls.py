@@ -19,7 +19,7 @@ ENOUGH = 12
 
 
 def task(recipe: str = "r", hash64: int | str = "", votes: int = 1) -> TaskFields:
-    return TaskFields(recipe, 0, 0, 0, votes, hash64)
+    return TaskFields(recipe, verification_count=votes, hash64=hash64)
 
 
 async def a_manager(store: Store) -> int:

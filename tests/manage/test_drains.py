@@ -202,7 +202,7 @@ async def test_a_late_copy_does_not_bring_a_deleted_project_back(yard: Yard, set
 async def million(store: Store, project: int, worker: int) -> None:
     async def some(first: int) -> None:
         for start in range(first, MILLION, 8 * 500):
-            tasks = [TaskFields("recipe", 0, 0, 0, 1, n + 1) for n in range(start, start + 500)]
+            tasks = [TaskFields("recipe", hash64=n + 1) for n in range(start, start + 500)]
             await store.tasks.submit(project, worker, tasks)
 
     await asyncio.gather(*(some(n * 500) for n in range(8)))

@@ -54,4 +54,4 @@ async def yard(store: Store) -> Yard:
 def new(
     recipe: str = "r", *, priority: int = 0, votes: int = 1, hash64: int | str = "", seconds: int = 0
 ) -> TaskFields:
-    return TaskFields(recipe, priority, 0, seconds, votes, hash64)
+    return TaskFields(recipe, priority, max_assign_time=seconds, verification_count=votes, hash64=hash64)

@@ -84,7 +84,7 @@ async def test_the_hash_of_an_imported_task_that_closes_is_free_where_none_is_re
     await store.workers.request_access(project, worker, assign=True, submit=True)
     await store.workers.grant(project, worker)
 
-    (made,) = await store.tasks.submit(project, worker, [TaskFields("again", 0, 0, 0, 1, 5)])
+    (made,) = await store.tasks.submit(project, worker, [TaskFields("again", hash64=5)])
     assert made
 
 

@@ -202,7 +202,7 @@ async def test_what_workers_do_while_the_import_is_not_done_stays(broker: Broker
     write(folder, "task", TASK)
     fine(await broker("import-tracker", folder))
     worker = (await store.workers.create("new"))[0].id
-    new = await store.tasks.submit(1, 1, [TaskFields("by the fleet", 0, 0, 0, 1, 5)])
+    new = await store.tasks.submit(1, 1, [TaskFields("by the fleet", hash64=5)])
     (folder / "task.csv").write_text(tasks)
 
     reasons = await left(broker, folder, "tasks")
