@@ -49,13 +49,8 @@ class Store:
     def set_clock(self, now: int | None) -> None:
         """``now`` in unix ms stands still for all scripts; None gives them Redis's clock again."""
         text = "" if now is None else str(now)
-<<<<<<< HEAD
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
-        self.imports.now = self.projects.now = text
-=======
-        self.tasks.now = self.workers.now = self.managers.now = self.snapshots.now = text
-        self.imports.now = self.projects.now = self.now = text
->>>>>>> da5f938 (A store's clock that is set back holds nothing up: snapshots stopped and held tasks stayed for as long as it was set back)
+        self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""

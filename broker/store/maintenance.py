@@ -26,6 +26,7 @@ class Maintenance:
         self._keys = keys
         self._projects = projects
         self._chain = chain
+        self.now = ""
 
     async def run(self, project: int, operation: str) -> int:
         """Runs reset_failed, reclaim_assigned or hard_reset. The answer is the number of tasks concerned."""
@@ -79,5 +80,5 @@ class Maintenance:
 
     async def drain(self, project: int, limit: int) -> tuple[int, bool]:
         """Processes up to ``limit`` tasks of maintenance calls. The answer: how many, and whether there are more."""
-        done, more = await self._calls.call("drain_step", self._keys.project(project), [limit])
+        done, more = await self._calls.call("drain_step", self._keys.project(project), [self.now, limit])
         return done, bool(more)

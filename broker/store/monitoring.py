@@ -124,7 +124,10 @@ class Monitoring:
     async def take_snapshot(self, project: int) -> bool:
         """False when the last one is too young."""
         args: Arguments = [self.now, round(self.interval * 1000), self._history]
-        return bool(await self._calls.call("snapshot", self._keys.project(project), args))
+        made = -1
+        while made < 0:
+            made = await self._calls.call("snapshot", self._keys.project(project), args)
+        return bool(made)
 
     async def snapshots(self, project: int, newest: int | None, oldest: int | None) -> AsyncIterator[dict[str, Any]]:
         """Newest first: snapshots not after ``newest`` and not before ``oldest`` (unix s), as the API shows them."""

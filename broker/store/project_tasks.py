@@ -14,6 +14,7 @@ class ProjectTasks:
     def __init__(self, calls: Calls, keys: Keys) -> None:
         self._calls = calls
         self._keys = keys
+        self.now = ""
 
     async def get(self, project: int, task: int) -> tuple[str, Row]:
         """Its state, as :meth:`page` names them, and the task. Raises ``not_found``."""
@@ -30,7 +31,7 @@ class ProjectTasks:
         return total, [Row.read(row) for row in rows]
 
     async def retry(self, project: int, task: int) -> None:
-        if not await self._calls.call("task_retry", self._keys.project(project), [task]):
+        if not await self._calls.call("task_retry", self._keys.project(project), [self.now, task]):
             raise BrokerError("not_found", "No failed task has this id")
 
     async def remove(self, project: int, task: int) -> None:

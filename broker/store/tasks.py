@@ -130,8 +130,6 @@ class Tasks:
         count: int = await self._calls.call("forget", self._keys.project(project), [self.now, limit])
         return count
 
-<<<<<<< HEAD
-=======
     async def rebase(self, project: int) -> None:
         """The clock was set back: what began at a time that is still to come begins now, for as long as it had."""
         cursor: str | None = "0"
@@ -139,64 +137,6 @@ class Tasks:
             args: Arguments = [self.now, cursor, CHUNK]
             cursor = await self._calls.call("rebase", self._keys.project(project), args)
 
-    async def outbox(self, project: int, limit: int, known: int = 0) -> tuple[int, list[OutboxEntry]]:
-        """The number of this read, and the oldest entries. ``known``: the newest read that a target knows."""
-        read, *rows = await self._calls.call("outbox_read", self._keys.project(project), [limit, known])
-        return read, [OutboxEntry(id, int(target), tuple(closed)) for id, target, *closed in rows]
-
-    async def deliver(self, target: int, source: int, read: int, entries: Sequence[OutboxEntry]) -> Delivered:
-        """``entries``: all that this read of the source's outbox has for ``target``."""
-        args: Arguments = [source, self.now, read]
-        for entry in entries:
-            args += (entry.id, *entry.closed)
-        done, *counts = await self._calls.call("deliver", self._keys.project(target), args)
-        return Delivered(*counts) if done else Delivered(0, 0, *counts)
-
-    async def drop(self, source: int, entries: Sequence[OutboxEntry], *, lost: bool) -> int:
-        args: Arguments = [_flag(lost), *(entry.id for entry in entries)]
-        count: int = await self._calls.call("outbox_drop", self._keys.project(source), args)
-        return count
-
-    async def begin_drain(self, project: int, operation: str) -> int:
-        """How many tasks ``operation`` concerns: reset_failed, reclaim_assigned, hard_reset or delete."""
-        affected: int = await self._calls.call("drain_begin", self._keys.project(project), [operation])
-        return affected
-
-    async def begin_burial(self, project: int) -> None:
-        """As :meth:`begin_drain` of a deleted project; nothing happens when that was done before."""
-        try:
-            await self.begin_drain(project, "delete")
-        except BrokerError as error:
-            if error.code != "not_found":
-                raise
-
-    async def drain(self, project: int, limit: int) -> tuple[int, bool]:
-        """Works off up to ``limit`` tasks of maintenance calls: how many, and whether there are more."""
-        done, more = await self._calls.call("drain_step", self._keys.project(project), [self.now, limit])
-        return done, bool(more)
-
-    async def retry(self, project: int, task: int) -> None:
-        if not await self._calls.call("task_retry", self._keys.project(project), [self.now, task]):
-            raise BrokerError("not_found", "No failed task has this id")
-
-    async def remove(self, project: int, task: int) -> None:
-        await self._calls.call("task_remove", self._keys.project(project), [task])
-
-    async def stats(self, project: int) -> Stats:
-        args: Arguments = [*TOTALS]
-        waiting, verifying, assigned, failed, *totals = await self._calls.call(
-            "stats", self._keys.project(project), args
-        )
-        counters = {name: int(total) for name, total in zip(TOTALS, totals, strict=True) if total}
-        return Stats(waiting, verifying, assigned, failed, counters)
-
-    async def oldest(self, project: int) -> int | None:
-        """Seconds since the submit of the oldest waiting task among those that are first of their priority."""
-        args: Arguments = [self.now, _PRIORITIES]
-        age: int = await self._calls.call("oldest", self._keys.project(project), args)
-        return None if age < 0 else age
-
->>>>>>> da5f938 (A store's clock that is set back holds nothing up: snapshots stopped and held tasks stayed for as long as it was set back)
 
 class Candidates:
     """Where a worker that names no project may find a task: the projects that have a task, read once for all."""

@@ -15,13 +15,13 @@ HOUR = 3600
 
 async def taken_back(yard: Yard, project: int) -> int:
     """How many tasks a sweep takes from their workers."""
-    before = (await yard.store.tasks.stats(project)).counters.get("reclaimed", 0)
+    before = (await yard.store.monitoring.stats(project)).counters.get("reclaimed", 0)
     await sweep(yard.store, EACH_ROUND)
-    return (await yard.store.tasks.stats(project)).counters.get("reclaimed", 0) - before
+    return (await yard.store.monitoring.stats(project)).counters.get("reclaimed", 0) - before
 
 
 async def times(yard: Yard, project: int) -> list[int]:
-    return [row["time_stamp"] async for row in yard.store.snapshots.newest_first(project, None, None)]
+    return [row["time_stamp"] async for row in yard.store.monitoring.snapshots(project, None, None)]
 
 
 async def test_held_tasks_come_back_after_their_time_whatever_else_is_held(yard: Yard) -> None:
@@ -102,7 +102,7 @@ async def test_remembered_hashes_are_forgotten_after_their_time(yard: Yard) -> N
 
 async def test_snapshots_go_on_and_those_of_later_times_are_dropped(yard: Yard, settings: Settings) -> None:
     project = await yard.project()
-    take = yard.store.snapshots.take
+    take = yard.store.monitoring.take_snapshot
     now = NOON // 1000
     for _ in range(3):
         assert await take(project)
@@ -136,7 +136,7 @@ async def test_however_many_snapshots_there_are_the_next_one_is_made(
         for id in [*ids, *(id + 500_000_000 for id in ids)]:
             redis.xadd(f"{settings.prefix}:{{project:{project}}}:snapshots", counts, id=f"{id}-0")
 
-    assert await yard.store.snapshots.take(project)
+    assert await yard.store.monitoring.take_snapshot(project)
 
     assert await times(yard, project) == [id // 1000 for id in [NOON, *reversed(ids)]]
 
