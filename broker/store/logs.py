@@ -6,7 +6,7 @@ from typing import NamedTuple
 import orjson
 
 from broker.store.redis.keys import Keys
-from broker.store.redis.scripts import Arguments, Calls
+from broker.store.redis.scripts import Calls
 
 LEVELS = {"trace": 7, "debug": 6, "info": 5, "warn": 4, "error": 3}
 
@@ -19,6 +19,8 @@ _LONGEST = 4096
 _LONGEST_SCOPE = 256
 """Bytes; a control character takes six in JSON."""
 
+_MOST = 10_000
+"""Log lines kept of a level, about."""
 
 _PAGE = 500
 
@@ -51,15 +53,15 @@ class Logs:
             data["worker"] = worker
         if request is not None:
             data["request"] = request
-        args: Arguments = [level, timestamp, cut(message), orjson.dumps(data).decode()]
-        await self._calls.call("log_add", self._keys.directory, args)
+        fields = ("timestamp", timestamp, "message", cut(message), "data", orjson.dumps(data).decode())
+        await self._calls.command("XADD", self._keys.logs(level), "MAXLEN", "~", _MOST, "*", *fields)
 
     async def newest_first(self, level: str) -> AsyncIterator[Line]:
         """In the order in which they came."""
         before = "+"
         while True:
-            page = await self._calls.call("log_page", self._keys.directory, [level, before, _PAGE])
-            for id, timestamp, message, data in page:
+            page = await self._calls.command("XREVRANGE", self._keys.logs(level), before, "-", "COUNT", _PAGE)
+            for id, (_, timestamp, _, message, _, data) in page:
                 yield Line(int(timestamp), message, data)
                 before = f"({id}"
             if len(page) < _PAGE:

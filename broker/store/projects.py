@@ -87,7 +87,7 @@ class Projects:
 
     async def pending(self, which: str, limit: int) -> list[int]:
         """Projects that are ``unpushed``: their copy may be behind; or ``deleted``: something of them may be left."""
-        return [int(project) for project in await self._calls.call("pending", self._keys.directory, [which, limit])]
+        return [int(project) for project in await self._calls.command("SRANDMEMBER", self._keys.pending(which), limit)]
 
     async def get(self, project: int, manager: int | None = None) -> Project:
         """Raises ``not_found``."""
@@ -145,7 +145,8 @@ class Projects:
             await self.update(None, project, {"chain": 0})
 
     async def deleted(self, project: int) -> None:
-        await self._calls.call("delete_done", self._keys.directory, [project])
+        """Nothing is left of a deleted project."""
+        await self._calls.command("SREM", self._keys.pending("deleted"), project)
 
     async def of_repo(self, full_name: str) -> list[tuple[int, str]]:
         """(project, webhook secret) of those with this repository, whatever its case."""

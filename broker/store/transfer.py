@@ -128,8 +128,8 @@ class Imports:
         return mark
 
     async def end(self, project: int, source: str) -> None:
-        """Forgets the mark: the source may be imported once more."""
-        await self._calls.call("import_end", self._keys.project(project), [source])
+        """Deletes the mark: the source may be imported once more."""
+        await self._calls.command("HDEL", self._keys.imported(project), source)
 
     async def walk(self, project: int, entry: int) -> Walked:
         """Live tasks from this entry on; a walk from 1 meets each that lives throughout exactly once."""

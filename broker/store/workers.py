@@ -170,12 +170,11 @@ class Workers:
 
     async def count(self) -> int:
         """The last worker's id; they count from 1."""
-        count: int = await self._calls.call("worker_count", self._keys.directory)
-        return count
+        return int(await self._calls.command("GET", self._keys.last_worker) or 0)
 
     async def closed_by(self, project: int, workers: Sequence[int]) -> list[int]:
         """How many of a project's tasks each of these workers has closed; at most 500."""
-        counts = await self._calls.call("closed_by", self._keys.project(project), workers)
+        counts = await self._calls.command("HMGET", self._keys.closed(project), *workers)
         return [int(count or 0) for count in counts]
 
     async def rename(self, id: int, alias: str) -> None:
@@ -196,7 +195,7 @@ class Workers:
 
     async def projects(self, id: int) -> set[int]:
         """Where the worker was granted access, as a hint."""
-        return {int(project) for project in await self._calls.call("worker_projects", self._keys.directory, [id])}
+        return {int(project) for project in await self._calls.command("SMEMBERS", self._keys.worker_projects(id))}
 
     async def request_access(self, project: int, worker: int, *, assign: bool, submit: bool) -> None:
         asked = ",".join(what for what, wanted in (("assign", assign), ("submit", submit)) if wanted)

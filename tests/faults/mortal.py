@@ -16,16 +16,24 @@ def mortal(settings: Settings, calls: int) -> Store:
     """A store in a process that dies before its call number ``calls``, counted from 0."""
     store = open_store(settings)
     left = calls
-    original = store.calls.call
+    call, command = store.calls.call, store.calls.command
 
-    async def call(script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
+    def count() -> None:
         nonlocal left
         if left == 0:
             raise Died
         left -= 1
-        return await original(script, keys, args)
 
-    store.calls.call = call  # type: ignore[method-assign]
+    async def mortal_call(script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
+        count()
+        return await call(script, keys, args)
+
+    async def mortal_command(name: str, key: str, *args: Argument) -> Any:
+        count()
+        return await command(name, key, *args)
+
+    store.calls.call = mortal_call  # type: ignore[method-assign]
+    store.calls.command = mortal_command  # type: ignore[method-assign]
     return store
 
 

@@ -17,6 +17,7 @@ from redis.exceptions import ClusterError, ConnectionError, ResponseError
 
 from broker.redis_url import joined
 from broker.store.redis.pipeline import Pipeline
+from broker.store.redis.scripts import key_of
 
 _MOVES = 5
 """Times that one command is sent on."""
@@ -43,8 +44,8 @@ class Cluster:
         self._next_reading = 0.0
 
     async def execute_command(self, *command: str | int | float) -> Any:
-        """The reply to a script, from the node of its first key. Raises as the pipeline, and :class:`ClusterError`."""
-        slot = _slot(str(command[3]))
+        """The reply to a script or a plain command, from the node of its key. Raises :class:`ClusterError` as well."""
+        slot = _slot(key_of(command))
         for _ in range(_MOVES):
             node = self._owners[slot] or await self._owner(slot)
             try:

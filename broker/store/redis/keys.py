@@ -24,7 +24,26 @@ class Keys:
         self.wakes = f"{prefix}:{{project:*}}:wake"
         """The channels on which projects tell that tasks wait, as a pattern."""
         self.directory = _pair(f"{prefix}:{{directory}}")
+        self.last_worker = self._of_directory("next-worker")
         self.project = lru_cache(_BUSY)(self._project)
+
+    def worker_projects(self, worker: int) -> str:
+        return self._of_directory(f"worker:{worker}:projects")
+
+    def pending(self, which: str) -> str:
+        return self._of_directory(which)
+
+    def logs(self, level: str) -> str:
+        return self._of_directory(f"logs:{level}")
+
+    def closed(self, project: int) -> str:
+        return f"{self.project(project)[0]}:closed"
+
+    def imported(self, project: int) -> str:
+        return f"{self.project(project)[0]}:imported"
+
+    def _of_directory(self, name: str) -> str:
+        return f"{self.directory[0]}:{name}"
 
     def _project(self, project: int) -> tuple[str, str]:
         return _pair(f"{self._prefix}:{{project:{project}}}")

@@ -1,4 +1,4 @@
-"""Loads the Lua scripts, and calls them: ``call(script, keys, args)`` is the one way into Redis.
+"""Loads the Lua scripts, and calls them: ``Calls`` is the one way into Redis.
 
 A line ``--- @include "clock"`` is replaced, once, by ``lua/include/clock.lua``. A missing or circular include raises
 :class:`StartError`: the broker refuses to start, instead of failing on a request.
@@ -102,6 +102,11 @@ class StoreMetrics:
         self.record_misses = Counter(counters)
 
 
+def key_of(command: Sequence[Argument]) -> str:
+    """The key of a script or of a plain command: the node of a cluster that has its slot is the one to ask."""
+    return str(command[3] if command[0] in {"EVALSHA", "EVAL"} else command[1])
+
+
 class Client(Protocol):
     """What carries commands: :class:`~broker.store.redis.pipeline.Pipeline` or its ``Cluster``."""
 
@@ -125,14 +130,24 @@ class Calls:
     async def call(self, script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
         """The script's reply. Raises :class:`BrokerError` when it refuses, :class:`Unavailable` without an answer."""
         known = self._scripts[script]
+        try:
+            return await self._send(script, "EVALSHA", known.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await self._send(script, "EVAL", known.source, len(keys), *keys, *args)
+
+    async def command(self, name: str, key: str, *args: Argument) -> Any:
+        """The reply to a plain command on one key, where no rule needs a script. Raises :class:`Unavailable`."""
+        return await self._send(name, name, key, *args)
+
+    async def _send(self, name: str, *command: Argument) -> Any:
+        """Raises :class:`NoScriptError` for a script that the server does not know."""
         begun = perf_counter()
         try:
-            try:
-                return await self._client.execute_command("EVALSHA", known.sha, len(keys), *keys, *args)
-            except NoScriptError:
-                return await self._client.execute_command("EVAL", known.source, len(keys), *keys, *args)
+            return await self._client.execute_command(*command)
+        except NoScriptError:
+            raise
         except (RedisError, OSError) as error:
-            raise self._counted(_translated(script, error)) from error
+            raise self._counted(_translated(name, error)) from error
         finally:
             self._metrics.calls.observe(perf_counter() - begun)
 
@@ -158,7 +173,7 @@ class Calls:
         await self._client.aclose()
 
 
-def _translated(script: str, error: Exception) -> BrokerError:
+def _translated(name: str, error: Exception) -> BrokerError:
     text = str(error)
     if isinstance(error, OutOfMemoryError):
         return Unavailable("The store is full: nothing new can be taken until tasks are closed")
@@ -167,5 +182,5 @@ def _translated(script: str, error: Exception) -> BrokerError:
         if refused is not None:
             return refused
         if not text.startswith(_PASSING):
-            log.error("script %s: %s", script, text)
+            log.error("%s: %s", name, text)
     return Unavailable("The store cannot answer now")
