@@ -147,7 +147,8 @@ class Calls:
         except NoScriptError:
             raise
         except (RedisError, OSError) as error:
-            raise self._counted(_translated(name, error)) from error
+            what = name if name == command[0] else f"script {name}"
+            raise self._counted(_translated(what, error)) from error
         finally:
             self._metrics.calls.observe(perf_counter() - begun)
 
@@ -173,7 +174,7 @@ class Calls:
         await self._client.aclose()
 
 
-def _translated(name: str, error: Exception) -> BrokerError:
+def _translated(what: str, error: Exception) -> BrokerError:
     text = str(error)
     if isinstance(error, OutOfMemoryError):
         return Unavailable("The store is full: nothing new can be taken until tasks are closed")
@@ -182,5 +183,5 @@ def _translated(name: str, error: Exception) -> BrokerError:
         if refused is not None:
             return refused
         if not text.startswith(_PASSING):
-            log.error("%s: %s", name, text)
+            log.error("%s: %s", what, text)
     return Unavailable("The store cannot answer now")
