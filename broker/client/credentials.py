@@ -1,5 +1,6 @@
 """The credentials file of a worker: ``{"id": 1, "alias": "crawler-1", "secret": "..."}``."""
 
+import codecs
 import fcntl
 import os
 import re
@@ -30,7 +31,7 @@ class Credentials(msgspec.Struct, frozen=True):
     def load(cls, file: str | Path) -> "Credentials | None":
         """None without a file. Raises :class:`ClientError` when the file does not hold credentials."""
         try:
-            found = msgspec.json.decode(Path(file).read_bytes(), type=cls)
+            found = msgspec.json.decode(Path(file).read_bytes().removeprefix(codecs.BOM_UTF8), type=cls)
         except FileNotFoundError:
             return None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -31,7 +31,9 @@ _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LOST = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
 """Errors that may pass. All other errors of httpx are the caller's."""
 
-_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+_CODES = re.compile(r"^\[(?:Errno -?\d+|SSL: \w+)\] | \(_ssl\.c:\d+\)$")
+_NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
+"""What OpenSSL says of an answer that is not TLS."""
 
 
 class BlockingTransport:
@@ -115,7 +117,10 @@ def _answer(response: httpx.Response) -> Answer:
 
 
 def _lost(error: httpx.TransportError) -> Lost:
-    why = _ERRNO.sub("", str(error)) or type(error).__name__
+    if _NO_TLS.search(str(error)):
+        why = "there is no TLS on this port: perhaps the URL has to begin with http://"
+    else:
+        why = _CODES.sub("", str(error)) or type(error).__name__
     return Lost(why, sent=not isinstance(error, _UNSENT))
 
 

@@ -1,5 +1,6 @@
 """The commands that speak to a broker, as a person or a script runs them."""
 
+import codecs
 import io
 import json
 import os
@@ -477,6 +478,26 @@ def test_no_worker_is_made_whose_secret_cannot_be_kept(broker: Broker, fleet: Fl
 
     assert done.stderr == "broker: --worker-file: nowhere/worker.json: No such file or directory\n"
     assert fleet.worker().id == before + 1
+
+
+def test_files_of_accounts_may_begin_with_a_byte_order_mark(broker: Broker, project: int, tmp_path: Path) -> None:
+    for file in (tmp_path / "admin.json", tmp_path / "worker.json"):
+        file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+
+    assert fine(broker("submit", "-", "--project", project, text="a\n")) == "1 submitted, 0 duplicates\n"
+    assert [row["recipe"] for row in rows(broker("tasks", project, "--json"))] == ["a"]
+
+
+def test_https_to_a_port_without_tls_is_said_in_plain_words(broker: Broker, fleet: Fleet) -> None:
+    url = fleet.url.replace("http://", "https://")
+
+    done = broker("status", "--url", url)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"broker: POST /login: no answer from {url} (there is no TLS on this port: perhaps the URL has to begin "
+        "with http://): is a broker running there? --url names another\n"
+    )
 
 
 @pytest.mark.parametrize("secret", ["", "käfer", "two\nlines"])
