@@ -1,15 +1,15 @@
-"""One function of a worker: the tasks of its project are taken as there is room, and each becomes a result."""
+"""Consumes the tasks of one project: gets as many as there is room for, calls the function, queues its results."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from threading import Thread
 from time import monotonic
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from broker.client.calls import Backoff
 from broker.client.clients import AsyncClient
@@ -20,27 +20,28 @@ from broker.client.types import Fail, Refused, Result, Skip, Task, Unreachable
 
 log = logging.getLogger("broker.client")
 
-A = TypeVar("A")
-R = TypeVar("R")
-
 Function = Callable[[Task], int | None] | Callable[[Task], Awaitable[int | None]]
 
 _MOST = 1000
 """Tasks of one get."""
 
 _SOON = 0.5
-"""Seconds: an answer that comes earlier, without a task and without a long poll, is followed by a pause."""
+"""Seconds. Without a long poll, a pause follows an answer that comes sooner and has no task."""
 
 
 @dataclass(frozen=True)
 class Handler:
-    """A function, and how it is to be called. ``submit``: whether it needs that right on its project."""
+    """A function and its options. ``submit``: whether it needs access to submit to its project."""
 
     function: Function
     project: int
     concurrency: int
     prefetch: int
     submit: bool
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1 or self.prefetch < 0:
+            raise ValueError("concurrency: 1 or more; prefetch: 0 or more")
 
 
 class _Work(NamedTuple):
@@ -49,7 +50,11 @@ class _Work(NamedTuple):
 
 
 class Consumer:
-    """``lock``: None when what this worker holds already is not to be taken up. ``wait``: seconds of a long poll."""
+    """``lock``: None when leftovers must not be resumed. ``wait``: seconds of a long poll.
+
+    Leftovers are tasks that this worker holds and does not work on: from an earlier run, or from a get whose answer was
+    lost.
+    """
 
     def __init__(
         self,
@@ -66,28 +71,28 @@ class Consumer:
         self._heartbeat = heartbeat
         self._release_queue = release_queue
         self._lock = lock
-        self._who = f"worker {client.worker.id} ({client.worker.alias})" if client.worker else "nobody"
+        self._name = f"worker {client.worker.id} ({client.worker.alias})" if client.worker else "nobody"
         self._wait = wait
         self._slots = asyncio.Semaphore(handler.concurrency)
         self._freed = asyncio.Event()
         self._skipped = False
-        self._said = ""
+        self._blocked_by = ""
         self._begun: set[int] = set()
         self.works: dict[int, _Work] = {}
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises :class:`Refused` when waiting would not help."""
+        """Runs until it is cancelled. Raises :class:`Refused` when waiting would not help."""
         await self._client.request_access(self._handler.project, submit=self._handler.submit)
-        await self._take_up()
+        await self._resume_leftovers()
         backoff = Backoff(0.2)
         while True:
             room = await self._room()
             began = monotonic()
             try:
-                tasks = await self._take(room)
+                tasks = await self._get(room)
             except Unreachable:
                 await asyncio.sleep(backoff.pause())
-                await self._take_up()
+                await self._resume_leftovers()
                 continue
             for task in tasks:
                 self._begin(task)
@@ -95,73 +100,72 @@ class Consumer:
             if tasks and not skipped:
                 backoff.reset()
             elif skipped or monotonic() - began < (self._wait / 2 or _SOON):
-                # Without this, a broker that knows no long polls, or a task that nobody wants, would be asked for ever.
+                # A broker without long polls, or with a task that everybody skips, would be asked without end.
                 await asyncio.sleep(backoff.pause())
 
     async def give_back_leftovers(self) -> None:
         for task in await self._leftovers():
             self._release_queue.put(task, Result.SKIP)
 
-    async def _leftovers(self) -> list[Task]:
-        """What this worker holds and nobody works on: an earlier run left it, or the answer of a get was lost."""
-        if self._lock is None:
-            return []
-        found = await self._client.assigned(self._handler.project)
-        leftovers = [task for task in found if task.id not in self._heartbeat]
-        # Asked last: who came after the answer holds nothing of it.
-        return leftovers if leftovers and self._lock.alone() else []
-
     def give_back(self, *, unbegun: bool = False) -> None:
-        """ReleaseQueue what is in work, or what is not yet, so that another worker gets it."""
+        """Releases all tasks, or only those whose function was not called yet, so that other workers get them."""
         for work in list(self.works.values()):
             if not (unbegun and work.task.id in self._begun):
                 self._drop(work.task)
                 self._release_queue.put(work.task, Result.SKIP)
 
+    async def _leftovers(self) -> list[Task]:
+        if self._lock is None:
+            return []
+        held = await self._client.assigned(self._handler.project)
+        leftovers = [task for task in held if task.id not in self._heartbeat]
+        # Checked last: a program that starts after the answer holds none of these.
+        return leftovers if leftovers and self._lock.alone() else []
+
+    async def _resume_leftovers(self) -> None:
+        leftovers = await self._leftovers()
+        if leftovers:
+            log.info("%s resumes %d tasks that it already holds", self._name, len(leftovers))
+        for task in leftovers:
+            self._begin(task, leftover=True)
+
     async def _room(self) -> int:
-        """For how many tasks; waits until there is any."""
+        """Waits until there is room, and returns for how many tasks."""
         most = self._handler.concurrency + self._handler.prefetch
         while len(self.works) >= most:
             self._freed.clear()
             await self._freed.wait()
         return min(most - len(self.works), _MOST)
 
-    async def _take(self, room: int) -> list[Task]:
+    async def _get(self, room: int) -> list[Task]:
         project = self._handler.project
         try:
             tasks = await self._client.get_many(project, count=room, wait=self._wait)
         except Refused as refused:
             if refused.code == "denied":
                 where = f"{self._client.url}/ui/projects/{project}/access"
-                self._say(f"{self._who} waits until a manager lets it into project {project}: {where}")
+                self._warn_once(f"{self._name} waits until a manager lets it into project {project}: {where}")
             elif refused.code == "worker_paused":
-                self._say(f"{self._who} is paused, and waits until an admin lets it go on")
+                self._warn_once(f"{self._name} is paused until an admin resumes it")
             elif refused.status >= 500:
-                self._say(str(refused))
+                self._warn_once(str(refused))
             else:
                 raise
             return []
-        if self._said:
-            log.warning("%s may take tasks of project %d now", self._who, project)
-            self._said = ""
+        if self._blocked_by:
+            log.warning("%s may take tasks of project %d now", self._name, project)
+            self._blocked_by = ""
         return tasks
 
-    def _say(self, text: str) -> None:
-        if text != self._said:
+    def _warn_once(self, text: str) -> None:
+        if text != self._blocked_by:
             log.warning("%s", text)
-        self._said = text
+        self._blocked_by = text
 
-    async def _take_up(self) -> None:
-        leftovers = await self._leftovers()
-        if leftovers:
-            log.info("%d tasks that this worker holds already are taken up", len(leftovers))
-        for task in leftovers:
-            self._begin(task, taken_up=True)
-
-    def _begin(self, task: Task, *, taken_up: bool = False) -> None:
-        self._release_queue.came_again(task.id)
-        self._heartbeat.add(task, lambda: self._lose(task), taken_up=taken_up)
-        # One that was reclaimed and came again is still in work.
+    def _begin(self, task: Task, *, leftover: bool = False) -> None:
+        self._release_queue.discard(task.id)
+        self._heartbeat.add(task, lambda: self._lose(task), leftover=leftover)
+        # A task that was reclaimed and assigned again is still being worked on.
         if task.id not in self.works:
             self.works[task.id] = _Work(task, asyncio.create_task(self._work(task)))
 
@@ -172,7 +176,7 @@ class Consumer:
                 result, verification = await self._outcome(task)
             finally:
                 self._begun.discard(task.id)
-        if self._is_ours(task):
+        if self._is_current(task):
             del self.works[task.id]
             self._freed.set()
             self._release_queue.put(task, result, verification)
@@ -189,15 +193,15 @@ class Consumer:
         except Fail as fail:
             log.info("task %d of project %d failed: %s", task.id, task.project.id, fail)
         except asyncio.CancelledError:
-            if not self._is_ours(task):
+            if not self._is_current(task):
                 raise
             log.error("task %d of project %d failed: its function was cancelled from within", task.id, task.project.id)
         except Exception:
             log.exception("task %d of project %d failed", task.id, task.project.id)
         return Result.FAIL, 0
 
-    def _is_ours(self, task: Task) -> bool:
-        """Whether the work that asks is still wanted: its task was neither lost nor given back."""
+    def _is_current(self, task: Task) -> bool:
+        """Whether the calling work still counts: its task was neither lost nor given back."""
         work = self.works.get(task.id)
         return work is not None and work.running is asyncio.current_task()
 
@@ -212,7 +216,7 @@ class Consumer:
 
 
 def _checked(found: object) -> int:
-    """What a function returned, as a verification."""
+    """The verification that a function returned."""
     if found is None:
         return 0
     if type(found) is not int or not -(2**63) <= found < 2**63:
@@ -223,27 +227,20 @@ def _checked(found: object) -> int:
     return found
 
 
-def check_arguments(handler: Handler, taken: Iterable[int]) -> None:
-    if handler.concurrency < 1 or handler.prefetch < 0:
-        raise ValueError("concurrency: 1 or more; prefetch: 0 or more")
-    if handler.project in taken:
-        raise ValueError(f"project {handler.project} has a function already")
-
-
-async def _in_thread(function: Callable[[A], R], argument: A) -> R:
-    """What it returns. Its thread ends with the program: a function that hangs holds nobody up who wants to stop."""
-    future: Future[R] = Future()
+async def _in_thread(function: Callable[[Task], object], task: Task) -> object:
+    """As ``asyncio.to_thread``, whose threads would keep the program from ending while a function hangs."""
+    future: Future[object] = Future()
     context = copy_context()
 
     def run() -> None:
         if not future.set_running_or_notify_cancel():
             return
         try:
-            result = context.run(function, argument)
+            result = context.run(function, task)
         except BaseException as error:
-            # StopIteration and SystemExit mean something else to the event loop.
-            mild = isinstance(error, Exception) and not isinstance(error, StopIteration)
-            future.set_exception(error if mild else RuntimeError(f"a task's function raised {error!r}"))
+            # The event loop gives StopIteration and SystemExit another meaning.
+            usual = isinstance(error, Exception) and not isinstance(error, StopIteration)
+            future.set_exception(error if usual else RuntimeError(f"a task's function raised {error!r}"))
         else:
             future.set_result(result)
 

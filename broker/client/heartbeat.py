@@ -1,8 +1,9 @@
-"""The tasks that a worker holds: their deadlines are moved for as long as it works on them."""
+"""The heartbeat of a worker: it moves the deadlines of the tasks that the worker holds."""
 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from broker.client.clients import AsyncClient
@@ -10,11 +11,11 @@ from broker.client.types import ClientError, Task
 
 log = logging.getLogger("broker.client")
 
-_SURE = 60
-"""Seconds that a task has at least when the server's default counts, which nobody tells us: it is an hour, usually."""
+_DEFAULT_TIME = 60
+"""Seconds that a task surely has without a ``max_assign_time``. The server's default, usually an hour, is not known."""
 
 _EXTENSION = 600
-"""Seconds that such a task is given: it comes back ten minutes after a crash, and a broker may be away as long."""
+"""Seconds by which such a task is extended: the broker may be away as long, and reclaims it soon after a crash."""
 
 _PART = 1 / 3
 """Of its time, after which a task is extended: two more attempts are left."""
@@ -29,7 +30,7 @@ class _Held:
 
 
 class Heartbeat:
-    """From the get of a task until its release was answered."""
+    """Covers a task from its get until its release is answered."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
@@ -39,10 +40,10 @@ class Heartbeat:
     def __contains__(self, task_id: int) -> bool:
         return task_id in self._held
 
-    def add(self, task: Task, when_lost: Callable[[], None], *, taken_up: bool) -> None:
-        """``taken_up``: from an earlier run. How much time is left is not known, so it is extended at once."""
+    def add(self, task: Task, when_lost: Callable[[], None], *, leftover: bool) -> None:
+        """``leftover``: from an earlier run. The time left is not known, so the task is extended at once."""
         seconds = task.max_assign_time or _EXTENSION
-        left = 0 if taken_up else (task.max_assign_time or _SURE) * _PART
+        left = 0 if leftover else (task.max_assign_time or _DEFAULT_TIME) * _PART
         self._held[task.id] = _Held(task.id, seconds, _now() + left, when_lost)
         self._added.set()
 
@@ -50,7 +51,7 @@ class Heartbeat:
         self._held.pop(task_id, None)
 
     async def run(self) -> None:
-        """Extends what is due, until it is cancelled."""
+        """Extends tasks when they are due, until it is cancelled."""
         while True:
             self._added.clear()
             due: dict[int, list[_Held]] = {}
@@ -60,15 +61,11 @@ class Heartbeat:
             for seconds, tasks in due.items():
                 await self._extend(tasks, seconds)
             if not due:
-                await self._until(min((held.renew_at for held in self._held.values()), default=None))
-
-    async def _until(self, moment: float | None) -> None:
-        """Or until a task comes that may be due before."""
-        try:
-            async with asyncio.timeout_at(moment):
-                await self._added.wait()
-        except TimeoutError:
-            pass
+                next_due = min((held.renew_at for held in self._held.values()), default=None)
+                # A new task may be due earlier.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(next_due):
+                        await self._added.wait()
 
     async def _extend(self, tasks: list[_Held], seconds: int) -> None:
         began = _now()
@@ -77,10 +74,10 @@ class Heartbeat:
         except ClientError as error:
             log.error("the deadlines of %d tasks could not be moved: %s", len(tasks), error)
             extended = [True] * len(tasks)
-        for held, ours in zip(tasks, extended, strict=True):
+        for held, still_held in zip(tasks, extended, strict=True):
             held.renew_at = began + seconds * _PART
-            # It may have been released meanwhile, and perhaps even have come again.
-            if not ours and self._held.get(held.id) is held:
+            # Meanwhile it may have been released, and even assigned again.
+            if not still_held and self._held.get(held.id) is held:
                 del self._held[held.id]
                 held.when_lost()
 

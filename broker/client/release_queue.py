@@ -1,4 +1,4 @@
-"""The way of results to the broker: many in one call, and each until it is answered."""
+"""The results of a worker on their way to the broker: many in one call, each sent until it is answered."""
 
 import asyncio
 import logging
@@ -17,11 +17,11 @@ _GATHER = 0.02
 """Seconds for which a result waits for others."""
 
 _MOST = 1000
-"""Of one call: two scripts on the broker's side."""
+"""Releases of one call: two scripts in the store."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Waiting:
+class _Queued:
     task: Task
     release: Release
 
@@ -30,72 +30,72 @@ class ReleaseQueue:
     def __init__(self, client: AsyncClient, heartbeat: Heartbeat) -> None:
         self._client = client
         self._heartbeat = heartbeat
-        self._waiting: dict[int, _Waiting] = {}
+        self._queued: dict[int, _Queued] = {}
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queued)
 
     def put(self, task: Task, result: Result, verification: int = 0) -> None:
-        self._waiting[task.id] = _Waiting(task, Release(task.id, result, verification))
+        self._queued[task.id] = _Queued(task, Release(task.id, result, verification))
         self._emptied.clear()
         self._filled.set()
 
-    def came_again(self, task_id: int) -> None:
-        """The broker hands the task out again: its release has arrived, and must not be sent a second time."""
-        self._waiting.pop(task_id, None)
+    def discard(self, task_id: int) -> None:
+        """Drops the release of a task that was assigned again: the release arrived, and must not be sent twice."""
+        self._queued.pop(task_id, None)
 
     async def run(self) -> None:
-        """Sends what is put, until it is cancelled."""
+        """Sends what is queued, until it is cancelled."""
         backoff = Backoff()
         while True:
             await self._filled.wait()
             await asyncio.sleep(_GATHER)
-            batch = list(islice(self._waiting.values(), _MOST))
+            batch = list(islice(self._queued.values(), _MOST))
             try:
                 if batch:
                     await self._send(batch)
                 backoff.reset()
             except Unreachable:
                 await asyncio.sleep(backoff.pause())
-                await self._forget_what_was_done(batch)
-            if not self._waiting:
+                await self._remove_carried_out(batch)
+            if not self._queued:
                 self._filled.clear()
                 self._emptied.set()
 
     async def until_empty(self) -> None:
         await self._emptied.wait()
 
-    async def _send(self, batch: list[_Waiting]) -> None:
-        """Raises :class:`Unreachable` when it is not known what was done."""
+    async def _send(self, batch: list[_Queued]) -> None:
+        """Raises :class:`Unreachable` when the releases may have been carried out."""
         try:
-            await self._client.release_many([waiting.release for waiting in batch])
+            await self._client.release_many([queued.release for queued in batch])
         except Unreachable:
             raise
         except ClientError as error:
             log.error("%d tasks could not be released, and come back after their deadlines: %s", len(batch), error)
-        self._forget(batch)
+        self._remove(batch)
 
-    async def _forget_what_was_done(self, batch: list[_Waiting]) -> None:
-        """A fail or a skip must not arrive twice: in between, this worker may have got the task again.
+    async def _remove_carried_out(self, batch: list[_Queued]) -> None:
+        """A fail or a skip must not arrive twice: between the two, this worker may have been assigned the task again.
 
-        So the broker is asked what this worker still holds since the same get. An OK may arrive twice.
+        So it asks the broker which tasks this worker still holds since the same get. An OK may arrive twice.
         """
-        unsure = [waiting for waiting in batch if waiting.release.result is not Result.OK]
+        unsure = [queued for queued in batch if queued.release.result is not Result.OK]
         held = {
             task.id: task
-            for project in {waiting.task.project.id for waiting in unsure}
+            for project in {queued.task.project.id for queued in unsure}
             for task in await self._client.assigned(project)
         }
-        self._forget(waiting for waiting in unsure if not _same_get(waiting.task, held.get(waiting.task.id)))
+        self._remove(queued for queued in unsure if not _same_get(queued.task, held.get(queued.task.id)))
 
-    def _forget(self, done: Iterable[_Waiting]) -> None:
-        for waiting in done:
-            if self._waiting.get(waiting.task.id) is waiting:
-                del self._waiting[waiting.task.id]
-                self._heartbeat.remove(waiting.task.id)
+    def _remove(self, done: Iterable[_Queued]) -> None:
+        for queued in done:
+            if self._queued.get(queued.task.id) is queued:
+                del self._queued[queued.task.id]
+                self._heartbeat.remove(queued.task.id)
 
 
 def _same_get(task: Task, held: Task | None) -> bool:

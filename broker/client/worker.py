@@ -1,4 +1,4 @@
-"""A worker that runs: functions are called with tasks, and what they return or raise is released."""
+"""A worker that runs: it calls functions with tasks, and releases each task by what its function returns or raises."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.client.clients import AsyncClient, Client
-from broker.client.consumer import Consumer, Function, Handler, check_arguments
+from broker.client.consumer import Consumer, Function, Handler
 from broker.client.credentials import SharedLock
 from broker.client.heartbeat import Heartbeat
 from broker.client.release_queue import ReleaseQueue
@@ -22,15 +22,15 @@ log = logging.getLogger("broker.client")
 F = TypeVar("F", bound=Function)
 
 _LAST_CALLS = 5
-"""Seconds for the last releases of a worker that stops. What does not arrive is reclaimed after its deadline."""
+"""Seconds for the last releases of a worker that stops. The broker reclaims the other tasks after their deadlines."""
 
 
 class Worker:
-    """Takes tasks of some projects, and calls a function with each. It runs once.
+    """Gets tasks of some projects, and calls a function with each. It runs once.
 
-    ``file``: the credentials, made when missing; programs that share it are one worker. ``resume``: whether tasks that
-    an earlier run has left are taken up; set it to False when machines share one id. ``grace``: seconds for the tasks
-    in work when it is told to stop; then they are given back. ``wait``: seconds of a long poll, at most 60.
+    ``file``: the credentials, created when missing; programs that share the file are one worker. ``resume``: whether to
+    resume the tasks of an earlier run; set it to False when several machines share one worker. ``grace``: seconds for
+    running tasks when the worker stops; then they are given back. ``wait``: seconds of a long poll, at most 60.
     """
 
     def __init__(
@@ -54,21 +54,22 @@ class Worker:
         self._blocking: Client | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
-        self._hurrying = asyncio.Event()
+        self._stopping_now = asyncio.Event()
         self._lock = threading.Lock()
 
     def task(self, *, project: int, concurrency: int = 1, prefetch: int = 0, submit: bool = False) -> Callable[[F], F]:
-        """The decorated function gets the tasks of this project, up to ``concurrency`` at a time; it may be ``async``.
+        """Calls the decorated function with tasks of the project, up to ``concurrency`` at a time. It may be ``async``.
 
-        It returns a verification (see :func:`broker.client.verification`) or None, or raises ``Fail`` or ``Skip``. Any
-        other exception is logged, and the task failed. ``prefetch``: tasks that wait here for their turn, where nobody
-        else can take them: of use only for tasks that take no longer than the way to the broker. ``submit``: asks for
-        the right to submit to the project as well.
+        The function returns a verification (see :func:`broker.client.verification`) or None, or raises ``Fail`` or
+        ``Skip``. Any other exception is logged, and the task fails. ``prefetch``: how many more tasks to hold, where no
+        other worker can get them: useful only for tasks as short as a call of the broker. ``submit``: also requests
+        access to submit to the project.
         """
 
         def add(function: F) -> F:
             handler = Handler(function, project, concurrency, prefetch, submit)
-            check_arguments(handler, (other.project for other in self._handlers))
+            if any(other.project == project for other in self._handlers):
+                raise ValueError(f"project {project} has a function already")
             self._handlers.append(handler)
             return function
 
@@ -76,28 +77,28 @@ class Worker:
 
     @property
     def client(self) -> AsyncClient:
-        """For ``async`` functions: a client that makes this worker's calls. It never tires of a broker that is away."""
+        """This worker's client, for ``async`` functions. It waits without limit for a broker that does not answer."""
         if self._client is None:
             raise RuntimeError("the worker does not run")
         return self._client
 
     @property
     def blocking(self) -> Client:
-        """The same for functions in threads."""
+        """This worker's client for functions in threads."""
         with self._lock:
             if self._blocking is None:
                 self._blocking = Client(self._url, self.client.worker, patience=math.inf)
             return self._blocking
 
     def run(self) -> None:
-        """Until SIGTERM or SIGINT: then no more tasks are taken, and after ``grace`` those in work are given back.
+        """Runs until SIGTERM or SIGINT. It then gets no more tasks, and after ``grace`` gives back those still running.
 
         A second signal ends the grace. Raises :class:`Refused` when waiting would not help.
         """
         asyncio.run(self._run())
 
     async def serve(self) -> None:
-        """As :meth:`run`, in an event loop of one's own and without signals: until :meth:`stop`, or cancelled."""
+        """As :meth:`run`, in your own event loop and without signals: until :meth:`stop`, or until it is cancelled."""
         if not self._handlers:
             raise RuntimeError("a worker needs a function: decorate one with @worker.task(project=...)")
         with self._lock:
@@ -114,7 +115,7 @@ class Worker:
                     self._blocking.close()
 
     def stop(self) -> None:
-        """From any thread: as one signal."""
+        """Acts as one signal. Any thread may call it."""
         with self._lock:
             if self._loop is None:
                 self._stop()
@@ -129,16 +130,16 @@ class Worker:
         await self.serve()
 
     def _stop(self) -> None:
-        (self._hurrying if self._stopping.is_set() else self._stopping).set()
+        (self._stopping_now if self._stopping.is_set() else self._stopping).set()
 
     async def _unless_stopped(self, call: Coroutine[Any, Any, object]) -> bool:
-        """Whether it was done before the worker was told to stop."""
+        """Whether the call ended before the worker was told to stop."""
         both = _start(call, self._stopping.wait())
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             done = both[0].done()
         finally:
-            failures = await _end(both)
+            failures = await _cancel(both)
         if failures:
             raise failures[0]
         return done
@@ -146,56 +147,55 @@ class Worker:
     async def _work(self, client: AsyncClient) -> None:
         lock = SharedLock(self._file)
         heartbeat = Heartbeat(client)
-        release_queue = ReleaseQueue(client, heartbeat)
+        queue = ReleaseQueue(client, heartbeat)
         resume = lock if self._resume else None
         consumers = [
-            Consumer(handler, client, heartbeat, release_queue, lock=resume, wait=self._wait)
-            for handler in self._handlers
+            Consumer(handler, client, heartbeat, queue, lock=resume, wait=self._wait) for handler in self._handlers
         ]
-        background = _start(heartbeat.run(), release_queue.run(), self._stopping.wait())
-        taking = _start(*(consumer.run() for consumer in consumers))
+        background = _start(heartbeat.run(), queue.run(), self._stopping.wait())
+        consuming = _start(*(consumer.run() for consumer in consumers))
         try:
-            await asyncio.wait([*taking, *background], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*consuming, *background], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            failures = await _end(taking)
-            await self._finish(consumers, release_queue)
-            failures += await _end(background)
+            failures = await _cancel(consuming)
+            await self._finish(consumers, queue)
+            failures += await _cancel(background)
             lock.release()
         if failures:
             raise self._explained(failures[0])
 
     def _explained(self, error: Exception) -> Exception:
         if isinstance(error, Refused) and error.code == "bad_credentials":
-            error.add_note(f"{self._file} names a worker that this broker does not know: without it, a new one is made")
+            error.add_note(f"this broker does not know the worker of {self._file}: without the file, one is created")
         return error
 
-    async def _finish(self, consumers: list[Consumer], release_queue: ReleaseQueue) -> None:
-        """What is in work may end within the grace; all else is given back."""
+    async def _finish(self, consumers: list[Consumer], queue: ReleaseQueue) -> None:
+        """Lets running tasks end within the grace, and gives back all others."""
         for consumer in consumers:
             consumer.give_back(unbegun=True)
-        if works := [work.running for consumer in consumers for work in consumer.works.values()]:
-            log.info("%d tasks are in work, and given back in %g s", len(works), self._grace)
-            waiting = _start(asyncio.wait(works), self._hurrying.wait())
-            await asyncio.wait(waiting, timeout=self._grace, return_when=asyncio.FIRST_COMPLETED)
-            await _end(waiting)
+        if running := [work.running for consumer in consumers for work in consumer.works.values()]:
+            log.info("%d tasks still run: they are given back in %g s", len(running), self._grace)
+            ends = _start(asyncio.wait(running), self._stopping_now.wait())
+            await asyncio.wait(ends, timeout=self._grace, return_when=asyncio.FIRST_COMPLETED)
+            await _cancel(ends)
         for consumer in consumers:
             consumer.give_back()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_CALLS):
                 for consumer in consumers:
-                    with suppress(ClientError):  # perhaps the one that ended the worker
+                    with suppress(ClientError):  # perhaps the error that ended the worker
                         await consumer.give_back_leftovers()
-                await release_queue.until_empty()
-        if release_queue:
-            log.warning("%d releases did not arrive: those tasks come back after their deadlines", len(release_queue))
+                await queue.until_empty()
+        if queue:
+            log.warning("%d releases did not arrive: those tasks come back after their deadlines", len(queue))
 
 
 def _start(*coroutines: Coroutine[Any, Any, object]) -> list[asyncio.Task[object]]:
     return [asyncio.create_task(coroutine) for coroutine in coroutines]
 
 
-async def _end(tasks: list[asyncio.Task[object]]) -> list[Exception]:
-    """Cancels what still runs; what the others failed with."""
+async def _cancel(tasks: list[asyncio.Task[object]]) -> list[Exception]:
+    """Cancels the tasks that still run. Returns the errors of the others."""
     for task in tasks:
         task.cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)

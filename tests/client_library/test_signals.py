@@ -82,7 +82,7 @@ def test_a_second_signal_ends_the_grace(fleet: Fleet, hire: Hire, producer: Prod
     with program(tmp_path, WORKER, fleet.url, str(project), "async", "60", "60") as worker:
         until(lambda: "began" in worker.text())
         worker.process.send_signal(signal.SIGTERM)
-        until(lambda: "1 tasks are in work, and given back in 60 s" in worker.text())
+        until(lambda: "1 tasks still run: they are given back in 60 s" in worker.text())
         assert worker.end(seconds=10) == 0
 
     assert counters(fleet, project)["skipped"] == 1

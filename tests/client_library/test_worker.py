@@ -250,7 +250,7 @@ def test_a_worker_that_is_paused_waits_until_it_may_go_on(
 
     pause(True)
     with running(worker):
-        until(lambda: "is paused, and waits until an admin lets it go on" in caplog.text)
+        until(lambda: "is paused until an admin resumes it" in caplog.text)
         pause(False)
         until(lambda: counters(fleet, project)["closed"] == 1)
 
@@ -316,7 +316,7 @@ def test_credentials_of_another_broker_end_the_worker_and_say_which_file_it_is(f
         worker.run()
 
     assert refused.value.__notes__ == [
-        f"{file} names a worker that this broker does not know: without it, a new one is made"
+        f"this broker does not know the worker of {file}: without the file, one is created"
     ]
 
 
