@@ -87,7 +87,7 @@ def test_the_producer_submits_and_the_crawler_crawls(broker: Fleet, site: str, t
         )
 
     first = produce()
-    assert (first.returncode, "is asked for" in first.stderr) == (1, True)
+    assert (first.returncode, "is requested" in first.stderr) == (1, True)
     let_in(broker.admin, 1, "producer")
     assert produce().stdout == "1 new, 1 known\n"
     before = counters(broker, 1)
