@@ -93,12 +93,12 @@ def test_the_producer_submits_and_the_crawler_crawls(broker: Fleet, site: str, t
     before = counters(broker, 1)
 
     with program(tmp_path / "crawler", crawler) as running:
+        until(lambda: "waits until a manager lets it into project 1" in running.text())
         let_in(broker.admin, 1, "crawler-1")
         until(lambda: counters(broker, 1)["closed"] - before["closed"] == len(PAGES), 20)
         until(lambda: counters(broker, 1)["failed"] == 1)
         assert running.end() == 0
 
-    assert "waits until a manager lets it into project 1" in running.text()
     assert counters(broker, 1)["retried"] == 2  # gone.html, whose third fail was its last
 
 
