@@ -1,4 +1,4 @@
-"""What the stories of workers that run are made of."""
+"""Fixtures of the tests of running workers."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -9,12 +9,13 @@ import pytest
 from broker.client import Credentials
 from tests.client import Fleet, WorkerCaller
 
-Hire = Callable[..., Path]
+WorkerFile = Callable[..., Path]
+Producer = Callable[[int], WorkerCaller]
 
 
 @pytest.fixture
-def hire(fleet: Fleet, tmp_path: Path) -> Hire:
-    """Makes the credentials file of a worker with access to these projects."""
+def worker_file(fleet: Fleet, tmp_path: Path) -> WorkerFile:
+    """Creates a worker with access to these projects, and its credentials file."""
 
     def make(*projects: int, name: str = "worker.json") -> Path:
         worker = fleet.worker(*projects, alias="crawler-1")
@@ -26,7 +27,7 @@ def hire(fleet: Fleet, tmp_path: Path) -> Hire:
 
 
 @pytest.fixture
-def producer(fleet: Fleet) -> Callable[[int], WorkerCaller]:
+def producer(fleet: Fleet) -> Producer:
     """Another worker that may submit to the project."""
     return lambda project: fleet.worker(project, alias="producer")
 

@@ -1,4 +1,4 @@
-"""Stands between a client and the broker, and loses answers: what was asked is done, and nobody hears of it."""
+"""A proxy between a client and the broker that loses answers: the broker carries a call out, and no answer comes."""
 
 import re
 import socket

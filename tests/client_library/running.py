@@ -1,4 +1,4 @@
-"""Workers that run beside a test: in a thread, or as a program of their own."""
+"""Workers that run in a thread of the test, or as a program of their own."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from tests.client import Fleet
 
 @contextmanager
 def running(worker: Worker) -> Iterator[None]:
-    """Raises what ended the worker."""
+    """Runs the worker in a thread. Raises the error that ended it."""
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -63,7 +63,7 @@ class Program:
 
 @contextmanager
 def program(folder: Path, text: str, *arguments: str) -> Iterator[Program]:
-    """Killed in the end, if it has not ended before."""
+    """Kills the program in the end, if it still runs."""
     started = Program(folder, text, *arguments)
     try:
         yield started
@@ -73,11 +73,11 @@ def program(folder: Path, text: str, *arguments: str) -> Iterator[Program]:
 
 
 def stats(fleet: Fleet, project: int) -> dict[str, int]:
-    """How many tasks are waiting, assigned and so on now."""
+    """How many of the project's tasks are in each state."""
     found: dict[str, int] = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]
     return found
 
 
 def counters(fleet: Fleet, project: int) -> Counter[str]:
-    """What happened to the project's tasks so far."""
+    """The totals of the project's events."""
     return Counter(fleet.anybody.get(f"/project/stats/{project}").content()["stats"]["counters"])

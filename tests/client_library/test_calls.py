@@ -1,4 +1,4 @@
-"""The calls of both clients on a real broker: each story is told twice, blocking and awaited."""
+"""The calls of both clients on a real broker: each test runs twice, blocking and awaited."""
 
 import ast
 import inspect
@@ -30,7 +30,7 @@ Ask = Callable[[Any], Awaitable[Any]]
 
 @pytest.fixture(params=[Client, AsyncClient])
 async def client(request: pytest.FixtureRequest, fleet: Fleet) -> AsyncIterator[Any]:
-    """Untyped: in these stories it may be either."""
+    """Untyped, because it may be either."""
     made = request.param(fleet.url)
     yield made
     await ask(made.close())
@@ -47,8 +47,8 @@ async def become_worker(client: Any, fleet: Fleet, *projects: int) -> None:
         fleet.admin.post(f"/project/accept_request/{project}/{client.worker.id}").content()
 
 
-async def test_a_task_is_submitted_taken_extended_and_released(client: Any, fleet: Fleet) -> None:
-    project = fleet.project(name=f"story of {type(client).__name__}", priority=7)
+async def test_a_task_is_submitted_assigned_extended_and_released(client: Any, fleet: Fleet) -> None:
+    project = fleet.project(name=f"tasks of {type(client).__name__}", priority=7)
     await become_worker(client, fleet, project)
 
     task_id = await ask(client.submit(project, "a page", priority=3, max_retries=2, unique_string="a"))
@@ -65,7 +65,7 @@ async def test_a_task_is_submitted_taken_extended_and_released(client: Any, flee
     assert (await ask(client.project_stats(project))).counters.closed == 1
 
 
-async def test_many_tasks_are_submitted_taken_and_released(client: Any, fleet: Fleet) -> None:
+async def test_many_tasks_are_submitted_assigned_and_released(client: Any, fleet: Fleet) -> None:
     project = fleet.project()
     await become_worker(client, fleet, project)
 
@@ -89,11 +89,11 @@ async def test_more_tasks_than_one_call_takes_are_submitted_and_duplicates_named
     ids = await ask(client.submit_many(project, tasks))
 
     assert len(ids) == 12_100
-    assert [place for place, id in enumerate(ids) if id is None] == list(range(12_000, 12_100))
+    assert [index for index, id in enumerate(ids) if id is None] == list(range(12_000, 12_100))
     assert len(set(ids[:12_000])) == 12_000
 
 
-async def test_tasks_of_any_project_may_be_asked_for(client: Any, fleet: Fleet) -> None:
+async def test_a_get_without_a_project_assigns_a_task_of_any_project(client: Any, fleet: Fleet) -> None:
     project = fleet.project(priority=10**9)
     await become_worker(client, fleet, project)
     await ask(client.submit(project, "r"))
@@ -133,7 +133,7 @@ async def test_a_worker_changes_its_alias_and_its_secret(client: Any, fleet: Fle
     assert refused.value.code == "bad_credentials"
 
 
-async def test_access_is_asked_for_once(client: Any, fleet: Fleet) -> None:
+async def test_access_is_requested_once(client: Any, fleet: Fleet) -> None:
     project, public = fleet.project(), fleet.project(public=True)
     client.worker = await ask(client.create_worker())
 
@@ -148,7 +148,7 @@ async def test_access_is_asked_for_once(client: Any, fleet: Fleet) -> None:
     assert refused.value.code == "not_found"
 
 
-async def test_a_manager_signs_in_makes_a_project_and_lets_a_worker_in(client: Any, fleet: Fleet) -> None:
+async def test_a_manager_signs_in_creates_a_project_and_accepts_a_worker(client: Any, fleet: Fleet) -> None:
     name = f"ada-{type(client).__name__[:5]}"
     manager = await ask(client.register(name, "correct horse"))
     project = await ask(client.create_project(f"pages of {name}", priority=3, hidden=True))

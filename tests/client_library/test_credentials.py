@@ -1,4 +1,4 @@
-"""The credentials file: whose it is, who may read it, and what happens when two programs make it at once."""
+"""The credentials file: who may read it, and what happens when two programs create it at once."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.client_library.running import program
 from tests.serving import until
 
 
-def test_a_worker_is_made_once_and_its_file_is_for_its_owner_only(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_worker_is_created_once_and_only_its_owner_may_read_its_file(fleet: Fleet, tmp_path: Path) -> None:
     file = tmp_path / "worker.json"
     with Client(fleet.url) as client:
         made = client.identify(file, alias="crawler-1")
@@ -39,7 +39,7 @@ def test_a_file_that_the_older_python_client_wrote_is_read(fleet: Fleet, tmp_pat
         client.update_worker("veteran-2")
 
 
-def test_another_alias_is_told_to_the_broker(fleet: Fleet, tmp_path: Path) -> None:
+def test_another_alias_renames_the_worker(fleet: Fleet, tmp_path: Path) -> None:
     with Client(fleet.url) as client:
         client.identify(tmp_path / "worker.json", alias="old")
         worker = client.identify(tmp_path / "worker.json", alias="new")
@@ -58,7 +58,7 @@ def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, text: st
     assert file.read_text() == text
 
 
-def test_many_that_make_the_file_at_once_are_one_worker(fleet: Fleet, tmp_path: Path) -> None:
+def test_programs_that_create_the_file_at_once_are_one_worker(fleet: Fleet, tmp_path: Path) -> None:
     def identify(_: int) -> Credentials:
         with Client(fleet.url) as client:
             return client.identify(tmp_path / "worker.json", alias="crowd")
@@ -84,7 +84,7 @@ time.sleep(60)
 """
 
 
-def test_a_lock_knows_of_other_programs_until_they_have_gone(tmp_path: Path) -> None:
+def test_a_lock_is_not_alone_while_another_program_runs(tmp_path: Path) -> None:
     file = tmp_path / "worker.json"
     Credentials(1, "w", "s").save(file)
     lock = SharedLock(file)

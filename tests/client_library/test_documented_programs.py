@@ -1,4 +1,4 @@
-"""The programs of docs/clients.md and of the README run as they stand: only the broker's address is another."""
+"""The programs of docs/clients.md and of the README run unchanged, except for the broker's address."""
 
 import functools
 import http.server
@@ -37,7 +37,7 @@ def python(text: str, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """One where the projects 1 and 2 are those of the documents."""
+    """A broker with the projects 1 and 2 of the documents."""
     serving = Serving.start(tmp_path_factory.mktemp("broker"))
     admin = serving.admin()
     fleet = Fleet(serving.url, admin)
@@ -49,7 +49,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a few pages are served."""
+    """The address of a server with a few pages."""
     folder = tmp_path_factory.mktemp("site")
     for name, text in PAGES.items():
         (folder / name).write_text(text)
@@ -64,8 +64,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.server_close()
 
 
-def let_in(admin: Caller, project: int, alias: str) -> None:
-    """Waits until this worker has asked, and accepts."""
+def accept(admin: Caller, project: int, alias: str) -> None:
+    """Waits until this worker has requested access, and accepts it."""
 
     def asked() -> list[int]:
         accesses = admin.get(f"/project/access_list/{project}").content()["accesses"]
@@ -88,13 +88,13 @@ def test_the_producer_submits_and_the_crawler_crawls(broker: Fleet, site: str, t
 
     first = produce()
     assert (first.returncode, "is requested" in first.stderr) == (1, True)
-    let_in(broker.admin, 1, "producer")
+    accept(broker.admin, 1, "producer")
     assert produce().stdout == "1 new, 1 known\n"
     before = counters(broker, 1)
 
     with program(tmp_path / "crawler", crawler) as running:
         until(lambda: "waits until a manager lets it into project 1" in running.text())
-        let_in(broker.admin, 1, "crawler-1")
+        accept(broker.admin, 1, "crawler-1")
         until(lambda: counters(broker, 1)["closed"] - before["closed"] == len(PAGES), 20)
         until(lambda: counters(broker, 1)["failed"] == 1)
         assert running.end() == 0
@@ -107,8 +107,8 @@ def test_two_verifiers_agree(broker: Fleet, site: str, tmp_path: Path) -> None:
     broker.worker(2).submit(2, f"{site}a.html", verification_count=2)
 
     with program(tmp_path / "a", verifier, "a") as one, program(tmp_path / "b", verifier, "b") as other:
-        let_in(broker.admin, 2, "a")
-        let_in(broker.admin, 2, "b")
+        accept(broker.admin, 2, "a")
+        accept(broker.admin, 2, "b")
         until(lambda: counters(broker, 2)["closed"] == 1)
         assert (one.end(), other.end()) == (0, 0)
 
@@ -122,7 +122,7 @@ def test_the_worker_of_the_readme_fetches_a_page(broker: Fleet, site: str, tmp_p
     before = counters(broker, 1)
 
     with program(tmp_path / "readme", text) as running:
-        let_in(broker.admin, 1, "crawler-1")
+        accept(broker.admin, 1, "crawler-1")
         submitter.submit(1, f"{site}b.html")
         submitter.submit(1, f"{site}missing.html")
         submitter.submit(1, f"http://127.0.0.1:{free_port()}/nobody")
@@ -134,7 +134,7 @@ def test_the_worker_of_the_readme_fetches_a_page(broker: Fleet, site: str, tmp_p
     assert "Traceback" not in running.text()
 
 
-def test_the_loop_of_other_languages_works_off_tasks(broker: Fleet, tmp_path: Path) -> None:
+def test_the_loop_of_other_languages_does_tasks(broker: Fleet, tmp_path: Path) -> None:
     loop = re.findall(r"```sh\n(.*?)```", CLIENTS, re.DOTALL)[1]
     worker = broker.worker(1)
     worker.submit(1, "echo me")
@@ -168,7 +168,7 @@ def test_the_commands_for_the_shell_run(broker: Fleet, tmp_path: Path) -> None:
         return subprocess.check_output(["bash", "-euc", text], text=True, cwd=tmp_path, env=environment)
 
     assert "access to project 1 is asked for" in shell(create)
-    let_in(broker.admin, 1, "producer")
+    accept(broker.admin, 1, "producer")
     output = shell("\n".join(others))
 
     assert "2 submitted, 1 duplicates\n" in output

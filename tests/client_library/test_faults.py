@@ -1,24 +1,22 @@
-"""Answers are lost, servers are killed, the store goes away: a worker goes on, and nothing is lost."""
+"""Answers are lost, and the server or the store is killed: a worker continues, and no task is lost."""
 
 import os
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from broker.client import Client, Credentials, Fail, NewTask, Task, Unreachable, Worker
-from tests.client import Fleet, WorkerCaller
-from tests.client_library.conftest import Hire
+from tests.client import Fleet
+from tests.client_library.conftest import Producer, WorkerFile
 from tests.client_library.proxy import Proxy, a_proxy
 from tests.client_library.running import counters, running, stats
 from tests.serving import Serving, free_port, until
-
-Producer = Callable[[int], WorkerCaller]
 
 
 @pytest.fixture
@@ -28,13 +26,13 @@ def proxy(fleet: Fleet) -> Iterator[Proxy]:
 
 
 def test_a_submit_with_a_hash_is_repeated_when_its_answer_was_lost_and_is_there_once(
-    fleet: Fleet, hire: Hire, proxy: Proxy
+    fleet: Fleet, worker_file: WorkerFile, proxy: Proxy
 ) -> None:
     project = fleet.project()
     proxy.lose("/task/submit")
     proxy.lose("/task/bulk_submit")
-    with Client(proxy.url, Credentials.load(hire(project))) as client:
-        # The repeat is a duplicate of the first, which nobody heard of.
+    with Client(proxy.url, Credentials.load(worker_file(project))) as client:
+        # The repeat is a duplicate of the first attempt, whose answer was lost.
         assert client.submit(project, "a", unique_string="a") is None
         assert (
             client.submit_many(project, [NewTask("a", unique_string="a"), NewTask("b", unique_string="b")])[1] is None
@@ -44,24 +42,24 @@ def test_a_submit_with_a_hash_is_repeated_when_its_answer_was_lost_and_is_there_
     assert stats(fleet, project)["waiting"] == 2
 
 
-def test_a_submit_without_a_hash_is_not_repeated(fleet: Fleet, hire: Hire, proxy: Proxy) -> None:
+def test_a_submit_without_a_hash_is_not_repeated(fleet: Fleet, worker_file: WorkerFile, proxy: Proxy) -> None:
     project = fleet.project()
     proxy.lose("/task/submit")
-    with Client(proxy.url, Credentials.load(hire(project))) as client, pytest.raises(Unreachable) as unreachable:
+    with Client(proxy.url, Credentials.load(worker_file(project))) as client, pytest.raises(Unreachable) as unreachable:
         client.submit(project, "a")
 
     assert unreachable.value.sent
     assert stats(fleet, project)["waiting"] == 1
 
 
-def test_tasks_of_a_get_whose_answer_was_lost_are_worked_on_all_the_same(
-    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
+def test_tasks_of_a_get_whose_answer_was_lost_are_done(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, proxy: Proxy
 ) -> None:
     project = fleet.project()
     for n in range(4):
         producer(project).submit(project, str(n))
     proxy.lose("/task/get")
-    worker = Worker(proxy.url, file=hire(project), wait=0)
+    worker = Worker(proxy.url, file=worker_file(project), wait=0)
     seen: Counter[str] = Counter()
 
     @worker.task(project=project, concurrency=4)
@@ -76,12 +74,12 @@ def test_tasks_of_a_get_whose_answer_was_lost_are_worked_on_all_the_same(
 
 
 def test_releases_whose_answer_was_lost_are_repeated_and_a_task_that_came_again_is_not_failed_twice(
-    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, proxy: Proxy
 ) -> None:
     project = fleet.project()
     producer(project).submit(project, "ok")
     producer(project).submit(project, "fail once", max_retries=5)
-    worker = Worker(proxy.url, file=hire(project), wait=0)
+    worker = Worker(proxy.url, file=worker_file(project), wait=0)
     seen: Counter[str] = Counter()
 
     @worker.task(project=project, concurrency=2)
@@ -99,16 +97,16 @@ def test_releases_whose_answer_was_lost_are_repeated_and_a_task_that_came_again_
 
 
 def test_a_fail_whose_answer_was_lost_does_not_fail_the_task_once_more_when_it_has_come_again(
-    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, proxy: Proxy
 ) -> None:
     project = fleet.project()
     producer(project).submit(project, "r", max_retries=5)
-    worker = Worker(proxy.url, file=hire(project), wait=0)
+    worker = Worker(proxy.url, file=worker_file(project), wait=0)
 
     @worker.task(project=project)
     async def work(task: Task) -> None:
         proxy.lose("/task/bulk_release", 3)
-        # The next get comes before the release. That after it is given the task again, and nobody hears of it.
+        # The next get comes before the release. The get after it is assigned the task again, and has no answer.
         proxy.hold("/task/get", after=1)
         raise Fail
 
@@ -121,17 +119,17 @@ def test_a_fail_whose_answer_was_lost_does_not_fail_the_task_once_more_when_it_h
     assert stats(fleet, project)["waiting"] == 1
 
 
-def test_a_worker_that_stops_while_a_get_is_under_way_gives_back_what_it_was_given(
-    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy
+def test_a_worker_that_stops_during_a_get_gives_back_its_tasks(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, proxy: Proxy
 ) -> None:
     project = fleet.project()
     producer(project).submit(project, "r")
     proxy.hold("/task/get")
-    worker = Worker(proxy.url, file=hire(project))
+    worker = Worker(proxy.url, file=worker_file(project))
 
     @worker.task(project=project)
     async def work(task: Task) -> None:
-        raise AssertionError("nobody told us of it")
+        raise AssertionError("the answer of the get never came")
 
     with running(worker):
         until(lambda: stats(fleet, project)["assigned"] == 1)
@@ -140,12 +138,12 @@ def test_a_worker_that_stops_while_a_get_is_under_way_gives_back_what_it_was_giv
 
 
 def test_a_broker_with_a_fault_of_its_own_is_asked_again(
-    fleet: Fleet, hire: Hire, producer: Producer, proxy: Proxy, caplog: pytest.LogCaptureFixture
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     project = fleet.project()
     producer(project).submit(project, "r")
     proxy.break_down("/task/get", 2)
-    worker = Worker(proxy.url, file=hire(project), wait=0)
+    worker = Worker(proxy.url, file=worker_file(project), wait=0)
 
     @worker.task(project=project)
     async def work(task: Task) -> None: ...
@@ -167,7 +165,7 @@ def own_broker(folder: Path) -> Iterator[tuple[Serving, Fleet]]:
 
 
 @pytest.mark.parametrize("which", ["server", "store"])
-def test_a_fleet_works_on_when_processes_are_killed(
+def test_a_worker_continues_when_processes_of_the_broker_are_killed(
     tmp_path: Path, which: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with own_broker(tmp_path / "broker") as (serving, fleet):
@@ -198,7 +196,7 @@ def test_a_fleet_works_on_when_processes_are_killed(
         assert stats(fleet, project)["waiting"] + stats(fleet, project)["assigned"] == 0
 
 
-def test_a_worker_that_starts_before_its_broker_waits_and_says_so_once(
+def test_a_worker_that_starts_before_its_broker_waits_and_logs_it_once(
     fleet: Fleet, producer: Producer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     project = fleet.project(public=True)

@@ -1,4 +1,4 @@
-"""What is repeated, and when: the steps of a call, with outcomes as a network may give them. Nothing is sent."""
+"""Which calls are repeated, and when: the attempts of a call for each outcome. Nothing is sent."""
 
 import json
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def answer(status: int, retry_after: float = 0, **envelope: Any) -> Answer:
 
 
 def result(steps: Steps[Any], outcome: Answer | Lost) -> Any:
-    """Of a call that ends with this outcome."""
+    """The result of a call that ends with this outcome."""
     with pytest.raises(StopIteration) as end:
         steps.send(outcome)
     return end.value.value
@@ -59,7 +59,7 @@ def calls(table: dict[str, Call]) -> pytest.MarkDecorator:
 
 
 @calls(SAFE | UNSAFE)
-def test_a_call_that_never_left_is_repeated(client: Client, call: Call) -> None:
+def test_a_call_that_was_not_sent_is_repeated(client: Client, call: Call) -> None:
     steps = call(client)
     first = next(steps)
 
@@ -107,7 +107,7 @@ def test_pauses_grow_to_five_seconds_and_are_never_shorter_than_the_broker_asks(
     assert steps.send(answer(503, retry_after=86_400)).pause <= 90
 
 
-def test_patience_ends_and_then_it_is_said_whether_the_call_was_perhaps_done() -> None:
+def test_after_the_patience_the_error_says_whether_the_call_may_have_been_carried_out() -> None:
     hasty = Client("http://broker", patience=0)
     steps = Client.project(hasty, 1)
     next(steps)
@@ -122,7 +122,7 @@ def test_patience_ends_and_then_it_is_said_whether_the_call_was_perhaps_done() -
     assert unreachable.value.sent
 
 
-def test_a_store_that_is_full_is_named(client: Client) -> None:
+def test_the_error_of_a_full_store_says_so(client: Client) -> None:
     steps = Client.submit(client, 1, "r")
     next(steps)
 
@@ -130,7 +130,7 @@ def test_a_store_that_is_full_is_named(client: Client) -> None:
         steps.send(answer(503, code="unavailable", message="The store is full"))
 
 
-def test_a_call_that_was_lost_once_counts_as_sent_however_its_repeats_end(client: Client) -> None:
+def test_a_call_whose_first_answer_was_lost_counts_as_sent(client: Client) -> None:
     steps = Client.project(client, 1)
     next(steps)
     steps.send(Lost("cut", sent=True))
@@ -143,9 +143,7 @@ def test_a_call_that_was_lost_once_counts_as_sent_however_its_repeats_end(client
 
 
 @calls(SAFE | UNSAFE)
-def test_a_call_that_came_too_early_waits_as_long_as_it_is_told_and_then_goes_out_again(
-    client: Client, call: Call
-) -> None:
+def test_a_call_that_exceeds_a_rate_is_repeated_after_the_delay_of_the_answer(client: Client, call: Call) -> None:
     steps = call(client)
     first = next(steps)
 
@@ -155,7 +153,7 @@ def test_a_call_that_came_too_early_waits_as_long_as_it_is_told_and_then_goes_ou
         assert delay <= again.pause <= 1.1 * delay
 
 
-def test_a_login_after_too_many_wrong_passwords_does_not_wait_in_silence(client: Client) -> None:
+def test_a_login_after_too_many_wrong_passwords_is_refused_at_once(client: Client) -> None:
     steps = Client.login(client, "ada", "wrong horse")
     next(steps)
 
@@ -165,7 +163,7 @@ def test_a_login_after_too_many_wrong_passwords_does_not_wait_in_silence(client:
     assert refused.value.delay == 60
 
 
-def test_of_a_bulk_that_ended_in_the_middle_only_the_rest_is_sent_again(client: Client) -> None:
+def test_a_bulk_that_ended_early_sends_only_the_rest_again(client: Client) -> None:
     steps = Client.submit_many(client, 1, [NewTask(name, unique_string=name) for name in "abc"])
     assert recipes(next(steps)) == ["a", "b", "c"]
 
@@ -176,7 +174,7 @@ def test_of_a_bulk_that_ended_in_the_middle_only_the_rest_is_sent_again(client: 
     assert result(steps, answer(200, content={"outcomes": [200001]})) == [100001, None, 200001]
 
 
-def test_a_bulk_without_hashes_that_ended_in_the_middle_says_what_was_taken(client: Client) -> None:
+def test_a_bulk_without_hashes_that_ended_early_says_what_was_submitted(client: Client) -> None:
     steps = Client.submit_many(client, 1, ["a", "b", "c"])
     next(steps)
 
@@ -186,7 +184,7 @@ def test_a_bulk_without_hashes_that_ended_in_the_middle_says_what_was_taken(clie
     assert unreachable.value.done == [100001, 200001]
 
 
-def test_many_tasks_go_in_as_few_calls_as_the_broker_takes(client: Client) -> None:
+def test_many_tasks_are_submitted_in_as_few_calls_as_possible(client: Client) -> None:
     steps = Client.submit_many(client, 1, [NewTask("r", hash64=n) for n in range(1, 10_002)])
     assert len(recipes(next(steps))) == 10_000
     second = steps.send(answer(200, content={"outcomes": list(range(10_000))}))
@@ -200,7 +198,7 @@ def test_many_tasks_go_in_as_few_calls_as_the_broker_takes(client: Client) -> No
     assert max(sizes) <= 8 << 20
 
 
-def test_no_tasks_are_no_call(client: Client) -> None:
+def test_submitting_no_tasks_makes_no_call(client: Client) -> None:
     with pytest.raises(StopIteration) as end:
         next(Client.submit_many(client, 1, []))
     assert end.value.value == []
@@ -219,7 +217,7 @@ def test_a_refusal_says_what_was_refused_and_why(client: Client) -> None:
 @pytest.mark.parametrize(
     "body", [b"<h1>Hello</h1>", b"\xff", b"[]", b'{"ok":true}', b'{"ok":true,"content":{"id":"1"}}']
 )
-def test_an_answer_that_is_no_brokers_is_an_error_of_its_own(client: Client, body: bytes) -> None:
+def test_an_answer_that_is_not_a_brokers_is_a_client_error(client: Client, body: bytes) -> None:
     steps = Client.project(client, 1)
     next(steps)
 
@@ -227,7 +225,7 @@ def test_an_answer_that_is_no_brokers_is_an_error_of_its_own(client: Client, bod
         steps.send(Answer(200, body, 0))
 
 
-def test_a_long_poll_may_take_its_time(client: Client) -> None:
+def test_a_long_poll_extends_the_timeout(client: Client) -> None:
     attempt = next(Client.get_many(client, 7, count=3, wait=30))
 
     assert (attempt.path, attempt.wait) == ("/task/get/7?count=3&wait=30", 30)
@@ -235,7 +233,7 @@ def test_a_long_poll_may_take_its_time(client: Client) -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost:3010", "ftp://broker", "", "http://", "http://a:port"])
-def test_what_is_no_address_of_a_broker_is_refused_at_once(url: str) -> None:
+def test_an_address_that_is_not_http_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="no address of a broker"):
         Client(url)
 

@@ -1,17 +1,14 @@
-"""A worker that is told to stop, or is killed: what it held goes to others."""
+"""A worker that is stopped or killed: its tasks are assigned to others."""
 
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.client import Fleet, WorkerCaller
-from tests.client_library.conftest import Hire
+from tests.client import Fleet
+from tests.client_library.conftest import Producer, WorkerFile
 from tests.client_library.running import counters, program, stats
 from tests.serving import until
-
-Producer = Callable[[int], WorkerCaller]
 
 WORKER = """
 import asyncio, logging, sys, time
@@ -39,11 +36,11 @@ print("ended")
 
 @pytest.mark.parametrize("kind", ["async", "thread"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_is_held_is_given_back_at_once_when_the_grace_is_over(
-    fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path, *, kind: str, number: signal.Signals
+def test_all_tasks_are_given_back_when_the_grace_is_over(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path, *, kind: str, number: signal.Signals
 ) -> None:
     project = fleet.project()
-    hire(project)
+    worker_file(project)
     for n in range(7):
         producer(project).submit(project, str(n))
 
@@ -57,11 +54,11 @@ def test_what_is_held_is_given_back_at_once_when_the_grace_is_over(
     assert counters(fleet, project)["skipped"] == 5
 
 
-def test_what_ends_within_the_grace_is_released_and_what_has_not_begun_is_given_back(
-    fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path
+def test_tasks_that_end_within_the_grace_are_released_and_tasks_that_have_not_begun_are_given_back(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
 ) -> None:
     project = fleet.project()
-    hire(project)
+    worker_file(project)
     for n in range(7):
         producer(project).submit(project, str(n))
 
@@ -74,9 +71,11 @@ def test_what_ends_within_the_grace_is_released_and_what_has_not_begun_is_given_
     assert stats(fleet, project)["waiting"] == 4
 
 
-def test_a_second_signal_ends_the_grace(fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_grace(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
+) -> None:
     project = fleet.project()
-    hire(project)
+    worker_file(project)
     producer(project).submit(project, "long")
 
     with program(tmp_path, WORKER, fleet.url, str(project), "async", "60", "60") as worker:
@@ -94,11 +93,11 @@ def test_a_worker_that_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None
         assert worker.end() == 0
 
 
-def test_what_a_killed_worker_held_is_taken_up_by_its_next_run(
-    fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path
+def test_the_next_run_of_a_killed_worker_resumes_its_tasks(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
 ) -> None:
     project = fleet.project()
-    hire(project)
+    worker_file(project)
     for n in range(3):
         producer(project).submit(project, str(n))
 
@@ -111,10 +110,10 @@ def test_what_a_killed_worker_held_is_taken_up_by_its_next_run(
 
 
 def test_programs_that_share_a_file_leave_each_others_tasks_alone(
-    fleet: Fleet, hire: Hire, producer: Producer, tmp_path: Path
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
 ) -> None:
     project = fleet.project()
-    hire(project)
+    worker_file(project)
     for n in range(5):
         producer(project).submit(project, str(n))
 

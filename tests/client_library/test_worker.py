@@ -1,29 +1,26 @@
-"""A worker that runs: what its functions return or raise is what happens to their tasks."""
+"""A running worker: what its functions return or raise decides how their tasks are released."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from broker.client import Credentials, Fail, NewTask, Refused, Skip, Task, Worker, verification
-from tests.client import Fleet, WorkerCaller
-from tests.client_library.conftest import Hire
+from tests.client import Fleet
+from tests.client_library.conftest import Producer, WorkerFile
 from tests.client_library.proxy import a_proxy
 from tests.client_library.running import counters, running, stats
 from tests.serving import until
 
-Producer = Callable[[int], WorkerCaller]
 
-
-def test_each_task_is_called_once_and_closed(fleet: Fleet, hire: Hire, producer: Producer) -> None:
+def test_each_task_is_called_once_and_closed(fleet: Fleet, worker_file: WorkerFile, producer: Producer) -> None:
     project = fleet.project()
     submitter = producer(project)
     for number in range(200):
         submitter.submit(project, str(number))
-    worker = Worker(fleet.url, file=hire(project), wait=0)
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
     seen: list[str] = []
     most = now = 0
 
@@ -43,14 +40,14 @@ def test_each_task_is_called_once_and_closed(fleet: Fleet, hire: Hire, producer:
     assert 8 <= most <= 16
 
 
-def test_what_a_function_raises_decides(
-    fleet: Fleet, hire: Hire, producer: Producer, caplog: pytest.LogCaptureFixture
+def test_a_task_fails_when_its_function_raises_or_returns_something_else(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, caplog: pytest.LogCaptureFixture
 ) -> None:
     project = fleet.project()
     submitter = producer(project)
     for recipe in ("ok", "fail", "broken", "text", "cancelled"):
         submitter.submit(project, recipe)
-    worker = Worker(fleet.url, file=hire(project), wait=0)
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
 
     @worker.task(project=project, concurrency=4)
     async def act(task: Task) -> int | None:
@@ -74,10 +71,10 @@ def test_what_a_function_raises_decides(
     assert "cancelled from within" in caplog.text
 
 
-def test_a_task_that_is_skipped_is_not_asked_for_again_and_again(fleet: Fleet, hire: Hire, producer: Producer) -> None:
+def test_a_worker_pauses_after_a_skip(fleet: Fleet, worker_file: WorkerFile, producer: Producer) -> None:
     project = fleet.project()
     producer(project).submit(project, "later")
-    worker = Worker(fleet.url, file=hire(project), wait=0)
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
     times: list[float] = []
 
     @worker.task(project=project)
@@ -95,12 +92,14 @@ def test_a_task_that_is_skipped_is_not_asked_for_again_and_again(fleet: Fleet, h
     assert times[3] - times[0] > 0.5
 
 
-def test_functions_that_block_run_in_threads_side_by_side(fleet: Fleet, hire: Hire, producer: Producer) -> None:
+def test_functions_that_block_run_in_threads_side_by_side(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer
+) -> None:
     project = fleet.project()
     submitter = producer(project)
     for number in range(8):
         submitter.submit(project, str(number))
-    worker = Worker(fleet.url, file=hire(project), wait=0)
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
     together = threading.Barrier(8)
 
     @worker.task(project=project, concurrency=8)
@@ -119,10 +118,12 @@ def test_functions_that_block_run_in_threads_side_by_side(fleet: Fleet, hire: Hi
     assert counters(fleet, project)["failed"] == 2
 
 
-def test_workers_that_find_the_same_close_a_task_together(fleet: Fleet, hire: Hire, producer: Producer) -> None:
+def test_workers_that_return_the_same_verification_close_a_task(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer
+) -> None:
     project = fleet.project()
     producer(project).submit(project, "a page", verification_count=2)
-    workers = [Worker(fleet.url, file=hire(project, name=f"{name}.json"), wait=0) for name in "abc"]
+    workers = [Worker(fleet.url, file=worker_file(project, name=f"{name}.json"), wait=0) for name in "abc"]
     for worker, content in zip(workers, ("old", "new", "new"), strict=True):
 
         @worker.task(project=project)
@@ -138,11 +139,11 @@ def test_workers_that_find_the_same_close_a_task_together(fleet: Fleet, hire: Hi
 
 
 def test_one_worker_serves_several_projects_and_submits_from_one_to_the_other(
-    fleet: Fleet, hire: Hire, producer: Producer
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer
 ) -> None:
     pages, images = fleet.project(), fleet.project()
     producer(pages).submit(pages, "a page")
-    worker = Worker(fleet.url, file=hire(pages, images), wait=0)
+    worker = Worker(fleet.url, file=worker_file(pages, images), wait=0)
     seen: list[str] = []
 
     @worker.task(project=pages)
@@ -162,10 +163,10 @@ def test_one_worker_serves_several_projects_and_submits_from_one_to_the_other(
     assert sorted(seen) == ["1.png", "2.png", "3.png"]
 
 
-def test_a_deadline_is_moved_while_a_function_is_at_work(fleet: Fleet, hire: Hire, producer: Producer) -> None:
+def test_a_task_is_extended_while_its_function_runs(fleet: Fleet, worker_file: WorkerFile, producer: Producer) -> None:
     project = fleet.project()
     producer(project).submit(project, "long", max_assign_time=2)
-    worker = Worker(fleet.url, file=hire(project), wait=0)
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
     calls: list[int] = []
 
     @worker.task(project=project)
@@ -180,12 +181,12 @@ def test_a_deadline_is_moved_while_a_function_is_at_work(fleet: Fleet, hire: Hir
     assert counters(fleet, project)["reclaimed"] == 0
 
 
-def test_work_on_a_task_that_was_taken_away_ends(
-    fleet: Fleet, hire: Hire, producer: Producer, caplog: pytest.LogCaptureFixture
+def test_the_function_of_a_removed_task_is_cancelled(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, caplog: pytest.LogCaptureFixture
 ) -> None:
     project = fleet.project()
     task_id = producer(project).submit(project, "long", max_assign_time=1)
-    worker = Worker(fleet.url, file=hire(project), wait=0)
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
     ended = threading.Event()
 
     @worker.task(project=project)
@@ -204,7 +205,7 @@ def test_work_on_a_task_that_was_taken_away_ends(
     assert "not be released" not in caplog.text
 
 
-def test_a_worker_that_is_not_let_in_yet_asks_and_waits_and_says_so_once(
+def test_a_worker_without_access_requests_it_waits_and_logs_it_once(
     fleet: Fleet, tmp_path: Path, producer: Producer, caplog: pytest.LogCaptureFixture
 ) -> None:
     project = fleet.project()
@@ -233,12 +234,12 @@ def test_a_worker_that_is_not_let_in_yet_asks_and_waits_and_says_so_once(
     assert caplog.text.count(f"may take tasks of project {project} now") == 1
 
 
-def test_a_worker_that_is_paused_waits_until_it_may_go_on(
-    fleet: Fleet, hire: Hire, producer: Producer, caplog: pytest.LogCaptureFixture
+def test_a_paused_worker_waits_until_it_is_resumed(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, caplog: pytest.LogCaptureFixture
 ) -> None:
     project = fleet.project()
     producer(project).submit(project, "r")
-    worker = Worker(fleet.url, file=hire(project), wait=0)
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
 
     @worker.task(project=project)
     async def work(task: Task) -> None: ...
@@ -256,12 +257,12 @@ def test_a_worker_that_is_paused_waits_until_it_may_go_on(
 
 
 @pytest.mark.parametrize(("wait", "let_in"), [(0, True), (30, False)])
-def test_a_worker_that_is_answered_at_once_and_given_nothing_pauses(
-    fleet: Fleet, hire: Hire, *, wait: int, let_in: bool
+def test_a_worker_pauses_when_it_is_answered_at_once_without_a_task(
+    fleet: Fleet, worker_file: WorkerFile, *, wait: int, let_in: bool
 ) -> None:
     project = fleet.project()
     with a_proxy(fleet.url) as proxy:
-        worker = Worker(proxy.url, file=hire(*[project] if let_in else []), wait=wait)
+        worker = Worker(proxy.url, file=worker_file(*[project] if let_in else []), wait=wait)
 
         @worker.task(project=project)
         async def work(task: Task) -> None: ...
@@ -275,12 +276,12 @@ def test_a_worker_that_is_answered_at_once_and_given_nothing_pauses(
 
 
 def test_a_worker_with_nothing_to_do_waits_in_one_call_until_there_is_a_task(
-    fleet: Fleet, hire: Hire, producer: Producer
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer
 ) -> None:
     project = fleet.project()
     submitter = producer(project)
     with a_proxy(fleet.url) as proxy:
-        worker = Worker(proxy.url, file=hire(project))
+        worker = Worker(proxy.url, file=worker_file(project))
 
         @worker.task(project=project)
         async def work(task: Task) -> None: ...
@@ -294,8 +295,8 @@ def test_a_worker_with_nothing_to_do_waits_in_one_call_until_there_is_a_task(
         assert proxy.count("/task/get/") <= 3
 
 
-def test_a_project_that_is_not_there_ends_the_worker(fleet: Fleet, hire: Hire) -> None:
-    worker = Worker(fleet.url, file=hire())
+def test_a_project_that_does_not_exist_ends_the_worker(fleet: Fleet, worker_file: WorkerFile) -> None:
+    worker = Worker(fleet.url, file=worker_file())
 
     @worker.task(project=2**40)
     async def work(task: Task) -> None: ...
@@ -304,7 +305,9 @@ def test_a_project_that_is_not_there_ends_the_worker(fleet: Fleet, hire: Hire) -
         worker.run()
 
 
-def test_credentials_of_another_broker_end_the_worker_and_say_which_file_it_is(fleet: Fleet, tmp_path: Path) -> None:
+def test_credentials_of_another_broker_end_the_worker_and_the_error_names_the_file(
+    fleet: Fleet, tmp_path: Path
+) -> None:
     file = tmp_path / "worker.json"
     Credentials(2**40, "w", "c2VjcmV0").save(file)
     worker = Worker(fleet.url, file=file)
@@ -320,7 +323,7 @@ def test_credentials_of_another_broker_end_the_worker_and_say_which_file_it_is(f
     ]
 
 
-def test_a_worker_has_one_function_a_project_and_sensible_numbers(fleet: Fleet) -> None:
+def test_a_worker_has_one_function_per_project_and_valid_numbers(fleet: Fleet) -> None:
     worker = Worker(fleet.url)
     with pytest.raises(RuntimeError, match="a worker needs a function"):
         worker.run()
