@@ -32,28 +32,22 @@ class WorkerCalls(Caller):
         found = Credentials.load(file)
         if found is None:
             Credentials.check(file)
-            found = (yield from self._create(alias)).save(file)
+            found = (yield from WorkerCalls.create_worker(self, alias)).save(file)
         self.worker = found
         if alias not in {"", found.alias}:
-            yield from self._rename(alias)
+            yield from WorkerCalls.update_worker(self, alias)
             self.worker = found.rename(file, alias)
         return self.worker
 
     @method
     def create_worker(self, alias: str = "") -> Steps[Credentials]:
         """Creates a worker. This client does not become it: pass it to a client as ``worker``, or ``save`` it."""
-        return (yield from self._create(alias))
-
-    def _create(self, alias: str) -> Steps[Credentials]:
         # A repeat may create a worker that nobody uses, which does no harm.
         return (yield from self._call("POST", "/worker/create", _Created, body={"alias": alias}, safe=True)).worker
 
     @method
     def update_worker(self, alias: str) -> Steps[None]:
         """Changes the alias of this worker."""
-        yield from self._rename(alias)
-
-    def _rename(self, alias: str) -> Steps[None]:
         yield from self._call("POST", "/worker/update", Nothing, body={"alias": alias}, safe=True)
 
     @method
