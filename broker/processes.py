@@ -1,4 +1,4 @@
-"""Starting processes that never outlive us."""
+"""Child processes that never outlive their parent."""
 
 import ctypes
 import os
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 _PR_SET_PDEATHSIG = 1
 
-_HURRY = 1.0
-"""Seconds to end in that one gets who is told a second time."""
+_HURRIED = 1.0
+"""Seconds that a child has to end after SIGINT."""
 
-_LOOK = 0.01
-"""Seconds between looks at those that are to end."""
+_POLL = 0.01
+"""Seconds between checks whether the children have ended."""
 
 
 def spawn(
@@ -23,9 +23,10 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     keep: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
-    """A child in a session of its own (Ctrl-C reaches us alone), ended by the kernel when this thread ends (Linux).
+    """A child in its own session, so that Ctrl-C reaches only us. On Linux, the kernel ends it when this thread ends.
 
-    ``keep``: file descriptors that it inherits. Only for processes of one thread: Python runs between fork and exec.
+    ``keep``: file descriptors that it inherits. Only a process of one thread may call this: Python code runs between
+    fork and exec.
     """
     return subprocess.Popen(
         command,
@@ -38,10 +39,10 @@ def spawn(
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """What a child does between fork and exec, so that the kernel ends it with the thread that started it."""
+    """A ``preexec_fn``: the kernel ends the child when the thread that started it ends."""
     if sys.platform != "linux":
         return None
-    # Loaded before the fork: little is safe after it.
+    # Loaded before the fork: after it, little is safe.
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
 
     def before_exec() -> None:
@@ -55,26 +56,26 @@ def die_with_parent() -> Callable[[], None] | None:
 def stop(
     children: Sequence["subprocess.Popen[bytes]"], seconds: float, *, hurry: Callable[[], bool] = lambda: False
 ) -> bool:
-    """SIGTERM to all, SIGKILL to those that are there after ``seconds``. Whether all went by themselves.
+    """Sends SIGTERM, and SIGKILL to those that still run after ``seconds``. False when one had to be killed.
 
-    As soon as ``hurry`` says so they get SIGINT, and one second more.
+    When ``hurry`` returns True, they get SIGINT and have one more second.
     """
     _send(signal.SIGTERM, children)
     deadline, hurried = time.monotonic() + seconds, False
     while running := [child for child in children if child.poll() is None]:
         if not hurried and hurry():
-            hurried, deadline = True, min(deadline, time.monotonic() + _HURRY)
+            hurried, deadline = True, min(deadline, time.monotonic() + _HURRIED)
             _send(signal.SIGINT, running)
         if time.monotonic() >= deadline:
             _send(signal.SIGKILL, running)
             for child in running:
                 child.wait()
             return False
-        time.sleep(_LOOK)
+        time.sleep(_POLL)
     return True
 
 
 def _send(name: signal.Signals, children: Sequence["subprocess.Popen[bytes]"]) -> None:
     for child in children:
-        # Not to one that has ended.
+        # Does nothing when the child has ended.
         child.send_signal(name)

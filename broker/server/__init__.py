@@ -1,1 +1,1 @@
-"""What runs: the supervisor, the server processes, and what each of them needs."""
+"""The supervisor and the server processes."""

@@ -1,4 +1,4 @@
-"""The broker's own log: lines for people on standard error, JSON lines in ``BROKER_LOG_FILE``."""
+"""The broker's own log: text on standard error, JSON lines in ``BROKER_LOG_FILE``."""
 
 import asyncio
 import atexit
@@ -18,13 +18,13 @@ from broker.settings import Settings
 from broker.store.logs import Logs
 
 _LEVELS = {logging.INFO: "info", logging.WARNING: "warn"}
-_WAITING = 1000
-_keeping: ContextVar[bool] = ContextVar("keeping", default=False)
+_MAX_WAITING = 1000
+_storing: ContextVar[bool] = ContextVar("storing", default=False)
 _EXTRA = ("worker", "scope", "timestamp", "worker_level", "request")
 
 
 class _Json(logging.Formatter):
-    """``{"time" (unix s), "level", "logger", "message", of a request: request, of a worker's line: worker, ...}``."""
+    """``time`` in unix s, ``level``, ``logger``, ``message``, and those of ``_EXTRA`` that the record has."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -39,7 +39,7 @@ class _Json(logging.Formatter):
         return orjson.dumps(line).decode()
 
 
-class _People(logging.Formatter):
+class _Text(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         text = super().formatMessage(record)
         if record.name == "broker.worker":
@@ -48,25 +48,25 @@ class _People(logging.Formatter):
         return f"{text.rstrip()} (request {request})" if request else text
 
     def format(self, record: logging.LogRecord) -> str:
-        # What a worker wrote must not move the cursor or pretend to be a second line.
+        # The text of a worker must not move the cursor or look like a second record.
         text = super().format(record)
         return text if record.exc_info else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _request(record: logging.LogRecord) -> str | None:
-    """The id of the request that wrote this, as :func:`request_id.note` noted it."""
+    """The id of the request that wrote the record, set by :func:`request_id.note`."""
     return getattr(record, "request", None)
 
 
 def configure(settings: Settings, *, thread: bool = False) -> None:
-    """With ``thread``, one of its own writes, so that a slow disk holds up no request."""
-    people = logging.StreamHandler()
-    people.setFormatter(_People("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    people.addFilter(lambda record: record.name != "broker.worker" or record.levelno >= logging.WARNING)
-    handlers: list[logging.Handler] = [people]
+    """With ``thread``, a thread writes the records, so that a slow disk does not delay requests."""
+    text = logging.StreamHandler()
+    text.setFormatter(_Text("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    text.addFilter(lambda record: record.name != "broker.worker" or record.levelno >= logging.WARNING)
+    handlers: list[logging.Handler] = [text]
     if settings.log_file:
         try:
-            # Workers write there what they like, secrets too.
+            # The texts of workers may hold secrets.
             os.close(os.open(settings.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
             file = logging.FileHandler(settings.log_file, encoding="utf-8")
         except OSError as error:
@@ -76,7 +76,7 @@ def configure(settings: Settings, *, thread: bool = False) -> None:
 
     root = logging.getLogger()
     root.setLevel(settings.log_level.upper())
-    # A worker's lines are kept whatever the broker itself has to say.
+    # The records of workers do not depend on the level of the broker's own log.
     logging.getLogger("broker.worker").setLevel(logging.DEBUG)
     root.handlers = _behind_a_queue(handlers) if thread else handlers
     for handler in root.handlers:
@@ -84,32 +84,33 @@ def configure(settings: Settings, *, thread: bool = False) -> None:
 
 
 def _behind_a_queue(handlers: list[logging.Handler]) -> list[logging.Handler]:
-    lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    listener = logging.handlers.QueueListener(lines, *handlers)
+    records: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(records, *handlers)
     listener.start()
     atexit.register(listener.stop)
-    return [_Queue(lines)]
+    return [_Queue(records)]
 
 
 class ToStore(logging.Handler):
-    """Hands the broker's own records to a coroutine that keeps them where ``/logs`` reads them.
+    """Passes the broker's own records to a coroutine that stores them for ``/logs``.
 
-    Records that come faster than the store takes them, or while it is away, are dropped: the log file has them.
+    Records that arrive faster than the store takes them, or while it does not answer, are dropped. The log file has
+    them.
     """
 
-    def __init__(self, lines: Logs) -> None:
+    def __init__(self, store: Logs) -> None:
         super().__init__(logging.INFO)
-        self._lines = lines
+        self._store = store
         self._loop = asyncio.get_running_loop()
-        self._records: asyncio.Queue[logging.LogRecord] = asyncio.Queue(_WAITING)
-        # A worker's line has its place in the store already, and of what clients get wrong there is no end.
+        self._records: asyncio.Queue[logging.LogRecord] = asyncio.Queue(_MAX_WAITING)
         self.addFilter(request_id.note)
+        # The records of workers are stored elsewhere, and the warnings of uvicorn about clients would be too many.
         self.addFilter(lambda record: record.name != "broker.worker")
         self.addFilter(lambda record: record.name.startswith("broker") or record.levelno >= logging.ERROR)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if _keeping.get():
-            # What goes wrong in keeping a record is no record to keep.
+        if _storing.get():
+            # An error while storing a record must not become a record to store.
             return
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._put, record)
@@ -119,7 +120,7 @@ class ToStore(logging.Handler):
             self._records.put_nowait(record)
 
     async def run(self) -> None:
-        _keeping.set(True)
+        _storing.set(True)
         while True:
             record = await self._records.get()
             level = _LEVELS.get(record.levelno, "error")
@@ -127,10 +128,10 @@ class ToStore(logging.Handler):
             if record.exc_info and record.exc_info[1] is not None:
                 message = f"{message}: {record.exc_info[1]!r}"
             with suppress(Exception):
-                await self._lines.add(level, int(record.created), message, record.name, request=_request(record))
+                await self._store.add(level, int(record.created), message, record.name, request=_request(record))
 
 
 class _Queue(logging.handlers.QueueHandler):
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Handed over as it is: both ends are threads of one process."""
+        """Unchanged, because both ends are threads of one process."""
         return record

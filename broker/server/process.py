@@ -1,6 +1,7 @@
 """One server process: ``python -m broker.server.process SOCKET [COUNTERS NUMBER]``.
 
-SOCKET is the file descriptor that it serves on, COUNTERS that of memory shared with the others, NUMBER its area."""
+SOCKET is the file descriptor to serve on, COUNTERS that of the shared memory, NUMBER the area of this process in it.
+"""
 
 import gc
 import logging
@@ -23,8 +24,8 @@ from broker.server.protocol import bounded
 from broker.settings import Settings
 
 _GARBAGE = 20_000
-"""Objects more than before, at which Python looks for cycles. Requests make none, but one turn of the event loop has
-more objects under way than Python's own 700: it looked in vain at every turn."""
+"""New objects after which Python looks for cycles. Requests make no cycles, but one turn of the event loop creates more
+than the 700 objects that are the default: Python searched in vain at every turn."""
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
 
 
 def config(app: str | Callable[[], ASGIApp], settings: Settings) -> uvicorn.Config:
-    """How the application that the factory ``app`` (or ``module:function``) makes is served."""
+    """``app`` is a function that creates the application, or its name as ``module:function``."""
     return uvicorn.Config(
         app,
         factory=True,
@@ -46,7 +47,7 @@ def config(app: str | Callable[[], ASGIApp], settings: Settings) -> uvicorn.Conf
         http=bounded(settings),
         ws="none",
         lifespan="on",
-        # uvicorn's own types know whole seconds, its event loop knows parts.
+        # The types of uvicorn allow whole seconds only; its event loop takes fractions.
         timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
         timeout_graceful_shutdown=settings.grace,  # type: ignore[arg-type]
         forwarded_allow_ips=settings.trusted_proxies,
@@ -55,7 +56,7 @@ def config(app: str | Callable[[], ASGIApp], settings: Settings) -> uvicorn.Conf
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which goes on serving for ``drain`` seconds after a signal; /readyz says so at once.
+    """Serves for ``drain`` more seconds after a signal; /readyz answers 503 from then on.
 
     SIGINT as the second signal ends that, and uvicorn then waits for no request.
     """
@@ -64,13 +65,13 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._drain = drain
         self._parent = os.getppid()
-        self._told = 0.0
+        self._signalled = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
-            self._told = time.monotonic()
+            self._signalled = time.monotonic()
             if self.started:
-                # The scope of each request has a copy.
+                # The scope of each request has a copy of this state.
                 self.lifespan.state["draining"] = True
         elif sig == signal.SIGINT:
             self._drain = 0
@@ -80,8 +81,8 @@ class Server(uvicorn.Server):
         stop = await super().on_tick(counter)
         if stop and (end_waits := self.lifespan.state.pop("end_waits", None)):
             end_waits()
-        # Without its supervisor it would only keep the port from the next one.
-        return stop and (time.monotonic() - self._told >= self._drain or os.getppid() != self._parent)
+        # Without its supervisor, this process would only keep the port from the next broker.
+        return stop and (time.monotonic() - self._signalled >= self._drain or os.getppid() != self._parent)
 
 
 def run(config: uvicorn.Config, listener: int, drain: float = 0) -> None:

@@ -1,4 +1,4 @@
-"""The id of a request: comes as ``X-Request-ID`` or is made here, goes back with the answer, and is in the log."""
+"""The id of a request: ``X-Request-ID`` of the client, or a new one. The answer and the log have it."""
 
 import logging
 import re
@@ -16,16 +16,16 @@ _process = secrets.token_hex(4).encode()
 _number = count(1).__next__
 
 current: ContextVar[bytes] = ContextVar("request_id", default=b"")
-"""Of the request that is served here; empty where none is."""
+"""The id of the request that is being served; empty outside a request."""
 
 
 def made() -> bytes:
-    """One that no other process makes."""
+    """A new id, different from those of all other processes."""
     return b"%b-%x" % (_process, _number())
 
 
 def given(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """The one that the client gave, if it is of 1 to 128 visible ASCII characters."""
+    """The id that the client sent, if it has 1 to 128 visible ASCII characters."""
     for name, value in headers:
         if name == HEADER and _SANE.fullmatch(value):
             return value
@@ -33,7 +33,7 @@ def given(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 
 
 def note(record: logging.LogRecord) -> bool:
-    """A filter for handlers that lets everything pass, with the id of the request that wrote it in ``request``."""
+    """A filter for handlers that adds the id of the current request to each record, as ``request``."""
     if id := current.get():
         record.request = id.decode()
     return True

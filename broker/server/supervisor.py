@@ -1,7 +1,7 @@
-"""``broker serve``: starts the store and the server processes, keeps them alive, and leaves nothing behind.
+"""Starts the store and the server processes, replaces those that end, and stops all of them.
 
-All checks of the start happen here. The socket is bound here too, and handed to every server process, so that a port
-in use is a clear error, and no connection is lost while a server process is replaced.
+All checks of the start happen here. The socket is bound here too and passed to every server process: a port in use is
+a clear error, and no connection is lost while a server process is replaced.
 """
 
 import asyncio
@@ -29,19 +29,19 @@ from broker.web.static_files import chart_library
 log = logging.getLogger(__name__)
 
 _TICK = 0.1
-"""Seconds between looks at the children."""
+"""Seconds between checks of the children."""
 
 _RESPAWN = 1.0
-"""Seconds a server process must have lived to be replaced at once."""
+"""A server process that ends sooner is replaced after so many seconds, and not at once."""
 
 _FILES, _FEW_FILES = 65_536, 4_096
-"""Files, connections among them, that each process may have open; and how few are worth a warning."""
+"""Files that each process may have open, connections included; and the number below which a warning is logged."""
 
-_LOOK = 1.0
-"""Seconds that one look for the store may take; meanwhile no child is tended."""
+_STORE_CHECK = 1.0
+"""Seconds that one check of the store may take, and between two of them. Children are not checked meanwhile."""
 
 SAME = 0.5
-"""Seconds in which a second signal is the first once more: a terminal and a program in between may both pass it on."""
+"""Seconds in which a second signal counts as the first: a terminal and a program in between may both pass it on."""
 
 _STORE_WAIT = 5.0
 """Seconds to wait for the store before serving 503 without it."""
@@ -52,17 +52,17 @@ class Supervisor:
         self._embedded = None if settings.redis_url else EmbeddedStore(settings)
         self._settings = replace(settings, redis_url=self._embedded.url) if self._embedded else settings
         self._servers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
-        """Server processes, and when they were started, by their place in the counters."""
+        """Server processes, and when they were started, by the number of their area in the counters."""
         self._counters = shared_memory(settings.workers)
         self._signals: SimpleQueue[float] = SimpleQueue()
-        """When they came. A handler may not wait for the lock of an Event that it has interrupted."""
+        """When they arrived. A handler must not wait for the lock of an Event that it has interrupted."""
         self._stopping = 0.0
-        """Since when; 0 while it serves."""
+        """Time of the first signal; 0 before."""
 
     def run(self) -> int:
         """Serves until SIGTERM, SIGINT or SIGHUP; the exit code. Raises :class:`StartError`."""
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # Whoever started us under nohup wants no hang-up.
+            # nohup ignores SIGHUP.
             if signal.getsignal(name) is not signal.SIG_IGN:
                 signal.signal(name, lambda *_: self._signals.put(time.monotonic()))
         _raise_file_limit()
@@ -72,26 +72,26 @@ class Supervisor:
             self._embedded.start()
         try:
             checked = self._check(_STORE_WAIT)
-            self._greet(listener)
-            for place in range(self._settings.workers):
-                self._start_server(place, listener)
-            looked = time.monotonic()
-            while not self._told(_TICK):
-                self._tend(listener)
-                if not checked and time.monotonic() - looked >= _LOOK:
-                    checked, looked = self._check(0), time.monotonic()
+            self._log_start(listener)
+            for number in range(self._settings.workers):
+                self._start_server(number, listener)
+            last_check = time.monotonic()
+            while not self._signalled(_TICK):
+                self._replace_children(listener)
+                if not checked and time.monotonic() - last_check >= _STORE_CHECK:
+                    checked, last_check = self._check(0), time.monotonic()
         finally:
             self._stop(listener)
         return 0
 
-    def _told(self, seconds: float) -> bool:
-        """Whether to stop; waits so long for a signal."""
+    def _signalled(self, seconds: float) -> bool:
+        """Whether to stop. Waits so long for a signal."""
         if not self._stopping:
             with suppress(Empty):
                 self._stopping = self._signals.get(timeout=seconds)
         return self._stopping > 0
 
-    def _told_again(self) -> bool:
+    def _signalled_again(self) -> bool:
         return not self._signals.empty() and self._signals.get() - self._stopping > SAME
 
     def _listen(self) -> socket.socket:
@@ -100,7 +100,7 @@ class Supervisor:
         listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # The system ends a connection whose client takes nothing of its answer for so long; uvicorn keeps it.
+            # The system closes a connection whose client does not read its answer for so long; uvicorn would keep it.
             patience = round(self._settings.request_timeout * 1000)
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
         try:
@@ -110,35 +110,35 @@ class Supervisor:
             listener.close()
             # A host name that is too long or has an empty part is a UnicodeError.
             wrong_port = isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES}
-            why = error.strerror if isinstance(error, OSError) and error.strerror else "no host name or address"
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "not a host name or address"
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             raise StartError(f"cannot listen on {where}: {why}", setting="port" if wrong_port else "host") from None
         return listener
 
     def _check(self, seconds: float) -> bool:
-        """Whether the store was seen; waits ``seconds`` for it. Raises :class:`StartError` when it is not fit."""
+        """Whether the store answers. Waits ``seconds`` for it. Raises :class:`StartError` when it cannot be used."""
         deadline = time.monotonic() + seconds
         while True:
             try:
-                warnings, accounts = asyncio.run(check(replace(self._settings, redis_timeout=_LOOK)))
+                warnings, accounts = asyncio.run(check(replace(self._settings, redis_timeout=_STORE_CHECK)))
                 break
             except StoreAway as error:
                 if seconds and self._embedded:
                     self._embedded.must_run()
-                if time.monotonic() >= deadline or self._told(_TICK):
+                if time.monotonic() >= deadline or self._signalled(_TICK):
                     if seconds:
                         log.warning("the store does not answer (%s); calls get 503 until it does", error)
                     return False
         for warning in warnings:
             log.warning("%s", warning)
         if not accounts and self._settings.host not in {"127.0.0.1", "::1", "localhost"}:
-            # Not with the URL itself: it may hold a password.
+            # The URL may hold a password.
             store = f"--data-dir {self._settings.data_dir}" if self._embedded else "--redis-url URL"
             log.warning("no manager has an account yet, and the first to register becomes admin; make one now:")
             log.warning("broker create-admin %s NAME", store)
         return True
 
-    def _greet(self, listener: socket.socket) -> None:
+    def _log_start(self, listener: socket.socket) -> None:
         host, port = listener.getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
         where = self._settings.data_dir if self._embedded else "the store of --redis-url"
@@ -146,29 +146,28 @@ class Supervisor:
         log.info("broker %s serves at http://%s:%d", __version__, host, port)
         log.info("%d server process%s, data in %s; Ctrl-C stops it", self._settings.workers, plural, where)
 
-    def _start_server(self, place: int, listener: socket.socket) -> None:
-        command = [sys.executable, "-m", "broker.server.process", *map(str, (listener.fileno(), self._counters, place))]
+    def _start_server(self, number: int, listener: socket.socket) -> None:
+        inherited = [listener.fileno(), self._counters]
+        command = [sys.executable, "-m", "broker.server.process", *map(str, (*inherited, number))]
         environment = {**os.environ, **self._settings.environment()}
-        child = processes.spawn(command, environment=environment, keep=[listener.fileno(), self._counters])
-        self._servers[place] = child, time.monotonic()
+        child = processes.spawn(command, environment=environment, keep=inherited)
+        self._servers[number] = child, time.monotonic()
 
-    def _tend(self, listener: socket.socket) -> None:
+    def _replace_children(self, listener: socket.socket) -> None:
         if self._embedded and (news := self._embedded.tend()):
             log.error("%s", news)
-        for place, (child, started) in self._servers.items():
+        for number, (child, started) in self._servers.items():
             if child.poll() is None:
                 continue
             log.error("server process %d ended with %d; starting another", child.pid, child.returncode)
-            if not self._told(_RESPAWN if time.monotonic() - started < _RESPAWN else 0):
-                self._start_server(place, listener)
+            if not self._signalled(_RESPAWN if time.monotonic() - started < _RESPAWN else 0):
+                self._start_server(number, listener)
 
     def _stop(self, listener: socket.socket) -> None:
         listener.close()
-        servers, seconds = (
-            [child for child, _ in self._servers.values()],
-            self._settings.drain + self._settings.grace + 1,
-        )
-        if not processes.stop(servers, seconds, hurry=self._told_again):
+        servers = [child for child, _ in self._servers.values()]
+        seconds = self._settings.drain + self._settings.grace + 1
+        if not processes.stop(servers, seconds, hurry=self._signalled_again):
             log.error("a server process had to be killed")
         if self._embedded:
             self._embedded.stop()
@@ -176,7 +175,7 @@ class Supervisor:
 
 
 def _raise_file_limit() -> None:
-    """Each connection is an open file, and the usual soft limit of 1,024 would cut a fleet off without a word."""
+    """Each connection is an open file: the usual soft limit of 1,024 is too low for a fleet."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
