@@ -25,7 +25,7 @@ _ACCESS = msgspec.json.Decoder(AccessRequest | None)
 
 _REQUEST_PATH = PROJECT_ID | {"worker": "the worker's id"}
 
-_NO_REQUEST = {"not_found": "no such project or worker, or this worker has neither asked nor has access"}
+_NO_REQUEST = {"not_found": "no such project or worker, or the worker has neither access nor a request"}
 
 routes = Routes()
 
@@ -34,15 +34,15 @@ routes = Routes()
     "POST /project/request_access",
     Operation(
         group="Workers",
-        summary="Ask to be let into a project",
-        text="By a worker; a manager decides. A worker may ask for `assign` on a public project too: any worker may "
-        "take its tasks, but only a worker with access gets its secret. After a lost answer, `already_asked` means "
-        "that it was done.",
+        summary="Request access to a project",
+        text="For workers. A manager accepts or rejects the request. A worker can also request `assign` on a public "
+        "project: any worker may get its tasks, but only a worker with access can read its secret. After a lost "
+        "answer, repeat the call: `already_asked` means that the request was made.",
         who=WORKER,
         body=AccessRequest,
         refuses={
             "already_asked": "",
-            "already_granted": "anything was granted before; to ask for more, a manager must first reject",
+            "already_granted": "the worker has access; before it can request more, a manager must reject it",
             "not_found": "no such project",
         },
         example=Example(path="/project/request_access", body={"project": 2, "assign": True, "submit": True}),
@@ -53,7 +53,7 @@ async def request_access(call: Call) -> Reply:
     body = await call.decode(_ACCESS, AccessRequest())
     project, assign, submit = required(body.project, "project"), bool(body.assign), bool(body.submit)
     if not assign and not submit:
-        raise Invalid("assign: ask for assign, submit or both")
+        raise Invalid("assign: request assign, submit or both")
     await call.store.workers.request_access(project, worker.id, assign=assign, submit=submit)
     return Reply()
 
@@ -62,8 +62,8 @@ async def request_access(call: Call) -> Reply:
     "GET /project/access_list/{id}",
     Operation(
         group="Projects",
-        summary="List who has access, or asks for it",
-        text="By a manager with MANAGE_ACCESS.",
+        summary="List access and requests for it",
+        text="For managers with MANAGE_ACCESS.",
         who=MANAGER,
         path=PROJECT_ID,
         content=(answers.Accesses,),
@@ -98,8 +98,8 @@ async def access_list(call: Call) -> Reply:
     "POST /project/accept_request/{id}/{worker}",
     Operation(
         group="Projects",
-        summary="Let a worker into a project",
-        text="By a manager with MANAGE_ACCESS. Grants what the worker has asked for, at once. Safe to repeat.",
+        summary="Accept an access request",
+        text="For managers with MANAGE_ACCESS. Grants the requested access at once. Safe to repeat.",
         who=MANAGER,
         path=_REQUEST_PATH,
         refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,
@@ -116,9 +116,9 @@ async def accept_request(call: Call) -> Reply:
     "POST /project/reject_request/{id}/{worker}",
     Operation(
         group="Projects",
-        summary="Turn a worker down, or out",
-        text="By a manager with MANAGE_ACCESS. Drops the request, and takes back what was granted, at once. One that "
-        "was done answers 404 the second time.",
+        summary="Reject an access request, or revoke access",
+        text="For managers with MANAGE_ACCESS. Deletes the request and revokes granted access at once. A repeat "
+        "answers 404.",
         who=MANAGER,
         path=_REQUEST_PATH,
         refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,

@@ -18,8 +18,8 @@ class Worker(Struct):
     id: Id
     created: Time
     alias: str
-    secret: Annotated[str | None, Meta(description="Shown when it is made or changed, and never again")]
-    paused: Annotated[bool, Meta(description="An admin has paused it: get refuses it")]
+    secret: Annotated[str | None, Meta(description="Shown only when it is created or changed")]
+    paused: Annotated[bool, Meta(description="An admin has paused the worker: get refuses it")]
 
 
 class OneWorker(Struct):
@@ -36,7 +36,7 @@ class Project(Struct):
     motd: str
     public: bool
     hidden: bool
-    chain: Annotated[int, Meta(ge=0, description="The project that gets the closed tasks; 0: none")]
+    chain: Annotated[int, Meta(ge=0, description="The project that closed tasks go to; 0: none")]
     paused: bool
     assign_rate: Annotated[float, Meta(gt=0, description="Tasks per second; 1.7976931348623157e+308: unlimited")]
     submit_rate: Annotated[float, Meta(gt=0, description="As `assign_rate`")]
@@ -44,7 +44,7 @@ class Project(Struct):
 
 
 class ProjectTwice(Project):
-    """The fields are there twice, here and in `project`: clients in the field read either."""
+    """Each field appears twice, here and in `project`: existing clients read one or the other."""
 
     project: Project
 
@@ -66,16 +66,16 @@ class WebhookSecret(Struct):
 
 
 class Task(Struct):
-    """A task that was handed out."""
+    """An assigned task."""
 
     id: Id
     priority: int
-    assignee: Annotated[Id, Meta(description="The worker that it was handed out to")]
-    retries: Annotated[int, Meta(ge=0, description="Times that it was released with fail")]
+    assignee: Annotated[Id, Meta(description="The worker that it is assigned to")]
+    retries: Annotated[int, Meta(ge=0, description="How often it was released as fail")]
     max_retries: Count
     status: Annotated[Literal[1], Meta(description="1: not failed")]
     recipe: str
-    max_assign_time: Annotated[int, Meta(ge=0, description="Seconds, as given; 0: the server's default")]
+    max_assign_time: Annotated[int, Meta(ge=0, description="Seconds, as submitted; 0: the server's default")]
     assign_time: Time
     verification_count: Annotated[int, Meta(ge=1)]
     project: Project
@@ -102,7 +102,10 @@ class BulkOutcome(Struct):
 
 
 class Updated(Struct):
-    updated: Annotated[bool, Meta(description="False: not held, or more votes are needed; `message` says which")]
+    updated: Annotated[
+        bool,
+        Meta(description="False: the worker does not hold the task, or more votes are needed; `message` says which"),
+    ]
 
 
 class AllUpdated(Struct):
@@ -110,18 +113,18 @@ class AllUpdated(Struct):
 
 
 class Extended(Struct):
-    extended: Annotated[list[bool], Meta(description="In the order of the tasks; false: not held any more")]
+    extended: Annotated[list[bool], Meta(description="In the order of the tasks; false: no longer held")]
 
 
 class Manager(Struct):
     id: Id
     username: str
-    tracker_admin: Annotated[bool, Meta(description="Has all roles everywhere, and may what only admins may")]
+    tracker_admin: Annotated[bool, Meta(description="The manager is an admin, and has all roles on all projects")]
     register_time: Time
 
 
 class SignedIn(Struct):
-    manager: Annotated[Manager | None, Meta(description="Null only when the session was ended in the same moment")]
+    manager: Annotated[Manager | None, Meta(description="Null only if the session ended at the same moment")]
 
 
 class Account(Struct):
@@ -130,14 +133,14 @@ class Account(Struct):
 
 
 class Session(Struct):
-    id: Annotated[str, Meta(description="Names the session; it is not the cookie, and opens nothing")]
+    id: Annotated[str, Meta(description="Identifies the session; it is not the cookie, and gives no access")]
     created: Time
     ends: Time
-    current: Annotated[bool, Meta(description="The session that asks")]
+    current: Annotated[bool, Meta(description="Whether this is the session of this call")]
 
 
 class Sessions(Struct):
-    sessions: Annotated[list[Session], Meta(description="The one that lasts longest first, 100 at most")]
+    sessions: Annotated[list[Session], Meta(description="Latest end first, 100 at most")]
 
 
 class ClosedSessions(Struct):
@@ -150,7 +153,7 @@ class Managers(Struct):
 
 class RoleHolder(Struct):
     manager: Manager
-    role: Annotated[int, Meta(ge=1, le=31, description="A sum of bits")]
+    role: Annotated[int, Meta(ge=1, le=31, description="A sum of roles")]
 
 
 class RoleHolders(Struct):
@@ -174,7 +177,7 @@ class ProjectStats(Struct):
 class Snapshot(Struct):
     new_task_count: Annotated[int, Meta(description="Unfinished tasks without a vote")]
     failed_task_count: int
-    closed_task_count: Annotated[int, Meta(description="All that were closed so far")]
+    closed_task_count: Annotated[int, Meta(description="All tasks closed so far")]
     worker_access_count: Annotated[int, Meta(description="Workers that were granted access")]
     awaiting_verification_count: Annotated[int, Meta(description="Unfinished tasks with votes")]
     time_stamp: Time
@@ -214,12 +217,12 @@ TaskState = Literal["queue", "verifying", "assigned", "failed"]
 
 
 class ManagedTask(Struct):
-    """A task as managers see it; null where there is nothing."""
+    """A task as managers see it. A field without a value is null."""
 
     id: Id
     state: TaskState
-    status: Annotated[Literal[1, 2], Meta(description="2 when it is failed, else 1")]
-    recipe: Annotated[str, Meta(description="In a list its first 200 characters, without `full`")]
+    status: Annotated[Literal[1, 2], Meta(description="2 if the task is failed, else 1")]
+    recipe: Annotated[str, Meta(description="In a list without `full`, the first 200 characters")]
     recipe_bytes: Annotated[int, Meta(ge=0, description="Of the whole recipe")]
     priority: int
     retries: Count
@@ -228,12 +231,12 @@ class ManagedTask(Struct):
     verification_count: Annotated[int, Meta(ge=1)]
     hash64: Int64 | None
     created: Time
-    assignee: Annotated[Id | None, Meta(description="The worker that holds it")]
+    assignee: Annotated[Id | None, Meta(description="The worker that holds the task")]
     assign_time: Time | None
-    deadline: Annotated[int | None, Meta(description="Unix seconds; of an assigned task")]
-    fail_time: Annotated[int | None, Meta(description="Unix seconds; of a failed task")]
+    deadline: Annotated[int | None, Meta(description="Unix seconds; for an assigned task")]
+    fail_time: Annotated[int | None, Meta(description="Unix seconds; for a failed task")]
     vote_count: Count
-    votes: Annotated[list[Vote], Meta(description="Not all of them where there are over a hundred")]
+    votes: Annotated[list[Vote], Meta(description="About a hundred of them at most")]
 
 
 class TaskPage(Struct):
@@ -252,13 +255,13 @@ class AffectedTasks(Struct):
 class Access(Struct):
     submit: bool
     assign: bool
-    request: Annotated[bool, Meta(description="Asked for, and not granted yet")]
+    request: Annotated[bool, Meta(description="Requested and not granted yet")]
     worker: Worker
     project: Id
 
 
 class Accesses(Struct):
-    accesses: Annotated[list[Access], Meta(description="Requests first, then what was granted, each by worker id")]
+    accesses: Annotated[list[Access], Meta(description="Requests first, then granted access, each by worker id")]
 
 
 class LoggedLine(Struct):
@@ -269,11 +272,11 @@ class LoggedLine(Struct):
 
 
 class LoggedLines(Struct):
-    logs: Annotated[list[LoggedLine], Meta(description="The last to come first, 1,000 at most")]
+    logs: Annotated[list[LoggedLine], Meta(description="Newest first, 1,000 at most")]
 
 
 class Versioned(Struct):
-    projects: Annotated[list[int], Meta(description="Whose version was set")]
+    projects: Annotated[list[int], Meta(description="The projects whose version was set")]
 
 
 class About(Struct):
@@ -288,7 +291,7 @@ class TakeQuery(Struct):
             Meta(
                 ge=1,
                 le=1000,
-                description="Up to so many tasks, at most about 8 MiB of recipes, in `content.tasks`",
+                description="The most tasks to get, with at most about 8 MiB of recipes, in `content.tasks`",
             ),
         ]
         | None
@@ -299,7 +302,7 @@ class TakeQuery(Struct):
             Meta(
                 ge=0,
                 le=60,
-                description="Seconds to wait, when there is nothing to take; answered as soon as there is",
+                description="The most seconds to wait for a task, if there is none",
             ),
         ]
         | None
@@ -307,29 +310,30 @@ class TakeQuery(Struct):
 
 
 class SnapshotsQuery(Struct):
-    count: Annotated[int, Meta(ge=1, le=999, description="The newest so many")]
+    count: Annotated[int, Meta(ge=1, le=999, description="The number of snapshots, newest first")]
 
 
 class BetweenQuery(Struct):
-    oldest: Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, included")] = field(name="from")
-    newest: Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, included")] = field(name="to")
+    oldest: Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, inclusive")] = field(name="from")
+    newest: Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, inclusive")] = field(name="to")
 
 
 class TaskPageQuery(Struct):
     state: Annotated[
         TaskState,
-        Meta(description="Waiting without votes, or with: next first; assigned: by deadline; failed: by fail time"),
+        Meta(
+            description="The state: `queue` is waiting without votes, `verifying` is waiting with votes. The next task to "
+            "be assigned comes first; `assigned` is by deadline, `failed` by fail time"
+        ),
     ] = "queue"
-    offset: Annotated[int, Meta(ge=0, lt=10**9, description="So many tasks are left out")] = 0
-    limit: Annotated[int, Meta(ge=1, le=500, description="At most so many tasks")] = 50
+    offset: Annotated[int, Meta(ge=0, lt=10**9, description="How many tasks to skip")] = 0
+    limit: Annotated[int, Meta(ge=1, le=500, description="The most tasks to list")] = 50
     full: (
-        Annotated[Literal[1], Meta(description="Whole recipes; a page then ends after about 8 MiB of them")] | None
+        Annotated[Literal[1], Meta(description="Whole recipes; the page then ends after about 8 MiB of recipes")] | None
     ) = None
 
 
 class WorkerStatsQuery(Struct):
-    offset: Annotated[int, Meta(ge=0, lt=10**9, description="So many workers are left out")] | None = None
-    limit: Annotated[int, Meta(ge=1, le=500, description="At most so many workers")] | None = None
-    project: (
-        Annotated[int, Meta(ge=1, lt=10**9, description="Only what was closed, and is held, of this project")] | None
-    ) = None
+    offset: Annotated[int, Meta(ge=0, lt=10**9, description="How many workers to skip")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=500, description="The most workers to list")] | None = None
+    project: Annotated[int, Meta(ge=1, lt=10**9, description="Count only tasks of this project")] | None = None

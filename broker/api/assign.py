@@ -23,7 +23,7 @@ _MAX_WAIT = 60
 """Seconds."""
 
 _PASSES = {"no_task", "paused", "rate_limited"}
-"""Refusals that may be others in a moment."""
+"""Refusals that may pass soon: worth waiting for."""
 
 _NOTHING = {"no_task", "paused", "denied"}
 """Refusals that have one message: a client in the field sleeps on its words, and calls again at once on any other."""
@@ -36,25 +36,23 @@ routes = Routes()
 
 _IN_PATH = {"project": "the project's id"}
 _WAIT = (
-    "With `wait`, a get that would be answered `no_task`, `paused` or 429 waits, and is answered as soon as it has "
-    "a task. A task that was submitted, given back, reclaimed or chained, through any process or broker on the same "
-    "store, reaches a waiting worker within some milliseconds; a task of a project that is no longer paused, or "
-    "that is made public, within a second. Workers of one process are served in the order in which they came. "
-    "Access that is granted while a worker waits for any project counts from its next call. Let your client's "
-    "timeout be longer than `wait`. When the broker stops, all waits end at once with `no_task`. The wait also ends "
-    "when the client hangs up, or when it closes its side of the connection and still reads: then it reads "
-    "`no_task`."
+    "With `wait`, a get that would answer `no_task`, `paused` or 429 waits instead, and answers as soon as there is "
+    "a task. A task that is submitted, given back, reclaimed or chained, through any process or broker on the same "
+    "store, reaches a waiting worker within some milliseconds. A task of a project that is resumed or made public "
+    "takes up to a second. Workers of one process are served in the order of their calls. If access is granted "
+    "while a worker waits for any project, it applies to the worker's next call. Set your client's timeout to more "
+    "than `wait`. When the broker stops, all waits end at once with `no_task`. The wait also ends when the client "
+    "disconnects. A client that closes only its sending side gets `no_task`."
 )
 _NO_TASK = (
     "For `no_task`, `paused` and `denied` the `message` is always `No task available`: clients of the original tracker "
-    "wait on these words only. `detail` says why."
+    "wait only after these words. `detail` gives the reason."
 )
 _LOST = (
-    "A client that is gone before its answer can be written gets nothing: the tasks that were assigned to it go "
-    "back at once, as after a skip. A client that closes only its side of the connection after its request gets its "
-    "answer. When an answer was written and is lost on its way, a task may be assigned without the worker knowing "
-    "it: `/task/assigned/{project}` shows it. Otherwise it comes back after its deadline. Repeating assigns another "
-    "task."
+    "If the client is gone before the answer can be written, its tasks are waiting again at once, as after a skip. "
+    "A client that closes only its sending side after the request still gets the answer. If the answer is written "
+    "but lost on the way, a task is assigned and the worker does not know it: `/task/assigned/{project}` lists it. "
+    "If the worker does not release it, it is reclaimed at its deadline. Repeating the call assigns another task."
 )
 
 
@@ -70,20 +68,21 @@ Take = Callable[[Worker], Awaitable[Found]]
     "GET /task/get/{project}",
     Operation(
         group="Tasks",
-        summary="Take a task of one project",
-        text="By a worker with assign or submit on the project; of a public project by any worker. It gets the task of "
-        f"the highest priority, and of those the one that has waited longest.\n\n{_WAIT}\n\n{_NO_TASK}\n\n{_LOST}",
+        summary="Get a task of one project",
+        text="For workers with assign or submit on the project; for any worker if the project is public. Assigns the "
+        "task with the highest priority; among tasks with the same priority, the one that has waited longest."
+        f"\n\n{_WAIT}\n\n{_NO_TASK}\n\n{_LOST}",
         who=TAKER,
         path=_IN_PATH,
         query=answers.TakeQuery,
         content=(answers.OneTask, answers.Tasks),
         refuses={
-            "no_task": "nothing waits, or only tasks that this worker has voted on; with `wait`, until its end",
+            "no_task": "no task is waiting, or only tasks that this worker has voted on; with `wait`, until its end",
             "paused": "the project is paused",
             "worker_paused": "",
-            "denied": "the worker may not take tasks here",
+            "denied": "the worker may not get tasks of this project",
             "not_found": "no such project",
-            "rate_limited": "the project's `assign_rate`",
+            "rate_limited": "the project's `assign_rate` is reached",
         },
         example=Example(
             path="/task/get/2",
@@ -103,16 +102,16 @@ async def get(call: Call) -> Reply:
     "GET /task/get",
     Operation(
         group="Tasks",
-        summary="Take a task of any project",
-        text="By a worker: the best task of any project that it may take from, best project priority first. Of the "
-        f"projects that have tasks, 16 are tried. All tasks of one answer are of one project.\n\n{_LOST}",
+        summary="Get a task of any project",
+        text="For workers. Assigns a task of the project with the highest priority that has a task for this worker. At "
+        f"most 16 projects with tasks are tried. All tasks of one answer are from one project.\n\n{_LOST}",
         who=TAKER,
         query=answers.TakeQuery,
         content=(answers.OneTask, answers.Tasks),
         refuses={
-            "no_task": "nothing waits in any of them, or they are paused or closed to this worker",
+            "no_task": "no project that the worker may get tasks from has one for it, or these projects are paused",
             "worker_paused": "",
-            "rate_limited": "nothing was found, and the rate of a project is why",
+            "rate_limited": "no task was assigned because the `assign_rate` of a project is reached",
         },
         example=Example(
             path="/task/get?count=2",
@@ -204,7 +203,7 @@ async def _give_back(call: Call, worker: Worker, found: Found) -> None:
 async def _ready_worker(call: Call) -> Worker:
     worker = await auth.worker(call)
     if worker.paused:
-        raise BrokerError("worker_paused", "This worker is paused; an admin can let it go on")
+        raise BrokerError("worker_paused", "This worker is paused; an admin can resume it")
     return worker
 
 
@@ -275,16 +274,16 @@ def _views(worker: Worker, tasks: list[Task], project: bytes) -> list[dict[str, 
 
 
 def _no_task() -> BrokerError:
-    return BrokerError("no_task", "Nothing waits that this worker may take")
+    return BrokerError("no_task", "No task is waiting that this worker may get")
 
 
 @routes.add(
     "GET /task/assigned/{project}",
     Operation(
         group="Tasks",
-        summary="What the worker holds",
-        text="By any worker, so that it can go on after a crash: by id, up to 1,000 tasks and about 8 MiB of recipes. "
-        "Release some to see the others. Safe to repeat.",
+        summary="List the tasks that the worker holds",
+        text="For workers, to continue after a crash. Lists the tasks by id, at most 1,000 tasks and about 8 MiB of "
+        "recipes. Release some to see the others. Safe to repeat.",
         who=WORKER,
         path=_IN_PATH,
         content=(answers.Tasks,),

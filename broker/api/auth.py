@@ -30,7 +30,7 @@ async def manager_if_any(call: Call) -> Manager | None:
 
 def admin(of: Manager) -> None:
     if not of.tracker_admin:
-        raise BrokerError("denied", "Needs a tracker admin")
+        raise BrokerError("denied", "Needs an admin")
 
 
 async def readable(call: Call, id: int) -> Project:

@@ -51,50 +51,53 @@ def optional(text: str, *, default: object = None, **bounds: Any) -> Meta:
 
 class WorkerAlias(Struct):
     alias: Annotated[
-        Alias | None, optional("A name for people to read; other workers may have the same", default="default_alias")
+        Alias | None, optional("A name for people; several workers may have the same", default="default_alias")
     ] = None
 
 
 class NewAlias(WorkerAlias):
     """As WorkerAlias, with an alias."""
 
-    alias: Annotated[
-        Alias | None, needed("A name for people to read; other workers may have the same", minLength=1)
-    ] = None
+    alias: Annotated[Alias | None, needed("A name for people; several workers may have the same", minLength=1)] = None
 
 
 class SubmitTask(Struct):
-    project: Annotated[Id | None, needed("The project that gets the task")] = None
+    project: Annotated[Id | None, needed("The project to submit to")] = None
     recipe: Annotated[
         str | None,
         needed(
-            f"What is to be done, as the workers understand it; at most {MAX_RECIPE:,} bytes of UTF-8 (a setting)",
+            f"What the worker is to do, in any format; at most {MAX_RECIPE:,} bytes of UTF-8 (a setting)",
             minLength=1,
             maxLength=MAX_RECIPE,
         ),
     ] = None
-    priority: Annotated[Int16 | None, optional("Higher goes first", default=0)] = None
+    priority: Annotated[Int16 | None, optional("Tasks with a higher priority are assigned first", default=0)] = None
     max_retries: Annotated[
-        Count16 | None, optional("Fails before the task is failed; with 0 the first fail is the last", default=0)
+        Count16 | None, optional("The number of fails after which the task is failed; 0 is the same as 1", default=0)
     ] = None
     max_assign_time: Annotated[
-        Seconds | None, optional("Seconds that a worker may hold it; 0: the server's default", default=0)
+        Seconds | None, optional("Seconds that a worker may hold the task; 0: the server's default", default=0)
     ] = None
     verification_count: Annotated[
-        Count16 | None, optional("Workers that must release it with the same verification; 0 is 1", default=1)
+        Count16 | None,
+        optional(
+            "The number of workers that must release it with the same verification; 0 is the same as 1", default=1
+        ),
     ] = None
-    hash64: Annotated[Int64 | None, optional("What makes it a duplicate of another task; 0: nothing", default=0)] = None
+    hash64: Annotated[
+        Int64 | None, optional("A second task with the same hash is refused as a duplicate; 0: no hash", default=0)
+    ] = None
     hash_u64: Annotated[Int64 | None, optional("Another spelling of `hash64`", deprecated=True)] = None
-    unique_string: Annotated[str | None, optional("Instead of a hash: it is hashed with SipHash-2-4, key (1, 2)")] = (
-        None
-    )
+    unique_string: Annotated[
+        str | None, optional("Instead of `hash64`: the broker hashes it with SipHash-2-4, key (1, 2)")
+    ] = None
     unique_str: Annotated[str | None, optional("Another spelling of `unique_string`", deprecated=True)] = None
 
 
 class BulkSubmit(Struct):
     requests: Annotated[
         list[SubmitTask] | None,
-        needed("Tasks of one and the same project; how many is a setting", minItems=1, maxItems=MAX_BULK),
+        needed("Tasks, all of one project; the maximum is a setting", minItems=1, maxItems=MAX_BULK),
     ] = None
 
 
@@ -103,69 +106,80 @@ class ReleaseTask(Struct):
     result: Annotated[Annotated[int, Meta(ge=0, le=2)] | None, needed("0 ok, 1 fail, 2 skip")] = None
     verification: Annotated[
         Int64 | None,
-        optional("With an ok, of a task with a verification_count of 2 or more: the vote; 0 is one too", default=0),
+        optional(
+            "The vote, with an ok for a task with a `verification_count` of 2 or more; 0 is a vote too", default=0
+        ),
     ] = None
 
 
 class BulkRelease(Struct):
     requests: Annotated[
         list[ReleaseTask] | None,
-        needed("Releases of tasks of any projects; how many is a setting", minItems=1, maxItems=MAX_BULK),
+        needed("Releases, of tasks of any projects; the maximum is a setting", minItems=1, maxItems=MAX_BULK),
     ] = None
 
 
 class ExtendTasks(Struct):
-    task_id: Annotated[Int64 | None, optional("One task; or `task_ids`")] = None
+    task_id: Annotated[Int64 | None, optional("One task; send this or `task_ids`")] = None
     task_ids: Annotated[
-        list[Int64] | None, optional("Several tasks; how many is a setting", minItems=1, maxItems=MAX_BULK)
+        list[Int64] | None, optional("Several tasks; the maximum is a setting", minItems=1, maxItems=MAX_BULK)
     ] = None
-    seconds: Annotated[Annotated[int, Meta(ge=1, le=2**31 - 1)] | None, needed("The new deadline, from now")] = None
+    seconds: Annotated[
+        Annotated[int, Meta(ge=1, le=2**31 - 1)] | None, needed("The new deadline, in seconds from now")
+    ] = None
 
 
 class LogLine(Struct):
     scope: Annotated[NonEmpty | None, needed("What the line is about; cut after 256 bytes")] = None
-    message: Annotated[NonEmpty | None, optional("Needed, in this spelling or the other; cut after 4,096 bytes")] = None
-    timestamp: Annotated[Annotated[int, Meta(ge=1, le=2**63 - 1)] | None, needed("Unix seconds, kept as given")] = None
+    message: Annotated[NonEmpty | None, optional("Required, as `message` or as `Message`; cut after 4,096 bytes")] = (
+        None
+    )
+    timestamp: Annotated[Annotated[int, Meta(ge=1, le=2**63 - 1)] | None, needed("Unix seconds; stored as sent")] = None
     capital_message: Annotated[NonEmpty | None, optional("Another spelling of `message`", deprecated=True)] = (
         msgspec.field(name="Message", default=None)
     )
 
 
 class AccessRequest(Struct):
-    project: Annotated[Id | None, needed("The project that the worker asks to be let into")] = None
-    assign: Annotated[bool | None, optional("To take tasks; this or `submit` must be true", default=False)] = None
-    submit: Annotated[bool | None, optional("To submit tasks, and to take them", default=False)] = None
+    project: Annotated[Id | None, needed("The project to request access to")] = None
+    assign: Annotated[bool | None, optional("Access to get tasks; this or `submit` must be true", default=False)] = None
+    submit: Annotated[bool | None, optional("Access to submit tasks and to get them", default=False)] = None
 
 
 class ProjectFields(Struct):
     """What a manager may set; None leaves a field as it is, or at its default in a new project."""
 
-    name: Annotated[ProjectName | None, optional("No other project has it", minLength=1)] = None
+    name: Annotated[ProjectName | None, optional("Unique among all projects", minLength=1)] = None
     priority: Annotated[
         Annotated[int, Meta(ge=0, le=2**53)] | None,
-        optional("For `/task/get` without a project: higher goes first", default=0),
+        optional("For `/task/get` without a project: projects with a higher priority come first", default=0),
     ] = None
-    clone_url: Annotated[Text | None, optional("For workers to read", default="")] = None
+    clone_url: Annotated[Text | None, optional("For workers", default="")] = None
     git_repo: Annotated[
-        Text | None, optional("For workers to read; and the repository whose webhooks set `version`", default="")
+        Text | None, optional("For workers; pushes to this repository set `version` through webhooks", default="")
     ] = None
-    version: Annotated[Text | None, optional("For workers to read", default="")] = None
-    motd: Annotated[Text | None, optional("A message for workers to read", default="")] = None
+    version: Annotated[Text | None, optional("For workers", default="")] = None
+    motd: Annotated[Text | None, optional("A message for workers", default="")] = None
     public: Annotated[
         bool | None,
-        optional("Any worker may take its tasks; needs an admin; not together with `hidden`", default=False),
+        optional("Any worker may get its tasks; only an admin can set it; excludes `hidden`", default=False),
     ] = None
-    hidden: Annotated[bool | None, optional("Only managers with READ see it", default=False)] = None
+    hidden: Annotated[bool | None, optional("Only managers with READ see the project", default=False)] = None
     chain: Annotated[
         Annotated[int, Meta(ge=0, le=2**53)] | None,
-        optional("The project that gets the closed tasks; 0: none; no circles", default=0),
+        optional("The project that closed tasks go to; 0: none; chains must not form a circle", default=0),
     ] = None
-    paused: Annotated[bool | None, optional("No task is handed out; submit and release go on", default=False)] = None
-    assign_rate: Annotated[Rate | None, optional("Tasks handed out per second; 0: unlimited", default=0)] = None
+    paused: Annotated[bool | None, optional("No tasks are assigned; submit and release still work", default=False)] = (
+        None
+    )
+    assign_rate: Annotated[Rate | None, optional("Tasks assigned per second; 0: unlimited", default=0)] = None
     submit_rate: Annotated[Rate | None, optional("Tasks submitted per second; 0: unlimited", default=0)] = None
     remember_closed: Annotated[
         Annotated[int, Meta(ge=-1, le=2**31 - 1)] | None,
-        optional("Seconds for which the hash of a closed task still counts as a duplicate; -1: for ever", default=0),
+        optional(
+            "Seconds for which a submit with the hash of a closed task is refused as a duplicate; -1: for ever",
+            default=0,
+        ),
     ] = None
 
     def given(self) -> dict[str, Any]:
@@ -175,14 +189,14 @@ class ProjectFields(Struct):
 class NewProject(ProjectFields):
     """As ProjectFields, with a name."""
 
-    name: Annotated[ProjectName | None, needed("No other project has it", minLength=1)] = None
+    name: Annotated[ProjectName | None, needed("Unique among all projects", minLength=1)] = None
 
 
 class Credentials(Struct):
     username: Annotated[
         str | None,
         needed(
-            "3 to 16 letters of ASCII, digits, and any of `_ . -`; no two accounts have the same",
+            "3 to 16 ASCII letters, digits, or any of `_ . -`; unique among all accounts",
             minLength=3,
             maxLength=16,
         ),
@@ -193,14 +207,14 @@ class Credentials(Struct):
 
 
 class ChangePassword(Struct):
-    old: Annotated[str | None, needed("The password as it is")] = None
+    old: Annotated[str | None, needed("The current password")] = None
     new: Annotated[str | None, needed(f"8 to {LONGEST_PASSWORD} bytes of UTF-8", maxLength=LONGEST_PASSWORD)] = None
 
 
 class CloseSessions(Struct):
     session: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None,
-        optional("The id of a session; without it, all but the one that asks", pattern="^[0-9a-f]{64}$"),
+        optional("The id of one session; without it, all sessions except the current one", pattern="^[0-9a-f]{64}$"),
     ] = None
 
 
@@ -212,25 +226,26 @@ class LogQuery(Struct):
             enum=sorted({*LEVELS.values(), *UNUSED_LEVELS}),
         ),
     ] = None
-    since: Annotated[Int64 | None, needed("Unix seconds: only lines after that", minimum=1)] = None
+    since: Annotated[Int64 | None, needed("Unix seconds: only later lines", minimum=1)] = None
 
 
 class SetSecret(Struct):
     secret: Annotated[
         Annotated[str, Meta(max_length=MAX_SECRET)] | None,
-        needed("For the workers that were granted assign; may be empty"),
+        needed("Text for workers that were granted assign; may be empty"),
     ] = None
 
 
 class SetWebhookSecret(Struct):
     webhook_secret: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=1024)] | None, needed("What the Git server signs its calls with")
+        Annotated[str, Meta(min_length=1, max_length=1024)] | None,
+        needed("The secret with which the Git server signs its calls"),
     ] = None
 
 
 class SetPaused(Struct):
     worker: Annotated[Id | None, needed("The worker's id")] = None
-    paused: Annotated[bool | None, needed("Whether get refuses it")] = None
+    paused: Annotated[bool | None, needed("True: get refuses the worker")] = None
 
 
 class SetRole(Struct):
@@ -242,7 +257,7 @@ class SetRole(Struct):
 
 
 class Repository(Struct):
-    full_name: Annotated[str | None, optional("Compared with the projects' `git_repo`, in any case")] = None
+    full_name: Annotated[str | None, optional("Compared with the projects' `git_repo`, ignoring case")] = None
 
 
 class Push(Struct):
@@ -253,9 +268,9 @@ class Push(Struct):
     ref: Annotated[str | None, optional("Only `refs/heads/master` and `refs/heads/main` count")] = None
     after: Annotated[
         Annotated[str, Meta(max_length=255)] | None,
-        optional("The commit, which becomes the project's `version`; all zeros: nothing happens"),
+        optional("The commit, which becomes the project's `version`; all zeros: nothing changes"),
     ] = None
-    repository: Annotated[Repository | None, optional("Where it was pushed to")] = None
+    repository: Annotated[Repository | None, optional("The repository of the push")] = None
 
 
 _USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,16}")
@@ -263,7 +278,7 @@ _USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,16}")
 
 def new_username(text: str) -> str:
     if not _USERNAME.fullmatch(text):
-        raise Invalid("username: 3 to 16 letters of ASCII, digits, and any of _ . -")
+        raise Invalid("username: 3 to 16 ASCII letters, digits, or any of _ . -")
     return text
 
 
@@ -290,7 +305,7 @@ def one_of(name: str, value: T | None, other_name: str, other: T | None) -> T | 
 def non_empty(text: str | None, field: str, largest: int) -> str:
     """``text``, of at most ``largest`` bytes."""
     if not text:
-        raise Invalid(f"{field}: required, and not empty")
+        raise Invalid(f"{field}: required, must not be empty")
     if len(text) * 4 > largest and len(text.encode()) > largest:
         raise BrokerError("too_large", f"{field}: larger than {largest} bytes")
     return text

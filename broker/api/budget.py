@@ -26,4 +26,4 @@ class Bodies:
 
 
 def full() -> Unavailable:
-    return Unavailable("The broker holds as many large bodies as it may: send this one again, or in smaller parts")
+    return Unavailable("The broker has too many large bodies in memory: send this one again, or in smaller parts")

@@ -31,9 +31,9 @@ routes = Routes()
     Operation(
         group="Workers",
         summary="Write a line to the broker's log",
-        text="By a worker. A repeat writes the line twice.",
+        text="For workers. A repeat writes the line twice.",
         who=WORKER,
-        path={"level": "how grave it is"},
+        path={"level": "the level of the line"},
         body=LogLine,
         large=True,
         refuses={"not_found": "no such level"},
@@ -44,7 +44,7 @@ async def add(call: Call) -> Reply:
     worker = await auth.worker(call)
     level = call.path("level")
     if level not in _PYTHON_LEVELS:
-        raise BrokerError("not_found", f"No such log level; there are {', '.join(_PYTHON_LEVELS)}")
+        raise BrokerError("not_found", f"No such log level; the levels are {', '.join(_PYTHON_LEVELS)}")
     line = await call.decode(_LINE, LogLine())
     scope = required(line.scope, "scope")
     message = required(one_of("message", line.message, "Message", line.capital_message), "message")
@@ -61,8 +61,8 @@ async def add(call: Call) -> Reply:
     Operation(
         group="The broker",
         summary="Read the log",
-        text="By a manager; or by anybody, where `BROKER_PUBLIC_LOGS` is on. Lines of workers and of the broker, of "
-        "exactly one level. Of each level about 10,000 are kept.",
+        text="For managers, and with `BROKER_PUBLIC_LOGS` for everybody. Returns lines of workers and of the broker, "
+        "of exactly one level. About 10,000 lines of each level are kept.",
         who=MANAGER._replace(security=((), *MANAGER.security)),
         body=LogQuery,
         content=(answers.LoggedLines,),
@@ -92,7 +92,7 @@ async def read(call: Call) -> Reply:
     if level is None and number not in UNUSED_LEVELS:
         raise Invalid(f"level: one of {', '.join(f'{value} ({name})' for name, value in LEVELS.items())}")
     if since <= 0:
-        raise Invalid("since: unix seconds, over 0")
+        raise Invalid("since: required, unix seconds above 0")
     lines: list[dict[str, object]] = []
     if level is None:
         return Reply({"logs": lines})

@@ -10,8 +10,9 @@ from broker.store.projects import MAINTENANCE
 routes = Routes()
 
 _WHOLE = (
-    "By a manager with MAINTENANCE. It takes hold of all tasks concerned in one step; what is submitted, assigned or "
-    "fails after that is not touched. It may take up to about 30 seconds; what is left then the broker goes on with."
+    "For managers with MAINTENANCE. The call selects all tasks concerned in one step; tasks that are submitted or "
+    "assigned, or that fail, after that are not changed. It takes up to about 30 seconds; after that the broker "
+    "processes the other tasks in the background."
 )
 
 
@@ -25,8 +26,8 @@ async def _run(call: Call, operation: str) -> Reply:
     Operation(
         group="Maintenance",
         summary="Delete a project",
-        text="By a manager with EDIT and MAINTENANCE. Its tasks, name, roles and accesses are gone, and chains to it "
-        "end. Its id is never given again. 404 the second time.",
+        text="For managers with EDIT and MAINTENANCE. Deletes the project with its tasks, name, roles and access. "
+        "Chains to it are removed. Its id is never used again. A repeat answers 404.",
         who=MANAGER,
         path=PROJECT_ID,
         refuses={"denied": "needs EDIT and MAINTENANCE on the project"} | NO_SUCH_PROJECT,
@@ -44,8 +45,8 @@ async def delete(call: Call) -> Reply:
     "POST /project/reclaim_assigned_tasks/{id}",
     Operation(
         group="Maintenance",
-        summary="Take all assigned tasks back",
-        text=f"{_WHOLE} They wait again, whatever their deadline was. Safe to repeat.",
+        summary="Reclaim all assigned tasks",
+        text=f"{_WHOLE} Assigned tasks are waiting again, whatever their deadline. Safe to repeat.",
         who=MANAGER,
         path=PROJECT_ID,
         content=(answers.AffectedTasks,),
@@ -62,8 +63,8 @@ async def reclaim_assigned(call: Call) -> Reply:
     Operation(
         group="Maintenance",
         summary="Delete all tasks of a project",
-        text=f"{_WHOLE} Their votes and hashes go too, and remembered hashes; counters and snapshots stay. "
-        "A second one also deletes what was submitted after the first.",
+        text=f"{_WHOLE} Votes, hashes and remembered hashes are deleted too; counters and snapshots are "
+        "kept. A repeat also deletes tasks that were submitted after the first call.",
         who=MANAGER,
         path=PROJECT_ID,
         content=(answers.AffectedTasks,),
@@ -79,8 +80,8 @@ async def hard_reset(call: Call) -> Reply:
     "POST /project/reset_failed_tasks/{id}",
     Operation(
         group="Maintenance",
-        summary="Let all failed tasks wait again",
-        text=f"{_WHOLE} They keep their votes, and have `retries` 0. Safe to repeat.",
+        summary="Retry all failed tasks",
+        text=f"{_WHOLE} Failed tasks are waiting again, with their votes and with `retries` 0. Safe to repeat.",
         who=MANAGER,
         path=PROJECT_ID,
         content=(answers.AffectedTasks,),

@@ -32,11 +32,11 @@ routes = Routes()
 _EXAMPLE_LOGIN = {"username": "ada", "password": "correct horse"}
 _WRONG_PASSWORD = {
     "bad_credentials": "wrong name or password",
-    "rate_limited": "from the tenth wrong password for this name within a minute on, for the right one too; or "
-    "too many from this address",
+    "rate_limited": "after ten wrong passwords for this name within a minute, also for the right password; or "
+    "too many logins from this address",
 }
 _MANAGER_ID = {"id": "the manager's id"}
-_ADMINS_ONLY = {"denied": "no admin; or it is he himself", "not_found": "no such manager"}
+_ADMINS_ONLY = {"denied": "needs an admin; or the manager is the caller", "not_found": "no such manager"}
 
 
 async def _credentials(call: Call) -> tuple[str, str]:
@@ -48,16 +48,17 @@ async def _credentials(call: Call) -> tuple[str, str]:
     "POST /register",
     Operation(
         group="Managers",
-        summary="Make an account, and sign in",
-        text="By anybody, while registration is open. The first account always, and it becomes admin. Sets the session "
-        "cookie. After a lost answer: a repeat gives 409 when it was done; then log in.",
+        summary="Create an account and sign in",
+        text="For everybody, while registration is open. The first account can always be created, and becomes admin. "
+        "Sets the session cookie. After a lost answer, repeat the call: 409 means that the account was created; then "
+        "log in.",
         who=ANYBODY,
         body=Credentials,
         content=(answers.SignedIn,),
         refuses={
-            "denied": "registration is off",
+            "denied": "registration is closed",
             "duplicate": "the name is taken",
-            "rate_limited": "too many from this address",
+            "rate_limited": "too many registrations from this address",
         },
         example=Example(path="/register", body=_EXAMPLE_LOGIN, content={"manager": examples.MANAGER}),
     ),
@@ -77,7 +78,7 @@ async def register(call: Call) -> Reply:
     Operation(
         group="Managers",
         summary="Sign in",
-        text="Sets a fresh session cookie, and ends the session of the one that was sent along. Safe to repeat.",
+        text="Sets a new session cookie, and ends the session of the cookie that was sent. Safe to repeat.",
         who=ANYBODY,
         body=Credentials,
         content=(answers.SignedIn,),
@@ -106,7 +107,7 @@ async def _signed_in(call: Call, manager: Proven) -> Reply:
     Operation(
         group="Managers",
         summary="Sign out",
-        text="Ends the session of the cookie, and clears it. Safe to repeat.",
+        text="Ends the session and deletes the cookie. Safe to repeat.",
         who=ANYBODY,
         changes=True,
         example=Example(path="/logout"),
@@ -135,7 +136,7 @@ def _set_cookie(call: Call, value: str, seconds: int) -> list[tuple[str, str]]:
     "GET /account",
     Operation(
         group="Managers",
-        summary="Who is signed in",
+        summary="Get the account that is signed in",
         who=ANYBODY,
         content=(answers.Account,),
         example=Example(path="/account", content={"logged_in": True, "manager": examples.MANAGER}),
@@ -150,8 +151,8 @@ async def account(call: Call) -> Reply:
     "POST /account/password",
     Operation(
         group="Managers",
-        summary="Change one's password",
-        text="All sessions of the manager end, this one too. After a lost answer: log in.",
+        summary="Change your password",
+        text="Ends all sessions of the manager, including this one. After a lost answer, log in with the new password.",
         who=MANAGER,
         body=ChangePassword,
         refuses=_WRONG_PASSWORD | {"bad_credentials": "`old` is wrong"},
@@ -174,7 +175,7 @@ async def change_password(call: Call) -> Reply:
     "GET /account/sessions",
     Operation(
         group="Managers",
-        summary="List one's sessions",
+        summary="List your sessions",
         who=MANAGER,
         content=(answers.Sessions,),
         example=Example(
@@ -195,12 +196,12 @@ async def sessions(call: Call) -> Reply:
     "POST /account/close_sessions",
     Operation(
         group="Managers",
-        summary="End one's other sessions",
-        text="One of them, or all but the one that asks. Repeat: 404, or 0, when it was done.",
+        summary="End your other sessions",
+        text="Ends one session, or all except the current one. A repeat answers 404, or 0.",
         who=MANAGER,
         body=CloseSessions,
         content=(answers.ClosedSessions,),
-        refuses={"not_found": "he has no such session"},
+        refuses={"not_found": "the manager has no such session"},
         example=Example(path="/account/close_sessions", content={"closed": 0}),
     ),
 )
@@ -239,7 +240,7 @@ async def list_all(call: Call) -> Reply:
     "GET /manager/list_for_project/{id}",
     Operation(
         group="Managers",
-        summary="List who has roles on a project",
+        summary="List the managers with roles on a project",
         who=MANAGER,
         path=PROJECT_ID,
         content=(answers.RoleHolders,),
@@ -260,8 +261,8 @@ async def list_for_project(call: Call) -> Reply:
     "GET POST /manager/promote/{id}",
     Operation(
         group="Managers",
-        summary="Make a manager admin",
-        text="By an admin, of another manager. Holds at once, in open sessions too. Safe to repeat.",
+        summary="Promote a manager to admin",
+        text="For admins, for another manager. Takes effect at once, also in open sessions. Safe to repeat.",
         who=MANAGER,
         path=_MANAGER_ID,
         refuses=_ADMINS_ONLY,
@@ -278,8 +279,9 @@ async def promote(call: Call) -> Reply:
     "GET POST /manager/demote/{id}",
     Operation(
         group="Managers",
-        summary="Make an admin a manager like others",
-        text="By an admin, of another: one always stays. Holds at once, in open sessions too. Safe to repeat.",
+        summary="Demote an admin",
+        text="For admins, for another admin: so one admin always remains. Takes effect at once, also in open sessions. "
+        "Safe to repeat.",
         who=MANAGER,
         path=_MANAGER_ID,
         refuses=_ADMINS_ONLY,
@@ -303,13 +305,13 @@ async def _set_admin(call: Call, admin: bool) -> Reply:
     Operation(
         group="Managers",
         summary="Set a manager's roles on a project",
-        text="By a manager with MANAGE_ACCESS; only bits that he holds himself can be added or removed. "
+        text="For managers with MANAGE_ACCESS. They can add and remove only roles that they have themselves. "
         "Safe to repeat.",
         who=MANAGER,
         path=PROJECT_ID,
         body=SetRole,
         refuses={
-            "denied": "needs MANAGE_ACCESS on the project, and the bits that change",
+            "denied": "needs MANAGE_ACCESS on the project, and the roles that change",
             "not_found": "no such project or manager",
         },
         example=Example(path="/manager/set_role_for_project/2", body={"manager": 2, "role": 3}),

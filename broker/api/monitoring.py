@@ -20,9 +20,9 @@ routes = Routes()
     "GET /project/monitoring/{id}",
     Operation(
         group="Maintenance",
-        summary="The newest counts over time",
-        text="By anybody; of a hidden project by managers with READ. A snapshot is taken each 120 seconds, and kept "
-        "for 400 hours (settings).",
+        summary="List the newest snapshots of a project",
+        text="For everybody; if the project is hidden, for managers with READ. A snapshot is taken every 120 seconds "
+        "and kept for 400 hours (settings).",
         who=READER,
         path=PROJECT_ID,
         query=answers.SnapshotsQuery,
@@ -57,8 +57,8 @@ async def monitoring(call: Call) -> Reply:
     "GET /project/monitoring-between/{id}",
     Operation(
         group="Maintenance",
-        summary="The counts of a span of time",
-        text="As `/project/monitoring/{id}`; at most 100,000 snapshots.",
+        summary="List the snapshots of a time range",
+        text="Like `/project/monitoring/{id}`, with at most 100,000 snapshots.",
         who=READER,
         path=PROJECT_ID,
         query=answers.BetweenQuery,
@@ -89,9 +89,10 @@ async def _snapshots(call: Call, project: int, newest: int | None, oldest: int |
     "GET /project/assignees/{id}",
     Operation(
         group="Maintenance",
-        summary="Who holds tasks",
-        text="By anybody; of a hidden project by managers with READ. The 16 workers that hold the most, and last how "
-        "many tasks nobody holds.",
+        summary="Count the assigned tasks by worker",
+        text="For everybody; if the project is hidden, for managers with READ. Returns the 16 workers that "
+        "hold the most "
+        "tasks, and last the number of tasks that no worker holds.",
         who=READER,
         path=PROJECT_ID,
         content=(answers.Assignees,),
@@ -122,10 +123,11 @@ async def assignees(call: Call) -> Reply:
     "GET /worker/stats",
     Operation(
         group="Workers",
-        summary="What workers have closed, and hold",
-        text="By anybody; with a hidden `project` by managers with READ on it. Without a query all workers, whose "
-        "counts come from a copy that is at most 10 seconds old; else at most 500, as they are now, but for "
-        "`held_task_count`, which always comes from such a copy. `alias` and `paused` are always as they are now.",
+        summary="Count the closed and assigned tasks of workers",
+        text="For everybody; with a hidden `project`, for managers with READ on it. Without a query, all workers are "
+        "returned, and their counts are at most 10 seconds old. With a query, at most 500 workers are returned, and "
+        "`closed_task_count` is current. `held_task_count` is always up to 10 seconds old, `alias` and `paused` are "
+        "always current.",
         who=READER,
         query=answers.WorkerStatsQuery,
         content=(answers.AllWorkerStats,),

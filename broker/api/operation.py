@@ -29,11 +29,13 @@ TAKER = Who((_BY_WORKER,), {"bad_credentials": ""}, {"bad_credentials": 403})
 MANAGER = Who((_BY_MANAGER,), {"not_logged_in": ""})
 READER = Who(
     ((), _BY_MANAGER),
-    {"not_logged_in": "the project is hidden", "denied": "the project is hidden: it needs READ"},
+    {"not_logged_in": "the project is hidden", "denied": "the project is hidden, and needs READ"},
 )
 EITHER = Who((_BY_WORKER, _BY_MANAGER), {"bad_credentials": "", "not_logged_in": ""})
-SCRAPER = Who(((), ("metricsToken",)), {"bad_credentials": "`BROKER_METRICS_TOKEN` is set, and this is not it"})
-SIGNED = Who((("signature",),), {"denied": "no project of this repository has a secret that signed the body"})
+SCRAPER = Who(((), ("metricsToken",)), {"bad_credentials": "the token is not `BROKER_METRICS_TOKEN`"})
+SIGNED = Who(
+    (("signature",),), {"denied": "no project of this repository has a webhook secret that matches the signature"}
+)
 
 Group = Literal["Tasks", "Workers", "Projects", "Maintenance", "Managers", "The broker"]
 

@@ -32,7 +32,7 @@ _EXAMPLE_FAILED = examples.managed_task(
 
 _TASK_ID = PROJECT_ID | {"task": "the task's id"}
 
-_OTHER_PROJECT = {"invalid": "an id; or the task is another project's"}
+_OTHER_PROJECT = {"invalid": "an id is not valid, or the task belongs to another project"}
 
 routes = Routes()
 
@@ -42,8 +42,8 @@ routes = Routes()
     Operation(
         group="Maintenance",
         summary="List a project's tasks",
-        text="By a manager with READ, also when the project is public. Tasks that a maintenance call has in hand are "
-        "in no state.",
+        text="For managers with READ, also if the project is public. Tasks that a maintenance call is moving at the "
+        "moment are not listed.",
         who=MANAGER,
         path=PROJECT_ID,
         query=answers.TaskPageQuery,
@@ -91,14 +91,14 @@ def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
     "GET /project/task/{id}/{task}",
     Operation(
         group="Maintenance",
-        summary="Look at one task",
-        text="By a manager with READ: in whatever state, with its whole recipe.",
+        summary="Get one task",
+        text="For managers with READ. Returns a task in any state, with its whole recipe.",
         who=MANAGER,
         path=_TASK_ID,
         content=(answers.OneManagedTask,),
         refuses=_OTHER_PROJECT
         | NEEDS_READ
-        | {"not_found": "no such project; or the task was closed, removed, or never there"},
+        | {"not_found": "no such project; or the task was closed or removed, or never existed"},
         example=Example(path="/project/task/2/200002", content={"task": _EXAMPLE_FAILED}),
     ),
 )
@@ -112,9 +112,9 @@ async def task(call: Call) -> Reply:
     "POST /project/retry_task/{id}/{task}",
     Operation(
         group="Maintenance",
-        summary="Let a failed task wait again",
-        text="By a manager with MAINTENANCE. It takes the last place of its priority, with `retries` 0 and its votes. "
-        "404 the second time.",
+        summary="Retry a failed task",
+        text="For managers with MAINTENANCE. The task is waiting again, last in its priority, with `retries` 0 and its "
+        "votes. A repeat answers 404.",
         who=MANAGER,
         path=_TASK_ID,
         refuses=_OTHER_PROJECT | NEEDS_MAINTENANCE | {"not_found": "no such project or task, or it is not failed"},
@@ -132,8 +132,9 @@ async def retry_task(call: Call) -> Reply:
     Operation(
         group="Maintenance",
         summary="Delete one task",
-        text="By a manager with MAINTENANCE. In whatever state, with its votes; its hash is free at once, and who held "
-        "it learns of it at release. 404 the second time.",
+        text="For managers with MAINTENANCE. Deletes a task in any state, with its votes. Its hash is free "
+        "at once. If a "
+        "worker holds the task, its release answers `updated` false. A repeat answers 404.",
         who=MANAGER,
         path=_TASK_ID,
         refuses=_OTHER_PROJECT | NEEDS_MAINTENANCE | {"not_found": "no such project or task"},

@@ -32,20 +32,22 @@ routes = Routes()
     "POST /project/create",
     Operation(
         group="Projects",
-        summary="Make a project",
-        text="By any manager; a public one by an admin; a chain needs EDIT on the project that it names. Whoever makes "
-        "a project has all roles on it.\n\n"
-        "After a lost answer: a repeat gives 409 when it was done; `/project/list` has the id.",
+        summary="Create a project",
+        text="For managers; only admins can create a public project. A `chain` needs EDIT on the project "
+        "that it names. "
+        "The creator gets all roles on the project.\n\n"
+        "After a lost answer, repeat the call: 409 means that the project was created; `/project/list` has its id.",
         who=MANAGER,
         body=NewProject,
         large=True,
         content=(answers.ProjectId,),
         refuses={
-            "invalid": "a field; a chain to nowhere or in a circle; the 100,000th project",
-            "denied": "public without an admin; a chain without EDIT on its target",
-            "limit_reached": "the manager is no admin, and has created 1,000 projects that are still there (a setting)",
+            "invalid": "a field is not valid; the chain names no project or forms a circle; or there are 99,999 "
+            "projects already",
+            "denied": "public needs an admin; a chain needs EDIT on its target",
+            "limit_reached": "the manager is not an admin, and has created 1,000 projects that still exist (a setting)",
             "duplicate": "the name is taken",
-            "rate_limited": "too many from this address",
+            "rate_limited": "too many projects created from this address",
         },
         example=Example(
             path="/project/create",
@@ -72,16 +74,16 @@ async def create(call: Call) -> Reply:
     Operation(
         group="Projects",
         summary="Change a project",
-        text="By a manager with EDIT; to make it public by an admin; a new chain needs EDIT on its target. What is "
-        "absent or null keeps its value. A new rate begins at once. Safe to repeat.",
+        text="For managers with EDIT; only admins can make a project public. A new chain needs EDIT on its target. "
+        "Fields that are absent or null keep their values. A new rate applies at once. Safe to repeat.",
         who=MANAGER,
         path=PROJECT_ID,
         body=ProjectFields,
         large=True,
         content=(answers.ProjectId,),
         refuses={
-            "invalid": "a field; a chain to nowhere or in a circle",
-            "denied": "needs EDIT; public without an admin; a chain without EDIT on its target",
+            "invalid": "a field is not valid; or the chain names no project or forms a circle",
+            "denied": "needs EDIT; public needs an admin; a chain needs EDIT on its target",
             "duplicate": "the name is taken",
             **NO_SUCH_PROJECT,
         },
@@ -100,9 +102,10 @@ async def update(call: Call) -> Reply:
     "GET /project/get/{id}",
     Operation(
         group="Projects",
-        summary="Look at a project",
-        text="By anybody; a hidden one by managers with READ. The fields are there twice, because clients in the field "
-        "read either place.",
+        summary="Get a project",
+        text="For everybody; if the project is hidden, for managers with READ. Each field appears twice, "
+        "because existing "
+        "clients read one place or the other.",
         who=READER,
         path=PROJECT_ID,
         content=(answers.ProjectTwice,),
@@ -120,7 +123,7 @@ async def get(call: Call) -> Reply:
     Operation(
         group="Projects",
         summary="List the projects",
-        text="By anybody; the hidden ones only for managers with READ.",
+        text="For everybody; hidden projects are listed only for managers with READ.",
         who=READER._replace(refuses={}),
         content=(answers.Projects,),
         example=Example(
@@ -148,8 +151,9 @@ async def list_all(call: Call) -> Reply:
     Operation(
         group="Projects",
         summary="Count a project's tasks",
-        text="By anybody; of a hidden one by managers with READ. The tasks in each state now, and totals since the "
-        "project was made.",
+        text="For everybody; if the project is hidden, for managers with READ. Returns the tasks in each "
+        "state now, and "
+        "totals since the project was created.",
         who=READER,
         path=PROJECT_ID,
         content=(answers.ProjectStats,),
@@ -178,8 +182,8 @@ async def stats(call: Call) -> Reply:
     Operation(
         group="Projects",
         summary="Read the project's secret",
-        text="By a worker that was granted assign (a public project is not enough, nor is a request), or a manager "
-        "with SECRET. With `X-Worker-ID`, or without a cookie, it counts as a worker's call.",
+        text="For workers that were granted assign, and for managers with SECRET. For a worker, a public project or a "
+        "pending request is not enough. A call with `X-Worker-ID`, or without a cookie, is a worker's call.",
         who=EITHER,
         path=PROJECT_ID,
         content=(answers.ProjectSecret,),
@@ -204,7 +208,7 @@ async def get_secret(call: Call) -> Reply:
     Operation(
         group="Projects",
         summary="Set the project's secret",
-        text="By a manager with SECRET. Safe to repeat.",
+        text="For managers with SECRET. Safe to repeat.",
         who=MANAGER,
         path=PROJECT_ID,
         body=SetSecret,
@@ -225,7 +229,7 @@ async def set_secret(call: Call) -> Reply:
     Operation(
         group="Projects",
         summary="Read the project's webhook secret",
-        text="By a manager with SECRET.",
+        text="For managers with SECRET.",
         who=MANAGER,
         path=PROJECT_ID,
         content=(answers.WebhookSecret,),
@@ -243,7 +247,7 @@ async def get_webhook_secret(call: Call) -> Reply:
     Operation(
         group="Projects",
         summary="Set the project's webhook secret",
-        text="By a manager with SECRET. Safe to repeat.",
+        text="For managers with SECRET. Safe to repeat.",
         who=MANAGER,
         path=PROJECT_ID,
         body=SetWebhookSecret,

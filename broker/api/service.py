@@ -25,7 +25,7 @@ routes = Routes()
     Operation(
         group="The broker",
         summary="Name and version",
-        text="A browser (`Accept: text/html`) is led to the web UI.",
+        text="A browser (`Accept: text/html`) is redirected to the web UI.",
         who=ANYBODY,
         store=False,
         content=(answers.About,),
@@ -43,8 +43,8 @@ async def root(call: Call) -> Reply:
     "GET HEAD /healthz",
     Operation(
         group="The broker",
-        summary="Whether the process lives",
-        text="Whether its store does is another question.",
+        summary="Check whether the server process runs",
+        text="This does not check the store.",
         who=ANYBODY,
         store=False,
         example=Example(path="/healthz"),
@@ -59,9 +59,9 @@ async def healthz(call: Call) -> Reply:
     "GET HEAD /readyz",
     Operation(
         group="The broker",
-        summary="Whether calls can be served",
-        text="200 when the store has just carried out a script. 503 when it has not within a second, and from the "
-        "moment on at which the broker is told to stop.",
+        summary="Check whether calls can be served",
+        text="200 if the store has just run a script. 503 if the store does not run it within a second, and from the "
+        "moment at which the broker is told to stop.",
         who=ANYBODY,
         example=Example(path="/readyz"),
     ),
@@ -89,9 +89,10 @@ _LONGEST = 5.0
     Operation(
         group="The broker",
         summary="Metrics",
-        text="For Prometheus, in its text format 0.0.4; what each means is in its HELP. The same from every process. "
-        "Hidden projects need the token. When the store does not answer, `broker_store_up` is 0 and the store's part "
-        "is absent.",
+        text="For Prometheus, in its text format 0.0.4. The HELP line of a metric explains it. Every process "
+        "returns the "
+        "same metrics. Hidden projects are included only with the token. If the store does not answer, "
+        "`broker_store_up` is 0 and the store's metrics are absent.",
         who=SCRAPER,
         store=False,
         media="text/plain",
@@ -134,12 +135,13 @@ _JSON = b"application/json"
     "GET /openapi.json",
     Operation(
         group="The broker",
-        summary="This document",
-        text="OpenAPI 3.1. It changes with the version and the settings of the broker only; ask with `If-None-Match`.",
+        summary="Get this document",
+        text="OpenAPI 3.1. The document changes only with the version and the settings of the broker; send "
+        "`If-None-Match`.",
         who=ANYBODY,
         store=False,
         media="application/json",
-        also={304: "as `If-None-Match` has it"},
+        also={304: "the document has not changed, by `If-None-Match`"},
         example=Example(path="/openapi.json"),
     ),
 )

@@ -63,7 +63,7 @@ def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
         unique = one_of("unique_string", unique, "unique_str", body.unique_str or None)
     if unique:
         if hash64:
-            raise Invalid("unique_string: give this or hash64, not both")
+            raise Invalid("unique_string: send this or hash64, not both")
         hash64 = hash64_of(unique)
     given = {name: value for name in _OPTIONAL if (value := getattr(body, name))}
     return TaskFields(recipe, **given, hash64=hash64 or "")
@@ -74,24 +74,23 @@ def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
     Operation(
         group="Tasks",
         summary="Submit a task",
-        text="By a worker with submit on the project. Submitting works while the project or the worker is paused.\n\n"
-        "Give a hash, or a `unique_string`, or neither, not both. "
-        "After a lost answer: with a hash, repeat; 409 means that the task is there. Without one, a repeat creates a "
-        "second task.\n\n"
+        text="For workers with submit on the project. Submitting works while the project or the worker is paused.\n\n"
+        "Send `hash64` or `unique_string` to prevent duplicates, but not both. After a lost answer, repeat a call that "
+        "has one of them: 409 means that the task was submitted. Without them, a repeat creates a second task.\n\n"
         "A task id is 100,000 times a count, plus the project's id: a number below 2^53. The count ends at "
-        "90,071,992,546, and each task that waits again takes one as well. After that the project takes no new tasks; "
-        "the tasks that it has can still be assigned and released. Tasks that a chain would bring wait, as when the "
-        "store is full, until the project that the chain leads to is deleted.",
+        "90,071,992,546; each submit and each task that is waiting again uses one number. After that the project "
+        "accepts no new tasks; its existing tasks can still be assigned and released. Tasks that a chain brings to "
+        "it stay in the outbox, as when the store is full, until the project is deleted.",
         who=WORKER,
         body=SubmitTask,
         large=True,
         content=(answers.TaskId,),
         refuses={
-            "denied": "the worker may not submit here",
+            "denied": "the worker may not submit to this project",
             "not_found": "no such project",
             "duplicate": _TAKEN,
-            "too_large": "the recipe, or the body; or the project has no ids left for new tasks",
-            "rate_limited": "the project's `submit_rate`",
+            "too_large": "the recipe or the body is too large; or the project has no ids left for new tasks",
+            "rate_limited": "the project's `submit_rate` is reached",
         },
         example=Example(
             path="/task/submit",
@@ -112,7 +111,7 @@ async def submit(call: Call) -> Reply:
     project, task = required(body.project, "project"), _new_task(body, call.settings.max_recipe)
     task_id = (await call.store.tasks.submit(project, worker.id, [task]))[0]
     if task_id is None:
-        raise BrokerError("duplicate", "The project has a task with this hash, or remembers one")
+        raise BrokerError("duplicate", "The project has a task with this hash, or remembers its hash")
     return Reply({"task_id": task_id})
 
 
@@ -121,21 +120,22 @@ async def submit(call: Call) -> Reply:
     Operation(
         group="Tasks",
         summary="Submit up to 10,000 tasks",
-        text="By a worker with submit; all of one project. One invalid task refuses the whole call; duplicates are "
-        "skipped one by one.\n\n"
-        "It runs in parts of 500. A 503 with `content` tells which were taken before it: send the rest again. "
-        "After a lost answer: with hashes, a repeat fills the gaps.",
+        text="For workers with submit on the project. All tasks must be of one project. If one task is "
+        "invalid, nothing is "
+        "submitted; duplicates are skipped one by one.\n\n"
+        "The call runs in parts of 500. A 503 with `content` says which tasks were submitted: send the others again. "
+        "After a lost answer, repeat the call: with hashes, only the missing tasks are submitted.",
         who=WORKER,
         body=BulkSubmit,
         large=True,
         content=(answers.BulkOutcome,),
         partly=answers.BulkOutcome,
         refuses={
-            "invalid": "any of the tasks; `message` names the first: `requests[1].recipe`",
-            "denied": "the worker may not submit here",
+            "invalid": "a task is not valid; `message` names the first one: `requests[1].recipe`",
+            "denied": "the worker may not submit to this project",
             "not_found": "no such project",
-            "too_large": "a recipe, or the body; or the project has not enough ids left for all",
-            "rate_limited": "the project's `submit_rate`",
+            "too_large": "a recipe or the body is too large; or the project has not enough ids left for all tasks",
+            "rate_limited": "the project's `submit_rate` is reached",
         },
         example=Example(
             path="/task/bulk_submit",
@@ -157,7 +157,7 @@ async def bulk_submit(call: Call) -> Reply:
 
     def checked(request: SubmitTask) -> TaskFields:
         if request.project != project:
-            raise Invalid("project: differs from requests[0].project; one call, one project")
+            raise Invalid("project: differs from requests[0].project; all tasks must be of one project")
         return _new_task(request, max_recipe)
 
     tasks = _each(requests, checked)
@@ -184,10 +184,11 @@ def _submitted(outcomes: list[int | None]) -> dict[str, object]:
     "POST /task/release",
     Operation(
         group="Tasks",
-        summary="Release a task: done, failed, or not done",
-        text="By the worker that holds it; also when that is paused, or has lost its access. `updated` is false, with "
-        "a message, when the worker does not hold the task, or when its vote was taken and more are needed.\n\n"
-        "Safe to repeat: “does not hold” then means that it was done, or that the task was reclaimed.",
+        summary="Release a task as ok, fail or skip",
+        text="For the worker that holds the task, also if it is paused or has lost its access. `updated` is "
+        "false, with "
+        "a message, if the worker does not hold the task, or if its vote was counted and more votes are needed.\n\n"
+        "Safe to repeat: “does not hold” then means that the release was done, or that the task was reclaimed.",
         who=TAKER,
         body=ReleaseTask,
         content=(answers.Updated,),
@@ -212,14 +213,14 @@ async def release(call: Call) -> Reply:
     Operation(
         group="Tasks",
         summary="Release up to 10,000 tasks",
-        text="By a worker; of any projects. A 503 with `content` tells what was done before it: `updated` is false "
-        "where it is not known. To repeat: as `/task/release`.",
+        text="For workers, for tasks of any projects. A 503 with `content` says what was done before it: `updated` is "
+        "false if that is not known. Safe to repeat, like `/task/release`.",
         who=WORKER,
         body=BulkRelease,
         large=True,
         content=(answers.AllUpdated,),
         partly=answers.AllUpdated,
-        refuses={"invalid": "any of the releases; nothing was released"},
+        refuses={"invalid": "a release is not valid; nothing was released"},
         example=Example(
             path="/task/bulk_release",
             body={"requests": [{"task_id": 200002, "result": 1}, {"task_id": 100002, "result": 2}]},
@@ -290,9 +291,10 @@ async def _released(call: Call, worker: Worker, project: int, releases: list[tup
     "POST /task/extend",
     Operation(
         group="Tasks",
-        summary="Move the deadline of tasks",
-        text="By the worker that holds them: `seconds` from now, be that later or earlier than the old deadline. "
-        "Safe to repeat.",
+        summary="Extend the deadline of tasks",
+        text="For the worker that holds the tasks. The new deadline is `seconds` from now, which may also be "
+        "earlier than "
+        "the old one. Safe to repeat.",
         who=WORKER,
         body=ExtendTasks,
         large=True,
@@ -308,7 +310,7 @@ async def extend(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(_EXTEND, ExtendTasks())
     if body.task_id is not None and body.task_ids is not None:
-        raise Invalid("task_ids: give this or task_id, not both")
+        raise Invalid("task_ids: send this or task_id, not both")
     seconds = required(body.seconds, "seconds")
     tasks = _batch(call, body.task_ids, "task_ids") if body.task_id is None else [body.task_id]
     extended = [False] * len(tasks)
@@ -325,7 +327,7 @@ async def extend(call: Call) -> Reply:
 def _batch(call: Call, items: list[T] | None, field: str = "requests") -> list[T]:
     batch, most = required(items, field), call.settings.max_bulk
     if not 1 <= len(batch) <= most:
-        raise Invalid(f"{field}: 1 to {most} of them")
+        raise Invalid(f"{field}: must have 1 to {most} entries")
     return batch
 
 

@@ -33,11 +33,13 @@ routes = Routes()
     "POST /git/receivehook",
     Operation(
         group="Projects",
-        summary="A push, as GitHub, Gitea and Gogs tell it",
-        text="Every project whose `git_repo` is `repository.full_name`, and whose webhook secret has signed the body, "
-        "gets `after` as its `version`. A signature is the HMAC of the raw body, SHA-1 or SHA-256, in "
-        "`X-Hub-Signature-256`, `X-Hub-Signature`, `X-Gitea-Signature` or `X-Gogs-Signature`. Anything but a push to "
-        "`refs/heads/master` or `refs/heads/main` is answered with a message, and changes nothing. Safe to repeat.",
+        summary="Receive a push from GitHub, Gitea or Gogs",
+        text="Sets `version` to `after` in every project whose `git_repo` is `repository.full_name` and "
+        "whose webhook secret "
+        "signed the body. The signature is the HMAC of the raw body, with SHA-1 or SHA-256, in "
+        "`X-Hub-Signature-256`, `X-Hub-Signature`, `X-Gitea-Signature` or `X-Gogs-Signature`. A call "
+        "that is not a push "
+        "to `refs/heads/master` or `refs/heads/main` answers with a message and changes nothing. Safe to repeat.",
         who=SIGNED,
         body=Push,
         large=True,
@@ -60,7 +62,7 @@ async def receive(call: Call) -> Reply:
     given = [match[1].lower() for header in _HEADERS if (match := _SIGNATURE.fullmatch(call.header(header) or ""))]
     signed = await asyncio.to_thread(_signed, projects, body, given) if given else []
     if not signed:
-        raise BrokerError("denied", "No project of this repository has a webhook secret that signed the call")
+        raise BrokerError("denied", "No project of this repository has a webhook secret that matches the signature")
     if push.ref not in _BRANCHES or not (push.after or "").strip("0"):
         return Reply(message=f"Ignored: only pushes to {' and '.join(_BRANCHES)} count")
     for project in signed:

@@ -20,7 +20,7 @@ DEFAULT_ALIAS = "default_alias"
 routes = Routes()
 
 _EXAMPLE_SECRET = "lOpEoMJGAFemB1YrSPbc1QqLL0d9XV1aMoJMSzwcky8="  # noqa: S105 (an example)
-_RESERVED = {"reserved": "the alias `unassigned`"}
+_RESERVED = {"reserved": "the alias `unassigned` is reserved"}
 
 
 def view(worker: Worker, secret: str | None = None) -> dict[str, object]:
@@ -37,7 +37,7 @@ def _alias(text: str, longest: int) -> str:
     if len(text) > longest:
         raise Invalid(f"alias: expected `str` of length <= {longest}")
     if text == "unassigned":
-        raise BrokerError("reserved", "alias: 'unassigned' names the tasks that no worker holds")
+        raise BrokerError("reserved", "alias: 'unassigned' is the name for tasks that no worker holds")
     return text
 
 
@@ -45,13 +45,14 @@ def _alias(text: str, longest: int) -> str:
     "POST /worker/create",
     Operation(
         group="Workers",
-        summary="Make a worker",
-        text="The only time that the secret is shown. Repeating makes another worker; the first stays unused.",
+        summary="Create a worker",
+        text="This is the only time that the secret is shown. A repeat creates another worker; the first one "
+        "stays unused.",
         who=ANYBODY,
         body=WorkerAlias,
         large=True,
         content=(answers.OneWorker,),
-        refuses=_RESERVED | {"rate_limited": "too many from this address"},
+        refuses=_RESERVED | {"rate_limited": "too many workers created from this address"},
         example=Example(
             path="/worker/create",
             body={"alias": "crawler-1"},
@@ -72,7 +73,7 @@ async def create(call: Call) -> Reply:
     Operation(
         group="Workers",
         summary="Rename a worker",
-        text="By the worker itself. Safe to repeat.",
+        text="For the worker itself. Safe to repeat.",
         who=WORKER,
         body=NewAlias,
         large=True,
@@ -84,7 +85,7 @@ async def update(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(_ALIAS, WorkerAlias())
     if not body.alias:
-        raise Invalid("alias: required, and not empty")
+        raise Invalid("alias: required, must not be empty")
     await call.store.workers.rename(worker.id, _alias(body.alias, call.settings.max_alias))
     return Reply()
 
@@ -93,7 +94,7 @@ async def update(call: Call) -> Reply:
     "GET /worker/get/{id}",
     Operation(
         group="Workers",
-        summary="Look at a worker",
+        summary="Get a worker",
         who=ANYBODY,
         path={"id": "the worker's id"},
         content=(answers.OneWorker,),
@@ -113,8 +114,10 @@ async def get(call: Call) -> Reply:
     Operation(
         group="Workers",
         summary="Change a worker's secret",
-        text="By the worker itself. The old secret ends at once. Not safe to repeat: when the answer is lost and the "
-        "old secret is refused, the worker is lost. Make a new one; what the old one held is reclaimed.",
+        text="For the worker itself. The old secret is invalid at once. Not safe to repeat: if the answer is "
+        "lost and the "
+        "old secret is refused, nobody knows the secret of the worker. Create a new one; the tasks of the old one are "
+        "reclaimed.",
         who=WORKER,
         content=(answers.OneWorker,),
         example=Example(
@@ -132,11 +135,11 @@ async def rotate_secret(call: Call) -> Reply:
     "POST /worker/set_paused",
     Operation(
         group="Workers",
-        summary="Pause a worker, or let it go on",
-        text="By an admin. A paused worker is refused by get, and by nothing else. Safe to repeat.",
+        summary="Pause or resume a worker",
+        text="For admins. Get refuses a paused worker; all other calls still work. Safe to repeat.",
         who=MANAGER,
         body=SetPaused,
-        refuses={"denied": "no admin", "not_found": "no such worker"},
+        refuses={"denied": "needs an admin", "not_found": "no such worker"},
         example=Example(path="/worker/set_paused", body={"worker": 1, "paused": False}),
     ),
 )

@@ -18,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "The password of a new account is asked for, or read from standard input when that is not a terminal."
     )
     add_settings(parser, *STORE)
-    parser.add_argument("username", metavar="NAME", help="3 to 16 letters of ASCII, digits, and any of _ . -")
+    parser.add_argument("username", metavar="NAME", help="3 to 16 ASCII letters, digits, or any of _ . -")
 
 
 def run(arguments: argparse.Namespace) -> int:

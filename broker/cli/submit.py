@@ -248,7 +248,7 @@ class _Run:
             if (value := given.pop(other, None)) is not None:
                 given.setdefault(name, value)
         if given.get("hash64") and given.get("unique_string"):
-            raise ValueError("unique_string: give this or hash64, not both")
+            raise ValueError("unique_string: send this or hash64, not both")
         return given
 
     def _bar(self) -> str:

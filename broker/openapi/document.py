@@ -21,14 +21,14 @@ GROUPS: Sequence[Group] = ("Tasks", "Workers", "Projects", "Maintenance", "Manag
 
 _ABOUT = """A task broker for crawler fleets: workers submit tasks, get them, and release them.
 
-Every answer is one JSON object, errors too: `ok`, and with it `content` when there is something to tell; else
-`message`, for people, and `code`, to program against. Only `/metrics` and `/openapi.json` have other forms. A
-get that hands out nothing always has the message `No task available`, and says why in `detail`. Every answer has an
-`X-Request-ID`: the one that was sent, or a new one.
+Every answer is one JSON object, also for errors. It has `ok`. A good answer can have `content`. A refusal has
+`message`, for people, and `code`, for programs. Only `/metrics` and `/openapi.json` have other forms. A get without a
+task always has the message `No task available`, and the reason in `detail`. Every answer has an `X-Request-ID`: the one
+that the client sent, or a new one.
 
-A body is JSON in UTF-8; no Content-Type is needed. A field that is null is absent, unknown fields are ignored. Integers
-are JSON integers: `1`, not `1.0` or `"1"`. Every path answers under `/api` as well. A path that is not here answers 404
-`not_found`, a method that is not here 405 `method_not_allowed`."""
+A body is JSON in UTF-8; no Content-Type is needed. A field that is null is absent, unknown fields are ignored.
+Integers are JSON integers: `1`, not `1.0` or `"1"`. Every path also works under `/api`. A path that is not listed here
+answers 404 `not_found`, a method that is not listed 405 `method_not_allowed`."""
 _LEVELS = ("trace", "info", "warn", "error")
 _JSON = "application/json"
 
@@ -70,7 +70,7 @@ def _security(cookie: str) -> Json:
         "workerId": key("header", "X-Worker-ID", "A worker's id, from `/worker/create`"),
         "workerSecret": key("header", "X-Secret", "A worker's secret, from `/worker/create`"),
         "session": key("cookie", cookie, "A manager's session, from `/login` or `/register`"),
-        "metricsToken": {"type": "http", "scheme": "bearer", "description": "`BROKER_METRICS_TOKEN`, where it is set"},
+        "metricsToken": {"type": "http", "scheme": "bearer", "description": "`BROKER_METRICS_TOKEN`, if it is set"},
         "signature": key("header", "X-Hub-Signature-256", "HMAC of the raw body with a project's webhook secret"),
     }
 

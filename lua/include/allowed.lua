@@ -12,7 +12,7 @@ local function checked(base, manager, id, before, wanted)
     return 'DENIED public: only an admin may make a project public'
   end
   if (wanted.name or before.name or '') == '' then
-    return 'INVALID name: required, and not empty'
+    return 'INVALID name: required, must not be empty'
   end
   local owner = wanted.name and redis.call('HGET', base .. ':names', wanted.name)
   if owner and owner ~= id then

@@ -17,7 +17,7 @@
 local base, guard, asking, about = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 
 if asking ~= '' and not is_admin(base, asking) then
-  return redis.error_reply('DENIED Needs a tracker admin')
+  return redis.error_reply('DENIED Needs an admin')
 end
 if asking == about then
   return redis.error_reply('DENIED You cannot promote or demote yourself')

@@ -69,10 +69,10 @@ def test_a_bulk_has_its_limit(small: Fleet) -> None:
 
     worker.post("/task/bulk_submit", {"requests": submits[:500]}).content()
     worker.post("/task/bulk_release", {"requests": releases[:500]}).content()
-    is_invalid(worker.post("/task/bulk_submit", {"requests": submits}), "requests: 1 to 500 of them")
-    is_invalid(worker.post("/task/bulk_release", {"requests": releases}), "requests: 1 to 500 of them")
+    is_invalid(worker.post("/task/bulk_submit", {"requests": submits}), "requests: must have 1 to 500 entries")
+    is_invalid(worker.post("/task/bulk_release", {"requests": releases}), "requests: must have 1 to 500 entries")
     ids = {"task_ids": [100_001] * 501, "seconds": 1}
-    is_invalid(worker.post("/task/extend", ids), "task_ids: 1 to 500 of them")
+    is_invalid(worker.post("/task/extend", ids), "task_ids: must have 1 to 500 entries")
 
 
 def test_a_get_has_its_limit_and_so_has_what_a_worker_is_told_to_hold(small: Fleet) -> None:

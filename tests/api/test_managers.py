@@ -152,7 +152,7 @@ def test_a_name_that_could_pass_for_another_is_refused(fleet: Fleet, name: str) 
     answer = fleet.anybody.post("/register", {"username": name, "password": PASSWORD})
 
     assert (answer.status, answer.code) == (400, "invalid")
-    assert answer.message == "username: 3 to 16 letters of ASCII, digits, and any of _ . -"
+    assert answer.message == "username: 3 to 16 ASCII letters, digits, or any of _ . -"
 
 
 async def test_an_account_that_has_another_name_already_still_logs_in(store: Store) -> None:

@@ -126,7 +126,7 @@ def test_the_go_client_finds_the_words_on_which_it_sleeps_whatever_keeps_tasks_f
     }
     assert [(answer.status, answer.code) for answer in answers] == [(200, "no_task"), (200, "paused"), (403, "denied")]
     assert [answer.body["detail"] for answer in answers] == [
-        "Nothing waits that this worker may take",
+        "No task is waiting that this worker may get",
         "The project is paused",
         "This worker may not take tasks of the project",
     ]

@@ -78,7 +78,7 @@ def test_nothing_to_do_is_a_200_that_is_not_ok(fleet: Fleet) -> None:
     answer = worker.get(f"/task/get/{project}")
 
     assert answer.status == 200
-    detail = "Nothing waits that this worker may take"
+    detail = "No task is waiting that this worker may get"
     assert answer.body == {"ok": False, "code": "no_task", "message": "No task available", "detail": detail}
     assert worker.get(f"/task/get/{project}?count=5").code == "no_task"
 

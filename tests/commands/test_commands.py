@@ -160,7 +160,7 @@ def test_lines_may_be_json_and_recipes_may_come_twice(broker: Broker, fleet: Fle
         ('{"recipe": "a"}\n\nnonsense', "line 3: JSON is malformed"),
         ('{"priority": 1}', "line 1: Object missing required field `recipe`"),
         ('{"recipe": "a", "priority": 99999}', "line 1: Expected `int` <= 32767 - at `$.priority`"),
-        ('{"recipe": "a", "hash64": 5, "unique_str": "x"}', "line 1: unique_string: give this or hash64, not both"),
+        ('{"recipe": "a", "hash64": 5, "unique_str": "x"}', "line 1: unique_string: send this or hash64, not both"),
         ('{"recipe": "a", "project": 77}', "line 1: it names project 77, and --project names "),
         ("[" * 100_000, "line 1: "),
         ('{"recipe": "a", "x": ' + "[" * 100_000, "line 1: JSON is nested too deeply"),
