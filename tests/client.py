@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests import described
+from tests import openapi_check
 
 _NOTHING = object()
 _LINE = re.compile(rb"(GET|POST) ([!-~]+) HTTP/1\.1\r\n")
@@ -53,7 +53,7 @@ def exchange(url: str, request: bytes, method: str = "POST", *, seconds: float =
         response.close()
     is_json = response.getheader("content-type") == "application/json"
     if (line := _LINE.match(request)) and is_json:
-        described.hold(line[1].decode(), line[2].decode(), None, response.status, body)
+        openapi_check.hold(line[1].decode(), line[2].decode(), None, response.status, body)
     return Answer(response.status, json.loads(body) if is_json else {}, httpx.Headers(response.getheaders()))
 
 
@@ -76,7 +76,7 @@ class Caller:
     def send(self, method: str, path: str, **options: Any) -> Answer:
         """Raises AssertionError for an answer that the OpenAPI document does not allow."""
         response = self.http.request(method, path, **options)
-        described.hold(method, path, options.get("content"), response.status_code, response.content)
+        openapi_check.hold(method, path, options.get("content"), response.status_code, response.content)
         is_json = response.headers.get("content-type") == "application/json" and response.content
         return Answer(response.status_code, response.json() if is_json else {}, response.headers)
 

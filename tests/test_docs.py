@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.cli import create_parser
-from tests.test_cli import parsers
+from tests.cli.test_usage import parsers
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("lua/*.md"), *ROOT.glob("bench/*.md")])

@@ -8,8 +8,8 @@ import pytest
 from broker.client.types import Counters
 from broker.store.monitoring import TOTALS
 from tests.client import Fleet
-from tests.described import DOCUMENT
-from tests.metrics import Metrics
+from tests.openapi_check import DOCUMENT
+from tests.prometheus import Metrics
 from tests.serving import Serving
 
 ROOT = Path(__file__).parents[1]

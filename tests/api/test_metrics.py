@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.client import Fleet, exchange
-from tests.metrics import Metrics
+from tests.prometheus import Metrics
 from tests.serving import Serving, until
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -22,7 +22,7 @@ from broker.openapi.page import page
 from broker.openapi.schemas import BODIES
 from broker.settings import Settings
 from tests.client import Answer, Caller, Fleet, ManagerCaller, WorkerCaller
-from tests.described import DOCUMENT
+from tests.openapi_check import DOCUMENT
 from tests.serving import Serving, until
 
 ENTRIES = {route.call: route.operation for route in routes()}

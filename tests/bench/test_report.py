@@ -13,7 +13,7 @@ from bench.histogram import Histogram
 from bench.report import markdown, reach
 from bench.results import Curve, Fleet, Pairs
 from bench.targets import Row
-from tests.bench.made_up import made_up, measured
+from tests.bench.sample_results import made_up, measured
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from tests.browser.sample_data import SampleData
 from tests.browser.tab import Tab, signed_in
-from tests.browser.town import Town
 from tests.serving import Serving
 
 CHROMIUM = os.environ.get("BROKER_TEST_CHROMIUM", "/usr/bin/chromium")
@@ -46,34 +46,34 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def town(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def sample(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleData]:
     """A broker of two server processes, with an admin and projects in every state."""
-    serving = Serving.start(tmp_path_factory.mktemp("town"), workers=2)
-    made = Town(serving)
+    serving = Serving.start(tmp_path_factory.mktemp("sample"), workers=2)
+    made = SampleData(serving)
     yield made
     made.close()
     assert serving.stop() == 0
 
 
 @pytest.fixture(scope="package")
-def window(browser: Browser, town: Town) -> Iterator[BrowserContext]:
+def window(browser: Browser, sample: SampleData) -> Iterator[BrowserContext]:
     """The admin's. It keeps what it has read once."""
-    opened = signed_in(browser, town.url, town.admin)
+    opened = signed_in(browser, sample.url, sample.admin)
     opened.new_page()
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def tab(window: BrowserContext, town: Town) -> Iterator[Tab]:
-    opened = Tab(window, town.url)
+def tab(window: BrowserContext, sample: SampleData) -> Iterator[Tab]:
+    opened = Tab(window, sample.url)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def timed(browser: Browser, town: Town) -> Iterator[Tab]:
+def timed(browser: Browser, sample: SampleData) -> Iterator[Tab]:
     """The admin's as well, in a browser of its own, whose clock can be put forward."""
-    opened = Tab.open(browser, town.url, town.admin, clock=True)
+    opened = Tab.open(browser, sample.url, sample.admin, clock=True)
     yield opened
     opened.close()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Route, expect
 
+from tests.browser.sample_data import SampleData
 from tests.browser.tab import Tab
-from tests.browser.town import Town
 from tests.client import Caller
 from tests.serving import Serving
 
@@ -18,17 +18,17 @@ def sign_in(tab: Tab, username: str, password: str) -> None:
     tab.press("Sign in")
 
 
-def test_a_visitor_signs_in_and_comes_to_the_page_that_he_wanted(browser: Browser, town: Town) -> None:
-    manager = town.fleet.manager()
-    tab = Tab.open(browser, town.url)
-    tab.go(f"projects/{town.busy}?range=1h")
+def test_a_visitor_signs_in_and_comes_to_the_page_that_he_wanted(browser: Browser, sample: SampleData) -> None:
+    manager = sample.fleet.manager()
+    tab = Tab.open(browser, sample.url)
+    tab.go(f"projects/{sample.busy}?range=1h")
 
     sign_in(tab, manager.username, "a wrong password")
     tab.sees("Wrong username or password")
     expect(tab.page.get_by_label("Password")).to_be_focused()
     sign_in(tab, manager.username, PASSWORD)
 
-    tab.at(f"projects/{town.busy}\\?range=1h")
+    tab.at(f"projects/{sample.busy}\\?range=1h")
     tab.press("Sign out")
     tab.at("sign-in")
     tab.go("workers")
@@ -36,18 +36,18 @@ def test_a_visitor_signs_in_and_comes_to_the_page_that_he_wanted(browser: Browse
     tab.close()
 
 
-def test_the_way_back_leads_nowhere_else(browser: Browser, town: Town) -> None:
-    manager = town.fleet.manager()
+def test_the_way_back_leads_nowhere_else(browser: Browser, sample: SampleData) -> None:
+    manager = sample.fleet.manager()
     for elsewhere in ("//evil.example/", "javascript:alert(1)"):
-        tab = Tab.open(browser, town.url)
+        tab = Tab.open(browser, sample.url)
         tab.go(f"sign-in?next={elsewhere}")
         sign_in(tab, manager.username, PASSWORD)
         tab.at("")
         tab.close()
 
 
-def test_a_name_that_is_taken_is_said_at_its_field(browser: Browser, town: Town) -> None:
-    tab = Tab.open(browser, town.url)
+def test_a_name_that_is_taken_is_said_at_its_field(browser: Browser, sample: SampleData) -> None:
+    tab = Tab.open(browser, sample.url)
     tab.go("register")
     tab.fill("Username", "ada")
     tab.fill("Password", PASSWORD)
@@ -79,9 +79,9 @@ def test_who_tries_too_often_is_told_to_wait(browser: Browser, tmp_path: Path) -
     assert serving.stop() == 0
 
 
-def test_a_new_password_ends_the_session(browser: Browser, town: Town) -> None:
-    manager = town.fleet.manager()
-    tab = Tab.open(browser, town.url, manager)
+def test_a_new_password_ends_the_session(browser: Browser, sample: SampleData) -> None:
+    manager = sample.fleet.manager()
+    tab = Tab.open(browser, sample.url, manager)
     tab.go("account")
     tab.fill("Password now", "not the one")
     tab.fill("New password", "another password")
@@ -97,12 +97,12 @@ def test_a_new_password_ends_the_session(browser: Browser, town: Town) -> None:
     tab.close()
 
 
-def test_other_sessions_are_ended(browser: Browser, town: Town) -> None:
-    manager = town.fleet.manager()
-    others = [Caller(town.url) for _ in range(3)]
+def test_other_sessions_are_ended(browser: Browser, sample: SampleData) -> None:
+    manager = sample.fleet.manager()
+    others = [Caller(sample.url) for _ in range(3)]
     for other in others:
         other.post("/login", {"username": manager.username, "password": PASSWORD}).content()
-    tab = Tab.open(browser, town.url, manager)
+    tab = Tab.open(browser, sample.url, manager)
     tab.go("account")
     rows = tab.page.locator("tbody tr")
     expect(rows).to_have_count(4)
@@ -122,9 +122,9 @@ def test_other_sessions_are_ended(browser: Browser, town: Town) -> None:
     tab.close()
 
 
-def test_who_is_signed_out_elsewhere_comes_to_the_sign_in_page(browser: Browser, town: Town) -> None:
-    manager = town.fleet.manager()
-    tab = Tab.open(browser, town.url, manager, clock=True)
+def test_who_is_signed_out_elsewhere_comes_to_the_sign_in_page(browser: Browser, sample: SampleData) -> None:
+    manager = sample.fleet.manager()
+    tab = Tab.open(browser, sample.url, manager, clock=True)
     tab.go("")
 
     manager.post("/logout").content()
@@ -134,31 +134,31 @@ def test_who_is_signed_out_elsewhere_comes_to_the_sign_in_page(browser: Browser,
     tab.close()
 
 
-def test_everything_works_under_a_path_that_a_proxy_takes_off(tab: Tab, town: Town) -> None:
-    project = town.fleet.project(name="Behind a proxy")
+def test_everything_works_under_a_path_that_a_proxy_takes_off(tab: Tab, sample: SampleData) -> None:
+    project = sample.fleet.project(name="Behind a proxy")
     asked: list[str] = []
 
     def proxy(route: Route) -> None:
         asked.append(route.request.url)
         route.fulfill(response=route.fetch(url=route.request.url.replace("/tasks/", "/", 1)))
 
-    tab.page.route(f"{town.url}/**", lambda route: route.abort())
-    tab.page.route(f"{town.url}/tasks/**", proxy)
+    tab.page.route(f"{sample.url}/**", lambda route: route.abort())
+    tab.page.route(f"{sample.url}/tasks/**", proxy)
     tab.page.goto("/tasks/ui/")
     tab.follow("Behind a proxy")
     tab.press("Pause")
     tab.sees("The project is paused")
     tab.follow("Secrets")
-    tab.sees(f"{town.url}/tasks/git/receivehook")
+    tab.sees(f"{sample.url}/tasks/git/receivehook")
     tab.follow("Overview")
     tab.sees("Projects")
 
-    assert town.admin.get(f"/project/get/{project}").content()["paused"] is True
+    assert sample.admin.get(f"/project/get/{project}").content()["paused"] is True
     assert len(asked) > 20
 
 
-def test_a_page_is_used_with_the_keyboard(tab: Tab, town: Town) -> None:
-    tab.go(f"projects/{town.busy}")
+def test_a_page_is_used_with_the_keyboard(tab: Tab, sample: SampleData) -> None:
+    tab.go(f"projects/{sample.busy}")
 
     tab.page.keyboard.press("Tab")
     expect(tab.page.get_by_role("link", name="Skip to content")).to_be_focused()

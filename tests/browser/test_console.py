@@ -11,17 +11,17 @@ from playwright.sync_api import Browser, expect
 
 from broker.cli import main
 from broker.client import Credentials
+from tests.browser.sample_data import SampleData
 from tests.browser.tab import Tab
-from tests.browser.town import Town
 
 
 @pytest.fixture
-def project(town: Town) -> int:
-    return town.fleet.project()
+def project(sample: SampleData) -> int:
+    return sample.fleet.project()
 
 
-def waiting(town: Town, project: int) -> list[dict[str, Any]]:
-    tasks: list[dict[str, Any]] = town.admin.get(f"/project/tasks/{project}?limit=500&full=1").content()["tasks"]
+def waiting(sample: SampleData, project: int) -> list[dict[str, Any]]:
+    tasks: list[dict[str, Any]] = sample.admin.get(f"/project/tasks/{project}?limit=500&full=1").content()["tasks"]
     return tasks
 
 
@@ -29,7 +29,9 @@ def outcome(tab: Tab, text: str) -> None:
     expect(tab.page.locator("#outcome")).to_contain_text(text, timeout=20_000)
 
 
-def test_one_task_is_submitted_with_its_fields_and_as_curl_once_more(tab: Tab, town: Town, project: int) -> None:
+def test_one_task_is_submitted_with_its_fields_and_as_curl_once_more(
+    tab: Tab, sample: SampleData, project: int
+) -> None:
     tab.go(f"console?project={project}")
     tab.fill("Recipe", "it's <b>one</b>")
     tab.page.get_by_text("Priority, retries, verification").click()
@@ -43,14 +45,14 @@ def test_one_task_is_submitted_with_its_fields_and_as_curl_once_more(tab: Tab, t
     assert command
     subprocess.run(shlex.split(command.replace("\\\n", " ")), check=True, capture_output=True)
 
-    tasks = waiting(town, project)
+    tasks = waiting(sample, project)
     assert [(task["recipe"], task["priority"], task["verification_count"]) for task in tasks] == [
         ("it's <b>one</b>", -7, 2)
     ] * 2
     assert "SECRET" in tab.page.locator("#curl").inner_text()
 
 
-def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, town: Town, project: int) -> None:
+def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, sample: SampleData, project: int) -> None:
     lines = ["plain", '{"recipe": "with fields", "hash64": -9223372036854775808, "priority": 4}', "", "plain", "{}x"]
     tab.go(f"console?project={project}")
     tab.page.get_by_label("Many tasks").check()
@@ -58,21 +60,21 @@ def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, town: Town
     tab.fill("One task a line", "\n".join(lines))
     tab.press("Submit")
     outcome(tab, "Line 5: it begins like JSON, but is none")
-    assert waiting(town, project) == []
+    assert waiting(sample, project) == []
     tab.fill("One task a line", "\n".join(lines[:4]))
     tab.press("Submit")
     outcome(tab, "Done: 2 tasks submitted, 1 duplicate")
 
-    tasks = {task["recipe"]: task for task in waiting(town, project)}
+    tasks = {task["recipe"]: task for task in waiting(sample, project)}
     assert (tasks["with fields"]["hash64"], tasks["with fields"]["priority"]) == (-(2**63), 4)
     tab.press("Submit")
     outcome(tab, "Done: 0 tasks submitted, 3 duplicates")
 
 
 def test_a_file_goes_in_piece_by_piece_and_waits_for_the_rate(
-    tab: Tab, town: Town, project: int, tmp_path: Path
+    tab: Tab, sample: SampleData, project: int, tmp_path: Path
 ) -> None:
-    town.admin.post(f"/project/update/{project}", {"submit_rate": 2000}).content()
+    sample.admin.post(f"/project/update/{project}", {"submit_rate": 2000}).content()
     (tmp_path / "lines.txt").write_text("".join(f"https://shop.example/{n}\n" for n in range(1_700)))
     tab.go(f"console?project={project}")
     tab.page.get_by_label("Many tasks").check()
@@ -82,7 +84,7 @@ def test_a_file_goes_in_piece_by_piece_and_waits_for_the_rate(
 
     expect(tab.page.get_by_role("progressbar")).to_be_visible()
     outcome(tab, "Done: 1,700 tasks submitted, 0 duplicates")
-    stats = town.admin.get(f"/project/stats/{project}").content()["stats"]
+    stats = sample.admin.get(f"/project/stats/{project}").content()["stats"]
     assert stats["waiting"] == 1_700
     assert "status of 429" in json.dumps(tab.refused)
 
@@ -96,7 +98,7 @@ def submit_file(tab: Tab, project: int, file: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
 def test_a_file_that_is_no_utf_8_is_refused_with_its_bad_lines(
-    tab: Tab, town: Town, project: int, tmp_path: Path, encoding: str
+    tab: Tab, sample: SampleData, project: int, tmp_path: Path, encoding: str
 ) -> None:
     text = "".join(f"käfer {n}\n" for n in range(25))
     (tmp_path / "lines.txt").write_bytes(b"fine\n" * 600 + text.encode(encoding))
@@ -108,11 +110,11 @@ def test_a_file_that_is_no_utf_8_is_refused_with_its_bad_lines(
     assert [line.partition(":")[0] for line in said[:20]] == [f"Line {n}" for n in range(601, 621)]
     assert "must be UTF-8" in said[0]
     assert said[20] in {"and 5 more", "and 6 more"}
-    assert waiting(town, project) == []
+    assert waiting(sample, project) == []
 
 
 def test_the_console_takes_the_same_recipes_from_a_file_as_the_command(
-    tab: Tab, town: Town, project: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tab: Tab, sample: SampleData, project: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "lines.txt"
     lines = [
@@ -131,30 +133,32 @@ def test_the_console_takes_the_same_recipes_from_a_file_as_the_command(
         "g",
     ]
     file.write_bytes(b"\xef\xbb\xbf" + "\n".join(lines).encode())
-    by_command = town.fleet.project()
-    worker = town.fleet.worker(by_command)
+    by_command = sample.fleet.project()
+    worker = sample.fleet.worker(by_command)
     Credentials(worker.id, "", worker.secret).save(tmp_path / "worker.json")
-    for name, value in (("URL", town.url), ("WORKER_FILE", str(tmp_path / "worker.json"))):
+    for name, value in (("URL", sample.url), ("WORKER_FILE", str(tmp_path / "worker.json"))):
         monkeypatch.setenv(f"TASK_BROKER_{name}", value)
     assert main(["submit", str(file), "--project", str(by_command)]) == 0
 
     submit_file(tab, project, file)
 
     outcome(tab, "Done: 10 tasks submitted, 0 duplicates")
-    recipes = [task["recipe"] for task in waiting(town, project)]
+    recipes = [task["recipe"] for task in waiting(sample, project)]
     assert recipes == [" a ", "b", "c", "\xa0", "\x1c", "\ufeff", "\ufeffd", "e\u2028f", "\x85", "g"]
-    assert recipes == [task["recipe"] for task in waiting(town, by_command)]
+    assert recipes == [task["recipe"] for task in waiting(sample, by_command)]
 
 
-def test_who_may_let_no_worker_in_is_told_that_a_request_waits(browser: Browser, town: Town, project: int) -> None:
-    theirs = Tab.open(browser, town.url, town.fleet.manager())
+def test_who_may_let_no_worker_in_is_told_that_a_request_waits(
+    browser: Browser, sample: SampleData, project: int
+) -> None:
+    theirs = Tab.open(browser, sample.url, sample.fleet.manager())
     theirs.go(f"console?project={project}")
     theirs.fill("Recipe", "a wish")
 
     theirs.press("Submit")
 
     outcome(theirs, "has asked for access: a manager of the project must accept it first")
-    (request,) = town.admin.get(f"/project/access_list/{project}").content()["accesses"]
+    (request,) = sample.admin.get(f"/project/access_list/{project}").content()["accesses"]
     assert (request["request"], request["submit"], request["assign"]) == (True, True, False)
     theirs.close()
 

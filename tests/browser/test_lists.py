@@ -4,8 +4,8 @@ import time
 
 from playwright.sync_api import Route, expect
 
+from tests.browser.sample_data import SampleData
 from tests.browser.tab import Tab
-from tests.browser.town import Town
 
 
 def names(tab: Tab) -> list[str]:
@@ -24,9 +24,9 @@ def test_projects_are_searched_and_sorted(tab: Tab) -> None:
     tab.sees_part("has “nothing has this” in its name")
 
 
-def test_the_overview_updates_itself_and_keeps_what_is_being_typed(timed: Tab, town: Town) -> None:
-    project = town.fleet.project(name="Counted")
-    worker = town.fleet.worker(project)
+def test_the_overview_updates_itself_and_keeps_what_is_being_typed(timed: Tab, sample: SampleData) -> None:
+    project = sample.fleet.project(name="Counted")
+    worker = sample.fleet.worker(project)
     timed.go()
     row = timed.page.locator("tr", has_text="Counted")
     expect(row.locator("[data-label=Waiting]")).to_have_text("0")
@@ -42,9 +42,9 @@ def test_the_overview_updates_itself_and_keeps_what_is_being_typed(timed: Tab, t
     assert row.evaluate("row => row === window.seen"), "the row was made anew: it flickers"
 
 
-def test_a_worker_is_found_and_paused(tab: Tab, town: Town) -> None:
-    project = town.fleet.project()
-    worker = town.fleet.worker(project, alias="to be paused")
+def test_a_worker_is_found_and_paused(tab: Tab, sample: SampleData) -> None:
+    project = sample.fleet.project()
+    worker = sample.fleet.worker(project, alias="to be paused")
     worker.submit(project)
     tab.go("workers")
     tab.page.get_by_label("Search workers").fill("to be p")
@@ -61,8 +61,8 @@ def test_a_worker_is_found_and_paused(tab: Tab, town: Town) -> None:
     assert worker.take(project)
 
 
-def test_logs_are_filtered_and_come_by_themselves(timed: Tab, town: Town) -> None:
-    worker = town.workers[0]
+def test_logs_are_filtered_and_come_by_themselves(timed: Tab, sample: SampleData) -> None:
+    worker = sample.workers[0]
     timed.go("logs")
     timed.page.get_by_label("Scope").fill("brand new")
     timed.sees("No line")
@@ -80,8 +80,8 @@ def test_logs_are_filtered_and_come_by_themselves(timed: Tab, town: Town) -> Non
     timed.sees("No line")
 
 
-def test_a_manager_is_promoted_and_demoted(tab: Tab, town: Town) -> None:
-    other = town.fleet.manager()
+def test_a_manager_is_promoted_and_demoted(tab: Tab, sample: SampleData) -> None:
+    other = sample.fleet.manager()
     tab.go("managers")
 
     tab.press(f"Promote: {other.username}")

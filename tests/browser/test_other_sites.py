@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.browser.town import Town
+from tests.browser.sample_data import SampleData
 from tests.client import ManagerCaller
-from tests.metrics import Metrics
+from tests.prometheus import Metrics
 from tests.serving import until
 
 
@@ -54,18 +54,18 @@ def evil(request: pytest.FixtureRequest, host: str, evil_port: int) -> str:
 
 
 @pytest.fixture
-def victim(browser: Browser, town: Town, host: str) -> Iterator[BrowserContext]:
+def victim(browser: Browser, sample: SampleData, host: str) -> Iterator[BrowserContext]:
     """The admin, signed in at this name of the broker."""
-    url = own(town, host)
+    url = own(sample, host)
     context = browser.new_context()
-    cookie = dict(town.admin.http.cookies)["tt"]
+    cookie = dict(sample.admin.http.cookies)["tt"]
     context.add_cookies([{"name": "tt", "value": cookie, "url": url, "httpOnly": True, "sameSite": "Strict"}])
     yield context
     context.close()
 
 
-def own(town: Town, host: str) -> str:
-    return f"http://{host}:{town.url.rpartition(':')[2]}"
+def own(sample: SampleData, host: str) -> str:
+    return f"http://{host}:{sample.url.rpartition(':')[2]}"
 
 
 WAYS = {
@@ -85,19 +85,19 @@ WAYS = {
 }
 
 
-def refused(town: Town) -> float:
+def refused(sample: SampleData) -> float:
     """Promotions that the broker has refused. What is below localhost is another site, which gets no cookie at all."""
-    metrics, route = Metrics.of(town.url), "/manager/promote/{id}"
+    metrics, route = Metrics.of(sample.url), "/manager/promote/{id}"
     return sum(metrics("requests_total", route=route, status=status) for status in (401, 403))
 
 
-def is_refused(town: Town, count: float) -> bool:
-    return refused(town) == count
+def is_refused(sample: SampleData, count: float) -> bool:
+    return refused(sample) == count
 
 
 @pytest.fixture
-def other(town: Town) -> ManagerCaller:
-    return town.fleet.manager()
+def other(sample: SampleData) -> ManagerCaller:
+    return sample.fleet.manager()
 
 
 def is_admin(manager: ManagerCaller) -> bool:
@@ -106,10 +106,10 @@ def is_admin(manager: ManagerCaller) -> bool:
 
 
 def test_no_other_page_promotes_anybody(
-    victim: BrowserContext, town: Town, evil: str, host: str, other: ManagerCaller
+    victim: BrowserContext, sample: SampleData, evil: str, host: str, other: ManagerCaller
 ) -> None:
-    url = f"{own(town, host)}/manager/promote/{other.id}"
-    before = refused(town)
+    url = f"{own(sample, host)}/manager/promote/{other.id}"
+    before = refused(sample)
 
     for count, (way, script) in enumerate(WAYS.items(), 1):
         page = victim.new_page()
@@ -118,27 +118,27 @@ def test_no_other_page_promotes_anybody(
 
         page.evaluate(script, url)
         # An answer that is no image comes to no page: only the broker knows of all of them.
-        until(partial(is_refused, town, before + count))
+        until(partial(is_refused, sample, before + count))
 
         assert not is_admin(other), way
         page.close()
 
 
-def test_an_address_that_is_typed_in_signs_nobody_out(victim: BrowserContext, town: Town, host: str) -> None:
+def test_an_address_that_is_typed_in_signs_nobody_out(victim: BrowserContext, sample: SampleData, host: str) -> None:
     page = victim.new_page()
 
-    answer = page.goto(f"{own(town, host)}/logout")
+    answer = page.goto(f"{own(sample, host)}/logout")
 
     assert answer
     assert answer.status == 403
-    assert town.admin.get("/account").content()["logged_in"] is True
+    assert sample.admin.get("/account").content()["logged_in"] is True
 
 
 def test_pages_of_the_broker_work_at_every_name(
-    victim: BrowserContext, town: Town, host: str, other: ManagerCaller
+    victim: BrowserContext, sample: SampleData, host: str, other: ManagerCaller
 ) -> None:
     page = victim.new_page()
-    page.goto(f"{own(town, host)}/ui/managers")
+    page.goto(f"{own(sample, host)}/ui/managers")
     expect(page.locator("html[data-ready]")).to_be_attached()
 
     for call, admin in (("promote", True), ("demote", False)):
@@ -151,15 +151,15 @@ def test_pages_of_the_broker_work_at_every_name(
     assert is_admin(other)
 
 
-def test_a_project_s_repository_is_no_link_to_the_broker(victim: BrowserContext, town: Town, host: str) -> None:
+def test_a_project_s_repository_is_no_link_to_the_broker(victim: BrowserContext, sample: SampleData, host: str) -> None:
     for url in (
-        f"{own(town, host)}/manager/promote/2",
+        f"{own(sample, host)}/manager/promote/2",
         f"http://{host}:1/manager/promote/2",
         f"http://git.example@{host}/manager/promote/2",
     ):
-        project = town.fleet.project(clone_url=url, motd=f"See {url}")
+        project = sample.fleet.project(clone_url=url, motd=f"See {url}")
         page = victim.new_page()
-        page.goto(f"{own(town, host)}/ui/projects/{project}")
+        page.goto(f"{own(sample, host)}/ui/projects/{project}")
         expect(page.get_by_text(url, exact=True)).to_be_visible()
 
         links = page.locator("a[href]").evaluate_all("links => links.map(link => link.getAttribute('href'))")

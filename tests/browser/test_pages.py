@@ -8,8 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, ViewportSize, expect
 
+from tests.browser.sample_data import SampleData
 from tests.browser.tab import Tab
-from tests.browser.town import Town
 
 AXE = Axe()
 SERIOUS = """async () => {
@@ -73,10 +73,10 @@ def looked_at(tab: Tab, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_fit_for_everybody(tab: Tab, town: Town, name: str) -> None:
+def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str) -> None:
     gone = name in {"not-found", "task-gone"}
     place = PAGES[name].format(
-        busy=town.busy, empty=town.empty, paused=town.paused, hostile=town.hostile, task=town.hostile_task
+        busy=sample.busy, empty=sample.empty, paused=sample.paused, hostile=sample.hostile, task=sample.hostile_task
     )
 
     tab.go(place)
@@ -86,11 +86,11 @@ def test_a_page_is_fit_for_everybody(tab: Tab, town: Town, name: str) -> None:
     assert tab.refused == ["Failed to load resource: the server responded with a status of 404 (Not Found)"] * gone
 
 
-def test_the_readme_shows_the_ui_as_it_is(browser: Browser, town: Town) -> None:
+def test_the_readme_shows_the_ui_as_it_is(browser: Browser, sample: SampleData) -> None:
     """``make pictures`` puts them into docs/."""
     FOLDER.mkdir(exist_ok=True)
-    tab = Tab.open(browser, town.url, town.guide)
-    for name, place, height in (("ui-overview", "", 500), ("ui-project", f"projects/{town.busy}?range=24h", 800)):
+    tab = Tab.open(browser, sample.url, sample.guide)
+    for name, place, height in (("ui-overview", "", 500), ("ui-project", f"projects/{sample.busy}?range=24h", 800)):
         tab.page.set_viewport_size({"width": 1280, "height": height})
         tab.go(place)
         expect(tab.page.locator("body[data-late]")).to_have_count(0)
@@ -101,8 +101,8 @@ def test_the_readme_shows_the_ui_as_it_is(browser: Browser, town: Town) -> None:
     tab.close()
 
 
-def test_the_reference_of_the_api_is_fit_for_everybody(browser: Browser, town: Town) -> None:
-    outside = Tab.open(browser, town.url)
+def test_the_reference_of_the_api_is_fit_for_everybody(browser: Browser, sample: SampleData) -> None:
+    outside = Tab.open(browser, sample.url)
     outside.page.goto("/docs")
 
     # Some of each group, opened; all of them would be fifty screens.
@@ -130,8 +130,8 @@ def test_a_call_in_the_reference_has_a_link_and_leads_to_the_shapes(tab: Tab) ->
 
 
 @pytest.mark.parametrize("name", ["sign-in", "register"])
-def test_the_way_in_is_fit_for_everybody(browser: Browser, town: Town, name: str) -> None:
-    outside = Tab.open(browser, town.url)
+def test_the_way_in_is_fit_for_everybody(browser: Browser, sample: SampleData, name: str) -> None:
+    outside = Tab.open(browser, sample.url)
 
     outside.go(name)
 

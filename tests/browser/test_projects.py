@@ -8,30 +8,30 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from tests.browser.sample_data import HOSTILE, SampleData
 from tests.browser.tab import Tab
-from tests.browser.town import HOSTILE, Town
 from tests.client import WorkerCaller
 from tests.serving import until
 
 
 @pytest.fixture
-def project(town: Town) -> int:
-    return town.fleet.project(git_repo="ada/shop")
+def project(sample: SampleData) -> int:
+    return sample.fleet.project(git_repo="ada/shop")
 
 
 @pytest.fixture
-def worker(town: Town, project: int) -> WorkerCaller:
-    return town.fleet.worker(project, alias="crawler")
+def worker(sample: SampleData, project: int) -> WorkerCaller:
+    return sample.fleet.worker(project, alias="crawler")
 
 
 def tile(tab: Tab, name: str) -> Locator:
     return tab.page.locator(f"#{name}")
 
 
-def test_a_request_appears_by_itself_is_accepted_and_revoked(timed: Tab, town: Town, project: int) -> None:
+def test_a_request_appears_by_itself_is_accepted_and_revoked(timed: Tab, sample: SampleData, project: int) -> None:
     timed.go(f"projects/{project}/access")
     timed.sees("No worker has access yet.")
-    newcomer = town.fleet.worker(alias="late comer")
+    newcomer = sample.fleet.worker(alias="late comer")
 
     newcomer.post("/project/request_access", {"project": project, "assign": True, "submit": True}).content()
     timed.later(3)
@@ -58,7 +58,7 @@ def test_a_project_is_paused_and_goes_on(tab: Tab, project: int, worker: WorkerC
     assert worker.take(project)["recipe"] == "recipe"
 
 
-def test_a_webhook_works_with_what_the_page_says_to_paste(tab: Tab, town: Town, project: int) -> None:
+def test_a_webhook_works_with_what_the_page_says_to_paste(tab: Tab, sample: SampleData, project: int) -> None:
     tab.go(f"projects/{project}/secrets")
     expect(tab.page.get_by_label("Webhook secret", exact=True)).not_to_have_value("")
     tab.press("Generate")
@@ -69,8 +69,8 @@ def test_a_webhook_works_with_what_the_page_says_to_paste(tab: Tab, town: Town, 
     url, secret = (tab.page.locator(f"details[open] [data-fill={which}]").inner_text() for which in ("url", "secret"))
     push = json.dumps({"ref": "refs/heads/main", "after": "f" * 40, "repository": {"full_name": "ada/shop"}})
     signature = hmac.new(secret.encode(), push.encode(), hashlib.sha256).hexdigest()
-    answer = town.fleet.anybody.post(
-        url.removeprefix(town.url), push, headers={"X-Hub-Signature-256": f"sha256={signature}"}
+    answer = sample.fleet.anybody.post(
+        url.removeprefix(sample.url), push, headers={"X-Hub-Signature-256": f"sha256={signature}"}
     )
 
     assert answer.content() == {"projects": [project]}
@@ -78,7 +78,7 @@ def test_a_webhook_works_with_what_the_page_says_to_paste(tab: Tab, town: Town, 
     tab.sees("f" * 40)
 
 
-def test_a_secret_that_is_no_json_is_saved_only_when_one_insists(tab: Tab, town: Town, project: int) -> None:
+def test_a_secret_that_is_no_json_is_saved_only_when_one_insists(tab: Tab, sample: SampleData, project: int) -> None:
     tab.go(f"projects/{project}/secrets")
     tab.sees("Valid JSON")
     tab.fill("Secret for workers", '{"token": "abc"}')
@@ -87,16 +87,16 @@ def test_a_secret_that_is_no_json_is_saved_only_when_one_insists(tab: Tab, town:
     tab.fill("Secret for workers", "token=abc")
     tab.press("Save the secret")
     tab.press("Cancel")
-    assert secret(town, project) == '{"token": "abc"}'
+    assert secret(sample, project) == '{"token": "abc"}'
 
     tab.press("Save the secret")
     tab.press("Save anyway")
 
-    until(lambda: secret(town, project) == "token=abc")
+    until(lambda: secret(sample, project) == "token=abc")
 
 
-def secret(town: Town, project: int) -> str:
-    text: str = town.admin.get(f"/project/secret/{project}").content()["secret"]
+def secret(sample: SampleData, project: int) -> str:
+    text: str = sample.admin.get(f"/project/secret/{project}").content()["secret"]
     return text
 
 
@@ -149,8 +149,8 @@ def test_a_hard_reset_asks_for_the_words(tab: Tab, project: int, worker: WorkerC
     expect(tile(tab, "waiting")).to_have_text("0")
 
 
-def test_a_deleted_project_leaves_the_overview(tab: Tab, town: Town) -> None:
-    project = town.fleet.project(name="Not for long")
+def test_a_deleted_project_leaves_the_overview(tab: Tab, sample: SampleData) -> None:
+    project = sample.fleet.project(name="Not for long")
     tab.go(f"projects/{project}")
 
     tab.press("Delete")
@@ -162,7 +162,7 @@ def test_a_deleted_project_leaves_the_overview(tab: Tab, town: Town) -> None:
     expect(tab.page.get_by_role("link", name="Not for long")).to_have_count(0)
 
 
-def test_settings_are_saved_and_a_refusal_stands_at_its_field(tab: Tab, town: Town, project: int) -> None:
+def test_settings_are_saved_and_a_refusal_stands_at_its_field(tab: Tab, sample: SampleData, project: int) -> None:
     tab.go(f"projects/{project}/settings")
     tab.page.locator("#assign_rate-unlimited").uncheck()
     tab.fill("Tasks handed out a second", "2.5")
@@ -170,8 +170,8 @@ def test_settings_are_saved_and_a_refusal_stands_at_its_field(tab: Tab, town: To
     tab.page.get_by_label("Hidden").check()
     tab.press("Save")
     tab.sees("Saved")
-    saved = town.admin.get(f"/project/get/{project}").content()["project"]
-    assert (saved["assign_rate"], saved["chain"], saved["hidden"]) == (2.5, town.index, True)
+    saved = sample.admin.get(f"/project/get/{project}").content()["project"]
+    assert (saved["assign_rate"], saved["chain"], saved["hidden"]) == (2.5, sample.index, True)
 
     tab.fill("Name", "Shop prices")
     tab.press("Save")
@@ -182,12 +182,12 @@ def test_settings_are_saved_and_a_refusal_stands_at_its_field(tab: Tab, town: To
 
 
 def test_each_sees_and_does_what_his_roles_say(
-    browser: Browser, tab: Tab, town: Town, project: int, worker: WorkerCaller
+    browser: Browser, tab: Tab, sample: SampleData, project: int, worker: WorkerCaller
 ) -> None:
     worker.submit(project)
     worker.release(worker.take(project)["id"], result=1)
-    clerk = town.fleet.manager()
-    theirs = Tab.open(browser, town.url, clerk)
+    clerk = sample.fleet.manager()
+    theirs = Tab.open(browser, sample.url, clerk)
     theirs.go(f"projects/{project}")
     expect(theirs.page.get_by_role("link", name="Summary")).to_be_visible()
     expect(theirs.page.get_by_role("link", name="Tasks", exact=True)).to_have_count(0)
@@ -218,17 +218,17 @@ def test_each_sees_and_does_what_his_roles_say(
     theirs.close()
 
 
-def test_a_link_that_a_browser_would_run_is_no_link(tab: Tab, town: Town) -> None:
-    tab.go(f"projects/{town.hostile}")
+def test_a_link_that_a_browser_would_run_is_no_link(tab: Tab, sample: SampleData) -> None:
+    tab.go(f"projects/{sample.hostile}")
 
     tab.sees("javascript:document.title='taken'")
     assert tab.page.locator("a[href^=javascript]").count() == 0
-    tab.go(f"projects/{town.busy}")
+    tab.go(f"projects/{sample.busy}")
     expect(tab.page.get_by_role("link", name="https://git.example/ada/crawler")).to_be_visible()
 
 
-def test_marks_of_writing_direction_end_with_the_name_that_has_them(tab: Tab, town: Town) -> None:
-    tab.go(f"projects/{town.hostile}/access")
+def test_marks_of_writing_direction_end_with_the_name_that_has_them(tab: Tab, sample: SampleData) -> None:
+    tab.go(f"projects/{sample.hostile}/access")
     heading = tab.page.get_by_role("heading", level=1)
 
     name, badge = heading.locator("bdi").bounding_box(), heading.locator(".badge").bounding_box()
@@ -238,8 +238,8 @@ def test_marks_of_writing_direction_end_with_the_name_that_has_them(tab: Tab, to
     assert badge["x"] >= name["x"] + name["width"] or badge["y"] >= name["y"] + name["height"]
 
 
-def test_a_question_about_a_hostile_worker_is_a_question(tab: Tab, town: Town) -> None:
-    tab.go(f"projects/{town.hostile}/access")
+def test_a_question_about_a_hostile_worker_is_a_question(tab: Tab, sample: SampleData) -> None:
+    tab.go(f"projects/{sample.hostile}/access")
 
     tab.page.get_by_role("button", name=f"Accept: {HOSTILE[:30]}").click()
 
@@ -247,8 +247,8 @@ def test_a_question_about_a_hostile_worker_is_a_question(tab: Tab, town: Town) -
     assert tab.page.title() != "taken"
 
 
-def test_the_timeline_shows_the_range_that_is_chosen(tab: Tab, town: Town) -> None:
-    tab.go(f"projects/{town.busy}")
+def test_the_timeline_shows_the_range_that_is_chosen(tab: Tab, sample: SampleData) -> None:
+    tab.go(f"projects/{sample.busy}")
     chart = tab.page.locator("#timeline")
     expect(chart).to_have_attribute("data-points", re.compile("^1(79|80)$"))
 
@@ -257,4 +257,4 @@ def test_the_timeline_shows_the_range_that_is_chosen(tab: Tab, town: Town) -> No
     tab.follow("all")
 
     tab.sees_part("1,44")
-    tab.at(f"projects/{town.busy}\\?range=all")
+    tab.at(f"projects/{sample.busy}\\?range=all")

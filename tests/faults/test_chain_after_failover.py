@@ -4,10 +4,10 @@ import pytest
 
 from broker.settings import Settings
 from broker.store.chain import BATCH
-from tests.store.conftest import Yard, new, yard
+from tests.store.conftest import StoreFleet, fleet, new
 from tests.stores import keys_like, looking_into
 
-__all__ = ["yard"]  # a fixture
+__all__ = ["fleet"]  # a fixture
 
 
 class Slot:
@@ -31,32 +31,32 @@ class Slot:
 class Chained:
     """Two projects: what the first closes goes on to the second."""
 
-    def __init__(self, yard: Yard, source: int, target: int, worker: int) -> None:
-        self.yard, self.source, self.target, self.worker = yard, source, target, worker
+    def __init__(self, fleet: StoreFleet, source: int, target: int, worker: int) -> None:
+        self.fleet, self.source, self.target, self.worker = fleet, source, target, worker
 
     async def close(self, *recipes: str) -> None:
-        await self.yard.submit(self.source, self.worker, *map(new, recipes))
-        for task in await self.yard.take(self.source, self.worker, len(recipes)):
-            assert await self.yard.release(self.source, self.worker, task.id) == "closed"
+        await self.fleet.submit(self.source, self.worker, *map(new, recipes))
+        for task in await self.fleet.take(self.source, self.worker, len(recipes)):
+            assert await self.fleet.release(self.source, self.worker, task.id) == "closed"
 
     async def arrived(self) -> list[str]:
-        return [task.fields.recipe for task in await self.yard.take(self.target, self.worker, 500)]
+        return [task.fields.recipe for task in await self.fleet.take(self.target, self.worker, 500)]
 
     async def counters(self) -> dict[str, int]:
-        return (await self.yard.store.monitoring.stats(self.target)).counters
+        return (await self.fleet.store.monitoring.stats(self.target)).counters
 
 
 @pytest.fixture
-async def chained(yard: Yard) -> Chained:
-    target = await yard.project()
-    source = await yard.project(chain=target)
-    return Chained(yard, source, target, await yard.worker(source, target))
+async def chained(fleet: StoreFleet) -> Chained:
+    target = await fleet.project()
+    source = await fleet.project(chain=target)
+    return Chained(fleet, source, target, await fleet.worker(source, target))
 
 
 async def test_after_a_failover_of_the_source_new_tasks_arrive_though_its_clock_is_behind(
     chained: Chained, redis_url: str, settings: Settings
 ) -> None:
-    flush = chained.yard.store.chain.flush
+    flush = chained.fleet.store.chain.flush
     await chained.close("before")
     await flush(chained.source)
     slot = Slot(redis_url, settings, chained.source)
@@ -66,7 +66,7 @@ async def test_after_a_failover_of_the_source_new_tasks_arrive_though_its_clock_
     assert await chained.arrived() == ["before", *(f"lost {n}" for n in range(5))]
 
     slot.fail_over()
-    chained.yard.passes(-3600)
+    chained.fleet.passes(-3600)
     await chained.close(*(f"new {n}" for n in range(10)))
     await flush(chained.source)
 
@@ -79,18 +79,18 @@ async def test_an_entry_that_comes_back_after_its_delivery_is_not_taken_twice(
 ) -> None:
     await chained.close("one", "two")
     slot = Slot(redis_url, settings, chained.source)
-    await chained.yard.store.chain.flush(chained.source)
+    await chained.fleet.store.chain.flush(chained.source)
     slot.fail_over()
     await chained.close("three")
 
-    await chained.yard.store.chain.flush(chained.source)
+    await chained.fleet.store.chain.flush(chained.source)
 
     assert await chained.arrived() == ["one", "two", "three"]
     assert (await chained.counters())["repeated"] == 2
 
 
 async def test_a_delivery_that_comes_late_changes_nothing(chained: Chained) -> None:
-    chain = chained.yard.store.chain
+    chain = chained.fleet.store.chain
     await chained.close("one")
     read, entries = await chain.outbox(chained.source, BATCH)
     await chained.close("two")
@@ -106,22 +106,22 @@ async def test_a_long_outbox_arrives_in_order_and_once(chained: Chained) -> None
     recipes = [str(n) for n in range(2 * BATCH + 50)]
     await chained.close(*recipes)
 
-    await chained.yard.store.chain.flush(chained.source)
-    await chained.yard.store.chain.flush(chained.source)
+    await chained.fleet.store.chain.flush(chained.source)
+    await chained.fleet.store.chain.flush(chained.source)
 
     assert await chained.arrived() == recipes
 
 
 async def test_tasks_that_went_to_two_projects_in_turn_arrive_in_each(chained: Chained) -> None:
-    other = await chained.yard.project()
-    await chained.yard.store.workers.request_access(other, chained.worker, assign=True, submit=False)
-    await chained.yard.store.workers.grant(other, chained.worker)
+    other = await chained.fleet.project()
+    await chained.fleet.store.workers.request_access(other, chained.worker, assign=True, submit=False)
+    await chained.fleet.store.workers.grant(other, chained.worker)
     for n in range(6):
         chain = other if n % 2 else chained.target
-        await chained.yard.store.projects.update(chained.yard.manager, chained.source, {"chain": chain})
+        await chained.fleet.store.projects.update(chained.fleet.manager, chained.source, {"chain": chain})
         await chained.close(str(n))
 
-    await chained.yard.store.chain.flush(chained.source)
+    await chained.fleet.store.chain.flush(chained.source)
 
     assert await chained.arrived() == ["0", "2", "4"]
-    assert [task.fields.recipe for task in await chained.yard.take(other, chained.worker, 10)] == ["1", "3", "5"]
+    assert [task.fields.recipe for task in await chained.fleet.take(other, chained.worker, 10)] == ["1", "3", "5"]

@@ -17,7 +17,7 @@ from broker.settings import Settings
 from broker.store.redis import connect
 from tests.client import Caller, Fleet
 from tests.clusters import Node, Nodes, a_cluster
-from tests.faults.fire import Ledger, endure
+from tests.faults.fault_injection import Ledger, endure
 from tests.serving import Serving, until
 
 pytestmark = pytest.mark.slow

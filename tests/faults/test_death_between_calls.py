@@ -11,7 +11,7 @@ from broker.store import Store
 from broker.store.redis.keys import Keys
 from broker.store.task_fields import TaskFields
 from broker.sweeper import sweep
-from tests.faults.mortal import dies
+from tests.faults.dying_process import dies
 from tests.stores import keys_like, looking_into
 
 ENOUGH = 12

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fire import CLIENTS, Harm, Ledger, endure
+from tests.faults.fault_injection import CLIENTS, Harm, Ledger, endure
 from tests.serving import Serving
 
 

@@ -1,7 +1,7 @@
 """The store has lost the record of a task, and the task with it: nobody gets it, and all others go on."""
 
 from tests.client import Fleet
-from tests.metrics import Metrics
+from tests.prometheus import Metrics
 from tests.serving import Serving
 from tests.stores import looking_into
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from tests.metrics import Metrics
+from tests.prometheus import Metrics
 from tests.serving import Serving, until
 
 

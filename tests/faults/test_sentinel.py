@@ -14,7 +14,7 @@ from redis import Redis
 
 from broker.store.redis.embedded import binary
 from tests.client import Caller
-from tests.faults.fire import Ledger, endure
+from tests.faults.fault_injection import Ledger, endure
 from tests.servers import a_server, running, until_it_answers
 from tests.serving import Serving, free_port, until
 

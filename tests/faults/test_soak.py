@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.faults.crew import Crew, Pace
+from tests.faults.project_lifecycle import Lifecycle, Pace
 from tests.serving import Serving, until
 
 FULL = 600.0
@@ -70,12 +70,12 @@ class Soak:
         self.say = say
         self.pace = Pace(RATE)
         self.done: Counter[str] = Counter()
-        self._crews = [Crew(serving.url, number, self.pace, self.done) for number in range(CREWS)]
+        self._crews = [Lifecycle(serving.url, number, self.pace, self.done) for number in range(CREWS)]
 
     def work(self, seconds: float) -> None:
         until_then = time.monotonic() + seconds
 
-        def shifts(crew: Crew) -> None:
+        def shifts(crew: Lifecycle) -> None:
             while time.monotonic() < until_then:
                 crew.shift()
 

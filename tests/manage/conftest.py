@@ -1,13 +1,13 @@
-"""A private project, and a worker that may do everything there; the store-level yard of ``tests/store``."""
+"""A private project, and a worker that may do everything there; the store-level store_fleet of ``tests/store``."""
 
 import secrets
 
 import pytest
 
 from tests.client import Fleet, WorkerCaller
-from tests.store.conftest import yard
+from tests.store.conftest import fleet as store_fleet
 
-__all__ = ["yard"]
+__all__ = ["store_fleet"]
 
 
 @pytest.fixture

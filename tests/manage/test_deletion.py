@@ -3,7 +3,7 @@
 import pytest
 
 from tests.client import Fleet, WorkerCaller
-from tests.manage.crowd import MANY, released, submitted, taken
+from tests.manage.bulk import MANY, released, submitted, taken
 from tests.serving import Serving
 from tests.stores import keys_like, looking_into
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client import Fleet, WorkerCaller
-from tests.manage.crowd import MANY, affected, live, released, stats, submitted, taken
+from tests.manage.bulk import MANY, affected, live, released, stats, submitted, taken
 from tests.serving import until
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.client import Fleet, ManagerCaller, WorkerCaller
-from tests.manage.crowd import affected, live, stats
+from tests.manage.bulk import affected, live, stats
 
 
 def reader(fleet: Fleet, project: int) -> ManagerCaller:

@@ -6,7 +6,7 @@ from typing import Any
 from broker.settings import Settings
 from broker.store import open_store
 from broker.sweeper import sweep
-from tests.store.conftest import NOON, Yard, new
+from tests.store.conftest import NOON, StoreFleet, new
 
 NAMES = (
     "new_task_count",
@@ -21,130 +21,133 @@ INTERVAL, HISTORY = 120, 400 * 3600
 
 
 async def snapshots(
-    yard: Yard, project: int, newest: int | None = None, oldest: int | None = None
+    store_fleet: StoreFleet, project: int, newest: int | None = None, oldest: int | None = None
 ) -> list[dict[str, Any]]:
-    return [one async for one in yard.store.monitoring.snapshots(project, newest, oldest)]
+    return [one async for one in store_fleet.store.monitoring.snapshots(project, newest, oldest)]
 
 
-async def counts(yard: Yard, project: int) -> tuple[int, ...]:
+async def counts(store_fleet: StoreFleet, project: int) -> tuple[int, ...]:
     """new, failed, closed, access, awaiting: of a snapshot taken now."""
-    yard.passes(INTERVAL)
-    assert await yard.store.monitoring.take_snapshot(project)
-    snapshot = (await snapshots(yard, project))[0]
-    assert snapshot["time_stamp"] == yard.now // 1000
+    store_fleet.passes(INTERVAL)
+    assert await store_fleet.store.monitoring.take_snapshot(project)
+    snapshot = (await snapshots(store_fleet, project))[0]
+    assert snapshot["time_stamp"] == store_fleet.now // 1000
     return tuple(snapshot[name] for name in NAMES)
 
 
-async def test_a_snapshot_has_the_counts_of_every_state(yard: Yard) -> None:
-    project = await yard.project()
-    assert await counts(yard, project) == (0, 0, 0, 0, 0)
-    one, two, three = [await yard.worker(project) for _ in range(3)]
-    assert await counts(yard, project) == (0, 0, 0, 3, 0)
+async def test_a_snapshot_has_the_counts_of_every_state(store_fleet: StoreFleet) -> None:
+    project = await store_fleet.project()
+    assert await counts(store_fleet, project) == (0, 0, 0, 0, 0)
+    one, two, three = [await store_fleet.worker(project) for _ in range(3)]
+    assert await counts(store_fleet, project) == (0, 0, 0, 3, 0)
 
-    await yard.submit(project, one, *[new() for _ in range(6)])
-    assert await counts(yard, project) == (6, 0, 0, 3, 0)
-    first, second, third = (task.id for task in await yard.take(project, one, 3))
-    assert await counts(yard, project) == (6, 0, 0, 3, 0)
-    await yard.release(project, one, first)
-    await yard.release(project, one, second, 1)
-    await yard.release(project, one, third, 2)
-    assert await counts(yard, project) == (4, 1, 1, 3, 0)
+    await store_fleet.submit(project, one, *[new() for _ in range(6)])
+    assert await counts(store_fleet, project) == (6, 0, 0, 3, 0)
+    first, second, third = (task.id for task in await store_fleet.take(project, one, 3))
+    assert await counts(store_fleet, project) == (6, 0, 0, 3, 0)
+    await store_fleet.release(project, one, first)
+    await store_fleet.release(project, one, second, 1)
+    await store_fleet.release(project, one, third, 2)
+    assert await counts(store_fleet, project) == (4, 1, 1, 3, 0)
 
-    await yard.submit(project, one, new(votes=2, priority=5))
-    (held,) = await yard.take(project, one)
-    assert await counts(yard, project) == (5, 1, 1, 3, 0)
-    assert await yard.release(project, one, held.id, 0, 7) == "voted"
-    assert await counts(yard, project) == (4, 1, 1, 3, 1)
-    await yard.take(project, two)
-    assert await counts(yard, project) == (4, 1, 1, 3, 1)
-    assert await yard.release(project, two, held.id, 0, 8) == "voted"
-    assert await counts(yard, project) == (4, 1, 1, 3, 1)
-    await yard.take(project, three)
-    assert await yard.release(project, three, held.id, 0, 8) == "closed"
-    assert await counts(yard, project) == (4, 1, 2, 3, 0)
-    await yard.store.workers.revoke(project, three)
-    assert await counts(yard, project) == (4, 1, 2, 2, 0)
-
-
-async def test_a_task_with_votes_that_fails_and_is_reset_awaits_again(yard: Yard) -> None:
-    project = await yard.project()
-    one, two = [await yard.worker(project) for _ in range(2)]
-    await yard.submit(project, one, new(votes=2))
-    (held,) = await yard.take(project, one)
-    await yard.release(project, one, held.id, 0, 7)
-    await yard.take(project, two)
-    assert await yard.release(project, two, held.id, 1) == "failed"
-    assert await counts(yard, project) == (0, 1, 0, 2, 0)
-
-    await yard.store.maintenance.run(project, "reset_failed")
-    assert await counts(yard, project) == (0, 0, 0, 2, 1)
-    await yard.store.maintenance.run(project, "hard_reset")
-    assert await counts(yard, project) == (0, 0, 0, 2, 0)
-    assert len(await snapshots(yard, project)) == 3
+    await store_fleet.submit(project, one, new(votes=2, priority=5))
+    (held,) = await store_fleet.take(project, one)
+    assert await counts(store_fleet, project) == (5, 1, 1, 3, 0)
+    assert await store_fleet.release(project, one, held.id, 0, 7) == "voted"
+    assert await counts(store_fleet, project) == (4, 1, 1, 3, 1)
+    await store_fleet.take(project, two)
+    assert await counts(store_fleet, project) == (4, 1, 1, 3, 1)
+    assert await store_fleet.release(project, two, held.id, 0, 8) == "voted"
+    assert await counts(store_fleet, project) == (4, 1, 1, 3, 1)
+    await store_fleet.take(project, three)
+    assert await store_fleet.release(project, three, held.id, 0, 8) == "closed"
+    assert await counts(store_fleet, project) == (4, 1, 2, 3, 0)
+    await store_fleet.store.workers.revoke(project, three)
+    assert await counts(store_fleet, project) == (4, 1, 2, 2, 0)
 
 
-async def test_a_snapshot_in_the_middle_of_maintenance_counts_no_task_below_zero(yard: Yard) -> None:
-    project = await yard.project()
-    one, two = [await yard.worker(project) for _ in range(2)]
-    await yard.submit(project, one, *[new(votes=2) for _ in range(5)], *[new(priority=-1) for _ in range(2)])
-    for task in await yard.take(project, one, 5):
-        await yard.release(project, one, task.id, 0, 7)
-    assert len(await yard.take(project, two, 5)) == 5
-    assert await counts(yard, project) == (2, 0, 0, 2, 5)
+async def test_a_task_with_votes_that_fails_and_is_reset_awaits_again(store_fleet: StoreFleet) -> None:
+    project = await store_fleet.project()
+    one, two = [await store_fleet.worker(project) for _ in range(2)]
+    await store_fleet.submit(project, one, new(votes=2))
+    (held,) = await store_fleet.take(project, one)
+    await store_fleet.release(project, one, held.id, 0, 7)
+    await store_fleet.take(project, two)
+    assert await store_fleet.release(project, two, held.id, 1) == "failed"
+    assert await counts(store_fleet, project) == (0, 1, 0, 2, 0)
 
-    await yard.store.maintenance.begin_drain(project, "reclaim_assigned")
-    in_the_middle = await counts(yard, project)
-    await sweep(yard.store)
+    await store_fleet.store.maintenance.run(project, "reset_failed")
+    assert await counts(store_fleet, project) == (0, 0, 0, 2, 1)
+    await store_fleet.store.maintenance.run(project, "hard_reset")
+    assert await counts(store_fleet, project) == (0, 0, 0, 2, 0)
+    assert len(await snapshots(store_fleet, project)) == 3
+
+
+async def test_a_snapshot_in_the_middle_of_maintenance_counts_no_task_below_zero(store_fleet: StoreFleet) -> None:
+    project = await store_fleet.project()
+    one, two = [await store_fleet.worker(project) for _ in range(2)]
+    await store_fleet.submit(project, one, *[new(votes=2) for _ in range(5)], *[new(priority=-1) for _ in range(2)])
+    for task in await store_fleet.take(project, one, 5):
+        await store_fleet.release(project, one, task.id, 0, 7)
+    assert len(await store_fleet.take(project, two, 5)) == 5
+    assert await counts(store_fleet, project) == (2, 0, 0, 2, 5)
+
+    await store_fleet.store.maintenance.begin_drain(project, "reclaim_assigned")
+    in_the_middle = await counts(store_fleet, project)
+    await sweep(store_fleet.store)
 
     assert in_the_middle == (2, 0, 0, 2, 5)
-    assert await counts(yard, project) == (2, 0, 0, 2, 5)
+    assert await counts(store_fleet, project) == (2, 0, 0, 2, 5)
 
 
-async def test_a_second_snapshot_too_soon_is_none(yard: Yard) -> None:
-    project = await yard.project()
-    assert await yard.store.monitoring.take_snapshot(project)
-    yard.passes(INTERVAL - 0.001)
-    assert not await yard.store.monitoring.take_snapshot(project)
-    yard.passes(0.001)
-    assert await yard.store.monitoring.take_snapshot(project)
+async def test_a_second_snapshot_too_soon_is_none(store_fleet: StoreFleet) -> None:
+    project = await store_fleet.project()
+    assert await store_fleet.store.monitoring.take_snapshot(project)
+    store_fleet.passes(INTERVAL - 0.001)
+    assert not await store_fleet.store.monitoring.take_snapshot(project)
+    store_fleet.passes(0.001)
+    assert await store_fleet.store.monitoring.take_snapshot(project)
 
-    assert [one["time_stamp"] for one in await snapshots(yard, project)] == [NOON // 1000 + INTERVAL, NOON // 1000]
+    assert [one["time_stamp"] for one in await snapshots(store_fleet, project)] == [
+        NOON // 1000 + INTERVAL,
+        NOON // 1000,
+    ]
 
 
-async def test_many_processes_at_once_make_one_snapshot(yard: Yard, settings: Settings) -> None:
-    project = await yard.project()
+async def test_many_processes_at_once_make_one_snapshot(store_fleet: StoreFleet, settings: Settings) -> None:
+    project = await store_fleet.project()
     stores = [open_store(settings) for _ in range(8)]
     for store in stores:
-        store.set_clock(yard.now)
+        store.set_clock(store_fleet.now)
 
     taken = await asyncio.gather(*(store.monitoring.take_snapshot(project) for store in stores))
 
     assert taken.count(True) == 1
-    assert len(await snapshots(yard, project)) == 1
+    assert len(await snapshots(store_fleet, project)) == 1
     for store in stores:
         await store.close()
 
 
-async def test_snapshots_that_are_too_old_go(yard: Yard) -> None:
-    project = await yard.project()
+async def test_snapshots_that_are_too_old_go(store_fleet: StoreFleet) -> None:
+    project = await store_fleet.project()
     for _ in range(3):
-        await yard.store.monitoring.take_snapshot(project)
-        yard.passes(INTERVAL)
-    yard.passes(HISTORY - 2 * INTERVAL)
-    assert await yard.store.monitoring.take_snapshot(project)
+        await store_fleet.store.monitoring.take_snapshot(project)
+        store_fleet.passes(INTERVAL)
+    store_fleet.passes(HISTORY - 2 * INTERVAL)
+    assert await store_fleet.store.monitoring.take_snapshot(project)
 
-    times = [one["time_stamp"] - NOON // 1000 for one in await snapshots(yard, project)]
+    times = [one["time_stamp"] - NOON // 1000 for one in await snapshots(store_fleet, project)]
     assert times == [HISTORY + INTERVAL, 2 * INTERVAL, INTERVAL]
 
 
-async def test_snapshots_between_two_moments_include_both(yard: Yard) -> None:
-    project, start = await yard.project(), NOON // 1000
+async def test_snapshots_between_two_moments_include_both(store_fleet: StoreFleet) -> None:
+    project, start = await store_fleet.project(), NOON // 1000
     for _ in range(1200):
-        await yard.store.monitoring.take_snapshot(project)
-        yard.passes(INTERVAL)
+        await store_fleet.store.monitoring.take_snapshot(project)
+        store_fleet.passes(INTERVAL)
 
     async def between(oldest: int, newest: int) -> list[int]:
-        found = await snapshots(yard, project, start + newest, start + oldest)
+        found = await snapshots(store_fleet, project, start + newest, start + oldest)
         return [one["time_stamp"] - start for one in found]
 
     assert await between(INTERVAL, 3 * INTERVAL) == [3 * INTERVAL, 2 * INTERVAL, INTERVAL]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.client import Fleet
-from tests.manage.push import HEADERS, VERSION, a_project, digest, hook, payload, push, version
+from tests.manage.webhook_payloads import HEADERS, VERSION, a_project, digest, hook, payload, push, version
 
 
 @pytest.fixture

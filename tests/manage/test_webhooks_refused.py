@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.client import Fleet
-from tests.manage.push import HEADERS, VERSION, a_project, digest, hook, push, version
+from tests.manage.webhook_payloads import HEADERS, VERSION, a_project, digest, hook, push, version
 
 
 @pytest.fixture

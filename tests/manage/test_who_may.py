@@ -10,7 +10,7 @@ import pytest
 from broker.api import routes
 from tests.api.test_envelope import NO_ENVELOPE
 from tests.client import Caller, Fleet, ManagerCaller
-from tests.manage.scene import BODIES, Scene, path_of
+from tests.manage.call_setup import BODIES, CallSetup, path_of
 from tests.serving import Serving
 
 # A stranger has an account and no role; those named after a role hold only this one on the project; the worker was
@@ -148,7 +148,7 @@ def manager_like(fleet: Fleet, who: str) -> ManagerCaller:
 
 
 def asked(row: Row, who: str, people: Fleet, managers: dict[str, ManagerCaller]) -> int:
-    scene = Scene(people, row.variant)
+    scene = CallSetup(people, row.variant)
     caller: Caller = Caller(people.url)
     if who == "worker":
         caller.http.headers.update({"X-Worker-ID": str(scene.worker.id), "X-Secret": scene.worker.secret})

@@ -13,7 +13,7 @@ NOON = 1_700_000_000_000
 
 
 @dataclass
-class Yard:
+class StoreFleet:
     """A store whose clock stands still until it is moved."""
 
     store: Store
@@ -46,9 +46,9 @@ class Yard:
 
 
 @pytest.fixture
-async def yard(store: Store) -> Yard:
+async def fleet(store: Store) -> StoreFleet:
     store.set_clock(NOON)
-    return Yard(store, (await store.managers.register("boss", "a long password", open_to_all=True)).id)
+    return StoreFleet(store, (await store.managers.register("boss", "a long password", open_to_all=True)).id)
 
 
 def new(

@@ -5,50 +5,50 @@ import asyncio
 import pytest
 
 from broker.store import Store, monitoring
-from tests.store.conftest import Yard, new
+from tests.store.conftest import StoreFleet, new
 
 
-async def test_the_oldest_waiting_task_is_found_among_the_first_of_each_priority(yard: Yard) -> None:
-    project = await yard.project()
-    worker = await yard.worker(project)
+async def test_the_oldest_waiting_task_is_found_among_the_first_of_each_priority(fleet: StoreFleet) -> None:
+    project = await fleet.project()
+    worker = await fleet.worker(project)
 
     async def oldest() -> int | None:
-        return await yard.store.monitoring.oldest(project)
+        return await fleet.store.monitoring.oldest(project)
 
     assert await oldest() is None
-    await yard.submit(project, worker, new(priority=-5), new(priority=-5))
-    yard.passes(60)
-    await yard.submit(project, worker, new(priority=32767), new(priority=0))
-    yard.passes(5)
+    await fleet.submit(project, worker, new(priority=-5), new(priority=-5))
+    fleet.passes(60)
+    await fleet.submit(project, worker, new(priority=32767), new(priority=0))
+    fleet.passes(5)
     assert await oldest() == 65
 
-    held = await yard.take(project, worker, 3)
+    held = await fleet.take(project, worker, 3)
     assert [task.fields.priority for task in held] == [32767, 0, -5]
     # The second of the lowest priority is as old as the first was.
     assert await oldest() == 65
-    await yard.take(project, worker)
+    await fleet.take(project, worker)
     assert await oldest() is None
-    assert await yard.release(project, worker, held[0].id, result=2) == "returned"
+    assert await fleet.release(project, worker, held[0].id, result=2) == "returned"
     assert await oldest() == 5
 
 
-async def test_only_the_ten_highest_priorities_are_looked_at(yard: Yard) -> None:
-    project = await yard.project()
-    worker = await yard.worker(project)
-    await yard.submit(project, worker, new(priority=-1))
-    yard.passes(60)
-    await yard.submit(project, worker, *(new(priority=n) for n in range(10)))
+async def test_only_the_ten_highest_priorities_are_looked_at(fleet: StoreFleet) -> None:
+    project = await fleet.project()
+    worker = await fleet.worker(project)
+    await fleet.submit(project, worker, new(priority=-1))
+    fleet.passes(60)
+    await fleet.submit(project, worker, *(new(priority=n) for n in range(10)))
 
-    assert await yard.store.monitoring.oldest(project) == 0
+    assert await fleet.store.monitoring.oldest(project) == 0
 
 
-async def test_one_look_serves_all_who_ask_meanwhile(yard: Yard) -> None:
+async def test_one_look_serves_all_who_ask_meanwhile(fleet: StoreFleet) -> None:
     for _ in range(3):
-        await yard.project()
-    calls = yard.store.metrics.calls
+        await fleet.project()
+    calls = fleet.store.metrics.calls
     before = sum(calls.total.buckets)
 
-    looks = await asyncio.gather(*(yard.store.overview.get() for _ in range(20)))
+    looks = await asyncio.gather(*(fleet.store.overview.get() for _ in range(20)))
 
     assert all(look is looks[0] for look in looks)
     ids, stats = 1, 3
@@ -56,21 +56,21 @@ async def test_one_look_serves_all_who_ask_meanwhile(yard: Yard) -> None:
 
 
 async def test_of_more_projects_than_a_look_goes_into_those_of_the_best_priority_are_shown(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch
+    fleet: StoreFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitoring, "MOST", 2)
-    projects = [await yard.project(priority=priority) for priority in (1, 3, 2)]
+    projects = [await fleet.project(priority=priority) for priority in (1, 3, 2)]
 
-    look = await yard.store.overview.get()
+    look = await fleet.store.overview.get()
 
     assert look.projects == 3
     assert [count.project.id for count in look.counts] == [projects[1], projects[2]]
 
 
-async def test_an_answer_is_never_older_than_its_question(yard: Yard) -> None:
+async def test_an_answer_is_never_older_than_its_question(fleet: StoreFleet) -> None:
     for known in range(3):
-        assert (await yard.store.overview.get()).projects == known
-        await yard.project()
+        assert (await fleet.store.overview.get()).projects == known
+        await fleet.project()
 
 
 async def test_a_look_tells_how_full_the_store_is(store: Store) -> None:

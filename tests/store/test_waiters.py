@@ -11,7 +11,7 @@ from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.waiting.waiter import Waiter
-from tests.store.conftest import Yard, new
+from tests.store.conftest import StoreFleet, new
 from tests.stores import looking_into
 
 pytestmark = pytest.mark.anyio
@@ -27,10 +27,10 @@ def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def open_yard(yard: Yard) -> Yard:
+async def open_yard(fleet: StoreFleet) -> StoreFleet:
     """Time goes on: word is told until a certain time."""
-    yard.store.set_clock(None)
-    return yard
+    fleet.store.set_clock(None)
+    return fleet
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.usefixtures("seldom")
-async def test_a_task_that_came_before_somebody_waited_wakes_who_comes(open_yard: Yard) -> None:
+async def test_a_task_that_came_before_somebody_waited_wakes_who_comes(open_yard: StoreFleet) -> None:
     project = await open_yard.project()
     worker = await open_yard.worker(project)
     await open_yard.submit(project, worker, new())
@@ -63,7 +63,7 @@ async def test_a_task_that_came_before_somebody_waited_wakes_who_comes(open_yard
 
 
 @pytest.mark.usefixtures("seldom")
-async def test_a_task_wakes_one_in_each_process(open_yard: Yard, other: Store) -> None:
+async def test_a_task_wakes_one_in_each_process(open_yard: StoreFleet, other: Store) -> None:
     project = await open_yard.project()
     worker = await open_yard.worker(project)
     entered = [await store.waiters.enter(project) for store in (open_yard.store, other) for _ in range(2)]
@@ -77,7 +77,7 @@ async def test_a_task_wakes_one_in_each_process(open_yard: Yard, other: Store) -
 
 @pytest.mark.usefixtures("seldom")
 async def test_word_comes_though_the_store_forgot_all_scripts_and_cut_the_connection(
-    open_yard: Yard, settings: Settings
+    open_yard: StoreFleet, settings: Settings
 ) -> None:
     waiters = open_yard.store.waiters
     project = await open_yard.project()
@@ -96,7 +96,7 @@ async def test_word_comes_though_the_store_forgot_all_scripts_and_cut_the_connec
     assert await woken(waiter)
 
 
-async def test_a_look_finds_what_was_not_told(open_yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_finds_what_was_not_told(open_yard: StoreFleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.store.waiting.Waiters._on_message", lambda *_: None)
     project = await open_yard.project()
     worker = await open_yard.worker(project)
@@ -107,7 +107,7 @@ async def test_a_look_finds_what_was_not_told(open_yard: Yard, monkeypatch: pyte
     assert await woken(waiter)
 
 
-async def test_a_project_that_is_gone_is_heard_of_and_leaves_nothing_behind(open_yard: Yard) -> None:
+async def test_a_project_that_is_gone_is_heard_of_and_leaves_nothing_behind(open_yard: StoreFleet) -> None:
     queues = open_yard.store.waiters.queues
     with pytest.raises(BrokerError, match="No such project"):
         await open_yard.store.waiters.enter(99)

@@ -16,7 +16,7 @@ from broker.cli.import_ import import_tasks
 from broker.cli.import_tracker import import_dumps
 from broker.settings import Settings
 from broker.store import Store
-from tests.faults.mortal import dies
+from tests.faults.dying_process import dies
 from tests.serving import until
 from tests.stores import looking_into
 from tests.transfer.conftest import Broker, fine, write

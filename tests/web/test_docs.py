@@ -4,7 +4,7 @@ import html
 import re
 
 from tests.client import Fleet
-from tests.described import DOCUMENT
+from tests.openapi_check import DOCUMENT
 
 
 def test_the_page_shows_every_call_field_and_code_of_the_document_without_a_session(fleet: Fleet) -> None:

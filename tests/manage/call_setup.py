@@ -12,7 +12,7 @@ from typing import Any
 from tests.client import Fleet, ManagerCaller, WorkerCaller
 
 
-class Scene:
+class CallSetup:
     """Everything is made when it is asked for."""
 
     def __init__(self, fleet: Fleet, variant: str) -> None:
@@ -74,7 +74,7 @@ def named(**fields: Any) -> dict[str, Any]:
     return {"name": f"project {secrets.token_hex(6)}", **fields}
 
 
-BODIES: dict[str, Callable[[Scene], Any]] = {
+BODIES: dict[str, Callable[[CallSetup], Any]] = {
     "/task/submit": lambda s: {"project": s.project, "recipe": "r"},
     "/task/bulk_submit": lambda s: {"requests": [{"project": s.project, "recipe": "r"}]},
     "/task/release": lambda s: {"task_id": s.held, "result": 0},
@@ -97,14 +97,14 @@ BODIES: dict[str, Callable[[Scene], Any]] = {
     "/manager/set_role_for_project/{id}": lambda s: {"manager": s.someone.id, "role": 4},
     "/git/receivehook": lambda s: s.push,
 }
-QUERIES: dict[str, Callable[[Scene], str]] = {
+QUERIES: dict[str, Callable[[CallSetup], str]] = {
     "/worker/stats": lambda s: f"?project={s.project}" if "project" in s.variant else "",
     "/project/monitoring/{id}": lambda s: "?count=10",
     "/project/monitoring-between/{id}": lambda s: "?from=1&to=9999999999",
 }
 
 
-def path_of(path: str, scene: Scene) -> str:
+def path_of(path: str, scene: CallSetup) -> str:
     places: dict[str, Callable[[], object]] = {
         "level": lambda: "info",
         "project": lambda: scene.project,

@@ -34,7 +34,7 @@ class Pace:
         time.sleep(max(0.0, wait))
 
 
-class Crew:
+class Lifecycle:
     """A manager and three workers with accounts of their own; what they did is counted in ``done``."""
 
     def __init__(self, url: str, number: int, pace: Pace, done: Counter[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from redis import Redis
 
-from tests.browser.history import write_history
+from tests.browser.sample_snapshots import write_history
 from tests.client import Caller, Fleet, ManagerCaller, WorkerCaller
 from tests.serving import Serving
 
@@ -16,7 +16,7 @@ WORD = "x" * 10_000
 HOSTILE = f"{SCRIPT}{TURNED}"
 
 
-class Town:
+class SampleData:
     def __init__(self, serving: Serving) -> None:
         self.serving = serving
         self.url = serving.url
