@@ -322,8 +322,8 @@ class TaskPageQuery(Struct):
     state: Annotated[
         TaskState,
         Meta(
-            description="The state: `queue` is waiting without votes, `verifying` is waiting with votes. The next task to "
-            "be assigned comes first; `assigned` is by deadline, `failed` by fail time"
+            description="The state: `queue` is waiting without votes, `verifying` is waiting with votes. The next task "
+            "to be assigned comes first; `assigned` is by deadline, `failed` by fail time"
         ),
     ] = "queue"
     offset: Annotated[int, Meta(ge=0, lt=10**9, description="How many tasks to skip")] = 0
