@@ -120,10 +120,11 @@ def test_the_go_client_finds_the_words_on_which_it_sleeps_whatever_keeps_tasks_f
     worker = fleet.worker(empty, paused)
 
     answers = [go(fleet.url, "GET", f"/task/get/{project}{query}", worker) for project in (empty, paused, closed)]
+    # Other tests may have left tasks in public projects.
+    while (anywhere := go(fleet.url, "GET", f"/task/get{query}", worker)).body["ok"]:
+        pass
 
-    assert {answer.message for answer in [*answers, go(fleet.url, "GET", f"/task/get{query}", worker)]} == {
-        "No task available"
-    }
+    assert {answer.message for answer in [*answers, anywhere]} == {"No task available"}
     assert [(answer.status, answer.code) for answer in answers] == [(200, "no_task"), (200, "paused"), (403, "denied")]
     assert [answer.body["detail"] for answer in answers] == [
         "No task is waiting that this worker may get",

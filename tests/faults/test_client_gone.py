@@ -16,14 +16,16 @@ TASKS = 10_000
 
 
 @contextmanager
-def sent(worker: WorkerCaller, fleet: Fleet, request: str, body: bytes = b"", part: float = 1) -> Iterator[None]:
+def sent(
+    worker: WorkerCaller, fleet: Fleet, request: str, body: bytes = b"", part: float = 1
+) -> Iterator[socket.socket]:
     """Sends this ``part`` of the body; at the end of the block the connection is cut, and no answer was read."""
     url = httpx.URL(fleet.url)
     head = f"{request} HTTP/1.1\r\nHost: x\r\nX-Worker-ID: {worker.id}\r\nX-Secret: {worker.secret}\r\n"
     with socket.create_connection((url.host, url.port or 80)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[: int(part * len(body))])
-        yield
+        yield connection
 
 
 def stats(fleet: Fleet, project: int) -> dict[str, int]:
@@ -66,11 +68,12 @@ def test_tasks_that_nobody_received_can_be_asked_for_by_their_worker(fleet: Flee
     worker = fleet.worker(project)
     submitted = worker.post("/task/bulk_submit", bulk(project)).content()["outcomes"]
 
-    with sent(worker, fleet, f"GET /task/get/{project}?count=1000"):
-        until(lambda: stats(fleet, project)["assigned"] == 1000)
+    with sent(worker, fleet, f"GET /task/get/{project}?count=10") as connection:
+        # The answer was written whole, and is lost all the same.
+        connection.recv(1)
 
     held = worker.get(f"/task/assigned/{project}").content()["tasks"]
-    assert [task["id"] for task in held] == submitted[:1000]
+    assert [task["id"] for task in held] == submitted[:10]
     releases = [{"task_id": task["id"], "result": 2} for task in held]
-    assert worker.post("/task/bulk_release", {"requests": releases}).content()["updated"] == [True] * 1000
+    assert worker.post("/task/bulk_release", {"requests": releases}).content()["updated"] == [True] * 10
     assert stats(fleet, project)["waiting"] == TASKS

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,8 +40,8 @@ def test_the_socket_is_in_the_data_directory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("known", [True, False], ids=["XDG_RUNTIME_DIR", "tmp"])
 def test_where_a_path_is_too_long_for_a_socket_it_is_in_a_directory_of_its_own(tmp_path: Path, known: bool) -> None:
-    runtime = tmp_path / "run" if known else Path("/tmp")
-    runtime.mkdir(exist_ok=True)
+    # Short, whatever the test's own directory is called.
+    runtime = Path(tempfile.mkdtemp(dir="/tmp")) if known else Path("/tmp")
     serving = Serving.start(long_path(tmp_path), environment={"XDG_RUNTIME_DIR": str(runtime) if known else ""})
     path = serving.store_socket()
 
@@ -48,6 +49,8 @@ def test_where_a_path_is_too_long_for_a_socket_it_is_in_a_directory_of_its_own(t
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert serving.stop() == 0
     assert not path.parent.exists()
+    if known:
+        runtime.rmdir()
 
 
 @pytest.mark.parametrize("delete", [delete_socket, delete_directory])

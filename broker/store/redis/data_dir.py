@@ -23,8 +23,11 @@ class SocketPath:
         self._runtime: Path | None = None
         """A directory for the socket alone, because its path in the data directory would be too long."""
         if not _fits(self.path):
-            name = hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]
-            self._runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp") / f"broker-{os.getuid()}-{name}"  # noqa: S108 - checked in make
+            name = f"broker-{os.getuid()}-{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]}"
+            self._runtime = Path("/tmp") / name  # noqa: S108 - checked in make
+            known = os.environ.get("XDG_RUNTIME_DIR")
+            if known and _fits(Path(known) / name / "store.sock"):
+                self._runtime = Path(known) / name
             self.path = self._runtime / "store.sock"
 
     @property
