@@ -1,6 +1,6 @@
-"""Every setting of the broker, once: its flag or environment variable, its default, how it is read, what it means.
+"""The table of all settings: flag or environment variable, default, parser and meaning.
 
-Settings travel to the server processes only through the environment (:meth:`Settings.environment`).
+Server processes get their settings through the environment (:meth:`Settings.environment`).
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ def duration(text: str) -> float:
 
 
 def pause(text: str) -> float:
-    """As :func:`duration`, but it may be 0."""
+    """A :func:`duration` that may be 0."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
     if match is None:
         raise ValueError(_NO_DURATION)
@@ -91,12 +91,12 @@ def token(text: str) -> str:
 
 
 def proxies(text: str) -> str:
-    """As uvicorn reads them; what it cannot read as an address it would take for a name, which no client has."""
+    """As uvicorn reads them. It would take anything else for a name, and no client has a name."""
     for part in text.split(",") if text.strip() not in {"", "*"} else ():
         try:
             ipaddress.ip_network(part.strip())
         except ValueError:
-            raise ValueError("addresses or networks (10.0.0.0/8) with commas between, or * alone") from None
+            raise ValueError("addresses or networks (10.0.0.0/8) separated by commas, or * alone") from None
     return text
 
 
@@ -120,10 +120,10 @@ def _path(text: str) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """One field a setting. ``BROKER_`` and the field's name in upper case is its environment variable."""
+    """One field per setting. Its environment variable is ``BROKER_`` and the field's name in upper case."""
 
     host: str = _setting("127.0.0.1", str, "address to listen on; 0.0.0.0 for all")
-    port: int = _setting("3010", whole(0, 65535), "port to listen on; 0 takes a free one")
+    port: int = _setting("3010", whole(0, 65535), "port to listen on; 0 picks a free one")
     workers: int = _setting("1", whole(1, 256), "server processes")
     redis_url: str = _setting(
         "",
@@ -132,55 +132,67 @@ class Settings:
         "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE; rediss for TLS; empty starts an embedded one",
     )
     data_dir: str = _setting(_default_data_dir(), _path, "where the embedded store keeps its data")
-    log_level: str = _setting(
-        "info", choice("debug", "info", "warning", "error"), "least level of the broker's own log"
-    )
-    log_file: str = _setting("", _path, "JSON lines of the broker's and the workers' logs go there; empty for none")
+    log_level: str = _setting("info", choice("debug", "info", "warning", "error"), "lowest level that the broker logs")
+    log_file: str = _setting("", _path, "file for the broker's and the workers' logs, as JSON lines; empty for no file")
     durability: str = _setting(
         "everysec",
         choice("always", "everysec", "none"),
-        "when the embedded store syncs to disk: before each answer, each second, or when the system likes",
+        "when the embedded store syncs to disk: before each answer, every second, or when the system decides",
     )
     maxmemory: int = _setting("0", size, "bytes that the embedded store may use, e.g. 2gb; 0 for no limit")
     prefix: str = _setting("broker", word, "first part of every key in Redis")
     redis_timeout: float = _setting("5s", duration, "how long the store may take to answer one command")
-    drain: float = _setting("0", pause, "how long calls are served after SIGTERM, while /readyz answers 503")
+    drain: float = _setting("0", pause, "how long calls are still served after SIGTERM, while /readyz answers 503")
     grace: float = _setting("7s", duration, "how long calls in flight may take after that")
     request_timeout: float = _setting("60s", duration, "how long a client may take to send a request")
-    # Fleets poll slower than uvicorn's own five seconds, and would reconnect each time.
+    # Workers poll more slowly than the five seconds of uvicorn, and would reconnect each time.
     keep_alive: float = _setting("75s", duration, "how long a connection may be idle between two requests")
     sweep_interval: float = _setting("1s", duration, "how often overdue tasks are reclaimed and chains flushed")
-    snapshot_interval: float = _setting("120s", duration, "how often the monitoring notes a project's counts")
-    monitoring_history: float = _setting("400h", duration, "how long the monitoring keeps them")
-    max_assign_time: float = _setting("1h", duration, "how long a worker may hold a task that says 0")
-    max_body: int = _setting("16mb", size_between(64 << 10, 256 << 20), "largest body of a request")
-    max_bodies: int = _setting("128mb", size_between(1 << 20, 64 << 30), "large bodies that a process holds at once")
+    snapshot_interval: float = _setting("120s", duration, "how often the monitoring records the counts of a project")
+    monitoring_history: float = _setting("400h", duration, "how long the monitoring keeps these counts")
+    max_assign_time: float = _setting("1h", duration, "how long a worker may hold a task whose max_assign_time is 0")
+    max_body: int = _setting(
+        "16mb", size_between(64 << 10, 256 << 20), "largest body of a call that contains tasks, log lines or texts"
+    )
+    max_bodies: int = _setting("128mb", size_between(1 << 20, 64 << 30), "memory for large bodies in a server process")
     max_head: int = _setting("64kb", size_between(8 << 10, 16 << 20), "largest request line and headers")
-    # A chain hands on a hundred recipes in one command, and the store takes 1 GiB.
+    # A chain passes on a hundred recipes in one command, and the store accepts 1 GiB.
     max_recipe: int = _setting("1mb", size_between(1 << 10, 4 << 20), "largest recipe of a task")
     max_alias: int = _setting("16384", whole(32, 16_384), "longest alias of a worker, in characters")
     # The console submits 500 tasks a call.
     max_bulk: int = _setting("10000", whole(500, 100_000), "most tasks of one bulk call")
-    max_count: int = _setting("1000", whole(1, 10_000), "most tasks that one get hands out")
+    max_count: int = _setting("1000", whole(1, 10_000), "most tasks that one get assigns")
     max_projects: int = _setting(
-        "1000", whole(0, 99_999), "projects that a manager who is no admin may have; 0 for any number"
+        "1000", whole(0, 99_999), "projects that a manager who is not an admin may have; 0 for no limit"
     )
-    session_ttl: float = _setting("7d", duration, "how long a manager stays signed in")
+    session_ttl: float = _setting("7d", duration, "how long a manager stays signed in after the login")
     cookie: str = _setting("tt", word, "name of the session cookie")
-    allow_registration: bool = _setting("yes", flag, "whether anybody may register as a manager; the first always may")
-    public_logs: bool = _setting("no", flag, "whether anybody may read the logs over HTTP, or managers only")
-    metrics_token: str = _setting("", token, "what readers of /metrics must send as a Bearer token; empty: nothing")
-    create_limit: int = _setting("6000", whole(0, 10**8), "workers that one address may make a minute; 0 for no limit")
-    project_limit: int = _setting("240", whole(0, 10**8), "projects that one address may create a minute; 0: any")
-    register_limit: int = _setting("240", whole(0, 10**8), "accounts that one address may register a minute; 0: any")
-    login_limit: int = _setting("120", whole(0, 10**8), "wrong passwords that one address may send a minute; 0: any")
+    allow_registration: bool = _setting(
+        "yes", flag, "whether anybody may register as a manager; the first manager always may"
+    )
+    public_logs: bool = _setting("no", flag, "whether everybody may read the logs over HTTP, or only managers")
+    metrics_token: str = _setting("", token, "Bearer token that a reader of /metrics must send; empty for no token")
+    create_limit: int = _setting(
+        "6000", whole(0, 10**8), "workers that one address may create in a minute; 0 for no limit"
+    )
+    project_limit: int = _setting(
+        "240", whole(0, 10**8), "projects that one address may create in a minute; 0 for no limit"
+    )
+    register_limit: int = _setting(
+        "240", whole(0, 10**8), "accounts that one address may register in a minute; 0 for no limit"
+    )
+    login_limit: int = _setting(
+        "120", whole(0, 10**8), "wrong passwords that one address may send in a minute; 0 for no limit"
+    )
     trusted_proxies: str = _setting(
-        "127.0.0.1", proxies, "addresses whose X-Forwarded-* headers count, with commas; * all"
+        "127.0.0.1",
+        proxies,
+        "addresses or networks whose X-Forwarded-* headers are trusted, separated by commas; * for all",
     )
 
     @classmethod
     def read(cls, environment: Mapping[str, str], given: Mapping[str, str | None] | None = None) -> "Settings":
-        """Settings from flags (``given``, by field name) before the environment before the defaults.
+        """From the flags (``given``, by field name), else the environment, else the defaults.
 
         Raises :class:`StartError` with one line that names a wrong value.
         """
@@ -199,7 +211,7 @@ class Settings:
         return cls(**values)
 
     def environment(self) -> dict[str, str]:
-        """What :meth:`read` makes the same settings of."""
+        """The environment from which :meth:`read` returns the same settings."""
         return {variable(setting): str(getattr(self, setting.name)) for setting in fields(self)}
 
 
@@ -208,7 +220,7 @@ def variable(setting: "Field[Any]") -> str:
 
 
 def unknown(environment: Mapping[str, str]) -> list[str]:
-    """Names that look like settings, and are none."""
+    """Variables that look like settings but are not."""
     known = {variable(setting) for setting in fields(Settings)}
     return sorted(name for name in environment if name.startswith("BROKER_") and name not in known)
 
@@ -218,7 +230,7 @@ def flag_of(setting: "Field[Any]") -> str:
 
 
 def source(setting: "Field[Any]", environment: Mapping[str, str], given: Mapping[str, object]) -> str:
-    """The flag or the variable that a setting came from; of a default, the flag if the command has one."""
+    """The flag or the variable that a value came from. For a default, the flag if the command has it."""
     from_flag = given.get(setting.name) is not None
     default = setting.name in given and variable(setting) not in environment
     return flag_of(setting) if from_flag or default else variable(setting)

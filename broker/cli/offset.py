@@ -24,7 +24,7 @@ class Offset(msgspec.Struct):
     """Of all bytes that were submitted."""
 
 
-class Note:
+class OffsetFile:
     """The file of the offset. Without a path, nothing is kept."""
 
     def __init__(self, path: Path | None) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from broker.api.bodies import SubmitTask
 from broker.cli.client import add_client_options, as_worker, connected
-from broker.cli.offset import Note, Offset
+from broker.cli.offset import Offset, OffsetFile
 from broker.cli.options import whole_number
 from broker.cli.output import Progress, print_json, span
 from broker.client import Client, ClientError, NewTask, Refused
@@ -36,7 +36,7 @@ _OPTIONS = ("jsonl", "priority", "max_retries", "max_assign_time", "verification
 
 _NUMBERS = (
     ("priority", -(2**15), 2**15 - 1, 0, "tasks of a higher priority are assigned first"),
-    ("max-retries", 0, 2**15 - 1, 0, "how often a task may fail and be retried"),
+    ("max-retries", 0, 2**15 - 1, 0, "fails after which a task is failed; 0: the first"),
     ("max-assign-time", 0, 2**31 - 1, 0, "seconds that a worker has; 0 is the server's default"),
     ("verification-count", 0, 2**15 - 1, 1, "workers that must agree"),
 )
@@ -119,14 +119,14 @@ class _Run:
         found = os.fstat(stream.fileno()) if file else None
         self._regular = found is not None and stat.S_ISREG(found.st_mode)
         self._size = found.st_size if found and self._regular else 0
-        self._note = Note(file.with_name(f"{file.name}.offset") if file and self._regular else None)
+        self._offset_file = OffsetFile(file.with_name(f"{file.name}.offset") if file and self._regular else None)
         self._progress = Progress(sys.stderr)
         self._submitted = self._duplicates = 0
         options = {name: getattr(arguments, name) for name in _OPTIONS}
         self._done = Offset(client.url, arguments.project, options)
 
     def run(self, rate: float) -> None:
-        self._done = self._note.find(self._done, self._stream)
+        self._done = self._offset_file.find(self._done, self._stream)
         if self._done.lines:
             self._progress.say(f"going on at line {self._done.lines + 1:,}")
         total = self._check() if self._regular else 0
@@ -136,14 +136,14 @@ class _Run:
                 self._submit(part)
                 self._progress.show(self._bar())
         except KeyboardInterrupt:
-            again = ": the same command goes on there" if self._note.kept and self._done.lines else ""
+            again = ": the same command goes on there" if self._offset_file.kept and self._done.lines else ""
             self._progress.say(f"interrupted after line {self._done.lines:,}{again}")
             raise
         finally:
             self._progress.clear()
             if not self._done.lines:
-                self._note.remove()
-        self._note.remove()
+                self._offset_file.remove()
+        self._offset_file.remove()
         if self._arguments.json:
             print_json({"submitted": self._submitted, "duplicates": self._duplicates})
         else:
@@ -166,9 +166,10 @@ class _Run:
 
     def _announce(self, rate: float, total: int) -> None:
         project = self._arguments.project
-        self._note.keep(self._done)
-        if self._file and not self._note.kept:
-            why = f" ({system_message(self._note.failure)})" if self._note.failure else ", as it is no regular file"
+        self._offset_file.keep(self._done)
+        if self._file and not self._offset_file.kept:
+            failure = self._offset_file.failure
+            why = f" ({system_message(failure)})" if failure else ", as it is no regular file"
             self._progress.say(f"no offset of {self._file} is kept{why}: an interrupted run begins at the first line")
         if rate:
             takes = f", so {total:,} take about {span(total / rate)}" if total > rate else ""
@@ -212,8 +213,8 @@ class _Run:
         self._duplicates += duplicates
         self._done.lines += part.lines
         self._done.bytes += len(part.text)
-        self._note.passed(part.text)
-        self._note.keep(self._done)
+        self._offset_file.passed(part.text)
+        self._offset_file.keep(self._done)
 
     def _explained(self, error: ClientError, part: _Part) -> str:
         file, project = self._arguments.worker_file, self._arguments.project
