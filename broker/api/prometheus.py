@@ -14,9 +14,9 @@ from broker.store.redis.scripts import StoreMetrics
 
 TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
-_CALLS = "From a call of the store to its answer; the rate of the sum is how many are under way on average"
-_WRITES = "Writes to the store; calls per write tell how many leave together"
-_OLDEST = "Seconds since the submit of the oldest task that is first of its priority; 0 when none waits"
+_CALLS = "From a call of the store to its answer; the rate of the sum is the average number of calls under way"
+_WRITES = "Writes to the store; calls divided by writes is how many calls share one write"
+_OLDEST = "Seconds since the submit of the oldest task that is first of its priority; 0 if no task is waiting"
 _BOUNDS = [f"{bound:g}" for bound in BOUNDS]
 
 Samples = Iterable[tuple[str, float]]
@@ -50,21 +50,25 @@ def of_processes(requests: Requests, metrics: StoreMetrics) -> list[str]:
     times = [row for route, (_, times) in routes.items() for row in _histogram(f'route="{route}"', times)]
     records = [('{result="hit"}', metrics.record_hits.total), ('{result="miss"}', metrics.record_misses.total)]
     return [
-        *_family("info", "gauge", "The version that serves", [(f'{{version="{__version__}"}}', 1)]),
-        *_family("requests_total", "counter", "Requests; 499: the client had gone before the answer", answered),
-        *_family("request_duration_seconds", "histogram", "From the head of a request to its answer", times),
+        *_family("info", "gauge", "The version of the broker", [(f'{{version="{__version__}"}}', 1)]),
+        *_family(
+            "requests_total", "counter", "Requests; 499: the client closed the connection before the answer", answered
+        ),
+        *_family("request_duration_seconds", "histogram", "From the headers of a request to its answer", times),
         *_family("requests_in_flight", "gauge", "Requests under way", [("", requests.in_flight())]),
         *_family("store_call_duration_seconds", "histogram", _CALLS, _histogram("", metrics.calls.total)),
-        *_family("store_unanswered_total", "counter", "Calls that it did not answer", [("", metrics.unanswered.total)]),
+        *_family(
+            "store_unanswered_total", "counter", "Calls that the store did not answer", [("", metrics.unanswered.total)]
+        ),
         *_family("store_writes_total", "counter", _WRITES, [("", metrics.writes.total)]),
-        *_family("worker_records_total", "counter", "Workers looked up in memory: found there or not", records),
+        *_family("worker_records_total", "counter", "Lookups of workers in memory, by result", records),
     ]
 
 
 def of_store(up: bool, overview: Overview | None) -> list[str]:
     """What the store says of itself, as lines."""
     families: list[tuple[str, str, str, Samples]] = [
-        ("store_up", "gauge", "1 when the store has answered all that stands here, 0 when it has not", [("", up)]),
+        ("store_up", "gauge", "1 if the store answered, 0 if it did not", [("", up)]),
     ]
     if overview is not None:
         families.append(("projects", "gauge", "Projects", [("", overview.projects)]))
@@ -72,7 +76,12 @@ def of_store(up: bool, overview: Overview | None) -> list[str]:
         used, most = overview.memory
         families += [
             ("store_memory_used_bytes", "gauge", "Memory that the store uses", [("", used)]),
-            ("store_memory_max_bytes", "gauge", "Memory at which it takes nothing new; 0 for no limit", [("", most)]),
+            (
+                "store_memory_max_bytes",
+                "gauge",
+                "Memory at which the store refuses new tasks; 0 for no limit",
+                [("", most)],
+            ),
         ]
     return [line for family in families for line in _family(*family)]
 
@@ -85,7 +94,7 @@ async def of_projects(counts: list[ProjectCount]) -> list[str]:
         for label, count in counted
         for state in ("waiting", "verifying", "assigned", "failed")
     )
-    lines = _family("tasks", "gauge", "Tasks that there are, by state", states)
+    lines = _family("tasks", "gauge", "Tasks, by state", states)
     ages: Samples = ((f"{label}}}", count.oldest or 0) for label, count in counted)
     lines += _family("oldest_waiting_task_seconds", "gauge", _OLDEST, ages)
     for total, text in TOTALS.items():

@@ -123,7 +123,7 @@ class Call:
         """Raises ``unavailable`` until the store was seen once."""
         store = self.app.store
         if not store.ready.is_set():
-            raise Unavailable("The store has not answered yet")
+            raise Unavailable("The store is not available yet")
         return store
 
     @property
@@ -151,7 +151,7 @@ class Call:
     def refuse_other_sites(self) -> None:
         """Raises ``cross_site`` when a browser says that another site made it send this call.
 
-        What is neither said by Sec-Fetch-Site nor by Origin comes from no browser, and carries no cookie unawares.
+        A call without Sec-Fetch-Site and Origin comes from a program, which sends a cookie only on purpose.
         """
         site, origin = self.header(b"sec-fetch-site"), self.header(b"origin")
         if site is not None:

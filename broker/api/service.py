@@ -14,7 +14,7 @@ from broker.errors import BrokerError, Unavailable
 from broker.store.monitoring import Overview
 
 _READY = 1.0
-"""Seconds in which the store must answer whoever asks whether calls can be served."""
+"""Seconds in which the store must answer a readiness check."""
 
 
 routes = Routes()
@@ -117,7 +117,7 @@ async def metrics(call: Call) -> Answer:
 
 
 async def _overview(call: Call) -> Overview | None:
-    """None when the store does not answer, whatever the reason: whoever watches must hear of the rest."""
+    """None when the store does not answer, for any reason: the other metrics must still be returned."""
     try:
         async with asyncio.timeout(_LONGEST):
             return await call.store.overview.get()

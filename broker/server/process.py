@@ -25,7 +25,7 @@ from broker.settings import Settings
 
 _GARBAGE = 20_000
 """New objects after which Python looks for cycles. Requests make no cycles, but one turn of the event loop creates more
-than the 700 objects that are the default: Python searched in vain at every turn."""
+than the 700 objects that are the default: Python searched at every turn and found nothing."""
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
             doubts |= dict.fromkeys(_doubts(info, config, settings.durability))
         layout, accounts = await open_store(settings, client).layout()
     except AuthenticationError as error:
-        raise StartError(f"the store refuses to let us in: {error}", setting="redis_url") from None
+        raise StartError(f"the store refused the login: {error}", setting="redis_url") from None
     except (ConnectionError, TimeoutError, ClusterError, OSError) as error:
         raise StoreAway(str(error)) from None
     except BrokerError as error:
@@ -76,15 +76,13 @@ def _fits(info: Mapping[str, str], settings: Settings) -> None:
     name, oldest = ("Valkey", (7, 2)) if info.get("server_name") == "valkey" else ("Redis", (7, 0))
     text = info.get(f"{name.lower()}_version", "0")
     if tuple(int(part) for part in text.split(".")[:2] if part.isdigit()) < oldest:
-        raise StartError(
-            f"{name} {text} is too old: Redis 7.0 or Valkey 7.2 are the oldest that will do", setting="redis_url"
-        )
+        raise StartError(f"{name} {text} is too old: use Redis 7.0 or Valkey 7.2, or newer", setting="redis_url")
     if info.get("cluster_enabled") == "1" and redis_url.parse(settings.redis_url).kind != "cluster":
         raise StartError("this is a node of a cluster: begin the URL with redis+cluster://", setting="redis_url")
     policy = _policy(info)
     if policy.startswith("allkeys-"):
         raise StartError(
-            f"the store throws tasks away when its memory is full, as its maxmemory-policy is {policy}: "
+            f"the store deletes tasks when its memory is full, because its maxmemory-policy is {policy}: "
             "set maxmemory-policy noeviction",
             setting="redis_url",
         )
@@ -100,11 +98,12 @@ def _doubts(info: Mapping[str, str], config: Mapping[str, str], durability: str)
     if _policy(info) != "noeviction":
         # volatile-*: only what expires anyway.
         yield (
-            "the store ends sessions and forgets wrong passwords when its memory is full, as its maxmemory-policy is "
+            "the store deletes sessions and counts of wrong passwords when its memory is full, because its "
+            "maxmemory-policy is "
             f"{_policy(info)}: set maxmemory-policy noeviction"
         )
     if info.get("aof_enabled") != "1":
-        yield "the store keeps no append-only file: what was acknowledged may be lost with it; set appendonly yes"
+        yield "the store has no append-only file, so a restart loses acknowledged changes: set appendonly yes"
     elif durability == "always" and config.get("appendfsync", "always") != "always":
         yield f"BROKER_DURABILITY is always, but the store's appendfsync is {config['appendfsync']}"
     if int(config.get("hash-max-listpack-value", _LONG_RECIPE)) < _LONG_RECIPE:

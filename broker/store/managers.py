@@ -53,7 +53,7 @@ class Manager(NamedTuple):
 
 
 class Proven(NamedTuple):
-    """A manager who has given the password of this hash; whatever follows from it holds while that is his password."""
+    """A manager who gave the password of this hash. Calls that follow from it work while it is their password."""
 
     id: int
     hashed: str

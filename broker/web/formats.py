@@ -93,7 +93,7 @@ def short(text: str, longest: int = 80) -> str:
 def web_link(url: str, host: str) -> str | None:
     """The URL if it may be a link on a page of ``host``, which a browser asked for: one that leads elsewhere.
 
-    A browser would run what javascript: says, and call the broker for whoever follows a link to it.
+    A javascript: link would run code, and a link to the broker would call it as the manager who follows the link.
     """
     return url if url.isprintable() and " " not in url and elsewhere(url, host) else None
 

@@ -70,10 +70,10 @@ async def secrets(visit: Visit) -> Response:
 
 
 ROLES = {
-    READ: ("Read", "see it when it is hidden, look at its tasks"),
-    EDIT: ("Edit", "change its settings, pause it"),
-    MANAGE_ACCESS: ("Access", "let workers and managers in"),
-    SECRET: ("Secrets", "read and set its secrets"),
+    READ: ("Read", "see the project if it is hidden, see its tasks"),
+    EDIT: ("Edit", "change the settings, pause the project"),
+    MANAGE_ACCESS: ("Access", "give access to workers, and roles to managers"),
+    SECRET: ("Secrets", "read and set the secrets"),
     MAINTENANCE: ("Maintenance", "reset, reclaim, retry and remove tasks"),
 }
 

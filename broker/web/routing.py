@@ -101,7 +101,7 @@ def _route(site: Site, page: Page) -> Route:
             raise
         except Exception:
             log.exception("page /ui/%s", visit.place)
-            return _refused(visit, BrokerError("internal", "A fault of the broker; its log has more"))
+            return _refused(visit, BrokerError("internal", "A bug in the broker; see its log"))
 
     return Route(page.path, endpoint, methods=["GET"])
 

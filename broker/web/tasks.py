@@ -14,21 +14,21 @@ from broker.web.visit import Visit
 pages = Pages()
 
 STATES = {
-    "queue": ("Waiting", "No task waits without votes.", "Workers submit them, and so can you:"),
+    "queue": ("Waiting", "No tasks are waiting.", "Workers submit tasks, and so can you:"),
     "verifying": (
         "Verifying",
-        "No task waits for another vote.",
-        "A task that several workers must agree on comes here with its first vote.",
+        "No tasks wait for another vote.",
+        "A task that needs several votes is listed here after its first vote.",
     ),
     "assigned": (
         "Assigned",
-        "No worker holds a task.",
-        "A task is listed here from the moment a worker gets it until it is released, or reclaimed at its deadline.",
+        "No tasks are assigned.",
+        "A task is listed here while a worker holds it: until it is released, or reclaimed at its deadline.",
     ),
     "failed": (
         "Failed",
-        "No task has failed.",
-        "A task that has failed more often than its retries allow stays here; you can retry or remove it.",
+        "No tasks have failed.",
+        "A task that has no retries left stays here. You can retry or remove it.",
     ),
 }
 _PAGE = 50

@@ -33,7 +33,7 @@ class Visit:
         """Raises ``unavailable`` until the store was seen once."""
         store: Store = self.request.app.store
         if not store.ready.is_set():
-            raise Unavailable("The store has not answered yet")
+            raise Unavailable("The store is not available yet")
         return store
 
     @property
@@ -61,7 +61,7 @@ class Visit:
         """The project in the path. Raises ``not_found``, or ``denied`` without ``role`` on it."""
         project = await self.store.projects.get(self.id("id"), self.me.id)
         if not project.visible:
-            raise BrokerError("denied", "This project is hidden: it needs the READ role on it")
+            raise BrokerError("denied", "This project is hidden: you need the READ role on it")
         if role and not project.roles & role:
             raise BrokerError("denied", f"This page needs the {ROLE_NAMES[role]} role on the project")
         return project

@@ -32,5 +32,5 @@ local function checked(base, manager, id, before, wanted)
   if not has_bit(roles_of(base, manager, chain), EDIT) then
     return 'DENIED chain: needs the EDIT role on the project that tasks go on to'
   end
-  return goes_round(base, id, chain) and 'INVALID chain: tasks would go in a circle' or nil
+  return goes_round(base, id, chain) and 'INVALID chain: chains must not form a circle' or nil
 end

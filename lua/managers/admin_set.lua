@@ -1,6 +1,6 @@
---[[ admin_set: make a manager tracker admin, or make him one no longer. It holds at once in sessions already open.
+--[[ admin_set: promote a manager to tracker admin, or demote one. It takes effect at once, also in open sessions.
 
-  Nobody can do it to himself: whoever demotes the last other admin is still one.
+  Nobody can do it to themselves: a manager who demotes the last other admin is still an admin.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

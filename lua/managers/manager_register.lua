@@ -18,7 +18,7 @@ local now = clock(ARGV[3])
 
 local first = redis.call('EXISTS', base .. ':usernames') == 0
 if not first and ARGV[4] ~= '1' then
-  return redis.error_reply('DENIED Registration is switched off; ask an admin for an account')
+  return redis.error_reply('DENIED Registration is closed; ask the operator for an account')
 end
 if redis.call('HEXISTS', base .. ':usernames', username) == 1 then
   return redis.error_reply('DUPLICATE username: this name is taken')

@@ -1,4 +1,4 @@
---[[ password_set: a new password for a manager. All his sessions end.
+--[[ password_set: a new password for a manager. All their sessions end.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

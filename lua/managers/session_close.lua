@@ -1,9 +1,9 @@
---[[ session_close: a manager has signed out, or ends another of his sessions.
+--[[ session_close: a manager has signed out, or ends another of their sessions.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  SHA-256 of the cookie, in hexadecimal
-  ARGV[2]  manager id: only a session of his ends; '' for any
+  ARGV[2]  manager id: only a session of this manager ends; '' for any
 
   Returns  1 when there was such a session, else 0
   Refuses  nothing

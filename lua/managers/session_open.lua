@@ -1,4 +1,4 @@
---[[ session_open: a manager has signed in, with the password that is still his.
+--[[ session_open: a manager has signed in, with a password that is still valid.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

@@ -21,7 +21,7 @@ end
 local asked = redis.call('HGET', base .. ':requests', worker)
 local granted = redis.call('HGET', base .. ':access', worker)
 if not asked and not granted then
-  return redis.error_reply('NOT_FOUND This worker has not asked for access to the project')
+  return redis.error_reply('NOT_FOUND This worker has not requested access to the project')
 end
 
 local may = merged(granted, asked)

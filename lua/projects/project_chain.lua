@@ -20,10 +20,10 @@ if not chain then
   return 0
 end
 if redis.call('EXISTS', base .. ':project:' .. chain) == 0 then
-  return redis.error_reply('NOT_FOUND chain: the project that tasks go on to is not here')
+  return redis.error_reply('NOT_FOUND chain: the project that it names does not exist')
 end
 if goes_round(base, id, chain) then
-  return redis.error_reply('INVALID chain: tasks would go in a circle')
+  return redis.error_reply('INVALID chain: chains must not form a circle')
 end
 
 redis.call('DEL', guard)

@@ -30,7 +30,7 @@ if refusal then
   return redis.error_reply(refusal)
 end
 if tonumber(redis.call('GET', base .. ':next-project') or 0) >= 99999 then
-  return redis.error_reply('INVALID No further project fits: 99999 were made')
+  return redis.error_reply('INVALID No more projects can be created: 99999 exist or existed')
 end
 if most > 0 and tonumber(redis.call('HGET', account, 'projects') or 0) >= most and not is_admin(base, manager) then
   return redis.error_reply('LIMIT_REACHED A manager may have ' .. most .. ' projects: delete one, or ask an admin')

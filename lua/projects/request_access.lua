@@ -17,10 +17,10 @@ if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
 if redis.call('HEXISTS', base .. ':access', worker) == 1 then
-  return redis.error_reply('ALREADY_GRANTED This worker has access to the project already')
+  return redis.error_reply('ALREADY_GRANTED This worker already has access to the project')
 end
 if redis.call('HEXISTS', base .. ':requests', worker) == 1 then
-  return redis.error_reply('ALREADY_ASKED This worker has asked already; a manager of the project has to answer')
+  return redis.error_reply('ALREADY_ASKED This worker has already requested access; a manager must accept or reject it')
 end
 
 redis.call('HSET', base .. ':requests', worker, asked)

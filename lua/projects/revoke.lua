@@ -16,7 +16,7 @@ if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
 if redis.call('HEXISTS', base .. ':requests', worker) + redis.call('HEXISTS', base .. ':access', worker) == 0 then
-  return redis.error_reply('NOT_FOUND This worker has neither access to the project nor asked for it')
+  return redis.error_reply('NOT_FOUND This worker has neither access to the project nor a request for it')
 end
 
 redis.call('DEL', guard)

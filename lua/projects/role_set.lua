@@ -1,11 +1,11 @@
---[[ role_set: say what another manager may do on a project. Only bits that one holds oneself can be added or removed.
+--[[ role_set: set what another manager may do on a project. A manager can add and remove only bits that they have.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id of who asks
   ARGV[2]  project id
   ARGV[3]  manager id of whom it is about
-  ARGV[4]  the bits he shall hold, 0 to 31
+  ARGV[4]  the new bits of the other manager, 0 to 31
 
   Returns  1
   Refuses  NOT_FOUND, DENIED
@@ -30,7 +30,7 @@ end
 local before = tonumber(redis.call('HGET', key, about) or 0)
 for _, bit in ipairs({ READ, EDIT, MANAGE_ACCESS, SECRET, MAINTENANCE }) do
   if has_bit(before, bit) ~= has_bit(wanted, bit) and not has_bit(own, bit) then
-    return redis.error_reply('DENIED role: you can add or remove only roles that you hold yourself')
+    return redis.error_reply('DENIED role: you can add or remove only roles that you have yourself')
   end
 end
 

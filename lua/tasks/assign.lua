@@ -1,4 +1,4 @@
---[[ assign: give a worker the best tasks that wait; they are his until their deadline.
+--[[ assign: give a worker the best tasks that wait; the worker holds them until their deadline.
 
   The best of `queue` and `verifying` by score, never a task that the worker has voted on. When nothing waits, up to
   10 overdue tasks are reclaimed, and it looks once more. A task that has lost its record is dropped, and the next one
@@ -40,7 +40,7 @@ if paused == '1' then
   return redis.error_reply('PAUSED The project is paused')
 end
 if public ~= '1' and redis.call('HEXISTS', base .. ':access', worker) == 0 then
-  return redis.error_reply('DENIED This worker may not take tasks of the project')
+  return redis.error_reply('DENIED This worker may not get tasks of the project')
 end
 local wait = first_chunk and rate_wait(rate, paid_off, now_us) or 0
 if wait > 0 then

@@ -21,7 +21,7 @@ local created = math.floor(now / 1000)
 
 local wait = address_wait(base, 'create', address, limit, now_us)
 if wait > 0 then
-  return redis.error_reply(string.format('RATE_LIMITED %.0f Too many workers made from this address', wait))
+  return redis.error_reply(string.format('RATE_LIMITED %.0f Too many workers created from this address', wait))
 end
 
 local id = redis.call('INCR', base .. ':next-worker')

@@ -63,7 +63,7 @@ def test_an_address_makes_so_many_workers_and_then_has_to_wait(limited: Serving)
     made = [busy.post("/worker/create").content()["worker"]["id"] for _ in range(3)]
 
     for _ in range(4):
-        is_limited(busy.post("/worker/create", {"alias": "one more"}), "Too many workers made", 20)
+        is_limited(busy.post("/worker/create", {"alias": "one more"}), "Too many workers created", 20)
 
     # What was refused has made nothing.
     assert other.post("/worker/create").content()["worker"]["id"] == made[-1] + 1
@@ -169,7 +169,7 @@ async def test_what_was_used_up_comes_back_bit_by_bit(store: Store) -> None:
 
 
 async def refusal_of_create(store: Store, address: str) -> float | None:
-    with pytest.raises(BrokerError, match="Too many workers made") as refused:
+    with pytest.raises(BrokerError, match="Too many workers created") as refused:
         await store.workers.create("w", address)
     return refused.value.delay
 

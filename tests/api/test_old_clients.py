@@ -129,7 +129,7 @@ def test_the_go_client_finds_the_words_on_which_it_sleeps_whatever_keeps_tasks_f
     assert [answer.body["detail"] for answer in answers] == [
         "No task is waiting that this worker may get",
         "The project is paused",
-        "This worker may not take tasks of the project",
+        "This worker may not get tasks of the project",
     ]
 
 

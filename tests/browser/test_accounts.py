@@ -83,12 +83,12 @@ def test_a_new_password_ends_the_session(browser: Browser, sample: SampleData) -
     manager = sample.fleet.manager()
     tab = Tab.open(browser, sample.url, manager)
     tab.go("account")
-    tab.fill("Password now", "not the one")
+    tab.fill("Current password", "not the one")
     tab.fill("New password", "another password")
     tab.press("Change the password")
     tab.sees("Wrong username or password")
 
-    tab.fill("Password now", PASSWORD)
+    tab.fill("Current password", PASSWORD)
     tab.press("Change the password")
 
     tab.at("sign-in")

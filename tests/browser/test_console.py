@@ -59,7 +59,7 @@ def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, sample: Sa
 
     tab.fill("One task a line", "\n".join(lines))
     tab.press("Submit")
-    outcome(tab, "Line 5: it begins like JSON, but is none")
+    outcome(tab, "Line 5: it looks like JSON, but is not valid")
     assert waiting(sample, project) == []
     tab.fill("One task a line", "\n".join(lines[:4]))
     tab.press("Submit")
@@ -157,7 +157,7 @@ def test_who_may_let_no_worker_in_is_told_that_a_request_waits(
 
     theirs.press("Submit")
 
-    outcome(theirs, "has asked for access: a manager of the project must accept it first")
+    outcome(theirs, "has requested access: a manager of the project must accept the request first")
     (request,) = sample.admin.get(f"/project/access_list/{project}").content()["accesses"]
     assert (request["request"], request["submit"], request["assign"]) == (True, True, False)
     theirs.close()

@@ -57,7 +57,7 @@ def test_a_worker_is_found_and_paused(tab: Tab, sample: SampleData) -> None:
     assert worker.get(f"/task/get/{project}").code == "worker_paused"
     tab.press("Resume: to be paused")
 
-    tab.sees("The worker may take tasks again")
+    tab.sees("The worker is resumed")
     assert worker.take(project)
 
 
@@ -65,7 +65,7 @@ def test_logs_are_filtered_and_come_by_themselves(timed: Tab, sample: SampleData
     worker = sample.workers[0]
     timed.go("logs")
     timed.page.get_by_label("Scope").fill("brand new")
-    timed.sees("No line")
+    timed.sees("No log lines")
 
     line = {"scope": "brand new", "message": "just happened", "timestamp": int(time.time())}
     for level in ("warn", "info"):
@@ -77,7 +77,7 @@ def test_logs_are_filtered_and_come_by_themselves(timed: Tab, sample: SampleData
     expect(timed.page.locator("tbody tr")).to_have_count(2)
     timed.page.get_by_label("Worker").fill("broker")
 
-    timed.sees("No line")
+    timed.sees("No log lines")
 
 
 def test_a_manager_is_promoted_and_demoted(tab: Tab, sample: SampleData) -> None:
@@ -86,11 +86,11 @@ def test_a_manager_is_promoted_and_demoted(tab: Tab, sample: SampleData) -> None
 
     tab.press(f"Promote: {other.username}")
     tab.press("Promote")
-    tab.sees("Admin now")
+    tab.sees("Now an admin")
     assert other.get("/account").content()["manager"]["tracker_admin"] is True
     tab.press(f"Demote: {other.username}")
     tab.press("Demote")
-    tab.sees("No admin any more")
+    tab.sees("No longer an admin")
 
     assert other.get("/account").content()["manager"]["tracker_admin"] is False
 
@@ -103,7 +103,7 @@ def test_a_page_says_when_it_cannot_update_itself(timed: Tab) -> None:
     timed.page.route("**/ui/**", cut)
     timed.later(3)
 
-    timed.sees("No connection to the broker; trying again")
+    timed.sees("No connection to the broker; retrying")
     timed.page.unroute("**/ui/**")
     # Whoever comes back to the page does not have to wait for its next turn.
     timed.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")

@@ -146,7 +146,7 @@ def test_pages_of_the_broker_work_at_every_name(
         assert (status, is_admin(other)) == (204, admin)
     page.get_by_role("button", name=f"Promote: {other.username}", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Promote").click()
-    expect(page.get_by_role("status")).to_have_text("Admin now")
+    expect(page.get_by_role("status")).to_have_text("Now an admin")
 
     assert is_admin(other)
 

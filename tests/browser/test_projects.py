@@ -53,7 +53,7 @@ def test_a_project_is_paused_and_goes_on(tab: Tab, project: int, worker: WorkerC
     tab.sees("paused")
     assert worker.get(f"/task/get/{project}").code == "paused"
     tab.press("Resume")
-    tab.sees("The project goes on")
+    tab.sees("The project is resumed")
 
     assert worker.take(project)["recipe"] == "recipe"
 
@@ -123,7 +123,7 @@ def test_a_task_is_removed_after_a_question(tab: Tab, project: int, worker: Work
     tab.press(f"Remove: {task}")
     tab.press("Remove")
 
-    tab.sees("No task waits without votes.")
+    tab.sees("No tasks are waiting.")
 
 
 def test_a_hard_reset_asks_for_the_words(tab: Tab, project: int, worker: WorkerCaller) -> None:
@@ -165,8 +165,8 @@ def test_a_deleted_project_leaves_the_overview(tab: Tab, sample: SampleData) -> 
 def test_settings_are_saved_and_a_refusal_stands_at_its_field(tab: Tab, sample: SampleData, project: int) -> None:
     tab.go(f"projects/{project}/settings")
     tab.page.locator("#assign_rate-unlimited").uncheck()
-    tab.fill("Tasks handed out a second", "2.5")
-    tab.page.get_by_label("Closed tasks go on to").select_option(label="Python docs: index")
+    tab.fill("Tasks assigned per second", "2.5")
+    tab.page.get_by_label("Closed tasks go to").select_option(label="Python docs: index")
     tab.page.get_by_label("Hidden").check()
     tab.press("Save")
     tab.sees("Saved")

@@ -268,7 +268,7 @@ def test_a_store_that_is_away_is_waited_for_with_503(tmp_path: Path) -> None:
     # The start waits some seconds for the store; then it serves without.
     serving.wait_for(503, seconds=20)
     assert httpx.get(f"{serving.url}/healthz").status_code == 200
-    assert httpx.get(f"{serving.url}/readyz").json()["message"] == "The store has not answered yet"
+    assert httpx.get(f"{serving.url}/readyz").json()["message"] == "The store is not available yet"
 
     store = a_store("--port", "0", "--unixsocket", str(binary), "--dir", str(tmp_path))
     try:

@@ -14,7 +14,7 @@ from broker.store.waiting.waiter import Waiter, Wake
 
 P, Q = 1, 2
 NO_TASK = BrokerError("no_task", "No task available")
-DENIED = BrokerError("denied", "This worker may not take tasks of the project")
+DENIED = BrokerError("denied", "This worker may not get tasks of the project")
 PAUSED = BrokerError("paused", "The project is paused")
 
 

@@ -137,8 +137,8 @@ async def test_projects_that_are_kept_with_a_change(broker: Broker, store: Store
         "its submit_rate was no rate, and is unlimited now": (1, ["2"]),
         "its priority was below 0 and is 0 now": (1, ["2"]),
         "it was public and hidden, and is only hidden now": (1, ["2"]),
-        "not chained: chain: tasks would go in a circle": (2, ["4", "6"]),
-        "not chained: chain: the project that tasks go on to is not here": (1, ["5"]),
+        "not chained: chain: chains must not form a circle": (2, ["4", "6"]),
+        "not chained: chain: the project that it names does not exist": (1, ["5"]),
     }
     views = {project.id: project.view() async for project in store.projects.every(None)}
     assert [views[id]["chain"] for id in range(1, 7)] == [0, 3, 4, 0, 0, 0]

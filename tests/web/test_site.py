@@ -172,5 +172,5 @@ def test_what_the_store_cannot_say_is_said_on_a_page(tmp_path: Path) -> None:
     answer = httpx.get(f"{serving.url}/ui/sign-in", verify=False)
 
     assert answer.status_code == 503
-    assert "The store is away" in answer.text
+    assert "The store is unavailable" in answer.text
     assert serving.stop() == 0

@@ -17,7 +17,7 @@ class Wake(NamedTuple):
 
 
 class Waiter:
-    """A request that waits for a task. It is waiting, or woken: then it asks the store, and waits again if in vain."""
+    """A request that waits for a task. When woken, it asks the store, and waits again if there is no task."""
 
     __slots__ = ("_woken", "ended", "number", "queue", "waiting", "wake")
 

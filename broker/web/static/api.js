@@ -33,7 +33,7 @@ export async function call(method, path, body, headers = {}) {
   try {
     answer = await response.json();
   } catch {
-    throw new Refused(`The answer is no JSON (status ${response.status})`, "unreadable", response.status);
+    throw new Refused(`The answer is not JSON (status ${response.status})`, "unreadable", response.status);
   }
   if (!answer.ok) {
     if (answer.code === "not_logged_in") {

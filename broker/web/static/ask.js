@@ -13,7 +13,7 @@ export function ask(title, text, label, typed) {
   input.value = "";
   input.required = Boolean(typed);
   if (typed) {
-    document.querySelector("#ask-typed label").textContent = `Type “${typed}” to go on`;
+    document.querySelector("#ask-typed label").textContent = `Type “${typed}” to continue`;
   }
   const check = () => {
     yes.disabled = Boolean(typed) && input.value.trim() !== typed;

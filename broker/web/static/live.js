@@ -70,7 +70,7 @@ function replace(fresh) {
 
 function lost(away) {
   connection.hidden = !away;
-  const text = away ? "No connection to the broker; trying again" : "";
+  const text = away ? "No connection to the broker; retrying" : "";
   if (connection.textContent !== text) {
     connection.textContent = text;
   }

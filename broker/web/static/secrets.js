@@ -43,7 +43,7 @@ new MutationObserver(fill).observe(webhook, { attributeFilter: ["type"] });
 secretForm.addEventListener("sending", async (event) => {
   if (problem() && !sure) {
     event.preventDefault();
-    sure = await ask("Save it as it is", "The secret is not JSON, which older workers expect.", "Save anyway");
+    sure = await ask("Save it as it is", "The secret is not JSON. Older workers expect JSON.", "Save anyway");
     if (sure) {
       secretForm.requestSubmit();
     }

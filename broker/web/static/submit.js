@@ -80,7 +80,7 @@ function requestOf(line, { project, common, unique }) {
     try {
       given = JSON.parse(line);
     } catch (error) {
-      throw new Error(`it begins like JSON, but is none: ${error.message}`);
+      throw new Error(`it looks like JSON, but is not valid: ${error.message}`);
     }
     for (const name of Object.keys(given)) {
       delete fields[name];
@@ -117,7 +117,7 @@ async function patient(send, path, body, stopped = () => false) {
 function located(error, first, count) {
   const named = /^requests\[(\d+)\]/.exec(error.message) ?? /^Requests\[(\d+)\]/.exec(error.message);
   const where = named ? `task ${first + Number(named[1]) + 1}` : `tasks ${first + 1} to ${first + count}`;
-  error.message = `At ${where}, after ${first.toLocaleString("en")} were taken: ${error.message}`;
+  error.message = `At ${where}, after ${first.toLocaleString("en")} were submitted: ${error.message}`;
   error.field = null;
   return error;
 }

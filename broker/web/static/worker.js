@@ -30,7 +30,7 @@ export function callAs(form, project) {
     } catch (error) {
       if (error.code === "bad_credentials" && !worker.given) {
         localStorage.removeItem(key(form));
-        throw new Refused("The broker no longer knows this browser's worker: submit again to make a new one", "gone");
+        throw new Refused("The broker no longer knows this browser's worker: submit again to create a new one", "gone");
       }
       if (error.code !== "denied" || worker.given) {
         throw error;
@@ -56,7 +56,7 @@ async function letIn(project, worker, headers) {
     if (error.code !== "denied") {
       throw error;
     }
-    const asked = `Your worker (${worker.id}) has asked for access: a manager of the project must accept it first`;
+    const asked = `Your worker (${worker.id}) has requested access: a manager of the project must accept the request first`;
     throw new Refused(asked, "asked");
   }
 }
