@@ -1,8 +1,8 @@
-"""What happens without being asked: a table of periodic jobs, run by a coroutine in every process.
+"""The periodic jobs: a table of them, and the coroutine in every process that runs them.
 
-A round asks each project once what is due there. Each job is safe to run twice, at once, or to die in the middle: its
-steps are single scripts. The claim in Redis only saves the other processes the work. What fails is logged, and tried
-again in the next round.
+A round asks each project once what is due there. A job may safely run twice, run in two processes at once, or die in
+the middle: its steps are single scripts. The claim in Redis only saves the other processes the work. A job that fails
+is logged, and runs again in the next round.
 """
 
 import asyncio
@@ -34,28 +34,28 @@ class Job:
 
 
 async def _reclaim(store: Store, project: int) -> bool:
-    """Tasks past their deadline go back to those that wait."""
+    """Tasks whose deadline has passed wait again."""
     return await store.tasks.reclaim(project, BATCH) == BATCH
 
 
-async def _forget(store: Store, project: int) -> bool:
-    """Remembered hashes of closed tasks expire."""
-    return await store.tasks.forget(project, BATCH) == BATCH
+async def _expire_hashes(store: Store, project: int) -> bool:
+    """Remembered hashes of closed tasks expire: the same task may be submitted again."""
+    return await store.tasks.expire_hashes(project, BATCH) == BATCH
 
 
 async def _flush(store: Store, project: int) -> bool:
-    """Chained tasks that a crash, or a full store, left on the outbox are delivered."""
+    """Chained tasks that a crash or a full store left on the outbox are delivered."""
     await store.chain.flush_if_possible(project)
     return False
 
 
 async def _drain(store: Store, project: int) -> bool:
-    """Maintenance that a crash interrupted goes on."""
+    """Maintenance that a crash interrupted is continued."""
     return (await store.maintenance.drain(project, CHUNK))[1]
 
 
 async def _snapshot(store: Store, project: int) -> bool:
-    """The monitoring notes the counts, if it is time; the script knows."""
+    """The counts of the project are stored, if it is time: the script decides."""
     await store.monitoring.take_snapshot(project)
     return False
 
@@ -63,7 +63,7 @@ async def _snapshot(store: Store, project: int) -> bool:
 EACH_ROUND = (
     Job("reclaim", lambda due: due.overdue, _reclaim),
     Job("flush", lambda due: due.outbox, _flush),
-    Job("forget", lambda due: due.forgotten, _forget),
+    Job("expire_hashes", lambda due: due.expired, _expire_hashes),
     Job("drain", lambda due: due.drains, _drain),
 )
 JOBS = (*EACH_ROUND, Job("snapshot", lambda due: True, _snapshot))
@@ -77,9 +77,9 @@ async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
     if await store.note_clock():
         await _rebase(store)
     for project in await store.projects.pending("unpushed", BATCH):
-        await _survive("push", project, store.projects.push(project))
+        await _log_errors("push", project, store.projects.push(project))
     for project in await store.projects.pending("deleted", BATCH):
-        await _survive("delete", project, store.maintenance.finish_delete(project))
+        await _log_errors("delete", project, store.maintenance.finish_delete(project))
     away: list[int] = []
     async for project, _, _ in store.projects.ids():
         try:
@@ -89,7 +89,7 @@ async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
             continue
         for job in jobs:
             if job.due(due):
-                await _survive(job.name, project, _repeat(job, store, project))
+                await _log_errors(job.name, project, _repeat(job, store, project))
     if away:
         raise Unavailable(f"The store cannot answer now for {len(away)} projects, the first is {away[0]}")
 
@@ -116,7 +116,7 @@ async def _repeat(job: Job, store: Store, project: int) -> None:
     log.debug("%s in project %d: %d steps in %.0f ms", job.name, project, steps, (time.monotonic() - begun) * 1000)
 
 
-async def _survive(name: str, project: int, work: Awaitable[None]) -> None:
+async def _log_errors(name: str, project: int, work: Awaitable[None]) -> None:
     try:
         await work
     except BrokerError as error:

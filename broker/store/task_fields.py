@@ -65,7 +65,7 @@ class Row(NamedTuple):
 
     @classmethod
     def read(cls, reply: Sequence[Any]) -> "Row":
-        """From what ``lua/include/row.lua`` gives."""
+        """From what ``lua/include/manager_row.lua`` gives."""
         id, score, length, vote_count, votes, retries, created, assignee, assign_time, *fields = reply
         return cls(
             int(id),

@@ -50,7 +50,7 @@ class Due(NamedTuple):
     waiting: bool
     overdue: bool
     outbox: bool
-    forgotten: bool
+    expired: bool
     drains: bool
 
 
@@ -125,9 +125,9 @@ class Tasks:
     async def due(self, project: int) -> Due:
         return Due(*map(bool, await self._calls.call("due", self._keys.project(project), [self.now])))
 
-    async def forget(self, project: int, limit: int) -> int:
-        """Trims remembered hashes that have expired."""
-        count: int = await self._calls.call("forget", self._keys.project(project), [self.now, limit])
+    async def expire_hashes(self, project: int, limit: int) -> int:
+        """Removes up to ``limit`` hashes of closed tasks that no longer count as duplicates."""
+        count: int = await self._calls.call("expire_hashes", self._keys.project(project), [self.now, limit])
         return count
 
     async def rebase(self, project: int) -> None:

@@ -1,5 +1,5 @@
--- configure(base, id, before, wanted, repo): writes what `checked` let through, and raises the revision. `repo` is the
--- git_repo in lower case, or nil when it does not change.
+-- configure(base, id, before, wanted, repo): writes what `project_refusal` let through, and raises the revision. `repo`
+-- is the git_repo in lower case, or nil when it does not change.
 local function configure(base, id, before, wanted, repo)
   local key, pairs_of = base .. ':project:' .. id, {}
   for name, value in pairs(wanted) do

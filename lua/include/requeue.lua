@@ -1,5 +1,5 @@
 --- @include "ids"
---- @include "orphan"
+--- @include "drop_orphan"
 
 -- requeue(base, task): puts a task that is nowhere at the END of its priority, so that a task that always fails blocks
 -- no other. It takes a new, larger place: what `unvoted` knows of `verifying` relies on that. Answers how it waits now,

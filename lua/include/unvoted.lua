@@ -6,7 +6,7 @@
 -- worker would walk its own votes at every call. It is exact because whatever enters `verifying` takes a larger place.
 -- Those that share the last place say nothing of each other: they are looked at one by one.
 local function unvoted(base, worker)
-  local seen_key = base .. ':seen:' .. worker
+  local key = base .. ':seen:' .. worker
   local from, skipped, steps = '-inf', 0, 0
   return function()
     while steps < 1000 do
@@ -18,9 +18,9 @@ local function unvoted(base, worker)
         return nil
       end
       local priority = priority_of(score)
-      local seen = redis.call('HGET', seen_key, priority)
-      if seen and tonumber(score) <= tonumber(seen) then
-        from, skipped = '(' .. seen, 0
+      local voted_up_to = redis.call('HGET', key, priority)
+      if voted_up_to and tonumber(score) <= tonumber(voted_up_to) then
+        from, skipped = '(' .. voted_up_to, 0
       else
         local voted = redis.call('HEXISTS', base .. ':task:' .. task .. ':verifiers', worker) == 1
         if tonumber(score) == score_of(priority, LAST_PLACE) then
@@ -28,8 +28,8 @@ local function unvoted(base, worker)
         else
           from, skipped = '(' .. score, 0
           if voted then
-            redis.call('HSET', seen_key, priority, score)
-            redis.call('EXPIRE', seen_key, 86400)
+            redis.call('HSET', key, priority, score)
+            redis.call('EXPIRE', key, 86400)
           end
         end
         if not voted then

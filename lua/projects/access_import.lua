@@ -13,7 +13,7 @@
   Cost     O(workers)
 ]]
 --- @include "project"
---- @include "merged"
+--- @include "merge_access"
 
 local base = KEYS[1]
 
@@ -28,7 +28,7 @@ for i = 1, #ARGV, 3 do
   if tonumber(worker) <= mark then
     before = before + 1
   elseif granted then
-    redis.call('HSET', base .. ':access', worker, merged(has, what))
+    redis.call('HSET', base .. ':access', worker, merge_access(has, what))
     redis.call('HDEL', base .. ':requests', worker)
   elseif not has then
     redis.call('HSETNX', base .. ':requests', worker, what)

@@ -11,7 +11,7 @@
   Cost     O(1)
 ]]
 --- @include "project"
---- @include "merged"
+--- @include "merge_access"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 
@@ -24,7 +24,7 @@ if not asked and not granted then
   return redis.error_reply('NOT_FOUND This worker has not requested access to the project')
 end
 
-local may = merged(granted, asked)
+local may = merge_access(granted, asked)
 
 redis.call('DEL', guard)
 redis.call('HSET', base .. ':access', worker, may)

@@ -9,7 +9,7 @@
   Cost     O(length of the chain)
 ]]
 --- @include "configure"
---- @include "goes_round"
+--- @include "makes_circle"
 
 local base, guard, id = KEYS[1], KEYS[2], ARGV[1]
 local key = base .. ':project:' .. id
@@ -22,7 +22,7 @@ end
 if redis.call('EXISTS', base .. ':project:' .. chain) == 0 then
   return redis.error_reply('NOT_FOUND chain: the project that it names does not exist')
 end
-if goes_round(base, id, chain) then
+if makes_circle(base, id, chain) then
   return redis.error_reply('INVALID chain: chains must not form a circle')
 end
 

@@ -14,7 +14,7 @@
   Refuses  DUPLICATE, INVALID, DENIED, LIMIT_REACHED, RATE_LIMITED
   Cost     O(length of the chain)
 ]]
---- @include "allowed"
+--- @include "project_refusal"
 --- @include "configure"
 --- @include "clock"
 --- @include "address"
@@ -25,7 +25,7 @@ local _, now_us = clock(ARGV[6])
 local wanted = pairs_from(ARGV, 7)
 local account = base .. ':manager:' .. manager
 
-local refusal = checked(base, manager, '', {}, wanted)
+local refusal = project_refusal(base, manager, '', {}, wanted)
 if refusal then
   return redis.error_reply(refusal)
 end

@@ -11,7 +11,7 @@
   Refuses  NOT_FOUND, DENIED, DUPLICATE, INVALID
   Cost     O(length of the chain)
 ]]
---- @include "allowed"
+--- @include "project_refusal"
 --- @include "configure"
 
 local base, guard, manager, id, repo = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
@@ -24,7 +24,7 @@ end
 if manager ~= '' and not has_bit(roles_of(base, manager, id), EDIT) then
   return redis.error_reply('DENIED Needs the EDIT role on the project')
 end
-local refusal = checked(base, manager, id, before, wanted)
+local refusal = project_refusal(base, manager, id, before, wanted)
 if refusal then
   return redis.error_reply(refusal)
 end

@@ -21,10 +21,10 @@
 --- @include "clock"
 --- @include "project"
 --- @include "rate"
---- @include "overdue"
+--- @include "reclaim_overdue"
 --- @include "unvoted"
---- @include "orphan"
---- @include "given"
+--- @include "drop_orphan"
+--- @include "worker_row"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us, assign_time = clock(ARGV[2])
@@ -52,7 +52,7 @@ local orphans = 0
 
 -- nil: its record is gone, and it is dropped.
 local function read(task)
-  local row = given(base, task)
+  local row = worker_row(base, task)
   if not row then
     orphans = orphans + 1
     return drop_orphan(base, task)
@@ -131,7 +131,7 @@ local take = redis.call('EXISTS', base .. ':verifying') == 0 and take_first or t
 local rows, back = take(), 0
 while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
   local taken
-  taken, back = reclaim(base, now, 10)
+  taken, back = reclaim_overdue(base, now, 10)
   if taken == 0 then
     break
   end
@@ -146,7 +146,7 @@ if #rows > 0 then
   for i, row in ipairs(rows) do
     local task, seconds = row[#row], row[1 + MAX_ASSIGN_TIME]
     holds[2 * i - 1] = seconds and now + seconds * 1000 or by_default
-    holds[2 * i] = hold(task, worker)
+    holds[2 * i] = assignment(task, worker)
     redis.call('HSET', base .. ':task:' .. task, 'assignee', worker, 'assign_time', assign_time)
   end
   redis.call('ZADD', base .. ':assigned', unpack(holds))

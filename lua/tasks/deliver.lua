@@ -19,7 +19,7 @@
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "add"
+--- @include "add_tasks"
 --- @include "wake"
 
 local base, source, read = KEYS[1], ARGV[1], tonumber(ARGV[3])
@@ -58,7 +58,7 @@ if full then
   return redis.error_reply(full)
 end
 
-local ids, accepted = add(base, fresh, 1, #FIELDS, seq, remember, now, created)
+local ids, accepted = add_tasks(base, fresh, 1, #FIELDS, seq, remember, now, created)
 redis.call('HSET', base .. ':delivered', source, string.format('%d ', read) .. table.concat(all, ' '))
 if accepted > 0 then
   redis.call('HSET', base, 'seq', seq + accepted, 'chained', chained + accepted)

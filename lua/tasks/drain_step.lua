@@ -10,8 +10,8 @@
   Cost     O(maintenance calls in progress + tasks * (log queue + votes))
 ]]
 --- @include "clock"
---- @include "hold"
---- @include "forget"
+--- @include "assignment"
+--- @include "delete_task"
 --- @include "wake"
 
 local base, guard, limit = KEYS[1], KEYS[2], tonumber(ARGV[2])
@@ -39,9 +39,9 @@ local done, waits = 0, { fresh = 0, voted = 0 }
 local function work(member, state)
   local task = state == 'assigned' and task_of(member) or member
   if operation ~= 'reset_failed' and operation ~= 'reclaim_assigned' then
-    return forget(base, task)
+    return delete_task(base, task)
   end
-  local how = (operation == 'reset_failed' and retry or give_back)(base, task)
+  local how = (operation == 'reset_failed' and retry or unassign)(base, task)
   if how then
     waits[how] = waits[how] + 1
   end

@@ -12,7 +12,7 @@
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "remembered"
+--- @include "expired_before"
 
 local base = KEYS[1]
 local now = clock(ARGV[1])
@@ -28,11 +28,11 @@ end
 
 local overdue = any(':assigned', now)
 local waiting = overdue or any(':queue', '+inf') or any(':verifying', '+inf')
-local forgotten = any(':remembered', forgotten_before(tonumber(fields[3] or 0), now))
+local expired = any(':remembered', expired_before(tonumber(fields[3] or 0), now))
 return {
   waiting and fields[2] ~= '1' and 1 or 0,
   overdue and 1 or 0,
   redis.call('XLEN', base .. ':outbox') > 0 and 1 or 0,
-  forgotten and 1 or 0,
+  expired and 1 or 0,
   redis.call('EXISTS', base .. ':drains'),
 }

@@ -14,14 +14,14 @@
   Cost     O(tasks * log assigned)
 ]]
 --- @include "clock"
---- @include "hold"
+--- @include "assignment"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local deadline = clock(ARGV[2]) + ARGV[3] * 1000
 local extended, deadlines = {}, {}
 
 for i = 4, #ARGV do
-  local member = hold(ARGV[i], worker)
+  local member = assignment(ARGV[i], worker)
   local mine = redis.call('ZSCORE', base .. ':assigned', member)
   if mine then
     deadlines[#deadlines + 1] = deadline

@@ -12,8 +12,8 @@
   Cost     O(assigned tasks that are looked at)
 ]]
 --- @include "project"
---- @include "hold"
---- @include "given"
+--- @include "assignment"
+--- @include "worker_row"
 
 local base, worker, cursor, count = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 
@@ -22,11 +22,11 @@ if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
-local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'MATCH', hold('*', worker), 'COUNT', count)
+local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'MATCH', assignment('*', worker), 'COUNT', count)
 local rows = {}
 for i = 1, #scan[2], 2 do
   local task = task_of(scan[2][i])
-  local row = given(base, task)
+  local row = worker_row(base, task)
   -- One that has lost its record is no task any more.
   if row then
     row[#row + 1] = redis.call('HGET', base .. ':task:' .. task, 'assign_time')

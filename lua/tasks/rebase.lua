@@ -14,7 +14,7 @@
   Cost     O(looked at * log assigned)
 ]]
 --- @include "clock"
---- @include "hold"
+--- @include "assignment"
 
 local base, guard, cursor, count = KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3])
 local now, _, seconds = clock(ARGV[1])

@@ -10,10 +10,10 @@
   Cost     O(tasks * log queue)
 ]]
 --- @include "clock"
---- @include "overdue"
+--- @include "reclaim_overdue"
 
 local base, guard = KEYS[1], KEYS[2]
 local now, limit = clock(ARGV[1]), tonumber(ARGV[2])
 
 redis.call('DEL', guard)
-return (reclaim(base, now, limit))
+return (reclaim_overdue(base, now, limit))

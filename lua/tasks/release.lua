@@ -17,9 +17,9 @@
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "hold"
+--- @include "assignment"
 --- @include "close"
---- @include "orphan"
+--- @include "drop_orphan"
 --- @include "wake"
 
 local base, worker, given_now = KEYS[1], ARGV[1], ARGV[2]
@@ -34,7 +34,7 @@ local chain, remember, awaited = fields[2] or '0', fields[3] or '0', fields[4]
 local function take_back()
   local members, taken, mine = {}, {}, {}
   for i = 3, #ARGV, 3 do
-    members[#members + 1] = hold(ARGV[i], worker)
+    members[#members + 1] = assignment(ARGV[i], worker)
   end
   if #members == 1 then
     taken[ARGV[3]] = redis.call('ZREM', base .. ':assigned', members[1]) == 1
@@ -58,7 +58,7 @@ local waits = { fresh = 0, voted = 0 }
 
 -- Whether the task waits again; it does not when its record is gone.
 local function back(task)
-  local how = give_back(base, task)
+  local how = unassign(base, task)
   if how then
     waits[how] = waits[how] + 1
   end
@@ -91,7 +91,7 @@ local function succeed(task, vote)
     freed[#freed + 1] = hash
   end
   if needed then
-    forget(base, task)
+    delete_task(base, task)
   else
     gone[#gone + 1] = key
   end

@@ -17,7 +17,7 @@
 --- @include "clock"
 --- @include "project"
 --- @include "rate"
---- @include "add"
+--- @include "add_tasks"
 --- @include "wake"
 
 local base, worker, whole = KEYS[1], ARGV[1], tonumber(ARGV[3])
@@ -41,7 +41,7 @@ if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
 
-local ids, accepted = add(base, ARGV, 4, #FIELDS, seq, tonumber(remember or 0), now, created)
+local ids, accepted = add_tasks(base, ARGV, 4, #FIELDS, seq, tonumber(remember or 0), now, created)
 
 rate_charge(base, 'submit_paid_off', rate, paid_off, now_us, accepted)
 if accepted > 0 then

@@ -5,21 +5,21 @@
   ARGV[1]  task id
   ARGV[2]  about how many votes to give at most
 
-  Returns  {state, task}: 'queue', 'verifying', 'assigned' or 'failed', and the task as in include/row.lua
+  Returns  {state, task}: 'queue', 'verifying', 'assigned' or 'failed', and the task as in include/manager_row.lua
   Refuses  NOT_FOUND
   Cost     O(votes)
 ]]
 --- @include "project"
---- @include "place"
---- @include "row"
+--- @include "find_task"
+--- @include "manager_row"
 
 local base, task = KEYS[1], ARGV[1]
 
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local state, _, score = place_of(base, task)
-local found = state and row(base, task, score, 0, tonumber(ARGV[2]))
+local state, _, score = find_task(base, task)
+local found = state and manager_row(base, task, score, 0, tonumber(ARGV[2]))
 if not found then
   return redis.error_reply('NOT_FOUND No such task')
 end

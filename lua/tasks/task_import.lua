@@ -19,9 +19,9 @@
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "add"
+--- @include "add_tasks"
 --- @include "close"
---- @include "forget"
+--- @include "delete_task"
 --- @include "wake"
 
 local base, source = KEYS[1], ARGV[1]
@@ -83,11 +83,11 @@ local function close_now(task, hash)
     redis.call('SREM', base .. ':hashes', hash)
   end
   close(base, task, hash ~= '' and hash, fields[6] or '0', fields[2] or '0', ARGV[2])
-  forget(base, task)
+  delete_task(base, task)
 end
 
 local fresh, voted, closed = 0, 0, 0
-local ids, count = add(base, ARGV, first + 4, STEP, seq, remember, now, created)
+local ids, count = add_tasks(base, ARGV, first + 4, STEP, seq, remember, now, created)
 for n, task in ipairs(ids) do
   local i = first + STEP * (n - 1)
   local failed, retries, votes = ARGV[i + FAILED] == '1', ARGV[i + RETRIES], ARGV[i + VOTES]

@@ -11,12 +11,12 @@
   Cost     O(log queue + votes)
 ]]
 --- @include "project"
---- @include "place"
---- @include "orphan"
+--- @include "find_task"
+--- @include "drop_orphan"
 
 local base, guard, task = KEYS[1], KEYS[2], ARGV[1]
 
-local state, member = place_of(base, task)
+local state, member = find_task(base, task)
 if not project(base) or not state then
   return redis.error_reply('NOT_FOUND No such task')
 end
@@ -28,7 +28,7 @@ if not created then
   drop_orphan(base, task)
   return 1
 end
-forget(base, task)
+delete_task(base, task)
 if hash then
   redis.call('SREM', base .. ':hashes', hash)
 end

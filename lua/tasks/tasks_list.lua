@@ -11,13 +11,13 @@
   ARGV[5]  bytes of a recipe to give at most, up to a whole character; 0 for all
   ARGV[6]  about how many votes of a task to give at most
 
-  Returns  {how many there are, task...}, a task as in include/row.lua
+  Returns  {how many there are, task...}, a task as in include/manager_row.lua
   Refuses  NOT_FOUND
   Cost     O(log tasks in this state + tasks + votes)
 ]]
 --- @include "project"
---- @include "hold"
---- @include "row"
+--- @include "assignment"
+--- @include "manager_row"
 
 local base, state, offset, count = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local bytes, longest, most_votes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -31,7 +31,7 @@ local found = redis.call('ZRANGE', key, offset, offset + count - 1, 'WITHSCORES'
 local rows, size = {}, 0
 for i = 1, #found, 2 do
   local id = state == 'assigned' and task_of(found[i]) or found[i]
-  local task, length = row(base, id, found[i + 1], longest, most_votes)
+  local task, length = manager_row(base, id, found[i + 1], longest, most_votes)
   if task then
     size = size + length
     if size > bytes and #rows > 0 then

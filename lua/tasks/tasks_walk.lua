@@ -10,15 +10,15 @@
   ARGV[3]  how many tasks at most, 500 or fewer
   ARGV[4]  bytes of recipes and votes at which to stop; one task is always given
 
-  Returns  {entry to go on with, last entry there is, task...}, a task as {state, task as in include/row.lua}; the state
-           of one that maintenance is putting back is that which it had
+  Returns  {entry to go on with, last entry there is, task...}, a task as {state, task as in include/manager_row.lua};
+           the state of one that maintenance is putting back is that which it had
   Refuses  NOT_FOUND
   Cost     O(entries + tasks * (log queue + votes))
 ]]
 --- @include "project"
 --- @include "ids"
---- @include "place"
---- @include "row"
+--- @include "find_task"
+--- @include "manager_row"
 
 local base = KEYS[1]
 local entry, entries, limit, bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -34,13 +34,13 @@ local drains = redis.call('HGETALL', base .. ':drains')
 
 -- Where a task is, or was before maintenance took it to put it back; nil when it is gone.
 local function state_of(task)
-  local state, _, score = place_of(base, task)
+  local state, _, score = find_task(base, task)
   if state then
     return state, score
   end
   for i = 1, #drains, 2 do
     local taken = drains[i + 1] == 'reset_failed' and 'failed' or drains[i + 1] == 'reclaim_assigned' and 'assigned'
-    local member = taken == 'assigned' and hold(task, redis.call('HGET', key .. task, 'assignee') or '') or task
+    local member = taken == 'assigned' and assignment(task, redis.call('HGET', key .. task, 'assignee') or '') or task
     score = taken and redis.call('ZSCORE', base .. ':drain:' .. drains[i] .. ':' .. taken, member)
     if score then
       return taken, score
@@ -63,7 +63,7 @@ while entry <= stop do
       state, score = state_of(ids[i])
     end
     if state then
-      task, length = row(base, ids[i], score, 0, math.huge)
+      task, length = manager_row(base, ids[i], score, 0, math.huge)
     end
     if task then
       if #rows == limit or (size + length > bytes and #rows > 0) then

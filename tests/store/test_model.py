@@ -205,7 +205,7 @@ class Walk(RuleBasedStateMachine):
     def forget(self, project: int) -> None:
         model = self.at(project)
         expired = model.forgettable(self.now)
-        assert self.run(self.store.tasks.forget(model.id, 500)) == len(expired)
+        assert self.run(self.store.tasks.expire_hashes(model.id, 500)) == len(expired)
         for hash in expired:
             del model.remembered[hash]
 

@@ -154,7 +154,7 @@ async def test_the_hash_of_a_closed_task_counts_as_long_as_the_project_says(flee
     assert await fleet.submit(project, worker, new(hash64=7)) == [None]
     fleet.passes(1)
     assert await fleet.submit(project, worker, new(hash64=7)) != [None]
-    assert await fleet.store.tasks.forget(project, BATCH) == 1
+    assert await fleet.store.tasks.expire_hashes(project, BATCH) == 1
 
 
 async def test_a_hash_remembered_for_ever_goes_when_the_project_stops_remembering(fleet: StoreFleet) -> None:
@@ -165,12 +165,12 @@ async def test_a_hash_remembered_for_ever_goes_when_the_project_stops_rememberin
     await fleet.release(project, worker, id)
     fleet.passes(10**9)
     assert await fleet.submit(project, worker, new(hash64=7)) == [None]
-    assert not (await fleet.store.tasks.due(project)).forgotten
+    assert not (await fleet.store.tasks.due(project)).expired
 
     await fleet.store.projects.update(fleet.manager, project, {"remember_closed": 0})
 
     assert await fleet.submit(project, worker, new(hash64=7)) != [None]
-    assert await fleet.store.tasks.forget(project, BATCH) == 1
+    assert await fleet.store.tasks.expire_hashes(project, BATCH) == 1
 
 
 async def test_how_long_a_hash_is_remembered_follows_the_project(fleet: StoreFleet) -> None:
@@ -383,7 +383,7 @@ async def test_nothing_is_made_again_in_a_project_that_is_not_there(
     assert (await store.tasks.release(9, 1, [(100_009, 0, 0)])).outcomes == ["not_held"]
     assert await store.tasks.extend(9, 1, [100_009], 5) == [False]
     assert await store.tasks.reclaim(9, 10) == 0
-    assert await store.tasks.forget(9, 10) == 0
+    assert await store.tasks.expire_hashes(9, 10) == 0
 
     with looking_into(redis_url) as redis:
         assert keys_like(redis, f"{settings.prefix}:{{project:9}}*") == []

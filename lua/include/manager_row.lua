@@ -3,11 +3,11 @@
 -- What a task has beside its fields. `Row` in broker/store/task_fields.py is the same list.
 local STATE = { 'retries', 'created', 'assignee', 'assign_time' }
 
--- row(base, task, score, longest, most_votes): a task as managers see it: {id, score, bytes of the whole recipe, how
--- many votes, votes, STATE..., FIELDS...}, with false for what it does not have; votes are pairs: worker, verification.
--- `longest`: bytes of the recipe to give at most, up to a whole character; 0 for all. `most_votes`: about how many
--- votes to give at most. The second answer is how many bytes it gives. nil: its record is gone.
-local function row(base, task, score, longest, most_votes)
+-- manager_row(base, task, score, longest, most_votes): a task as managers see it: {id, score, bytes of the whole
+-- recipe, how many votes, votes, STATE..., FIELDS...}, with false for what it does not have; votes are pairs: worker,
+-- verification. `longest`: bytes of the recipe to give at most, up to a whole character; 0 for all. `most_votes`: about
+-- how many votes to give at most. The second answer is how many bytes it gives. nil: its record is gone.
+local function manager_row(base, task, score, longest, most_votes)
   local key = base .. ':task:' .. task
   local state, fields = redis.call('HMGET', key, unpack(STATE)), redis.call('HMGET', key, unpack(FIELDS))
   local recipe = fields[RECIPE]

@@ -1,5 +1,5 @@
 --- @include "ids"
---- @include "remembered"
+--- @include "expired_before"
 --- @include "task"
 
 -- too_many(seq, count): the refusal of `count` more tasks when not all of them would get an id that can be released, or
@@ -8,8 +8,9 @@ local function too_many(seq, count)
   return seq + count > LAST_ENTRY and 'TOO_LARGE project: it has no ids left for new tasks; use another project' or nil
 end
 
--- claim(base, hashes, remember, now): takes the hashes that are free, and answers a table with true for each of them.
-local function claim(base, hashes, remember, now)
+-- add_hashes(base, hashes, remember, now): adds the hashes that are free to `:hashes`; the answer is a table with true
+-- for each of them.
+local function add_hashes(base, hashes, remember, now)
   if #hashes == 1 and remember == 0 then
     return { [hashes[1]] = redis.call('SADD', base .. ':hashes', hashes[1]) == 1 }
   end
@@ -17,9 +18,9 @@ local function claim(base, hashes, remember, now)
   if #hashes > 0 then
     local live = redis.call('SMISMEMBER', base .. ':hashes', unpack(hashes))
     local closed = remember ~= 0 and redis.call('ZMSCORE', base .. ':remembered', unpack(hashes)) or {}
-    local forgotten = tonumber(forgotten_before(remember, now))
+    local expired = tonumber(expired_before(remember, now))
     for i, hash in ipairs(hashes) do
-      if live[i] == 0 and not free[hash] and not (closed[i] and tonumber(closed[i]) > forgotten) then
+      if live[i] == 0 and not free[hash] and not (closed[i] and tonumber(closed[i]) > expired) then
         free[hash] = true
         fresh[#fresh + 1] = hash
       end
@@ -31,18 +32,18 @@ local function claim(base, hashes, remember, now)
   return free
 end
 
--- add(base, list, first, step, seq, remember, now, created): adds the tasks of a list. At `first` and each `step` after
--- it begin the fields of one. Answers an id for each, false for a duplicate, and how many were added; the caller raises
--- `seq` by that. Its first write is one that the server refuses when memory is full: then nothing was written. Few
--- writes a task: each goes to the append-only file.
-local function add(base, list, first, step, seq, remember, now, created)
+-- add_tasks(base, list, first, step, seq, remember, now, created): adds the tasks of a list. At `first` and each `step`
+-- after it begin the fields of one. Answers an id for each, false for a duplicate, and how many were added; the caller
+-- raises `seq` by that. Its first write is one that the server refuses when memory is full: then nothing was written.
+-- Few writes a task: each goes to the append-only file.
+local function add_tasks(base, list, first, step, seq, remember, now, created)
   local hashes, count = {}, 0
   for i = first + HASH - 1, #list, step do
     if list[i] ~= '' then
       hashes[#hashes + 1] = list[i]
     end
   end
-  local free = claim(base, hashes, remember, now)
+  local free = add_hashes(base, hashes, remember, now)
 
   local suffix, ids, entries, n = suffix_of(base), {}, {}, 0
   for i = first, #list, step do

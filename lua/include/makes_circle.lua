@@ -1,5 +1,5 @@
--- goes_round(base, id, chain): whether tasks of project `id` would come back to it, when they go on to `chain`.
-local function goes_round(base, id, chain)
+-- makes_circle(base, id, chain): whether tasks of project `id` would come back to it, when they go on to `chain`.
+local function makes_circle(base, id, chain)
   local next_one, hops = chain, 0
   while next_one and next_one ~= '0' do
     hops = hops + 1

@@ -1,5 +1,5 @@
--- forget(base, task): deletes a task's hash, votes and tallies, and counts it as awaiting no longer.
-local function forget(base, task)
+-- delete_task(base, task): deletes a task's hash, votes and tallies, and counts it as awaiting no longer.
+local function delete_task(base, task)
   local key = base .. ':task:' .. task
   local votes = redis.call('HVALS', key .. ':verifiers')
   for _, vote in ipairs(votes) do

@@ -1,5 +1,5 @@
--- merged(has, more): both of what a worker may do, or asks for; either may be nil.
-local function merged(has, more)
+-- merge_access(has, more): both of what a worker may do, or asks for; either may be nil.
+local function merge_access(has, more)
   local both, may = (has or '') .. (more or ''), {}
   for _, what in ipairs({ 'assign', 'submit' }) do
     if string.find(both, what, 1, true) then

@@ -1,7 +1,7 @@
 --- @include "requeue"
 
 -- A task is held by a worker when `assigned` has `<task>:<worker>`, with its deadline. Nothing else says so.
-local function hold(task, worker)
+local function assignment(task, worker)
   return task .. ':' .. worker
 end
 
@@ -10,8 +10,8 @@ local function task_of(member)
   return string.match(member, '^[^:]*')
 end
 
--- give_back(base, task): a task that has left `assigned` waits again. Answers as requeue.
-local function give_back(base, task)
+-- unassign(base, task): a task that has left `assigned` waits again. Answers as requeue.
+local function unassign(base, task)
   redis.call('HDEL', base .. ':task:' .. task, 'assignee', 'assign_time')
   return requeue(base, task)
 end

@@ -1,9 +1,9 @@
 --- @include "role"
---- @include "goes_round"
+--- @include "makes_circle"
 
--- checked(base, manager, id, before, wanted): the refusal that the wanted fields of a project meet, or nil. `id` is ''
--- and `before` empty for a new project; `wanted` has the fields that are to change.
-local function checked(base, manager, id, before, wanted)
+-- project_refusal(base, manager, id, before, wanted): the refusal that the wanted fields of a project meet, or nil. For
+-- a new project `id` is '' and `before` is empty; `wanted` has the fields that are to change.
+local function project_refusal(base, manager, id, before, wanted)
   local function after(name)
     return wanted[name] or before[name] or '0'
   end
@@ -32,5 +32,5 @@ local function checked(base, manager, id, before, wanted)
   if not has_bit(roles_of(base, manager, chain), EDIT) then
     return 'DENIED chain: needs the EDIT role on the project that tasks go on to'
   end
-  return goes_round(base, id, chain) and 'INVALID chain: chains must not form a circle' or nil
+  return makes_circle(base, id, chain) and 'INVALID chain: chains must not form a circle' or nil
 end
