@@ -222,6 +222,8 @@ def interrupted(fleet: Fleet, project: int, tmp_path: Path) -> Path:
         until(lambda: proxy.count("/task/bulk_submit") == 2, 30)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=10)
+        # The broker does the second call to its end, though nobody hears of it.
+        until(lambda: stats(fleet, project)["waiting"] == 10_000)
     note = tmp_path / "urls.offset"
     note.write_text(note.read_text().replace(proxy.url, fleet.url))
     return note
