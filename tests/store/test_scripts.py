@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,6 +197,19 @@ def test_each_script_is_called_by_one_coroutine() -> None:
                 called.append(str(name.value))
 
     assert sorted(called) == sorted(path.stem for path in SCRIPTS)
+
+
+@pytest.mark.skipif(shutil.which("luacheck") is None, reason="luacheck is not installed")
+def test_no_script_uses_a_name_that_neither_it_nor_its_includes_define(tmp_path: Path) -> None:
+    for script in scripts.load(LUA).values():
+        (tmp_path / f"{script.name}.lua").write_text(script.source)
+
+    # 113: a global that nobody has defined.
+    options = "--no-config --std lua51 --globals redis KEYS ARGV --only 113 --"
+    command = ["luacheck", *options.split(), str(tmp_path)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_only_one_module_sends_scripts() -> None:
