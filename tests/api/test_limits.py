@@ -115,7 +115,7 @@ def test_a_head_has_its_limit(small: Fleet) -> None:
         ("MAX_COUNT", "0", "a whole number from 1 to 10000"),
         ("CREATE_LIMIT", "-1", "a whole number from 0 to 100000000"),
         *(
-            ("TRUSTED_PROXIES", wrong, "addresses or networks (10.0.0.0/8) with commas between, or * alone")
+            ("TRUSTED_PROXIES", wrong, "addresses or networks (10.0.0.0/8) separated by commas, or * alone")
             for wrong in ("nonsense", "10.0.0.1/8", "127.0.0.1,,10.0.0.1", "*, 10.0.0.1", "127.0.0.1:3010", "300.1.1.1")
         ),
         ("REQUEST_TIMEOUT", "0", "a duration: seconds, or 90s, 5m, 8h, 7d"),
