@@ -20,8 +20,9 @@ def write_history(redis: Redis, project: int, *, closed: int, waiting: tuple[int
     paces = [1 + 0.3 * math.sin(step / 11 + project) + 0.35 * math.sin(step / 150 - 1) for step in range(_STEPS)]
     # As many are left for the time since the last snapshot as its pace says.
     scale, done = total / (sum(paces) + _SINCE / _EVERY * paces[-1]), 0.0
-    redis.delete(f"{base}:snapshots")
     with redis.pipeline() as pipe:
+        # In one step with the others: the sweeper takes snapshots too.
+        pipe.delete(f"{base}:snapshots")
         for step, pace in enumerate(paces):
             done += pace * scale
             share = step / _STEPS
