@@ -130,25 +130,24 @@ class Calls:
     async def call(self, script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
         """The script's reply. Raises :class:`BrokerError` when it refuses, :class:`Unavailable` without an answer."""
         known = self._scripts[script]
+        begun = perf_counter()
         try:
-            return await self._send(script, "EVALSHA", known.sha, len(keys), *keys, *args)
-        except NoScriptError:
-            return await self._send(script, "EVAL", known.source, len(keys), *keys, *args)
+            try:
+                return await self._client.execute_command("EVALSHA", known.sha, len(keys), *keys, *args)
+            except NoScriptError:
+                return await self._client.execute_command("EVAL", known.source, len(keys), *keys, *args)
+        except (RedisError, OSError) as error:
+            raise self._counted(_translated(f"script {script}", error)) from error
+        finally:
+            self._metrics.calls.observe(perf_counter() - begun)
 
     async def command(self, name: str, key: str, *args: Argument) -> Any:
         """The reply to a plain command on one key, where no rule needs a script. Raises :class:`Unavailable`."""
-        return await self._send(name, name, key, *args)
-
-    async def _send(self, name: str, *command: Argument) -> Any:
-        """Raises :class:`NoScriptError` for a script that the server does not know."""
         begun = perf_counter()
         try:
-            return await self._client.execute_command(*command)
-        except NoScriptError:
-            raise
+            return await self._client.execute_command(name, key, *args)
         except (RedisError, OSError) as error:
-            what = name if name == command[0] else f"script {name}"
-            raise self._counted(_translated(what, error)) from error
+            raise self._counted(_translated(name, error)) from error
         finally:
             self._metrics.calls.observe(perf_counter() - begun)
 
