@@ -16,6 +16,9 @@ _STATES = {"queue": 1, "verifying": 1, "assigned": 1, "failed": 2}
 _SHORT = 200
 """Characters of a recipe in a list."""
 
+SHORT_BYTES = 4 * (_SHORT + 1)
+"""To read for that: a character has four bytes at most, and the script may leave the last one out."""
+
 _LARGEST_OFFSET = 10**9 - 1
 
 _PAGE = 50
@@ -60,8 +63,7 @@ async def tasks(call: Call) -> Reply:
         raise Invalid(f"state: one of {', '.join(_STATES)}")
     offset, limit = call.number("offset", 0, _LARGEST_OFFSET) or 0, call.number("limit", 1, 500) or _PAGE
     full = call.query("full") == "1"
-    # A character has four bytes at most, and the script may leave the last one out; what is over is cut below.
-    longest = 0 if full else 4 * (_SHORT + 1)
+    longest = 0 if full else SHORT_BYTES
     total, rows = await call.store.project_tasks.page(project, state, offset, limit, longest=longest)
     return Reply({"total": total, "tasks": [_view(row, state, full=full) for row in rows]})
 

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from broker.api.project_tasks import SHORT_BYTES
 from broker.errors import BrokerError
 from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_fields import Row
@@ -32,8 +33,6 @@ STATES = {
     ),
 }
 _PAGE = 50
-_SHORT = 200
-"""Characters of a recipe in the list."""
 
 
 class Shown:
@@ -55,9 +54,9 @@ async def tasks(visit: Visit) -> Response:
     if wanted := visit.text("task"):
         return visit.go(f"projects/{project.id}/tasks/{wanted if wanted.isdecimal() and wanted.isascii() else 0}")
     state, page = visit.choice("state", *STATES), visit.number("page", 1)
-    # A character has four bytes at most, and the script may leave the last one out.
-    longest = 4 * (_SHORT + 1)
-    total, rows = await visit.store.project_tasks.page(project.id, state, (page - 1) * _PAGE, _PAGE, longest=longest)
+    total, rows = await visit.store.project_tasks.page(
+        project.id, state, (page - 1) * _PAGE, _PAGE, longest=SHORT_BYTES
+    )
     workers = await _workers(visit, rows)
     stats = await visit.store.monitoring.stats(project.id)
     totals = {"queue": stats.waiting, "verifying": stats.verifying, "assigned": stats.assigned, "failed": stats.failed}
