@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import cast
@@ -32,7 +33,7 @@ _UNLIMITED = 1 << 62
 _LENGTH = b"content-length:"
 
 
-class Run:
+class Run(ABC):
     """The connections of a job, and what they saw. Subclasses say what a connection does after an answer."""
 
     def __init__(self, job: Job) -> None:
@@ -78,13 +79,13 @@ class Run:
             cpu=time.process_time() - cpu,
         )
 
+    @abstractmethod
     async def send(self) -> None:
         """Sends what does not follow from answers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def free(self, connection: "Connection", now: int) -> None:
         """This connection has had its answer. The request that follows it at once takes over its ``busy``."""
-        raise NotImplementedError
 
     def rest(self) -> None:
         """A connection that was busy is not any more."""
