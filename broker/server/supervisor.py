@@ -24,7 +24,7 @@ from broker.errors import StartError
 from broker.settings import Settings
 from broker.store.check import StoreAway, check
 from broker.store.redis.embedded import EmbeddedStore
-from broker.web.static_files import chart_library
+from broker.web.site import chart_library
 
 log = logging.getLogger(__name__)
 

@@ -1,19 +1,39 @@
-"""The web UI at ``/ui/``: pages for managers. They show what the API tells them, and change things through it."""
+"""The web UI at ``/ui/``: pages for managers. They show what the API tells them, and change things through it.
 
+Beside it, the reference of the HTTP API at ``/docs``, for everybody.
+"""
+
+from functools import lru_cache
+
+from markupsafe import Markup
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from broker.web import accounts, docs, logs, overview, projects, routing, tasks, workers
+from broker.api.requests import App
+from broker.openapi.reference import reference
+from broker.web import accounts, projects, routing, tasks, workers
+from broker.web.routing import Pages
 from broker.web.site import Site
-from broker.web.static_files import chart_library
-
-__all__ = ["ROUTE", "chart_library", "routes"]
+from broker.web.visit import Visit
 
 ROUTE = "/ui"
 """Where the pages are."""
 
-_VIEWS = (overview, accounts, projects, tasks, workers, logs)
+_beside = Pages()
 
 
 def routes() -> list[BaseRoute]:
     """Raises :class:`StartError` when a file of the UI is missing."""
-    return routing.routes(Site(), [page for view in _VIEWS for page in view.pages], list(docs.pages))
+    pages = [page for view in (accounts, projects, tasks, workers) for page in view.pages]
+    return routing.routes(Site(), pages, list(_beside))
+
+
+@_beside.add("/docs", public=True)
+async def docs(visit: Visit) -> Response:
+    return visit.page("docs.html", calls=_calls(visit.site, visit.request.app, visit.root))
+
+
+@lru_cache(maxsize=1)
+def _calls(site: Site, app: App, root: str) -> Markup:
+    """Rendered once: it is long, and the same for everybody."""
+    return site.part("reference.html", root=root, reference=reference(app.description.document))

@@ -1,16 +1,79 @@
-"""What the pages of one process share: templates, files, trends."""
+"""What the pages of one process share: templates, static files, trends."""
 
+import gzip
+import hashlib
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.requests import Request
 from starlette.responses import Response
 
 from broker import __version__
+from broker.errors import BrokerError, StartError
 from broker.web import formats
-from broker.web.static_files import Statics
 from broker.web.trends import Trends
+
+_FOLDER = Path(__file__).parent / "static"
+_CHART = "django/static/chartkick/Chart.bundle.js"
+"""Chart.js with its date adapter, inside the chartkick package."""
+
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class _File(NamedTuple):
+    plain: bytes
+    packed: bytes
+    media_type: str
+
+
+class Statics:
+    """The files: read and compressed once, and cached by browsers for ever, because their URLs carry a version.
+
+    Raises :class:`StartError` when a file is not there.
+    """
+
+    def __init__(self) -> None:
+        paths = {path.name: path for path in sorted(_FOLDER.iterdir())} | {"chart.js": chart_library()}
+        contents = {name: path.read_bytes() for name, path in paths.items()}
+        self._files = {
+            name: _File(plain, gzip.compress(plain, 9, mtime=0), _TYPES[paths[name].suffix])
+            for name, plain in contents.items()
+        }
+        digest = hashlib.sha256(repr(sorted(contents.items())).encode())
+        self.version = digest.hexdigest()[:12]
+
+    def url(self, name: str) -> str:
+        """Below ``/ui/``. Modules find each other there by relative URLs, so one version stands for all files."""
+        if name not in self._files:
+            raise KeyError(name)
+        return f"static/{self.version}/{name}"
+
+    def response(self, request: Request) -> Response:
+        file = self._files.get(request.path_params["name"])
+        if file is None:
+            raise BrokerError("not_found", "No such file")
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        # Another version is asked for while processes of two versions serve side by side; then nothing may be kept.
+        ours = request.path_params["version"] == self.version
+        headers = {"Cache-Control": _FOR_EVER if ours else "no-store", "Vary": "Accept-Encoding"}
+        if packed:
+            headers["Content-Encoding"] = "gzip"
+        return Response(file.packed if packed else file.plain, headers=headers, media_type=file.media_type)
+
+
+def chart_library() -> Path:
+    """Where Chart.js is. Raises :class:`StartError` when the installation lacks it."""
+    package = find_spec("chartkick")
+    for place in (package.submodule_search_locations or []) if package else []:
+        if (path := Path(place) / _CHART).is_file():
+            return path
+    raise StartError(f"the package chartkick, version 1, is not installed, or has no {_CHART}")
+
 
 _FILTERS = (
     "number",
@@ -29,8 +92,6 @@ _FILTERS = (
 
 
 class Site:
-    """What the pages of one process share."""
-
     def __init__(self) -> None:
         self.statics = Statics()
         self.trends = Trends()

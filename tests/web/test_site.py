@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from broker.errors import StartError
-from broker.web import static_files as static
+from broker.web import site
 from tests.client import Fleet
 from tests.serving import Serving
 
@@ -115,13 +115,13 @@ def test_files_are_kept_for_ever_and_pages_not_at_all(fleet: Fleet) -> None:
     other = get(fleet, "/ui/static/000000000000/app.css", Accept_Encoding="identity")
     assert other.headers["cache-control"] == "no-store"
     assert "content-encoding" not in other.headers
-    assert other.content == (Path(static.__file__).parent / "static/app.css").read_bytes()
+    assert other.content == (Path(site.__file__).parent / "static/app.css").read_bytes()
 
 
 def test_the_first_page_and_the_largest_are_under_250_kb(fleet: Fleet) -> None:
-    library = Path(static.__file__).parent / "static"
+    library = Path(site.__file__).parent / "static"
     modules = sum(len(gzip.compress(path.read_bytes(), 9)) for path in library.glob("*.*"))
-    chart = len(gzip.compress(static.chart_library().read_bytes(), 9))
+    chart = len(gzip.compress(site.chart_library().read_bytes(), 9))
     html = len(gzip.compress(page(fleet, f"/ui/projects/{fleet.project()}").encode(), 6))
 
     assert modules + chart + html < 250_000
@@ -138,18 +138,18 @@ def test_both_processes_name_the_same_version(fleet: Fleet, serving: Serving) ->
 
 
 def test_no_page_has_a_script_or_a_style_of_its_own() -> None:
-    for path in (Path(static.__file__).parent / "templates").iterdir():
+    for path in (Path(site.__file__).parent / "templates").iterdir():
         text = path.read_text()
         assert not re.search(r"<script(?![^>]*\bsrc=)", text), path.name
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=", text), path.name
         assert "|safe" not in text, path.name
-    for path in (Path(static.__file__).parent / "static").glob("*.js"):
+    for path in (Path(site.__file__).parent / "static").glob("*.js"):
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", path.read_text())
 
 
 def test_a_form_that_is_sent_before_its_module_is_there_puts_nothing_into_the_address() -> None:
     forms = 0
-    for path in (Path(static.__file__).parent / "templates").iterdir():
+    for path in (Path(site.__file__).parent / "templates").iterdir():
         for form in re.findall(r"<form .*?</form>", path.read_text(), re.DOTALL):
             if "data-call" in form.partition(">")[0] or 'id="console"' in form:
                 forms += 1
@@ -159,10 +159,10 @@ def test_a_form_that_is_sent_before_its_module_is_there_puts_nothing_into_the_ad
 
 
 def test_without_chart_js_the_broker_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(static, "find_spec", lambda name: None)
+    monkeypatch.setattr(site, "find_spec", lambda name: None)
 
     with pytest.raises(StartError, match="chartkick"):
-        static.chart_library()
+        site.chart_library()
 
 
 def test_what_the_store_cannot_say_is_said_on_a_page(tmp_path: Path) -> None:
