@@ -10,6 +10,7 @@ import orjson
 
 from broker.api import answers, auth, examples
 from broker.api.operation import TAKER, WORKER, Example, Operation
+from broker.api.projects import as_json
 from broker.api.requests import Call, Disconnected, served
 from broker.api.responses import Reply
 from broker.api.routing import Routes
@@ -251,14 +252,12 @@ def _bytes(task: Task) -> int:
 
 async def _answer(call: Call, worker: Worker, found: Found, count: int | None) -> Reply:
     call.undo = partial(_give_back, call, worker, found)
-    project = await call.store.projects.json(found.project, found.assigned.revision)
+    project = await as_json(call, found.project, found.assigned.revision)
     views = _views(worker, found.assigned.tasks, project)
     return Reply({"task": views[0]} if count is None else {"tasks": views})
 
 
-def _views(worker: Worker, tasks: list[Task], project: bytes) -> list[dict[str, object]]:
-    """``project``: its JSON."""
-    project_json = orjson.Fragment(project)
+def _views(worker: Worker, tasks: list[Task], project: orjson.Fragment) -> list[dict[str, object]]:
     return [
         {
             "id": task.id,
@@ -267,7 +266,7 @@ def _views(worker: Worker, tasks: list[Task], project: bytes) -> list[dict[str, 
             "retries": task.retries,
             "status": 1,
             "assign_time": task.assign_time,
-            "project": project_json,
+            "project": project,
         }
         for task in tasks
     ]
@@ -308,4 +307,4 @@ async def assigned(call: Call) -> Reply:
                 size += _bytes(task)
         if cursor == "0" or size >= BATCH_BYTES or len(held) >= most:
             tasks = sorted(held.values(), key=lambda task: task.id)
-            return Reply({"tasks": _views(worker, tasks, await call.store.projects.json(project, page.revision))})
+            return Reply({"tasks": _views(worker, tasks, await as_json(call, project, page.revision))})

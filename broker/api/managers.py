@@ -98,7 +98,7 @@ async def login(call: Call) -> Reply:
 async def _signed_in(call: Call, manager: Proven) -> Reply:
     cookie = await call.store.managers.open_session(manager, call.session_cookie)
     signed_in = await call.store.managers.of_session(cookie)
-    content = {"manager": signed_in.view() if signed_in else None}
+    content = {"manager": signed_in._asdict() if signed_in else None}
     return Reply(content, headers=_set_cookie(call, cookie, int(call.settings.session_ttl)))
 
 
@@ -144,7 +144,7 @@ def _set_cookie(call: Call, value: str, seconds: int) -> list[tuple[str, str]]:
 )
 async def account(call: Call) -> Reply:
     manager = await auth.manager_if_any(call)
-    return Reply({"logged_in": manager is not None, "manager": manager.view() if manager else None})
+    return Reply({"logged_in": manager is not None, "manager": manager._asdict() if manager else None})
 
 
 @routes.add(
@@ -233,7 +233,7 @@ async def close_sessions(call: Call) -> Reply:
 )
 async def list_all(call: Call) -> Reply:
     await auth.manager(call)
-    return Reply({"managers": [manager.view() for manager in await call.store.managers.every()]})
+    return Reply({"managers": [manager._asdict() for manager in await call.store.managers.every()]})
 
 
 @routes.add(
@@ -254,7 +254,7 @@ async def list_all(call: Call) -> Reply:
 async def list_for_project(call: Call) -> Reply:
     await auth.manager(call)
     roles = await call.store.projects.roles(call.id("id"))
-    return Reply({"managers": [{"manager": manager.view(), "role": role} for manager, role in roles]})
+    return Reply({"managers": [{"manager": manager._asdict(), "role": role} for manager, role in roles]})
 
 
 @routes.add(

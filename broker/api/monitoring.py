@@ -6,6 +6,8 @@ from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import Routes
 from broker.errors import Invalid
+from broker.store.monitoring import Snapshot
+from broker.store.worker_stats import WorkerCounts
 
 _PAGE = 500
 _ASSIGNEES = 16
@@ -79,10 +81,21 @@ async def monitoring_between(call: Call) -> Reply:
 async def _snapshots(call: Call, project: int, newest: int | None, oldest: int | None, most: int) -> Reply:
     snapshots = []
     async for snapshot in call.store.monitoring.snapshots(project, newest, oldest):
-        snapshots.append(snapshot)
+        snapshots.append(snapshot_view(snapshot))
         if len(snapshots) == most:
             break
     return Reply({"snapshots": snapshots})
+
+
+def snapshot_view(snapshot: Snapshot) -> dict[str, int]:
+    return {
+        "new_task_count": snapshot.new,
+        "failed_task_count": snapshot.failed,
+        "closed_task_count": snapshot.closed,
+        "worker_access_count": snapshot.access,
+        "awaiting_verification_count": snapshot.awaiting,
+        "time_stamp": snapshot.time,
+    }
 
 
 @routes.add(
@@ -149,5 +162,18 @@ async def worker_stats(call: Call) -> Reply:
     if project is not None:
         await auth.readable(call, project)
     elif offset is None and limit is None:
-        return Reply({"stats": await call.store.worker_stats.all()})
-    return Reply({"stats": await call.store.worker_stats.page(offset or 0, limit or _PAGE, project)})
+        return Reply({"stats": _counts(await call.store.worker_stats.all())})
+    return Reply({"stats": _counts(await call.store.worker_stats.page(offset or 0, limit or _PAGE, project))})
+
+
+def _counts(rows: list[WorkerCounts]) -> list[dict[str, object]]:
+    return [
+        {
+            "alias": worker.alias,
+            "closed_task_count": closed,
+            "held_task_count": held,
+            "paused": worker.paused,
+            "id": worker.id,
+        }
+        for worker, closed, held in rows
+    ]

@@ -1,6 +1,7 @@
 """Projects: their configuration, who may work on them, their secrets."""
 
 import msgspec
+import orjson
 
 from broker.api import answers, auth, examples
 from broker.api.bodies import NewProject, ProjectFields, SetSecret, SetWebhookSecret, required
@@ -18,7 +19,7 @@ from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import Routes
 from broker.errors import BrokerError
-from broker.store.projects import SECRET
+from broker.store.projects import SECRET, Project
 
 _FIELDS = msgspec.json.Decoder(ProjectFields | None)
 _SECRET = msgspec.json.Decoder(SetSecret | None)
@@ -26,6 +27,19 @@ _WEBHOOK_SECRET = msgspec.json.Decoder(SetWebhookSecret | None)
 
 
 routes = Routes()
+
+
+def view(project: Project) -> dict[str, object]:
+    return {"id": project.id, **project.values}
+
+
+async def as_json(call: Call, project: int, revision: int) -> orjson.Fragment:
+    """The project as it stands in the answer of a get, at this revision or a newer one."""
+    return orjson.Fragment(await call.store.projects.rendered(project, revision, _json))
+
+
+def _json(project: Project) -> bytes:
+    return orjson.dumps(view(project))
 
 
 @routes.add(
@@ -114,8 +128,8 @@ async def update(call: Call) -> Reply:
     ),
 )
 async def get(call: Call) -> Reply:
-    view = (await auth.readable(call, call.id("id"))).view()
-    return Reply({**view, "project": view})
+    project = view(await auth.readable(call, call.id("id")))
+    return Reply({**project, "project": project})
 
 
 @routes.add(
@@ -142,8 +156,8 @@ async def get(call: Call) -> Reply:
 async def list_all(call: Call) -> Reply:
     manager = await auth.manager_if_any(call)
     projects = call.store.projects.every(manager.id if manager else None)
-    views = [project.view() async for project in projects if project.visible]
-    return Reply({"projects": sorted(views, key=lambda view: str(view["name"]))})
+    views = [view(project) async for project in projects if project.visible]
+    return Reply({"projects": sorted(views, key=lambda project: str(project["name"]))})
 
 
 @routes.add(

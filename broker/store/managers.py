@@ -48,9 +48,6 @@ class Manager(NamedTuple):
     tracker_admin: bool
     register_time: int
 
-    def view(self) -> dict[str, object]:
-        return self._asdict()
-
 
 class Proven(NamedTuple):
     """A manager who gave the password of this hash. Calls that follow from it work while it is their password."""

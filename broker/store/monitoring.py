@@ -1,10 +1,11 @@
 """What is counted: totals and states of a project, over time and by worker, and of all projects at once."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import islice
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, NamedTuple, get_type_hints
 
 from msgspec import Meta, Struct
 
@@ -32,20 +33,19 @@ _HELD_DUTY = 0.05
 _HELD_PATIENCE = 0.1
 """Seconds to wait for a count that is not older than the question."""
 
-_HELD_MOST = 2000
-"""Projects whose counts are kept."""
-
 _PRIORITIES = 10
 """Priorities, the highest first, among which the oldest waiting task is searched."""
 
+_RECENT_TTL = 20
+"""Seconds for which a project's recent snapshots are kept: pages that update themselves ask every few seconds."""
+
+_RECENT_LONGEST = 500
+"""Recent snapshots that are read at most, where they are taken every few seconds."""
+
+_MOST_KEPT = 2000
+"""Projects whose counts and recent snapshots are kept."""
+
 _PAGE = 500
-_NAMES = {
-    "new": "new_task_count",
-    "failed": "failed_task_count",
-    "closed": "closed_task_count",
-    "access": "worker_access_count",
-    "awaiting": "awaiting_verification_count",
-}
 
 
 class Counters(Struct):
@@ -85,6 +85,22 @@ class Stats(NamedTuple):
     """Totals since the project began, by their names in ``TOTALS``."""
 
 
+class Snapshot(NamedTuple):
+    """The counts of a project at a moment."""
+
+    time: int
+    """Unix seconds."""
+    new: int
+    """Unfinished tasks without a vote."""
+    failed: int
+    closed: int
+    """All tasks closed so far."""
+    access: int
+    """Workers that were granted access."""
+    awaiting: int
+    """Unfinished tasks with votes."""
+
+
 class Monitoring:
     def __init__(self, calls: Calls, keys: Keys, interval: float, history: float) -> None:
         """A snapshot each ``interval`` seconds, kept for ``history`` seconds."""
@@ -92,7 +108,8 @@ class Monitoring:
         self._keys = keys
         self.interval = interval
         self._history = round(history * 1000)
-        self._held = SharedReads(self.count_held, most=_HELD_MOST, duty=_HELD_DUTY, patience=_HELD_PATIENCE)
+        self._held = SharedReads(self.count_held, most=_MOST_KEPT, duty=_HELD_DUTY, patience=_HELD_PATIENCE)
+        self._recent = SharedReads(self._read_recent, most=_MOST_KEPT, duty=1, ttl=_RECENT_TTL)
         self.now = ""
 
     async def stats(self, project: int) -> Stats:
@@ -131,18 +148,32 @@ class Monitoring:
             made = await self._calls.call("snapshot", self._keys.project(project), args)
         return bool(made)
 
-    async def snapshots(self, project: int, newest: int | None, oldest: int | None) -> AsyncIterator[dict[str, Any]]:
-        """Newest first: snapshots not after ``newest`` and not before ``oldest`` (unix s), as the API shows them."""
+    async def snapshots(self, project: int, newest: int | None, oldest: int | None) -> AsyncIterator[Snapshot]:
+        """Newest first: snapshots not after ``newest`` and not before ``oldest`` (unix seconds)."""
         before = "+" if newest is None else str(newest * 1000 + 999)
         after = "-" if oldest is None else str(oldest * 1000)
         while True:
             page = await self._calls.call("snapshots", self._keys.project(project), [before, after, _PAGE])
             for id, pairs in page:
                 counts = dict(zip(pairs[::2], pairs[1::2], strict=True))
-                yield {shown: int(counts[name]) for name, shown in _NAMES.items()} | {"time_stamp": _ms(id) // 1000}
+                yield Snapshot(_ms(id) // 1000, *(int(counts[name]) for name in Snapshot._fields[1:]))
             if len(page) < _PAGE:
                 return
             before = f"({page[-1][0]}"
+
+    async def recent(self, project: int, seconds: int) -> list[Snapshot]:
+        """Those of the last ``seconds``, oldest first. All processes see the same ones for some seconds."""
+        now = int(time.time())
+        newest = now - now % _RECENT_TTL
+        return await self._recent.get((project, newest, newest - seconds))
+
+    async def _read_recent(self, which: tuple[int, int, int]) -> list[Snapshot]:
+        found: list[Snapshot] = []
+        async for snapshot in self.snapshots(*which):
+            found.append(snapshot)
+            if len(found) == _RECENT_LONGEST:
+                break
+        return found[::-1]
 
 
 class Memory(NamedTuple):

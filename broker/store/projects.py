@@ -1,10 +1,8 @@
 """Projects: the directory decides and keeps the configuration, each project's slot holds the copy that scripts read."""
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
-
-import orjson
 
 from broker.errors import BrokerError
 from broker.store.managers import Manager
@@ -23,7 +21,7 @@ ROLE_NAMES = {
 
 _PAGE = 500
 _MOST = 10_000
-"""Projects whose JSON is kept."""
+"""Projects that are kept rendered."""
 
 
 class Listed(NamedTuple):
@@ -44,9 +42,10 @@ class Project(NamedTuple):
     def visible(self) -> bool:
         return self.fields["hidden"] != "1" or bool(self.roles & READ)
 
-    def view(self) -> dict[str, Any]:
-        """As the API shows it."""
-        return {"id": self.id, **values_of(self.fields)}
+    @property
+    def values(self) -> dict[str, Any]:
+        """What it is configured with, without its secrets."""
+        return values_of(self.fields)
 
 
 class Projects:
@@ -57,10 +56,10 @@ class Projects:
         self._max_projects = max_projects
         self._create_limit = create_limit
         self.now = ""
-        self._views: dict[int, tuple[int, bytes]] = {}
+        self._rendered: dict[int, tuple[int, bytes]] = {}
 
     async def create(self, manager: int, fields: Mapping[str, Any], address: str | None = None) -> int:
-        """``fields`` as in :meth:`Project.view`, ``name`` at least. Raises duplicate, invalid, denied, limit_reached.
+        """``fields`` as in :attr:`Project.values`, ``name`` at least. Raises duplicate, invalid, denied, limit_reached.
 
         ``address``: of the client; None is not counted. Raises ``rate_limited`` for one that asks too often.
         """
@@ -104,16 +103,16 @@ class Projects:
             return False
         return True
 
-    async def json(self, project: int, revision: int) -> bytes:
-        """The project as it stands in the answer of a get, at this revision or a newer one."""
-        cached = self._views.get(project)
-        if cached is None or cached[0] < revision:
+    async def rendered(self, project: int, revision: int, render: Callable[[Project], bytes]) -> bytes:
+        """What ``render``, always the same one, makes of the project at this revision or a newer one: kept."""
+        kept = self._rendered.get(project)
+        if kept is None or kept[0] < revision:
             current = await self.get(project)
-            if len(self._views) >= _MOST:
-                self._views.clear()
-            # A copy, since what orjson makes keeps a buffer of 4 kB.
-            cached = self._views[project] = (current.revision, bytes(memoryview(orjson.dumps(current.view()))))
-        return cached[1]
+            if len(self._rendered) >= _MOST:
+                self._rendered.clear()
+            # A copy: what orjson makes keeps a buffer of 4 kB.
+            kept = self._rendered[project] = (current.revision, bytes(memoryview(render(current))))
+        return kept[1]
 
     async def every(self, manager: int | None) -> AsyncIterator[Project]:
         """Every project, hidden ones as well, best priority first."""

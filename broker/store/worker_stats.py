@@ -1,5 +1,7 @@
 """How many tasks each worker has closed and holds, in one project or in all."""
 
+from typing import NamedTuple
+
 from broker.errors import BrokerError
 from broker.store.monitoring import Monitoring
 from broker.store.projects import Projects
@@ -18,29 +20,34 @@ _LONGEST_REST = 1.0
 """Seconds between two reads of the workers' records at most."""
 
 
+class WorkerCounts(NamedTuple):
+    worker: Worker
+    closed: int
+    held: int
+
+
 class WorkerStats:
     def __init__(self, projects: Projects, workers: Workers, monitoring: Monitoring) -> None:
         self._monitoring = monitoring
         self._projects = projects
         self._workers = workers
         self._now = SharedRead(self._read_workers, duty=_DUTY, longest_rest=_LONGEST_REST)
-        self._rows = SharedRead(self._read_rows, duty=_DUTY, ttl=SHARED)
+        self._counts = SharedRead(self._read_counts, duty=_DUTY, ttl=SHARED)
         self._held = SharedRead(self._read_held, duty=_DUTY, ttl=SHARED)
 
-    async def all(self) -> list[dict[str, object]]:
+    async def all(self) -> list[WorkerCounts]:
         """Every worker by id, as it is now; but its counts are at most ten seconds old: counting takes a while."""
-        rows = await self._rows.get()
+        counts = await self._counts.get()
         return [
-            rows.get(worker.id, _row(worker, worker.closed_before, 0))
-            | {"alias": worker.alias, "paused": worker.paused}
+            counts.get(worker.id, WorkerCounts(worker, worker.closed_before, 0))._replace(worker=worker)
             for worker in await self._now.get()
         ]
 
-    async def _read_rows(self) -> dict[object, dict[str, object]]:
+    async def _read_counts(self) -> dict[int, WorkerCounts]:
         """By id."""
         count = await self._workers.count()
         pages = [await self.page(offset, _PAGE, None) for offset in range(0, count, _PAGE)]
-        return {row["id"]: row for page in pages for row in page}
+        return {row.worker.id: row for page in pages for row in page}
 
     async def _read_workers(self) -> list[Worker]:
         """Every worker, by id."""
@@ -51,8 +58,8 @@ class WorkerStats:
         ]
         return [worker for page in pages for worker in page if worker is not None]
 
-    async def page(self, offset: int, limit: int, project: int | None) -> list[dict[str, object]]:
-        """``{id, alias, closed_task_count, held_task_count, paused}`` of at most 500 workers, by id."""
+    async def page(self, offset: int, limit: int, project: int | None) -> list[WorkerCounts]:
+        """Of at most 500 workers, by id."""
         last = min(offset + limit, await self._workers.count())
         ids = range(offset + 1, last + 1)
         if not ids:
@@ -69,7 +76,7 @@ class WorkerStats:
             mine = held_by_project.get(one, {})
             held = [count + mine.get(id, 0) for count, id in zip(held, ids, strict=True)]
         return [
-            _row(worker, closed_count, held_count)
+            WorkerCounts(worker, closed_count, held_count)
             for worker, closed_count, held_count in zip(workers, closed, held, strict=True)
             if worker
         ]
@@ -87,13 +94,3 @@ class WorkerStats:
             if error.code != "not_found":
                 raise
             return {}
-
-
-def _row(worker: Worker, closed: int, held: int) -> dict[str, object]:
-    return {
-        "alias": worker.alias,
-        "closed_task_count": closed,
-        "held_task_count": held,
-        "paused": worker.paused,
-        "id": worker.id,
-    }

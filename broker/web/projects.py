@@ -1,16 +1,17 @@
 """Projects: all of them, and of one how it goes, its settings, its secrets, and who may work on it."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from starlette.responses import Response
 
 from broker.errors import BrokerError
-from broker.store.monitoring import Stats
+from broker.store.monitoring import Snapshot, Stats
 from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET, Project
 from broker.web.routing import Pages
-from broker.web.trends import Trend, trend
 from broker.web.visit import Visit
 
 pages = Pages()
@@ -19,6 +20,37 @@ _AT_ONCE = 200
 """Projects whose counts are asked for together."""
 
 _PAGE = 100
+
+_TREND_SPAN = 7200
+"""Seconds that a sparkline shows."""
+
+_YOUNGEST = 20
+"""Seconds that a snapshot must be old to measure from: over a shorter time the pace would jump."""
+
+WIDTH, HEIGHT = 100, 24
+"""Of a sparkline."""
+
+_HOLDERS = 16
+_RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "all": 0}
+"""Seconds that the timeline goes back; 0: as far as there are snapshots."""
+
+ROLES = {
+    READ: ("Read", "see the project if it is hidden, see its tasks"),
+    EDIT: ("Edit", "change the settings, pause the project"),
+    MANAGE_ACCESS: ("Access", "give access to workers, and roles to managers"),
+    SECRET: ("Secrets", "read and set the secrets"),
+    MAINTENANCE: ("Maintenance", "reset, reclaim, retry and remove tasks"),
+}
+
+
+class Trend(NamedTuple):
+    pace: float | None
+    """Tasks closed per second, since the youngest snapshot that is old enough."""
+    since: int | None
+    eta: float | None
+    """Seconds until everything is closed at this pace."""
+    line: str
+    """The points of a sparkline: tasks closed from snapshot to snapshot."""
 
 
 class Row(NamedTuple):
@@ -71,7 +103,7 @@ async def _row(visit: Visit, project: Project) -> Row | None:
     """None for a project that has been deleted meanwhile."""
     try:
         stats = await visit.store.monitoring.stats(project.id)
-        return Row(project, stats, await visit.site.trends.of(visit.store, project.id, stats))
+        return Row(project, stats, await _trend(visit, project, stats))
     except BrokerError as error:
         if error.code != "not_found":
             raise
@@ -90,9 +122,31 @@ def _sum(rows: list[Row]) -> tuple[Stats, Trend]:
     return stats, trend([], stats, 0)._replace(pace=sum(paces) if paces else None)
 
 
-_HOLDERS = 16
-_RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "all": 0}
-"""Seconds that the timeline goes back; 0: as far as there are snapshots."""
+async def _trend(visit: Visit, project: Project, stats: Stats) -> Trend:
+    return trend(await visit.store.monitoring.recent(project.id, _TREND_SPAN), stats, time.time())
+
+
+def trend(points: Sequence[Snapshot], stats: Stats, now: float) -> Trend:
+    closed = stats.counters.get("closed", 0)
+    base = next((point for point in reversed(points) if now - point.time >= _YOUNGEST), None)
+    pace = max(0, closed - base.closed) / (now - base.time) if base else None
+    left = stats.waiting + stats.verifying + stats.assigned
+    eta = left / pace if pace and left else None
+    return Trend(pace, base.time if base else None, eta, sparkline(points))
+
+
+def sparkline(points: Sequence[Snapshot]) -> str:
+    """``x,y`` pairs of tasks closed per second between snapshots; '' when there are too few, or nothing was closed."""
+    steps = [
+        (later.time, max(0, later.closed - earlier.closed) / max(1, later.time - earlier.time))
+        for earlier, later in pairwise(points)
+    ]
+    highest = max((height for _, height in steps), default=0)
+    if len(steps) < 2 or not highest:
+        return ""
+    first, last = steps[0][0], steps[-1][0]
+    scale = WIDTH / max(1, last - first)
+    return " ".join(f"{(at - first) * scale:.1f},{(HEIGHT - 2) * (1 - y / highest) + 1:.1f}" for at, y in steps)
 
 
 @pages.add("/projects/new")
@@ -107,12 +161,12 @@ async def project(visit: Visit) -> Response:
     held = await visit.store.monitoring.held(shown.id)
     largest = sorted(held, key=lambda worker: (-held[worker], worker))[:_HOLDERS]
     workers = await visit.store.workers.get(largest) if largest else []
-    chain = shown.view()["chain"]
+    chain = shown.values["chain"]
     return visit.page(
         "project.html",
         project=shown,
         stats=stats,
-        trend=await visit.site.trends.of(visit.store, shown.id, stats),
+        trend=await _trend(visit, shown, stats),
         holders=[(worker, held[worker.id]) for worker in workers if worker],
         more_holders=len(held) - len(largest),
         chained=await _name(visit, chain) if chain else None,
@@ -133,8 +187,8 @@ async def _name(visit: Visit, project: int) -> str | None:
 @pages.add("/projects/{id}/settings")
 async def settings(visit: Visit) -> Response:
     shown = await visit.project(EDIT)
-    targets = await _targets(visit, shown.id, shown.view()["chain"])
-    return visit.page("settings.html", project=shown, values=shown.view(), targets=targets)
+    targets = await _targets(visit, shown.id, shown.values["chain"])
+    return visit.page("settings.html", project=shown, values=shown.values, targets=targets)
 
 
 async def _targets(visit: Visit, project: int, current: int) -> list[tuple[int, str]]:
@@ -149,15 +203,6 @@ async def _targets(visit: Visit, project: int, current: int) -> list[tuple[int, 
 async def secrets(visit: Visit) -> Response:
     shown = await visit.project(SECRET)
     return visit.page("secrets.html", project=shown)
-
-
-ROLES = {
-    READ: ("Read", "see the project if it is hidden, see its tasks"),
-    EDIT: ("Edit", "change the settings, pause the project"),
-    MANAGE_ACCESS: ("Access", "give access to workers, and roles to managers"),
-    SECRET: ("Secrets", "read and set the secrets"),
-    MAINTENANCE: ("Maintenance", "reset, reclaim, retry and remove tasks"),
-}
 
 
 @pages.add("/projects/{id}/access")

@@ -1,4 +1,4 @@
-"""What the pages of one process share: templates, static files, trends."""
+"""What the pages of one process share: templates and static files."""
 
 import gzip
 import hashlib
@@ -15,7 +15,6 @@ from starlette.responses import Response
 from broker import __version__
 from broker.errors import BrokerError, StartError
 from broker.web import formats
-from broker.web.trends import Trends
 
 _FOLDER = Path(__file__).parent / "static"
 _CHART = "django/static/chartkick/Chart.bundle.js"
@@ -94,7 +93,6 @@ _FILTERS = (
 class Site:
     def __init__(self) -> None:
         self.statics = Statics()
-        self.trends = Trends()
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,

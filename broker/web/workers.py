@@ -4,23 +4,24 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from starlette.responses import Response
 
 from broker.store.logs import LEVELS, Line
+from broker.store.worker_stats import WorkerCounts
 from broker.web.routing import Pages
 from broker.web.visit import Visit
 
 pages = Pages()
 
 _PAGE = 100
-_ORDERS: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
-    "closed": lambda row: (-row["closed_task_count"], row["id"]),
-    "held": lambda row: (-row["held_task_count"], row["id"]),
-    "alias": lambda row: (row["alias"].casefold(), row["id"]),
-    "id": lambda row: (row["id"],),
+_ORDERS: dict[str, Callable[[WorkerCounts], tuple[int | str, int]]] = {
+    "closed": lambda row: (-row.closed, row.worker.id),
+    "held": lambda row: (-row.held, row.worker.id),
+    "alias": lambda row: (row.worker.alias.casefold(), row.worker.id),
+    "id": lambda row: (row.worker.id, 0),
 }
 
 
@@ -28,13 +29,13 @@ _ORDERS: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
 async def workers(visit: Visit) -> Response:
     order, words, page = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("page", 1)
     which = visit.choice("show", "all", "holding", "paused")
-    every: list[dict[str, Any]] = await visit.store.worker_stats.all()
+    every = await visit.store.worker_stats.all()
     found = [
         row
         for row in every
-        if (words.casefold() in row["alias"].casefold() or words == str(row["id"]))
-        and (which != "holding" or row["held_task_count"])
-        and (which != "paused" or row["paused"])
+        if (words.casefold() in row.worker.alias.casefold() or words == str(row.worker.id))
+        and (which != "holding" or row.held)
+        and (which != "paused" or row.worker.paused)
     ]
     found.sort(key=_ORDERS[order])
     shown = found[(page - 1) * _PAGE : page * _PAGE]

@@ -6,8 +6,15 @@ from typing import Any
 import pytest
 
 from tests.client import Caller, Fleet, WorkerCaller
-from tests.manage.test_snapshots import NAMES
 from tests.serving import Serving, until
+
+NAMES = (
+    "new_task_count",
+    "failed_task_count",
+    "closed_task_count",
+    "worker_access_count",
+    "awaiting_verification_count",
+)
 
 
 @pytest.fixture(scope="module")

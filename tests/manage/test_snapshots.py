@@ -1,20 +1,12 @@
 """Snapshots of the counts, below HTTP, with a clock."""
 
 import asyncio
-from typing import Any
 
 from broker.settings import Settings
 from broker.store import open_store
+from broker.store.monitoring import Snapshot
 from broker.sweeper import sweep
 from tests.store.conftest import NOON, StoreFleet, new
-
-NAMES = (
-    "new_task_count",
-    "failed_task_count",
-    "closed_task_count",
-    "worker_access_count",
-    "awaiting_verification_count",
-)
 
 # Seconds, as the settings have them by default.
 INTERVAL, HISTORY = 120, 400 * 3600
@@ -22,7 +14,7 @@ INTERVAL, HISTORY = 120, 400 * 3600
 
 async def snapshots(
     store_fleet: StoreFleet, project: int, newest: int | None = None, oldest: int | None = None
-) -> list[dict[str, Any]]:
+) -> list[Snapshot]:
     return [one async for one in store_fleet.store.monitoring.snapshots(project, newest, oldest)]
 
 
@@ -31,8 +23,8 @@ async def counts(store_fleet: StoreFleet, project: int) -> tuple[int, ...]:
     store_fleet.passes(INTERVAL)
     assert await store_fleet.store.monitoring.take_snapshot(project)
     snapshot = (await snapshots(store_fleet, project))[0]
-    assert snapshot["time_stamp"] == store_fleet.now // 1000
-    return tuple(snapshot[name] for name in NAMES)
+    assert snapshot.time == store_fleet.now // 1000
+    return snapshot[1:]
 
 
 async def test_a_snapshot_has_the_counts_of_every_state(store_fleet: StoreFleet) -> None:
@@ -108,7 +100,7 @@ async def test_a_second_snapshot_too_soon_is_none(store_fleet: StoreFleet) -> No
     store_fleet.passes(0.001)
     assert await store_fleet.store.monitoring.take_snapshot(project)
 
-    assert [one["time_stamp"] for one in await snapshots(store_fleet, project)] == [
+    assert [one.time for one in await snapshots(store_fleet, project)] == [
         NOON // 1000 + INTERVAL,
         NOON // 1000,
     ]
@@ -136,7 +128,7 @@ async def test_snapshots_that_are_too_old_go(store_fleet: StoreFleet) -> None:
     store_fleet.passes(HISTORY - 2 * INTERVAL)
     assert await store_fleet.store.monitoring.take_snapshot(project)
 
-    times = [one["time_stamp"] - NOON // 1000 for one in await snapshots(store_fleet, project)]
+    times = [one.time - NOON // 1000 for one in await snapshots(store_fleet, project)]
     assert times == [HISTORY + INTERVAL, 2 * INTERVAL, INTERVAL]
 
 
@@ -148,7 +140,7 @@ async def test_snapshots_between_two_moments_include_both(store_fleet: StoreFlee
 
     async def between(oldest: int, newest: int) -> list[int]:
         found = await snapshots(store_fleet, project, start + newest, start + oldest)
-        return [one["time_stamp"] - start for one in found]
+        return [one.time - start for one in found]
 
     assert await between(INTERVAL, 3 * INTERVAL) == [3 * INTERVAL, 2 * INTERVAL, INTERVAL]
     assert await between(INTERVAL + 1, 3 * INTERVAL - 1) == [2 * INTERVAL]

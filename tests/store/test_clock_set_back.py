@@ -21,7 +21,7 @@ async def taken_back(fleet: StoreFleet, project: int) -> int:
 
 
 async def times(fleet: StoreFleet, project: int) -> list[int]:
-    return [row["time_stamp"] async for row in fleet.store.monitoring.snapshots(project, None, None)]
+    return [row.time async for row in fleet.store.monitoring.snapshots(project, None, None)]
 
 
 async def test_held_tasks_come_back_after_their_time_whatever_else_is_held(fleet: StoreFleet) -> None:

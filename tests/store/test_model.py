@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from broker.api.monitoring import snapshot_view
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
@@ -196,7 +197,7 @@ class Walk(RuleBasedStateMachine):
             assert self.run(self.newest_snapshot(model.id)) == model.snapshot() | {"time_stamp": self.now // 1000}
 
     async def newest_snapshot(self, project: int) -> dict[str, Any]:
-        return await anext(self.store.monitoring.snapshots(project, None, None))
+        return snapshot_view(await anext(self.store.monitoring.snapshots(project, None, None)))
 
     def reclaim(self, project: int, limit: int) -> None:
         model = self.at(project)

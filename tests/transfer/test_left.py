@@ -140,7 +140,7 @@ async def test_projects_that_are_kept_with_a_change(broker: Broker, store: Store
         "not chained: chain: chains must not form a circle": (2, ["4", "6"]),
         "not chained: chain: the project that it names does not exist": (1, ["5"]),
     }
-    views = {project.id: project.view() async for project in store.projects.every(None)}
+    views = {project.id: project.values async for project in store.projects.every(None)}
     assert [views[id]["chain"] for id in range(1, 7)] == [0, 3, 4, 0, 0, 0]
     assert (views[2]["public"], views[2]["hidden"], views[2]["priority"]) == (False, True, 0)
     assert views[3]["submit_rate"] == 1e-05

@@ -263,8 +263,8 @@ async def test_what_happened_here_since_stays_when_the_import_is_run_again(
     assert aliases == ["renamed", 'quote " and, comma\nline']
     assert (await store.workers.authenticate(3, secret.encode())).id == 3
     assert await store.workers.access(5, 3) == ""
-    view = (await store.projects.get(2)).view()
-    assert (view["name"], view["chain"], view["paused"]) == ("renamed", 0, True)
+    values = (await store.projects.get(2)).values
+    assert (values["name"], values["chain"], values["paused"]) == ("renamed", 0, True)
 
 
 async def test_the_report_is_for_people(broker: Broker, dumps: Path) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from broker.store.monitoring import Stats
+from broker.store.monitoring import Snapshot, Stats
 from broker.store.project_fields import UNLIMITED
 from broker.web import formats
-from broker.web.trends import Point, sparkline, trend
+from broker.web.projects import sparkline, trend
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,12 @@ def stats(waiting: int, closed: int) -> Stats:
     return Stats(waiting, 0, 0, 0, {"closed": closed})
 
 
+def point(time: int, closed: int) -> Snapshot:
+    return Snapshot(time, 0, 0, closed, 0, 0)
+
+
 def test_the_pace_is_measured_from_a_snapshot_that_is_old_enough() -> None:
-    points = [Point(0, 0), Point(900, 90), Point(995, 100)]
+    points = [point(0, 0), point(900, 90), point(995, 100)]
 
     measured = trend(points, stats(40, 110), now=1000)
 
@@ -146,20 +150,20 @@ def test_the_pace_is_measured_from_a_snapshot_that_is_old_enough() -> None:
     assert measured.eta == pytest.approx(200)
 
 
-@pytest.mark.parametrize("points", [[], [Point(995, 100)]])
-def test_without_such_a_snapshot_there_is_no_pace(points: list[Point]) -> None:
+@pytest.mark.parametrize("points", [[], [point(995, 100)]])
+def test_without_such_a_snapshot_there_is_no_pace(points: list[Snapshot]) -> None:
     assert trend(points, stats(40, 110), now=1000)[:3] == (None, None, None)
 
 
 def test_nothing_closed_means_no_estimate() -> None:
-    assert trend([Point(0, 110)], stats(40, 110), now=1000)[:3] == (0, 0, None)
+    assert trend([point(0, 110)], stats(40, 110), now=1000)[:3] == (0, 0, None)
     # A total that fell: the data are from a backup.
-    assert trend([Point(0, 500)], stats(40, 110), now=1000).pace == 0
+    assert trend([point(0, 500)], stats(40, 110), now=1000).pace == 0
 
 
 def test_a_sparkline_fills_its_box() -> None:
-    line = sparkline([Point(0, 0), Point(100, 0), Point(200, 50), Point(300, 50)])
+    line = sparkline([point(0, 0), point(100, 0), point(200, 50), point(300, 50)])
 
     assert line == "0.0,23.0 50.0,1.0 100.0,23.0"
-    assert sparkline([Point(0, 0), Point(100, 5)]) == ""
-    assert sparkline([Point(0, 7), Point(100, 7), Point(200, 7)]) == ""
+    assert sparkline([point(0, 0), point(100, 5)]) == ""
+    assert sparkline([point(0, 7), point(100, 7), point(200, 7)]) == ""
