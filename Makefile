@@ -51,7 +51,7 @@ format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/test.stamp  ## docs/http-api.md, from what stands beside each handler
-	$(BIN)/python -m broker.openapi.page > docs/http-api.md
+	$(BIN)/python -m broker.openapi.reference > docs/http-api.md
 
 pictures: $(VENV)/test.stamp  ## of every page, in tests/browser/screenshots; the README's are taken anew
 	BROKER_TEST_PICTURES=yes $(BIN)/pytest tests/browser/test_pages.py

@@ -1,21 +1,25 @@
-"""The OpenAPI document, made from what stands beside each handler and from the schemas of what it takes and gives."""
+"""The OpenAPI document, made from what stands beside each handler and from the types of what it takes and gives."""
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from broker import __version__
+from broker.api import bodies
 from broker.api.bodies import Id
 from broker.api.operation import Group, Operation
 from broker.api.responses import STATUS
 from broker.api.routing import Route
 from broker.errors import CODES
-from broker.openapi.schemas import Json, Schemas, envelope, or_null, without_null
 from broker.settings import Settings
+
+Json = dict[str, Any]
 
 GROUPS: Sequence[Group] = ("Tasks", "Workers", "Projects", "Maintenance", "Managers", "The broker")
 
@@ -31,6 +35,97 @@ Integers are JSON integers: `1`, not `1.0` or `"1"`. Every path also works under
 answers 404 `not_found`, a method that is not listed 405 `method_not_allowed`."""
 _LEVELS = ("trace", "info", "warn", "error")
 _JSON = "application/json"
+
+REF = "#/components/schemas/"
+BODIES = frozenset(
+    name for name, thing in vars(bodies).items() if isinstance(thing, type) and issubclass(thing, Struct)
+)
+"""Names of the schemas of what clients send."""
+
+
+class Schemas:
+    """Makes the schemas, and keeps those that others refer to."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Json] = {
+            "Message": {"type": "string", "description": "For people; its words may change"},
+            "Detail": {
+                "type": "string",
+                "description": "Why, for people, where the message is the same for many reasons",
+            },
+        }
+
+    def of(self, type: type[Struct]) -> Json:
+        """A reference to the schema of ``type``."""
+        (reference,), components = msgspec.json.schema_components([type], ref_template=f"{REF}{{name}}")
+        for name, schema in components.items():
+            if name not in self.made:
+                self.made[name] = _taken(schema) if name in BODIES else schema
+        return reference
+
+    def alone(self, type: type[Struct]) -> Json:
+        """Its schema itself."""
+        schema: Json = msgspec.json.schema_components([type])[1][type.__name__]
+        return schema
+
+    def good(self, operation: Operation) -> list[Json]:
+        """The envelopes of good answers, one for each content."""
+        ok, message = {"ok": {"const": True}}, {"message": {"$ref": f"{REF}Message"}}
+        beside = message if operation.remarks == "beside" else {}
+        shapes = [_envelope(["ok", "content"], ok | beside | {"content": self.of(one)}) for one in operation.content]
+        if operation.remarks == "instead":
+            shapes.append(_envelope(["ok", "message"], ok | message))
+        return shapes or [_envelope(["ok"], ok)]
+
+    def refusal(self, status: int, codes: Mapping[str, str], content: type[Struct] | None = None) -> Json:
+        """A reference to the envelope of refusals with these codes."""
+        name = "_or_".join(sorted(codes))
+        properties: Json = {
+            "ok": {"const": False},
+            "message": {"$ref": f"{REF}Message"},
+            "code": {"enum": sorted(codes)},
+        }
+        if status == 429:
+            text = "Seconds to wait, with a fraction"
+            properties["rate_limit_delay"] = {"type": "number", "exclusiveMinimum": 0, "description": text}
+        if content is not None:
+            name += f"_with_{content.__name__}"
+            properties["content"] = self.of(content)
+        self.made[name] = _envelope([*properties], properties | {"detail": {"$ref": f"{REF}Detail"}})
+        return {"$ref": f"{REF}{name}"}
+
+
+def _taken(schema: Json) -> Json:
+    """The schema of a body: what is needed may not be null, what is not needed may, and then has its default."""
+    fields, needed = {}, []
+    for name, field in schema["properties"].items():
+        words = dict(field)
+        default, text = words.pop("x-default", None), words.pop("description", "")
+        if words.pop("x-needed", False):
+            needed.append(name)
+            fields[name] = _without_null(words)
+        else:
+            fields[name] = _or_null(_without_null(words)) | ({} if default is None else {"default": default})
+        fields[name]["description"] = text
+    return {**schema, "properties": fields, "required": needed}
+
+
+def _without_null(field: Json) -> Json:
+    """``T | None`` without the None."""
+    others = {word: value for word, value in field.items() if word not in {"anyOf", "default"}}
+    default = {} if field.get("default") is None else {"default": field["default"]}
+    (plain,) = [one for one in field.get("anyOf", [{}]) if one != {"type": "null"}]
+    return {**plain, **others, **default}
+
+
+def _or_null(field: Json) -> Json:
+    if "type" in field:
+        return {**field, "type": [field["type"], "null"]}
+    return {"anyOf": [field, {"type": "null"}]}
+
+
+def _envelope(required: list[str], properties: Json) -> Json:
+    return {"type": "object", "required": required, "properties": properties}
 
 
 class Description:
@@ -92,7 +187,7 @@ def _operation(method: str, path: str, operation: Operation, schemas: Schemas) -
         # A body of nothing, or of null, is allowed where no field is needed.
         schema = schemas.of(operation.body)
         needed = bool(schemas.made[operation.body.__name__]["required"])
-        schema = schema if needed else or_null(schema)
+        schema = schema if needed else _or_null(schema)
         made["requestBody"] = {"required": needed, "content": {_JSON: {"schema": schema} | example}}
     made["responses"] = dict(sorted(_responses(method, operation, schemas).items()))
     return made
@@ -119,7 +214,7 @@ def _in_query(operation: Operation, schemas: Schemas) -> Iterator[Json]:
         return
     made = schemas.alone(operation.query)
     for name, field in made["properties"].items():
-        schema = without_null(field)
+        schema = _without_null(field)
         text = schema.pop("description")
         needed = name in made["required"]
         yield {"name": name, "in": "query", "required": needed, "description": text, "schema": schema}
@@ -135,7 +230,7 @@ def _responses(method: str, operation: Operation, schemas: Schemas) -> Json:
 
     made: Json = {
         str(status): {"description": _sentence(text)}
-        | ({} if status == 304 else {"content": {_JSON: {"schema": envelope(["ok"], {"ok": {"const": True}})}}})
+        | ({} if status == 304 else {"content": {_JSON: {"schema": _envelope(["ok"], {"ok": {"const": True}})}}})
         for status, text in operation.also.items()
     }
     for status, codes in refused.items():

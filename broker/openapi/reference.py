@@ -1,10 +1,20 @@
-"""The OpenAPI document as pages show it: calls by group, with their fields, answers and examples as rows of text."""
+"""The OpenAPI document as pages show it: calls by group, with their fields, answers and examples as rows of text.
+
+``python -m broker.openapi.reference`` prints docs/http-api.md.
+"""
 
 import json
+import re
+import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
-from broker.openapi.schemas import BODIES, REF, Json
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from broker.api import routes
+from broker.openapi.document import BODIES, REF, Json, document
+from broker.settings import Settings
 
 _JSON = "application/json"
 _PEOPLE = {
@@ -230,3 +240,36 @@ def _shapes(rows: list[FieldRow], schemas: Json) -> list[Shape]:
 
 def _pretty(media: Json) -> str:
     return json.dumps(media["example"], indent=2, ensure_ascii=False) if "example" in media else ""
+
+
+def page() -> str:
+    """The whole page, of a broker with default settings."""
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # noqa: S701 - the page is Markdown
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    examples = {(method, route.path): route.operation.example for route in routes() for method in route.methods}
+    text = templates.get_template("http-api.md.jinja").render(
+        reference=reference(document(routes(), Settings())), examples=examples, anchor=_anchor, shown=_shown
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _anchor(call: Call) -> str:
+    """Of the heading of a call, as it is made on GitHub: lower case, no punctuation, a hyphen for each space."""
+    heading = f"{' '.join(call.methods)} {call.path}"
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def _shown(start: str, value: object) -> str:
+    """A request or an answer as an example shows it: JSON in lines of 118 characters."""
+    text = start if value is None else f"{start}  {json.dumps(value, ensure_ascii=False)}"
+    return textwrap.fill(text, 118, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

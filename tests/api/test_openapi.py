@@ -17,9 +17,8 @@ from broker.api import routes
 from broker.api.operation import SIGNED, TAKER, WORKER
 from broker.api.responses import STATUS
 from broker.errors import CODES
-from broker.openapi.document import document
-from broker.openapi.page import page
-from broker.openapi.schemas import BODIES
+from broker.openapi.document import BODIES, document
+from broker.openapi.reference import page
 from broker.settings import Settings
 from tests.client import Answer, Caller, Fleet, ManagerCaller, WorkerCaller
 from tests.openapi_check import DOCUMENT
