@@ -4,7 +4,9 @@ import msgspec
 
 from broker.api import answers, auth, examples
 from broker.api.bodies import AccessRequest, required
-from broker.api.operation import (
+from broker.api.requests import Call
+from broker.api.responses import Reply
+from broker.api.routing import (
     MANAGER,
     NEEDS_MANAGE_ACCESS,
     NO_SUCH_PROJECT,
@@ -12,10 +14,8 @@ from broker.api.operation import (
     WORKER,
     Example,
     Operation,
+    Routes,
 )
-from broker.api.requests import Call
-from broker.api.responses import Reply
-from broker.api.routing import Routes
 from broker.api.workers import view as worker_view
 from broker.errors import Invalid
 from broker.store.projects import MANAGE_ACCESS

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import orjson
 
 from broker.api import answers, auth, examples
-from broker.api.operation import TAKER, WORKER, Example, Operation
 from broker.api.projects import as_json
 from broker.api.requests import Call, Disconnected, served
 from broker.api.responses import Reply
-from broker.api.routing import Routes
+from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Unavailable
 from broker.store.task_fields import Task
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned

@@ -6,10 +6,9 @@ import msgspec
 
 from broker.api import answers, auth
 from broker.api.bodies import LogLine, LogQuery, one_of, required
-from broker.api.operation import MANAGER, WORKER, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
-from broker.api.routing import Routes
+from broker.api.routing import MANAGER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid
 from broker.store.logs import LEVELS, UNUSED_LEVELS, cut
 

@@ -1,10 +1,9 @@
 """Maintenance of a project, and a look at its single tasks."""
 
 from broker.api import answers, auth
-from broker.api.operation import MANAGER, NEEDS_MAINTENANCE, NO_SUCH_PROJECT, PROJECT_ID, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
-from broker.api.routing import Routes
+from broker.api.routing import MANAGER, NEEDS_MAINTENANCE, NO_SUCH_PROJECT, PROJECT_ID, Example, Operation, Routes
 from broker.store.projects import MAINTENANCE
 
 routes = Routes()

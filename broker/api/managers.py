@@ -14,10 +14,9 @@ from broker.api.bodies import (
     required,
 )
 from broker.api.cookies import HOST
-from broker.api.operation import ANYBODY, MANAGER, PROJECT_ID, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
-from broker.api.routing import Routes
+from broker.api.routing import ANYBODY, MANAGER, PROJECT_ID, Example, Operation, Routes
 from broker.errors import BrokerError
 from broker.store.managers import Proven
 

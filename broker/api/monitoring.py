@@ -1,10 +1,9 @@
 """What a project and its workers have done over time, and do now."""
 
 from broker.api import answers, auth
-from broker.api.operation import NO_SUCH_PROJECT, PROJECT_ID, READER, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
-from broker.api.routing import Routes
+from broker.api.routing import NO_SUCH_PROJECT, PROJECT_ID, READER, Example, Operation, Routes
 from broker.errors import Invalid
 from broker.store.monitoring import Snapshot
 from broker.store.worker_stats import WorkerCounts

@@ -1,10 +1,18 @@
 """The tasks of a project as managers see them: lists, one task, retry and remove."""
 
 from broker.api import answers, auth, examples
-from broker.api.operation import MANAGER, NEEDS_MAINTENANCE, NEEDS_READ, NO_SUCH_PROJECT, PROJECT_ID, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
-from broker.api.routing import Routes
+from broker.api.routing import (
+    MANAGER,
+    NEEDS_MAINTENANCE,
+    NEEDS_READ,
+    NO_SUCH_PROJECT,
+    PROJECT_ID,
+    Example,
+    Operation,
+    Routes,
+)
 from broker.errors import Invalid
 from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_fields import Row

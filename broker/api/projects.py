@@ -5,7 +5,9 @@ import orjson
 
 from broker.api import answers, auth, examples
 from broker.api.bodies import NewProject, ProjectFields, SetSecret, SetWebhookSecret, required
-from broker.api.operation import (
+from broker.api.requests import Call
+from broker.api.responses import Reply
+from broker.api.routing import (
     EITHER,
     MANAGER,
     NEEDS_SECRET,
@@ -14,10 +16,8 @@ from broker.api.operation import (
     READER,
     Example,
     Operation,
+    Routes,
 )
-from broker.api.requests import Call
-from broker.api.responses import Reply
-from broker.api.routing import Routes
 from broker.errors import BrokerError
 from broker.store.projects import SECRET, Project
 

@@ -6,10 +6,9 @@ import logging
 
 from broker import __version__
 from broker.api import answers, prometheus
-from broker.api.operation import ANYBODY, SCRAPER, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Answer, Plain, Reply
-from broker.api.routing import Routes
+from broker.api.routing import ANYBODY, SCRAPER, Example, Operation, Routes
 from broker.errors import BrokerError, Unavailable
 from broker.store.monitoring import Overview
 

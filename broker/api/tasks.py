@@ -17,10 +17,9 @@ from broker.api.bodies import (
     one_of,
     required,
 )
-from broker.api.operation import TAKER, WORKER, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
-from broker.api.routing import Routes
+from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hashes import hash64 as hash64_of
 from broker.store.task_fields import TaskFields

@@ -9,10 +9,9 @@ import msgspec
 
 from broker.api import answers, examples
 from broker.api.bodies import Push
-from broker.api.operation import SIGNED, Example, Operation
 from broker.api.requests import Call, decoded
 from broker.api.responses import Reply
-from broker.api.routing import Routes
+from broker.api.routing import SIGNED, Example, Operation, Routes
 from broker.errors import BrokerError
 
 _BRANCHES = ("refs/heads/master", "refs/heads/main")

@@ -4,10 +4,9 @@ import msgspec
 
 from broker.api import answers, auth, examples
 from broker.api.bodies import NewAlias, SetPaused, WorkerAlias, required
-from broker.api.operation import ANYBODY, MANAGER, WORKER, Example, Operation
 from broker.api.requests import Call
 from broker.api.responses import Reply
-from broker.api.routing import Routes
+from broker.api.routing import ANYBODY, MANAGER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid
 from broker.store.workers import Worker
 

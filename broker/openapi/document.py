@@ -13,9 +13,8 @@ from msgspec import Struct
 from broker import __version__
 from broker.api import bodies
 from broker.api.bodies import Id
-from broker.api.operation import Group, Operation
 from broker.api.responses import STATUS
-from broker.api.routing import Route
+from broker.api.routing import Group, Operation, Route
 from broker.errors import CODES
 from broker.settings import Settings
 

@@ -14,8 +14,8 @@ import pytest
 
 from broker import __version__
 from broker.api import routes
-from broker.api.operation import SIGNED, TAKER, WORKER
 from broker.api.responses import STATUS
+from broker.api.routing import SIGNED, TAKER, WORKER
 from broker.errors import CODES
 from broker.openapi.document import BODIES, document
 from broker.openapi.reference import page
