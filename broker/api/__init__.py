@@ -4,7 +4,6 @@ from broker.api import (
     access,
     assign,
     logs,
-    maintenance,
     managers,
     monitoring,
     project_tasks,
@@ -21,6 +20,6 @@ def routes() -> list[Route]:
     """Every call, those of workers first: routes are tried in order."""
     modules = (
         *(tasks, assign, logs, workers, access, projects, managers),
-        *(maintenance, project_tasks, monitoring, webhooks, service),
+        *(project_tasks, monitoring, webhooks, service),
     )
     return [route for module in modules for route in module.routes]

@@ -1,8 +1,10 @@
 """Who may work on a project: workers ask, managers accept and reject."""
 
+from functools import partial
+
 import msgspec
 
-from broker.api import answers, auth, examples
+from broker.api import answers, auth, workers
 from broker.api.bodies import AccessRequest, required
 from broker.api.requests import Call
 from broker.api.responses import Reply
@@ -16,18 +18,22 @@ from broker.api.routing import (
     Operation,
     Routes,
 )
-from broker.api.workers import view as worker_view
 from broker.errors import Invalid
 from broker.store.projects import MANAGE_ACCESS
 
 _ACCESS = msgspec.json.Decoder(AccessRequest | None)
 
 
-_REQUEST_PATH = PROJECT_ID | {"worker": "the worker's id"}
-
-_NO_REQUEST = {"not_found": "no such project or worker, or the worker has neither access nor a request"}
-
 routes = Routes()
+
+_of_worker = partial(
+    Operation,
+    group="Projects",
+    who=MANAGER,
+    path=PROJECT_ID | {"worker": "the worker's id"},
+    refuses=NEEDS_MANAGE_ACCESS
+    | {"not_found": "no such project or worker, or the worker has neither access nor a request"},
+)
 
 
 @routes.add(
@@ -71,7 +77,7 @@ async def request_access(call: Call) -> Reply:
         example=Example(
             path="/project/access_list/2",
             content={
-                "accesses": [{"submit": True, "assign": True, "request": True, "worker": examples.WORKER, "project": 2}]
+                "accesses": [{"submit": True, "assign": True, "request": True, "worker": workers.EXAMPLE, "project": 2}]
             },
         ),
     ),
@@ -85,7 +91,7 @@ async def access_list(call: Call) -> Reply:
                     "submit": access.submit,
                     "assign": access.assign,
                     "request": access.request,
-                    "worker": worker_view(worker),
+                    "worker": workers.view(worker),
                     "project": project,
                 }
                 for access, worker in await call.store.workers.access_list(project)
@@ -96,13 +102,9 @@ async def access_list(call: Call) -> Reply:
 
 @routes.add(
     "POST /project/accept_request/{id}/{worker}",
-    Operation(
-        group="Projects",
+    _of_worker(
         summary="Accept an access request",
         text="For managers with MANAGE_ACCESS. Grants the requested access at once. Safe to repeat.",
-        who=MANAGER,
-        path=_REQUEST_PATH,
-        refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,
         example=Example(path="/project/accept_request/2/1"),
     ),
 )
@@ -114,19 +116,14 @@ async def accept_request(call: Call) -> Reply:
 
 @routes.add(
     "POST /project/reject_request/{id}/{worker}",
-    Operation(
-        group="Projects",
+    _of_worker(
         summary="Reject an access request, or revoke access",
         text="For managers with MANAGE_ACCESS. Deletes the request and revokes granted access at once. A repeat "
         "answers 404.",
-        who=MANAGER,
-        path=_REQUEST_PATH,
-        refuses=NEEDS_MANAGE_ACCESS | _NO_REQUEST,
         example=Example(path="/project/reject_request/2/2"),
     ),
 )
 async def reject_request(call: Call) -> Reply:
-    """Also revokes what was granted."""
     project = await auth.authorized(call, MANAGE_ACCESS)
     await call.store.workers.revoke(project, call.id("worker"))
     return Reply()

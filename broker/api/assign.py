@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 import orjson
 
-from broker.api import answers, auth, examples
-from broker.api.projects import as_json
+from broker.api import answers, auth, projects, webhooks
 from broker.api.requests import Call, Disconnected, served
 from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Unavailable
-from broker.store.task_fields import Task
+from broker.store.task_fields import Task, TaskFields
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned
 from broker.store.waiting.waiter import Wake
 from broker.store.workers import Worker
@@ -56,6 +55,11 @@ _LOST = (
 )
 
 
+def _example(id: int, recipe: str, **others: int) -> dict[str, object]:
+    task = {"id": id, **TaskFields(recipe).given(), "assignee": 1, "retries": 0, "status": 1, "assign_time": 1795469334}
+    return {**task, "project": projects.EXAMPLE | {"version": webhooks.EXAMPLE_COMMIT}, **others}
+
+
 class Found(NamedTuple):
     project: int
     assigned: Assigned
@@ -87,7 +91,7 @@ Take = Callable[[Worker], Awaitable[Found]]
         example=Example(
             path="/task/get/2",
             content={
-                "task": examples.task(100002, "https://example.org/", priority=1, max_assign_time=600),
+                "task": _example(100002, "https://example.org/", priority=1, max_assign_time=600),
             },
         ),
     ),
@@ -117,8 +121,8 @@ async def get(call: Call) -> Reply:
             path="/task/get?count=2",
             content={
                 "tasks": [
-                    examples.task(200002, "https://example.org/a"),
-                    examples.task(300002, "https://example.org/b"),
+                    _example(200002, "https://example.org/a"),
+                    _example(300002, "https://example.org/b"),
                 ]
             },
         ),
@@ -251,7 +255,7 @@ def _bytes(task: Task) -> int:
 
 async def _answer(call: Call, worker: Worker, found: Found, count: int | None) -> Reply:
     call.undo = partial(_give_back, call, worker, found)
-    project = await as_json(call, found.project, found.assigned.revision)
+    project = await projects.as_json(call, found.project, found.assigned.revision)
     views = _views(worker, found.assigned.tasks, project)
     return Reply({"task": views[0]} if count is None else {"tasks": views})
 
@@ -288,7 +292,7 @@ def _no_task() -> BrokerError:
         refuses={"not_found": "no such project"},
         example=Example(
             path="/task/assigned/2",
-            content={"tasks": [examples.task(100002, "https://example.org/", priority=1, max_assign_time=600)]},
+            content={"tasks": [_example(100002, "https://example.org/", priority=1, max_assign_time=600)]},
         ),
     ),
 )
@@ -306,4 +310,4 @@ async def assigned(call: Call) -> Reply:
                 size += _bytes(task)
         if cursor == "0" or size >= BATCH_BYTES or len(held) >= most:
             tasks = sorted(held.values(), key=lambda task: task.id)
-            return Reply({"tasks": _views(worker, tasks, await as_json(call, project, page.revision))})
+            return Reply({"tasks": _views(worker, tasks, await projects.as_json(call, project, page.revision))})

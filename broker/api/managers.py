@@ -1,8 +1,10 @@
 """Accounts of managers, their sessions, and their roles on projects."""
 
+from functools import partial
+
 import msgspec
 
-from broker.api import answers, auth, examples
+from broker.api import answers, auth
 from broker.api.bodies import (
     LONGEST_PASSWORD,
     ChangePassword,
@@ -28,14 +30,23 @@ _ROLE = msgspec.json.Decoder(SetRole | None)
 
 routes = Routes()
 
+_EXAMPLE = {"id": 1, "username": "ada", "tracker_admin": True, "register_time": 1795469334}
+_EXAMPLE_GUEST = {"id": 2, "username": "grace", "tracker_admin": False, "register_time": 1795469334}
 _EXAMPLE_LOGIN = {"username": "ada", "password": "correct horse"}
 _WRONG_PASSWORD = {
     "bad_credentials": "wrong name or password",
     "rate_limited": "after ten wrong passwords for this name within a minute, also for the right password; or "
     "too many logins from this address",
 }
-_MANAGER_ID = {"id": "the manager's id"}
-_ADMINS_ONLY = {"denied": "needs an admin; or the manager is the caller", "not_found": "no such manager"}
+_set_admin_of = partial(
+    Operation,
+    group="Managers",
+    who=MANAGER,
+    path={"id": "the manager's id"},
+    refuses={"denied": "needs an admin; or the manager is the caller", "not_found": "no such manager"},
+    changes=True,
+    good=204,
+)
 
 
 async def _credentials(call: Call) -> tuple[str, str]:
@@ -59,7 +70,7 @@ async def _credentials(call: Call) -> tuple[str, str]:
             "duplicate": "the name is taken",
             "rate_limited": "too many registrations from this address",
         },
-        example=Example(path="/register", body=_EXAMPLE_LOGIN, content={"manager": examples.MANAGER}),
+        example=Example(path="/register", body=_EXAMPLE_LOGIN, content={"manager": _EXAMPLE}),
     ),
 )
 async def register(call: Call) -> Reply:
@@ -83,7 +94,7 @@ async def register(call: Call) -> Reply:
         content=(answers.SignedIn,),
         refuses=_WRONG_PASSWORD,
         status={"bad_credentials": 403},
-        example=Example(path="/login", body=_EXAMPLE_LOGIN, content={"manager": examples.MANAGER}),
+        example=Example(path="/login", body=_EXAMPLE_LOGIN, content={"manager": _EXAMPLE}),
     ),
 )
 async def login(call: Call) -> Reply:
@@ -138,7 +149,7 @@ def _set_cookie(call: Call, value: str, seconds: int) -> list[tuple[str, str]]:
         summary="Get the account that is signed in",
         who=ANYBODY,
         content=(answers.Account,),
-        example=Example(path="/account", content={"logged_in": True, "manager": examples.MANAGER}),
+        example=Example(path="/account", content={"logged_in": True, "manager": _EXAMPLE}),
     ),
 )
 async def account(call: Call) -> Reply:
@@ -160,7 +171,6 @@ async def account(call: Call) -> Reply:
     ),
 )
 async def change_password(call: Call) -> Reply:
-    """All sessions of the manager end, this one as well."""
     manager = await auth.manager(call)
     body = await call.decode(_PASSWORD, ChangePassword())
     old, new = required(body.old, "old"), new_password(required(body.new, "new"), "new")
@@ -227,7 +237,7 @@ async def close_sessions(call: Call) -> Reply:
         summary="List all managers",
         who=MANAGER,
         content=(answers.Managers,),
-        example=Example(path="/manager/list", content={"managers": [examples.MANAGER, examples.GUEST]}),
+        example=Example(path="/manager/list", content={"managers": [_EXAMPLE, _EXAMPLE_GUEST]}),
     ),
 )
 async def list_all(call: Call) -> Reply:
@@ -246,7 +256,7 @@ async def list_all(call: Call) -> Reply:
         refuses={"not_found": "no such project"},
         example=Example(
             path="/manager/list_for_project/2",
-            content={"managers": [{"manager": examples.MANAGER, "role": 31}, {"manager": examples.GUEST, "role": 3}]},
+            content={"managers": [{"manager": _EXAMPLE, "role": 31}, {"manager": _EXAMPLE_GUEST, "role": 3}]},
         ),
     ),
 )
@@ -258,15 +268,9 @@ async def list_for_project(call: Call) -> Reply:
 
 @routes.add(
     "GET POST /manager/promote/{id}",
-    Operation(
-        group="Managers",
+    _set_admin_of(
         summary="Promote a manager to admin",
         text="For admins, for another manager. Takes effect at once, also in open sessions. Safe to repeat.",
-        who=MANAGER,
-        path=_MANAGER_ID,
-        refuses=_ADMINS_ONLY,
-        changes=True,
-        good=204,
         example=Example(path="/manager/promote/2"),
     ),
 )
@@ -276,16 +280,10 @@ async def promote(call: Call) -> Reply:
 
 @routes.add(
     "GET POST /manager/demote/{id}",
-    Operation(
-        group="Managers",
+    _set_admin_of(
         summary="Demote an admin",
         text="For admins, for another admin: so one admin always remains. Takes effect at once, also in open sessions. "
         "Safe to repeat.",
-        who=MANAGER,
-        path=_MANAGER_ID,
-        refuses=_ADMINS_ONLY,
-        changes=True,
-        good=204,
         example=Example(path="/manager/demote/2"),
     ),
 )

@@ -1,6 +1,8 @@
-"""The tasks of a project as managers see them: lists, one task, retry and remove."""
+"""The tasks of a project for managers: reclaim, delete or retry all of them, list them, retry or remove one."""
 
-from broker.api import answers, auth, examples
+from functools import partial
+
+from broker.api import answers, auth
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import (
@@ -15,7 +17,7 @@ from broker.api.routing import (
 )
 from broker.errors import Invalid
 from broker.store.projects import MAINTENANCE, READ
-from broker.store.task_fields import Row
+from broker.store.task_fields import Row, TaskFields
 from broker.store.tasks import project_of
 
 _STATES = {"queue": 1, "verifying": 1, "assigned": 1, "failed": 2}
@@ -31,21 +33,87 @@ _LARGEST_OFFSET = 10**9 - 1
 
 _PAGE = 50
 
-_EXAMPLE_FAILED = examples.managed_task(
-    200002,
-    "https://example.org/a",
-    state="failed",
-    status=2,
-    retries=1,
-    hash64=5158252350249958646,
-    fail_time=1795469335,
-)
+_EXAMPLE_FAILED = {
+    "id": 200002,
+    "state": "failed",
+    "status": 2,
+    **TaskFields("https://example.org/a").given(),
+    "recipe_bytes": 21,
+    "hash64": 5158252350249958646,
+    "retries": 1,
+    "created": 1795469334,
+    "assignee": None,
+    "assign_time": None,
+    "deadline": None,
+    "fail_time": 1795469335,
+    "vote_count": 0,
+    "votes": [],
+}
 
 _TASK_ID = PROJECT_ID | {"task": "the task's id"}
 
 _OTHER_PROJECT = {"invalid": "an id is not valid, or the task belongs to another project"}
 
 routes = Routes()
+
+
+_WHOLE = (
+    "For managers with MAINTENANCE. The call selects all tasks concerned in one step; tasks that are submitted or "
+    "assigned, or that fail, after that are not changed. It takes up to about 30 seconds; after that the broker "
+    "processes the other tasks in the background."
+)
+
+
+_all_tasks = partial(
+    Operation,
+    group="Maintenance",
+    who=MANAGER,
+    path=PROJECT_ID,
+    content=(answers.AffectedTasks,),
+    refuses=NEEDS_MAINTENANCE | NO_SUCH_PROJECT,
+)
+
+
+@routes.add(
+    "POST /project/reclaim_assigned_tasks/{id}",
+    _all_tasks(
+        summary="Reclaim all assigned tasks",
+        text=f"{_WHOLE} Assigned tasks are waiting again, whatever their deadline. Safe to repeat.",
+        example=Example(path="/project/reclaim_assigned_tasks/2", content={"affected_tasks": 0}),
+    ),
+)
+async def reclaim_assigned(call: Call) -> Reply:
+    return await _run(call, "reclaim_assigned")
+
+
+@routes.add(
+    "POST /project/hard_reset/{id}",
+    _all_tasks(
+        summary="Delete all tasks of a project",
+        text=f"{_WHOLE} Votes, hashes and remembered hashes are deleted too; counters and snapshots are kept. A repeat "
+        "also deletes tasks that were submitted after the first call.",
+        example=Example(path="/project/hard_reset/2", content={"affected_tasks": 1}),
+    ),
+)
+async def hard_reset(call: Call) -> Reply:
+    return await _run(call, "hard_reset")
+
+
+@routes.add(
+    "POST /project/reset_failed_tasks/{id}",
+    _all_tasks(
+        summary="Retry all failed tasks",
+        text=f"{_WHOLE} Failed tasks are waiting again, with their votes and with `retries` 0. Safe to repeat.",
+        example=Example(path="/project/reset_failed_tasks/2", content={"affected_tasks": 0}),
+    ),
+)
+async def reset_failed(call: Call) -> Reply:
+    return await _run(call, "reset_failed")
+
+
+async def _run(call: Call, maintenance: str) -> Reply:
+    project = await auth.authorized(call, MAINTENANCE)
+    return Reply({"affected_tasks": await call.store.maintenance.run(project, maintenance)})
 
 
 @routes.add(

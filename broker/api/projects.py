@@ -3,7 +3,7 @@
 import msgspec
 import orjson
 
-from broker.api import answers, auth, examples
+from broker.api import answers, auth
 from broker.api.bodies import NewProject, ProjectFields, SetSecret, SetWebhookSecret, required
 from broker.api.requests import Call
 from broker.api.responses import Reply
@@ -19,6 +19,7 @@ from broker.api.routing import (
     Routes,
 )
 from broker.errors import BrokerError
+from broker.store.project_fields import UNLIMITED
 from broker.store.projects import SECRET, Project
 
 _FIELDS = msgspec.json.Decoder(ProjectFields | None)
@@ -27,6 +28,23 @@ _WEBHOOK_SECRET = msgspec.json.Decoder(SetWebhookSecret | None)
 
 
 routes = Routes()
+
+EXAMPLE: dict[str, object] = {
+    "id": 2,
+    "priority": 10,
+    "name": "pages",
+    "clone_url": "https://git.example/ada/crawler",
+    "git_repo": "ada/crawler",
+    "version": "1.4",
+    "motd": "",
+    "public": False,
+    "hidden": False,
+    "chain": 1,
+    "paused": False,
+    "assign_rate": UNLIMITED,
+    "submit_rate": UNLIMITED,
+    "remember_closed": 0,
+}
 
 
 def view(project: Project) -> dict[str, object]:
@@ -113,6 +131,26 @@ async def update(call: Call) -> Reply:
 
 
 @routes.add(
+    "POST /project/delete/{id}",
+    Operation(
+        group="Maintenance",
+        summary="Delete a project",
+        text="For managers with EDIT and MAINTENANCE. Deletes the project with its tasks, name, roles and access. "
+        "Chains to it are removed. Its id is never used again. A repeat answers 404.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        refuses={"denied": "needs EDIT and MAINTENANCE on the project"} | NO_SUCH_PROJECT,
+        example=Example(path="/project/delete/2"),
+    ),
+)
+async def delete(call: Call) -> Reply:
+    """Needs EDIT and MAINTENANCE; the script says so."""
+    manager = await auth.manager(call)
+    await call.store.maintenance.delete(manager.id, call.id("id"))
+    return Reply()
+
+
+@routes.add(
     "GET /project/get/{id}",
     Operation(
         group="Projects",
@@ -124,7 +162,7 @@ async def update(call: Call) -> Reply:
         path=PROJECT_ID,
         content=(answers.ProjectTwice,),
         refuses=NO_SUCH_PROJECT,
-        example=Example(path="/project/get/2", content={**examples.PROJECT, "project": examples.PROJECT}),
+        example=Example(path="/project/get/2", content={**EXAMPLE, "project": EXAMPLE}),
     ),
 )
 async def get(call: Call) -> Reply:
@@ -144,10 +182,10 @@ async def get(call: Call) -> Reply:
             path="/project/list",
             content={
                 "projects": [
-                    examples.PROJECT
+                    EXAMPLE
                     | {"id": 1, "name": "index", "priority": 0, "chain": 0}
                     | {"clone_url": "", "git_repo": "", "version": ""},
-                    examples.PROJECT,
+                    EXAMPLE,
                 ]
             },
         ),

@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from broker.api import answers, examples
+from broker.api import answers
 from broker.api.bodies import Push
 from broker.api.requests import Call, decoded
 from broker.api.responses import Reply
@@ -26,6 +26,8 @@ _HEADERS = (b"x-hub-signature-256", b"x-hub-signature", b"x-gitea-signature", b"
 
 
 routes = Routes()
+
+EXAMPLE_COMMIT = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"
 
 
 @routes.add(
@@ -46,7 +48,7 @@ routes = Routes()
         remarks="instead",
         example=Example(
             path="/git/receivehook",
-            body={"ref": "refs/heads/main", "after": examples.COMMIT, "repository": {"full_name": "ada/crawler"}},
+            body={"ref": "refs/heads/main", "after": EXAMPLE_COMMIT, "repository": {"full_name": "ada/crawler"}},
             content={"projects": [2]},
         ),
     ),

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from broker.api import answers, auth, examples
+from broker.api import answers, auth
 from broker.api.bodies import NewAlias, SetPaused, WorkerAlias, required
 from broker.api.requests import Call
 from broker.api.responses import Reply
@@ -18,6 +18,7 @@ DEFAULT_ALIAS = "default_alias"
 
 routes = Routes()
 
+EXAMPLE = {"id": 1, "created": 1795469334, "alias": "crawler-01", "secret": None, "paused": False}
 _EXAMPLE_SECRET = "lOpEoMJGAFemB1YrSPbc1QqLL0d9XV1aMoJMSzwcky8="  # noqa: S105 (an example)
 _RESERVED = {"reserved": "the alias `unassigned` is reserved"}
 
@@ -55,7 +56,7 @@ def _alias(text: str, longest: int) -> str:
         example=Example(
             path="/worker/create",
             body={"alias": "crawler-1"},
-            content={"worker": examples.WORKER | {"alias": "crawler-1", "secret": _EXAMPLE_SECRET}},
+            content={"worker": EXAMPLE | {"alias": "crawler-1", "secret": _EXAMPLE_SECRET}},
         ),
     ),
 )
@@ -98,7 +99,7 @@ async def update(call: Call) -> Reply:
         path={"id": "the worker's id"},
         content=(answers.OneWorker,),
         refuses={"not_found": "no such worker"},
-        example=Example(path="/worker/get/1", content={"worker": examples.WORKER}),
+        example=Example(path="/worker/get/1", content={"worker": EXAMPLE}),
     ),
 )
 async def get(call: Call) -> Reply:
@@ -119,9 +120,7 @@ async def get(call: Call) -> Reply:
         "reclaimed.",
         who=WORKER,
         content=(answers.OneWorker,),
-        example=Example(
-            path="/worker/rotate_secret", content={"worker": examples.WORKER | {"secret": _EXAMPLE_SECRET}}
-        ),
+        example=Example(path="/worker/rotate_secret", content={"worker": EXAMPLE | {"secret": _EXAMPLE_SECRET}}),
     ),
 )
 async def rotate_secret(call: Call) -> Reply:
