@@ -15,8 +15,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from broker import api, sweeper, web
-from broker.api.budget import Bodies
-from broker.api.requests import Served
+from broker.api.requests import Bodies, Served
 from broker.api.responses import STATUS, Reply, fault
 from broker.api.routing import Table
 from broker.background import supervised

@@ -1,10 +1,25 @@
-"""Who asks: a worker by its two headers, a manager by the session cookie."""
+"""Who asks: a worker by its two headers, a manager by the session cookie; and whether another site made them ask."""
+
+import re
 
 from broker.api.requests import Call, parsed_id
 from broker.errors import BrokerError
 from broker.store.managers import Manager
 from broker.store.projects import Project
 from broker.store.workers import Worker, bad_credentials
+
+HOST_PREFIX = "__Host-"
+"""Before the name of a cookie: browsers take it over https only, and from no other host, subdomains neither."""
+
+URL = re.compile(
+    r"(?P<scheme>https?)://(?P<name>\[[0-9a-f:.]+\]|[^\s/\\?#@:\[\]]+)(?::(?P<port>\d*))?(?:[/?#]|\Z)",
+    re.ASCII | re.IGNORECASE,
+)
+HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]]+)(?::(?P<port>\d+))?", re.ASCII | re.IGNORECASE)
+"""As the header Host has it."""
+
+_PORTS = {"http": "80", "https": "443"}
+_SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 async def worker(call: Call) -> Worker:
@@ -24,7 +39,7 @@ async def manager(call: Call) -> Manager:
 
 
 async def manager_if_any(call: Call) -> Manager | None:
-    cookie = call.session_cookie
+    cookie = session_cookie(call)
     return await call.store.managers.of_session(cookie) if cookie else None
 
 
@@ -49,3 +64,68 @@ async def authorized(call: Call, role: int) -> int:
     asking, project = await manager(call), call.id("id")
     await call.store.projects.authorize(asking.id, project, role)
     return project
+
+
+def session_cookie(call: Call) -> str | None:
+    header = call.header(b"cookie")
+    return None if header is None else session_in(header, call.settings.cookie)
+
+
+def session_in(header: str, name: str) -> str | None:
+    """The best one of :func:`sessions_in`."""
+    return next(iter(sessions_in(header, name).values()), None)
+
+
+def sessions_in(header: str, name: str) -> dict[str, str]:
+    """Cookies by name, those that can be sessions of ours: ``__Host-name``, then ``name``; of each the first one.
+
+    Python's own parser takes minutes for some hostile cookies.
+    """
+    found: dict[str, str] = {}
+    for pair in header.split(";"):
+        given, _, value = pair.strip().partition("=")
+        if given.removeprefix(HOST_PREFIX) == name and given not in found and _SESSION.fullmatch(value):
+            found[given] = value
+    return dict(sorted(found.items(), key=lambda cookie: not cookie[0].startswith(HOST_PREFIX)))
+
+
+def refuse_other_sites(call: Call) -> None:
+    """Raises ``cross_site`` when a browser says that another site made it send this call.
+
+    A call without Sec-Fetch-Site and Origin comes from a program, which sends a cookie only on purpose.
+    """
+    site, origin = call.header(b"sec-fetch-site"), call.header(b"origin")
+    if site is not None:
+        allowed = site in {"same-origin", "none"}
+    else:
+        allowed = origin is None or _is_own(origin, call.header(b"host") or "")
+    if not allowed:
+        raise BrokerError("cross_site", "This call comes from another site")
+
+
+def refuse_links(call: Call) -> None:
+    """Raises ``cross_site`` for what a browser sends because of a link or an image, wherever that is shown.
+
+    Browsers say so by Sec-Fetch-* over https and on localhost. Elsewhere only the page may be known.
+    """
+    if not call.headers.get(b"user-agent", b"").startswith(b"Mozilla/"):
+        return
+    site, mode = call.header(b"sec-fetch-site"), call.header(b"sec-fetch-mode")
+    if site is not None or mode is not None:
+        allowed = site == "same-origin" and mode in {"cors", "same-origin"}
+    else:
+        allowed = _is_own(call.header(b"referer") or "", call.header(b"host") or "")
+    if not allowed:
+        raise BrokerError("cross_site", "A browser may change this only from a page of this host; or use POST")
+
+
+def _is_own(url: str, host: str) -> bool:
+    """Whether a URL or origin that a browser sent is of the host that it asked, as its Host header says.
+
+    Names are compared, and ports only when Host has one: a proxy may take it off.
+    """
+    given, asked = URL.match(url), HOST.fullmatch(host)
+    if given is None or asked is None or given["name"].lower() != asked["name"].lower():
+        return False
+    default = _PORTS[given["scheme"].lower()]
+    return asked["port"] is None or (given["port"] or default) == asked["port"]

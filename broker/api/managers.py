@@ -15,7 +15,6 @@ from broker.api.bodies import (
     new_username,
     required,
 )
-from broker.api.cookies import HOST
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import ANYBODY, MANAGER, PROJECT_ID, Example, Operation, Routes
@@ -77,7 +76,7 @@ async def register(call: Call) -> Reply:
     username, password = await _credentials(call)
     new_username(username)
     new_password(password)
-    call.refuse_other_sites()
+    auth.refuse_other_sites(call)
     everybody = call.settings.allow_registration
     register = call.store.managers.register
     return await _signed_in(call, await register(username, password, open_to_all=everybody, address=call.address))
@@ -99,14 +98,14 @@ async def register(call: Call) -> Reply:
 )
 async def login(call: Call) -> Reply:
     username, password = await _credentials(call)
-    call.refuse_other_sites()
+    auth.refuse_other_sites(call)
     # No account has a longer name or password; hashing and counting stay bounded.
     manager = await call.store.managers.check_password(username[:17], password[: LONGEST_PASSWORD + 1], call.address)
     return await _signed_in(call, manager)
 
 
 async def _signed_in(call: Call, manager: Proven) -> Reply:
-    cookie = await call.store.managers.open_session(manager, call.session_cookie)
+    cookie = await call.store.managers.open_session(manager, auth.session_cookie(call))
     signed_in = await call.store.managers.of_session(cookie)
     content = {"manager": signed_in._asdict() if signed_in else None}
     return Reply(content, headers=_set_cookie(call, cookie, int(call.settings.session_ttl)))
@@ -124,16 +123,20 @@ async def _signed_in(call: Call, manager: Proven) -> Reply:
     ),
 )
 async def logout(call: Call) -> Reply:
-    for cookie in call.session_cookies.values():
+    for cookie in _session_cookies(call).values():
         await call.store.managers.close_session(cookie)
     return Reply(headers=_set_cookie(call, "", 0))
+
+
+def _session_cookies(call: Call) -> dict[str, str]:
+    return auth.sessions_in(call.header(b"cookie") or "", call.settings.cookie)
 
 
 def _set_cookie(call: Call, value: str, seconds: int) -> list[tuple[str, str]]:
     """Over https as a ``__Host-`` cookie; a plain one that was sent along ends."""
     name, safe = call.settings.cookie, call.scope["scheme"] == "https"
-    values = [(HOST + name if safe else name, value, seconds)]
-    if safe and name in call.session_cookies:
+    values = [(auth.HOST_PREFIX + name if safe else name, value, seconds)]
+    if safe and name in _session_cookies(call):
         values.append((name, "", 0))
     secure = "; Secure" if safe else ""
     return [
@@ -197,7 +200,7 @@ async def change_password(call: Call) -> Reply:
 )
 async def sessions(call: Call) -> Reply:
     manager = await auth.manager(call)
-    found = await call.store.managers.sessions(manager.id, call.session_cookie or "")
+    found = await call.store.managers.sessions(manager.id, auth.session_cookie(call) or "")
     return Reply({"sessions": [session._asdict() for session in found]})
 
 
@@ -224,7 +227,9 @@ async def close_sessions(call: Call) -> Reply:
         return Reply({"closed": 1})
     closed = 0
     while others := [
-        one for one in await call.store.managers.sessions(manager.id, call.session_cookie or "") if not one.current
+        one
+        for one in await call.store.managers.sessions(manager.id, auth.session_cookie(call) or "")
+        if not one.current
     ]:
         closed += sum([await call.store.managers.end_session(manager.id, one.id) for one in others])
     return Reply({"closed": closed})

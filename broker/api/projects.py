@@ -246,7 +246,7 @@ async def stats(call: Call) -> Reply:
 async def get_secret(call: Call) -> Reply:
     """For a manager with SECRET, or a worker that was granted ASSIGN."""
     project = call.id("id")
-    if call.session_cookie is None or b"x-worker-id" in call.headers:
+    if auth.session_cookie(call) is None or b"x-worker-id" in call.headers:
         worker = await auth.worker(call)
         if "assign" not in await call.store.workers.access(project, worker.id):
             raise BrokerError("denied", "Needs ASSIGN on the project")

@@ -9,16 +9,16 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive, Scope
 
-from broker.api.budget import SMALL, Bodies, full
-from broker.api.cookies import session_cookie, session_cookies
 from broker.counters import Requests
 from broker.errors import BrokerError, Invalid, Unavailable
-from broker.hosts import is_own
 from broker.settings import Settings
 from broker.store import Store
 
 CLIENT = "broker.client"
 """In the scope of a request: who sent it, a :class:`Client`."""
+
+SMALL = 64 << 10
+"""Bytes of every body that are not counted as held: those of small calls come through when large ones do not."""
 
 LARGEST_ID = 2**53
 _LONGEST_ID = len(str(LARGEST_ID))
@@ -29,6 +29,27 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 _AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$", re.DOTALL)
 _LONGEST_LENGTH = 19
 """Digits of a Content-Length that can be right."""
+
+
+class Bodies:
+    """How much of large bodies a process holds at once, from their first bytes until their calls are answered."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes could be held now."""
+        return self._held + size <= self._most
+
+    def hold(self, size: int) -> None:
+        """Raises ``unavailable`` when that is more than may be held."""
+        if not self.has_room(size):
+            raise _full()
+        self._held += size
+
+    def free(self, size: int) -> None:
+        self._held -= size
 
 
 class Description(Protocol):
@@ -139,43 +160,6 @@ class Call:
         """The client's, under which it is counted; behind a trusted proxy the one that the proxy names."""
         return counted_address(self.scope.get("client"))
 
-    @property
-    def session_cookies(self) -> dict[str, str]:
-        return session_cookies(self.header(b"cookie") or "", self.settings.cookie)
-
-    @property
-    def session_cookie(self) -> str | None:
-        header = self.header(b"cookie")
-        return None if header is None else session_cookie(header, self.settings.cookie)
-
-    def refuse_other_sites(self) -> None:
-        """Raises ``cross_site`` when a browser says that another site made it send this call.
-
-        A call without Sec-Fetch-Site and Origin comes from a program, which sends a cookie only on purpose.
-        """
-        site, origin = self.header(b"sec-fetch-site"), self.header(b"origin")
-        if site is not None:
-            allowed = site in {"same-origin", "none"}
-        else:
-            allowed = origin is None or is_own(origin, self.header(b"host") or "")
-        if not allowed:
-            raise BrokerError("cross_site", "This call comes from another site")
-
-    def refuse_links(self) -> None:
-        """Raises ``cross_site`` for what a browser sends because of a link or an image, wherever that is shown.
-
-        Browsers say so by Sec-Fetch-* over https and on localhost. Elsewhere only the page may be known.
-        """
-        if not self.headers.get(b"user-agent", b"").startswith(b"Mozilla/"):
-            return
-        site, mode = self.header(b"sec-fetch-site"), self.header(b"sec-fetch-mode")
-        if site is not None or mode is not None:
-            allowed = site == "same-origin" and mode in {"cors", "same-origin"}
-        else:
-            allowed = is_own(self.header(b"referer") or "", self.header(b"host") or "")
-        if not allowed:
-            raise BrokerError("cross_site", "A browser may change this only from a page of this host; or use POST")
-
     def path(self, name: str) -> str:
         """What stands in the path for ``{name}``."""
         text: str = self.scope["path_params"][name]
@@ -227,7 +211,7 @@ class Call:
         body: bytes = message.get("body", b"")
         if message.get("more_body", False):
             if length.isdigit() and not self.app.bodies.has_room(int(length) - SMALL):
-                raise full()
+                raise _full()
             body = await self._rest(body, limit)
         if len(body) > limit:
             raise _too_large(limit)
@@ -279,6 +263,10 @@ def decoded(body: bytes, decoder: "msgspec.json.Decoder[T | None]", empty: T) ->
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"body: not JSON: {error}") from None
     return empty if found is None else found
+
+
+def _full() -> Unavailable:
+    return Unavailable("The broker has too many large bodies in memory: send this one again, or in smaller parts")
 
 
 def _too_large(limit: int) -> BrokerError:

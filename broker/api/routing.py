@@ -14,6 +14,7 @@ from msgspec import Struct
 from starlette import routing
 from starlette.types import Receive, Scope, Send
 
+from broker.api import auth
 from broker.api.requests import Call, Disconnected, served
 from broker.api.responses import STATUS, Answer, fault, refused
 from broker.counters import Requests
@@ -130,10 +131,10 @@ class Endpoint:
             # A call that changes something and carries the session cookie must not come from another site, and a GET
             # must not come from a link or an image.
             changes = self._operation.changes or scope["method"] == "POST"
-            if changes and b"cookie" in call.headers and call.session_cookie:
-                call.refuse_other_sites()
+            if changes and b"cookie" in call.headers and auth.session_cookie(call):
+                auth.refuse_other_sites(call)
                 if scope["method"] == "GET":
-                    call.refuse_links()
+                    auth.refuse_links(call)
             reply: Answer = await self._handler(call)
         except BrokerError as error:
             reply = refused(error, self._operation.status_of(error.code))

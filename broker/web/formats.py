@@ -1,15 +1,19 @@
 """How values read on a page: numbers, times, and what other people have written."""
 
+import ipaddress
 import math
+import re
 import time
 from datetime import UTC, datetime
 
 import msgspec
 
-from broker.hosts import elsewhere
+from broker.api.auth import HOST, URL
 from broker.store.project_fields import UNLIMITED
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?P<last>[a-z0-9_-]{1,63})\.?")
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 _LARGEST_PRETTY = 1 << 18
 """Bytes of a recipe that are worth indenting."""
 
@@ -95,7 +99,36 @@ def web_link(url: str, host: str) -> str | None:
 
     A javascript: link would run code, and a link to the broker would call it as the manager who follows the link.
     """
-    return url if url.isprintable() and " " not in url and elsewhere(url, host) else None
+    return url if url.isprintable() and " " not in url and _leads_elsewhere(url, host) else None
+
+
+def _leads_elsewhere(url: str, host: str) -> bool:
+    """Whether a URL that a user wrote surely leads to another host than the one that a browser asked.
+
+    False for every name that browsers may read in another way: 127.1, a name with escapes or beyond ASCII, user info.
+    """
+    given, asked = URL.match(url), HOST.fullmatch(host)
+    name = _plain_host(given["name"]) if given else None
+    return name is not None and asked is not None and name != _plain_host(asked["name"])
+
+
+def _plain_host(name: str) -> str | None:
+    """The name as a browser spells it, None for one that it may spell in a way of its own."""
+    name = name.lower()
+    if name.startswith("["):
+        return _address(name[1:-1])
+    labels = _LABELS.fullmatch(name)
+    if labels is None:
+        return None
+    # Browsers read whatever ends in a number as an IPv4 address.
+    return _address(name) if _NUMBER.fullmatch(labels["last"]) else name.rstrip(".")
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
 
 
 def pretty(recipe: str) -> str | None:

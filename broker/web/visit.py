@@ -5,7 +5,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.api.cookies import session_cookie
+from broker.api.auth import session_in
 from broker.api.requests import parsed_id
 from broker.errors import BrokerError, Unavailable
 from broker.settings import Settings
@@ -51,7 +51,7 @@ class Visit:
     @property
     def cookie(self) -> str | None:
         header = self.request.headers.get("cookie")
-        return None if header is None else session_cookie(header, self.settings.cookie)
+        return None if header is None else session_in(header, self.settings.cookie)
 
     async def sign_in(self) -> Manager | None:
         self.manager = await self.store.managers.of_session(self.cookie) if self.cookie else None
