@@ -15,15 +15,14 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from broker import api, sweeper, web
-from broker.api.requests import Bodies, Served
+from broker.api.requests import Bodies, Served, served
 from broker.api.responses import STATUS, Reply, fault
 from broker.api.routing import Table
 from broker.background import supervised
 from broker.counters import Counters, Requests
 from broker.errors import BrokerError
 from broker.openapi.document import Description
-from broker.server import request_id
-from broker.server.logs import ToStore
+from broker.server.logs import ToStore, request_id
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.redis.keys import LAYOUT
@@ -76,8 +75,8 @@ class Broker(Starlette):
             await super().__call__(scope, receive, send)
             return
         begun = self.requests.begin()
-        notes = scope["served"] = Served()
-        request_id.current.set(scope.get(request_id.KEY, b""))
+        notes = served(scope)
+        request_id.set(notes.id)
         try:
             endpoint = self._table.find(scope)
             if endpoint is None and "//" in scope["path"]:

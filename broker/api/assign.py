@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from broker.api import answers, auth, projects, webhooks
-from broker.api.requests import Call, Disconnected, served
+from broker.api.requests import Call, Disconnected
 from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Unavailable
@@ -157,7 +157,7 @@ async def _now_or_later(call: Call, worker: Worker, project: int, count: int | N
     try:
         return await _wait(call, project, count, take, begun + wait)
     finally:
-        served(call.scope).waited = asyncio.get_running_loop().time() - begun
+        call.served.waited = asyncio.get_running_loop().time() - begun
 
 
 async def _wait(call: Call, project: int, count: int | None, take: Take, until: float) -> Reply:

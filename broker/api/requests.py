@@ -14,8 +14,8 @@ from broker.errors import BrokerError, Invalid, Unavailable
 from broker.settings import Settings
 from broker.store import Store
 
-CLIENT = "broker.client"
-"""In the scope of a request: who sent it, a :class:`Client`."""
+SERVED = "broker.served"
+"""In the scope of a request: a :class:`Served`."""
 
 SMALL = 64 << 10
 """Bytes of every body that are not counted as held: those of small calls come through when large ones do not."""
@@ -72,24 +72,6 @@ class App(Protocol):
     def description(self) -> "Description": ...
 
 
-class Served:
-    """What a request leaves for the metrics."""
-
-    __slots__ = ("route", "status", "waited")
-
-    def __init__(self) -> None:
-        self.route = Requests.OTHER
-        self.status = Requests.CLIENT_GONE
-        self.waited = 0.0
-        """Seconds that it waited for a task."""
-
-
-def served(scope: Scope) -> Served:
-    """Of this request."""
-    notes: Served = scope["served"]
-    return notes
-
-
 class Client(Protocol):
     """Who sent a call: :class:`broker.server.exchange.Exchange`."""
 
@@ -116,6 +98,29 @@ class _Stays:
 _STAYS = _Stays()
 
 
+class Served:
+    """What goes with a request between the server, the application and the handler."""
+
+    __slots__ = ("client", "id", "route", "status", "waited")
+
+    def __init__(self, client: Client = _STAYS, id: bytes = b"") -> None:
+        self.client = client
+        self.id = id
+        self.route = Requests.OTHER
+        """This and the status are for the metrics."""
+        self.status = Requests.CLIENT_GONE
+        self.waited = 0.0
+        """Seconds that it waited for a task."""
+
+
+def served(scope: Scope) -> Served:
+    """Of this request. A server that is not ours leaves it to us to make it."""
+    notes: Served | None = scope.get(SERVED)
+    if notes is None:
+        notes = scope[SERVED] = Served()
+    return notes
+
+
 class Disconnected(Exception):
     """The client has gone; nobody is there to be answered."""
 
@@ -123,7 +128,7 @@ class Disconnected(Exception):
 class Call:
     """A request, with the ways of reading it that the API has."""
 
-    __slots__ = ("_large", "_receive", "app", "client", "headers", "held", "scope", "undo")
+    __slots__ = ("_large", "_receive", "app", "headers", "held", "scope", "served", "undo")
 
     def __init__(self, scope: Scope, receive: Receive, *, large: bool = False) -> None:
         """``large``: its body may be as large as the settings say, and not only of 64 KiB."""
@@ -131,7 +136,7 @@ class Call:
         self._large = large
         self.held = 0
         """Bytes of its body that count as held, until the endpoint frees them."""
-        self.client: Client = scope.get(CLIENT, _STAYS)
+        self.served = served(scope)
         self.undo: Callable[[], Awaitable[None]] | None = None
         """What a handler did that is undone when nobody receives its answer."""
         self.app: App = scope["app"]
@@ -146,6 +151,10 @@ class Call:
         if not store.ready.is_set():
             raise Unavailable("The store is not available yet")
         return store
+
+    @property
+    def client(self) -> Client:
+        return self.served.client
 
     @property
     def settings(self) -> Settings:

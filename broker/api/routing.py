@@ -15,7 +15,7 @@ from starlette import routing
 from starlette.types import Receive, Scope, Send
 
 from broker.api import auth
-from broker.api.requests import Call, Disconnected, served
+from broker.api.requests import Call, Disconnected
 from broker.api.responses import STATUS, Answer, fault, refused
 from broker.counters import Requests
 from broker.errors import BrokerError
@@ -124,9 +124,9 @@ class Endpoint:
         self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        notes = served(scope)
-        notes.route = self._path
         call = Call(scope, receive, large=self._operation.large)
+        notes = call.served
+        notes.route = self._path
         try:
             # A call that changes something and carries the session cookie must not come from another site, and a GET
             # must not come from a link or an image.

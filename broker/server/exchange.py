@@ -1,21 +1,42 @@
-"""A request and its answer on a connection of ``protocol.py``, and what a handler may ask of its client."""
+"""A request and its answer on a connection of ``protocol.py``, its id, and what a handler may ask of its client."""
 
 import asyncio
 import fcntl
+import re
+import secrets
 import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from itertools import count
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+ID_HEADER = b"x-request-id"
+_ID = re.compile(rb"[!-~]{1,128}")
+_process = secrets.token_hex(4).encode()
+_number = count(1).__next__
 
 _CLOSED = 7
 """The state of a TCP connection that was reset, in Linux's ``tcp_info``."""
 
 _LONGEST_WAIT = 1.0
 """Seconds for a client that sends no more to take its answer."""
+
+
+def new_id() -> bytes:
+    """For a request whose client sends no id: different from those of all other processes."""
+    return b"%b-%x" % (_process, _number())
+
+
+def given_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The id that the client sent, if it has 1 to 128 visible ASCII characters."""
+    for name, value in headers:
+        if name == ID_HEADER and _ID.fullmatch(value):
+            return value
+    return None
 
 
 class Exchange(RequestResponseCycle):

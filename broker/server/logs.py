@@ -13,12 +13,14 @@ from typing import Any
 import orjson
 
 from broker.errors import StartError
-from broker.server import request_id
 from broker.settings import Settings
 from broker.store.logs import Logs
 
 _LEVELS = {logging.INFO: "info", logging.WARNING: "warn"}
 _MAX_WAITING = 1000
+request_id: ContextVar[bytes] = ContextVar("request_id", default=b"")
+"""The id of the request that is being served; empty outside a request."""
+
 _storing: ContextVar[bool] = ContextVar("storing", default=False)
 _EXTRA = ("worker", "scope", "timestamp", "worker_level", "request")
 
@@ -53,8 +55,15 @@ class _Text(logging.Formatter):
         return text if record.exc_info else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def _note_request(record: logging.LogRecord) -> bool:
+    """A filter for handlers that adds the id of the current request to each record, as ``request``."""
+    if id := request_id.get():
+        record.request = id.decode()
+    return True
+
+
 def _request(record: logging.LogRecord) -> str | None:
-    """The id of the request that wrote the record, set by :func:`request_id.note`."""
+    """The id of the request that wrote the record, set by :func:`_note_request`."""
     return getattr(record, "request", None)
 
 
@@ -80,7 +89,7 @@ def configure(settings: Settings, *, thread: bool = False) -> None:
     logging.getLogger("broker.worker").setLevel(logging.DEBUG)
     root.handlers = _behind_a_queue(handlers) if thread else handlers
     for handler in root.handlers:
-        handler.addFilter(request_id.note)
+        handler.addFilter(_note_request)
 
 
 def _behind_a_queue(handlers: list[logging.Handler]) -> list[logging.Handler]:
@@ -103,7 +112,7 @@ class ToStore(logging.Handler):
         self._store = store
         self._loop = asyncio.get_running_loop()
         self._records: asyncio.Queue[logging.LogRecord] = asyncio.Queue(_MAX_WAITING)
-        self.addFilter(request_id.note)
+        self.addFilter(_note_request)
         # The records of workers are stored elsewhere, and the warnings of uvicorn about clients would be too many.
         self.addFilter(lambda record: record.name != "broker.worker")
         self.addFilter(lambda record: record.name.startswith("broker") or record.levelno >= logging.ERROR)

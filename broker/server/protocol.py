@@ -16,9 +16,9 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from broker.api.requests import CLIENT
-from broker.server import request_id
-from broker.server.exchange import Exchange
+from broker.api.requests import SERVED, Served
+from broker.server.exchange import ID_HEADER, Exchange, given_id, new_id
+from broker.server.logs import request_id
 from broker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -171,8 +171,8 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         # Now, so that a line about a head that is no HTTP has it as well.
-        self._id = request_id.made()
-        request_id.current.set(self._id)
+        self._id = new_id()
+        request_id.set(self._id)
 
     def on_headers_complete(self) -> None:
         self._reading_head = False
@@ -198,7 +198,7 @@ class Protocol(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = url.path
         scope["query_string"] = url.query or b""
-        id = request_id.given(self.headers) or self._id
+        id = given_id(self.headers) or self._id
         made = Exchange(
             scope=scope,
             transport=self.transport,
@@ -206,14 +206,13 @@ class Protocol(HttpToolsProtocol):
             logger=self.logger,
             access_logger=self.access_logger,
             access_log=self.access_log,
-            default_headers=[*self.server_state.default_headers, (request_id.HEADER, id)],
+            default_headers=[*self.server_state.default_headers, (ID_HEADER, id)],
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        scope[request_id.KEY] = id  # type: ignore[literal-required]
-        scope[CLIENT] = made  # type: ignore[literal-required]
+        scope[SERVED] = Served(made, id)  # type: ignore[literal-required]
         return made
 
     def _start(self, waits: Exchange) -> None:
@@ -247,7 +246,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         if self._running is not None:
             # Each knows the other: requests leave nothing for the garbage collector.
-            self._running.scope.pop(CLIENT, None)  # type: ignore[misc]
+            self._running.scope.pop(SERVED, None)  # type: ignore[misc]
             self._running = None
         self.server_state.total_requests += 1
         if self.transport.is_closing():
@@ -293,7 +292,7 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._deaf = True
         shared, self.server_state = self.server_state, copy(self.server_state)
-        self.server_state.default_headers = [*shared.default_headers, (request_id.HEADER, self._id)]
+        self.server_state.default_headers = [*shared.default_headers, (ID_HEADER, self._id)]
         super().send_400_response(msg)
         self.server_state = shared
 
