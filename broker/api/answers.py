@@ -265,7 +265,7 @@ class Accesses(Struct):
 
 
 class LoggedLine(Struct):
-    timestamp: Annotated[int, Meta(description="Unix seconds")]
+    timestamp: Time
     message: str
     data: Annotated[str, Meta(description="JSON: `scope`, and the id of the `worker` if the line is a worker's")]
     level: Literal[3, 4, 5, 6, 7]
@@ -284,29 +284,18 @@ class About(Struct):
     version: str
 
 
+_TASKS_TO_GET = "The most tasks to get, with at most about 8 MiB of recipes, in `content.tasks`"
+_SECONDS_TO_WAIT = "The most seconds to wait for a task, if there is none"
+_WHOLE_RECIPES = "Whole recipes; the page then ends after about 8 MiB of recipes"
+
+Offset = Annotated[int, Meta(ge=0, lt=10**9)]
+Limit = Annotated[int, Meta(ge=1, le=500)]
+Moment = Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, inclusive")]
+
+
 class TakeQuery(Struct):
-    count: (
-        Annotated[
-            int,
-            Meta(
-                ge=1,
-                le=1000,
-                description="The most tasks to get, with at most about 8 MiB of recipes, in `content.tasks`",
-            ),
-        ]
-        | None
-    ) = None
-    wait: (
-        Annotated[
-            int,
-            Meta(
-                ge=0,
-                le=60,
-                description="The most seconds to wait for a task, if there is none",
-            ),
-        ]
-        | None
-    ) = None
+    count: Annotated[int, Meta(ge=1, le=1000, description=_TASKS_TO_GET)] | None = None
+    wait: Annotated[int, Meta(ge=0, le=60, description=_SECONDS_TO_WAIT)] | None = None
 
 
 class SnapshotsQuery(Struct):
@@ -314,8 +303,8 @@ class SnapshotsQuery(Struct):
 
 
 class BetweenQuery(Struct):
-    oldest: Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, inclusive")] = field(name="from")
-    newest: Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, inclusive")] = field(name="to")
+    oldest: Moment = field(name="from")
+    newest: Moment = field(name="to")
 
 
 class TaskPageQuery(Struct):
@@ -326,14 +315,12 @@ class TaskPageQuery(Struct):
             "to be assigned comes first; `assigned` is by deadline, `failed` by fail time"
         ),
     ] = "queue"
-    offset: Annotated[int, Meta(ge=0, lt=10**9, description="How many tasks to skip")] = 0
-    limit: Annotated[int, Meta(ge=1, le=500, description="The most tasks to list")] = 50
-    full: (
-        Annotated[Literal[1], Meta(description="Whole recipes; the page then ends after about 8 MiB of recipes")] | None
-    ) = None
+    offset: Annotated[Offset, Meta(description="How many tasks to skip")] = 0
+    limit: Annotated[Limit, Meta(description="The most tasks to list")] = 50
+    full: Annotated[Literal[1], Meta(description=_WHOLE_RECIPES)] | None = None
 
 
 class WorkerStatsQuery(Struct):
-    offset: Annotated[int, Meta(ge=0, lt=10**9, description="How many workers to skip")] | None = None
-    limit: Annotated[int, Meta(ge=1, le=500, description="The most workers to list")] | None = None
+    offset: Annotated[Offset, Meta(description="How many workers to skip")] | None = None
+    limit: Annotated[Limit, Meta(description="The most workers to list")] | None = None
     project: Annotated[int, Meta(ge=1, lt=10**9, description="Count only tasks of this project")] | None = None

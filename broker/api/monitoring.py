@@ -156,7 +156,7 @@ async def assignees(call: Call) -> Reply:
 )
 async def worker_stats(call: Call) -> Reply:
     """All workers, from a copy some seconds old; with ``offset`` or ``limit`` some, as they are; or of one project."""
-    offset, limit = call.number("offset", 0, 10**9 - 1), call.number("limit", 1, _PAGE)
+    offset, limit = call.page()
     project = call.number("project", 1, 10**9 - 1)
     if project is not None:
         await auth.readable(call, project)

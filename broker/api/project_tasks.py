@@ -29,8 +29,6 @@ _SHORT = 200
 SHORT_BYTES = 4 * (_SHORT + 1)
 """To read for that: a character has four bytes at most, and the script may leave the last one out."""
 
-_LARGEST_OFFSET = 10**9 - 1
-
 _PAGE = 50
 
 _EXAMPLE_FAILED = {
@@ -137,10 +135,10 @@ async def tasks(call: Call) -> Reply:
     state = "queue" if state is None else state
     if state not in _STATES:
         raise Invalid(f"state: one of {', '.join(_STATES)}")
-    offset, limit = call.number("offset", 0, _LARGEST_OFFSET) or 0, call.number("limit", 1, 500) or _PAGE
+    offset, limit = call.page()
     full = call.query("full") == "1"
     longest = 0 if full else SHORT_BYTES
-    total, rows = await call.store.project_tasks.page(project, state, offset, limit, longest=longest)
+    total, rows = await call.store.project_tasks.page(project, state, offset or 0, limit or _PAGE, longest=longest)
     return Reply({"total": total, "tasks": [_view(row, state, full=full) for row in rows]})
 
 

@@ -195,6 +195,10 @@ class Call:
             raise Invalid(f"{name}: a whole number from {low} to {high}")
         return int(text)
 
+    def page(self) -> tuple[int | None, int | None]:
+        """``offset`` and ``limit`` from the query."""
+        return self.number("offset", 0, 10**9 - 1), self.number("limit", 1, 500)
+
     def moment(self, name: str) -> int:
         """Unix seconds from the query."""
         text = self.query(name) or ""
