@@ -80,23 +80,20 @@ BODIES: dict[str, Callable[[CallSetup], Any]] = {
     "/task/release": lambda s: {"task_id": s.held, "result": 0},
     "/task/bulk_release": lambda s: {"requests": [{"task_id": s.held, "result": 0}]},
     "/task/extend": lambda s: {"task_id": s.held, "seconds": 60},
-    "/logs": lambda s: {"level": 5, "since": 1},
-    "/log/{level}": lambda s: {"scope": "who may", "message": "a line", "timestamp": 1},
-    "/worker/update": lambda s: {"alias": "renamed"},
     "/worker/set_paused": lambda s: {"worker": s.worker.id, "paused": True},
     "/project/create": lambda s: named(
         **{"public": True} if "public" in s.variant else {"chain": s.project} if "chain" in s.variant else {}
     ),
     "/project/update/{id}": lambda s: {"public": True} if "public" in s.variant else {"motd": "changed"},
     "/project/request_access": lambda s: {"project": s.other_project, "assign": True},
-    "/project/secret/{id}": lambda s: {"secret": "new"},
-    "/project/webhook_secret/{id}": lambda s: {"webhook_secret": "new"},
     "/register": lambda s: {"username": f"m-{secrets.token_hex(5)}", "password": "a long password"},
     "/login": lambda s: {"username": s.someone.username, "password": s.someone.password},
     "/account/password": lambda s: {"old": "a long password", "new": "another password"},
     "/manager/set_role_for_project/{id}": lambda s: {"manager": s.someone.id, "role": 4},
     "/git/receivehook": lambda s: s.push,
 }
+"""Of calls for which the body of their example does not do."""
+
 QUERIES: dict[str, Callable[[CallSetup], str]] = {
     "/worker/stats": lambda s: f"?project={s.project}" if "project" in s.variant else "",
     "/project/monitoring/{id}": lambda s: "?count=10",
