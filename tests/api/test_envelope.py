@@ -10,6 +10,7 @@ from starlette.routing import Route
 from broker.api import bodies as schemas
 from broker.api import routes
 from tests.client import Answer, Fleet, exchange
+from tests.manage.test_who_may import LARGE
 
 ROUTES = [route for route in routes() if isinstance(route, Route)]
 POST = [route.path for route in ROUTES if "POST" in (route.methods or ())]
@@ -39,9 +40,6 @@ NOTHING_REQUIRED = {"/worker/create", "/project/update/{id}", "/account/close_se
 
 SIGNED = {"/git/receivehook"}
 """Calls that are refused for want of a signature, once their body is JSON."""
-
-NO_ENVELOPE = {"/metrics", "/openapi.json"}
-"""Calls whose answer has another form."""
 
 READS_A_BODY = [path for path in POST if path not in NO_BODY]
 
@@ -292,14 +290,6 @@ def test_a_body_in_chunks_over_16_mib_is_refused(somebody: Somebody) -> None:
     assert exchange(url, head + chunk * 15 + b"%x\r\n%b\r\n0\r\n\r\n" % (len(LINE), LINE)).status == 200
 
 
-LARGE = {
-    *("/task/submit", "/task/bulk_submit", "/task/bulk_release", "/task/extend", "/log/{level}", "/git/receivehook"),
-    *("/project/create", "/project/update/{id}", "/project/secret/{id}"),
-    *("/worker/create", "/worker/update"),
-}
-"""Calls that take a body of over 64 KiB."""
-
-
 @pytest.mark.parametrize("path", sorted({*READS_A_BODY} - LARGE))
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_small_call_reads_64_kib_and_no_more(somebody: Somebody, path: str, chunked: bool) -> None:
@@ -364,7 +354,7 @@ def test_every_call_answers_under_api_as_well(fleet: Fleet, path: str) -> None:
     plain, prefixed = (fleet.anybody.send(method, prefix + filled) for prefix in ("", "/api"))
     fleet.anybody.http.cookies.clear()
 
-    if path not in NO_ENVELOPE:
+    if path not in {"/metrics", "/openapi.json"}:
         is_enveloped(plain)
     assert (prefixed.status, prefixed.body.get("code")) == (plain.status, plain.body.get("code"))
     assert set(prefixed.body) == set(plain.body)
