@@ -19,8 +19,7 @@ from broker.api.routing import (
     Routes,
 )
 from broker.errors import BrokerError
-from broker.store.project_fields import UNLIMITED
-from broker.store.projects import SECRET, Project
+from broker.store.projects import SECRET, UNLIMITED, Project
 
 _FIELDS = msgspec.json.Decoder(ProjectFields | None)
 _SECRET = msgspec.json.Decoder(SetSecret | None)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
-from broker.store.project_fields import DEFAULTS, pairs_of
-from broker.store.projects import Projects, repo_key
+from broker.store.projects import DEFAULTS, Projects, pairs_of, repo_key
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Row, TaskFields

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from broker.api.auth import HOST, URL
-from broker.store.project_fields import UNLIMITED
+from broker.store.projects import UNLIMITED
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?P<last>[a-z0-9_-]{1,63})\.?")

@@ -3,7 +3,7 @@
 from broker.api.answers import Project as Answer
 from broker.api.bodies import ProjectFields
 from broker.client.types import Project as ClientProject
-from broker.store.project_fields import DEFAULTS, FIELDS, UNLIMITED, pairs_of, values_of
+from broker.store.projects import DEFAULTS, FIELDS, UNLIMITED, pairs_of, values_of
 
 
 def test_bodies_answers_and_the_client_have_all_fields() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from broker.settings import Settings
 from broker.store import Store
-from broker.store.project_fields import UNLIMITED
+from broker.store.projects import UNLIMITED
 from tests.client import Caller, WorkerCaller
 from tests.postgres import Postgres
 from tests.serving import Serving

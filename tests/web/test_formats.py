@@ -3,7 +3,7 @@
 import pytest
 
 from broker.store.monitoring import Snapshot, Stats
-from broker.store.project_fields import UNLIMITED
+from broker.store.projects import UNLIMITED
 from broker.web import formats
 from broker.web.projects import sparkline, trend
 
