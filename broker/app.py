@@ -29,11 +29,11 @@ from broker.store.redis.keys import LAYOUT
 
 log = logging.getLogger(__name__)
 
-_FIRST_LOOK = 2.0
+_START_WAIT = 2.0
 """Seconds that the start waits for the store; after that, calls answer 503 until it is there."""
 
 _RETRY = 0.2
-"""Seconds between looks for a store that is away."""
+"""Seconds between attempts to reach the store."""
 
 _SLASHES = re.compile("//+")
 
@@ -67,7 +67,7 @@ class Broker(Starlette):
 
     @cached_property
     def description(self) -> Description:
-        """Made when somebody asks: that takes longer than the rest of the start."""
+        """Made at the first use: that takes longer than the rest of the start."""
         return Description(self._api, self.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,12 +111,12 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
     records = ToStore(store.logs)
     logging.getLogger().addHandler(records)
     background = [
-        supervised("sweeping", partial(_live, store, app.settings.sweep_interval)),
+        supervised("sweeping", partial(_sweep_when_ready, store, app.settings.sweep_interval)),
         supervised("keeping the log's records", records.run),
     ]
     try:
         with suppress(TimeoutError):
-            await asyncio.wait_for(store.ready.wait(), _FIRST_LOOK)
+            await asyncio.wait_for(store.ready.wait(), _START_WAIT)
         yield {"end_waits": store.waiters.queues.end_all}
     finally:
         logging.getLogger().removeHandler(records)
@@ -128,8 +128,8 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
         await store.close()
 
 
-async def _live(store: Store, interval: float) -> None:
-    """Waits for the store, then sweeps. Data of another layout is never touched: calls go on answering 503."""
+async def _sweep_when_ready(store: Store, interval: float) -> None:
+    """Waits for the store, then sweeps. Data of another layout is never changed: calls still answer 503."""
     while not store.ready.is_set():
         try:
             layout, _ = await store.layout()
@@ -148,7 +148,7 @@ async def _routing_error(request: Request, error: Exception) -> Any:
         raise error
     if error.status_code != 405:
         return Reply(None, "No such path", False, "not_found", error.status_code)
-    # Starlette tells the methods of the first route that has this path; the others take some as well.
+    # Starlette names only the methods of the first route that has this path.
     path = request.url.path.removeprefix("/api")
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     taken = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}

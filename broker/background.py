@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 _PAUSE = 1.0
 """Seconds after which a coroutine that failed is called again."""
 
-_SAY_AGAIN = 60.0
+_LOG_AGAIN = 60.0
 """Seconds after which the log repeats an error that has not changed."""
 
 
@@ -20,14 +20,14 @@ def supervised(name: str, work: Callable[[], Awaitable[None]], pause: float = _P
 
 
 async def _supervise(name: str, work: Callable[[], Awaitable[None]], pause: float) -> None:
-    said, said_at = "", 0.0
+    logged, logged_at = "", 0.0
     while True:
         try:
             await work()
             return
         except Exception as error:
             text = repr(error)
-            if text != said or time.monotonic() - said_at >= _SAY_AGAIN:
+            if text != logged or time.monotonic() - logged_at >= _LOG_AGAIN:
                 log.exception("%s failed, and is started again in %g s", name, pause)
-                said, said_at = text, time.monotonic()
+                logged, logged_at = text, time.monotonic()
         await asyncio.sleep(pause)

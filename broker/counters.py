@@ -36,7 +36,7 @@ class Counters:
     """Hands out cells of this process's area, in the same order in every process."""
 
     def __init__(self, descriptor: int | None = None, mine: int = 0) -> None:
-        """``descriptor``: memory that others share, in which the area number ``mine`` is ours; None for none."""
+        """``descriptor``: of shared memory, in which this process has the area ``mine``; None: memory of its own."""
         memory = mmap.mmap(-1, _AREA) if descriptor is None else mmap.mmap(descriptor, 0)
         cells = memoryview(memory).cast("d")
         self._areas = [cells[start : start + _CELLS] for start in range(0, len(cells), _CELLS)]
@@ -110,7 +110,7 @@ class Requests:
         self._counters = counters
         self._cells = counters.cells
         self._statuses = [0, self.CLIENT_GONE, *statuses]
-        self._place = {status: place * _BUCKETS for place, status in enumerate(self._statuses)}
+        self._offsets = {status: index * _BUCKETS for index, status in enumerate(self._statuses)}
         self._begun = counters.take(1)
         self._size = 1 + len(self._statuses) * _BUCKETS
         self._first = {route: counters.take(self._size) for route in [*routes, self.OTHER]}
@@ -127,7 +127,7 @@ class Requests:
         seconds = perf_counter() - begun
         cells, first = self._cells, self._first[route]
         cells[first] += seconds
-        cells[first + 1 + self._place.get(status, 0) + bisect_left(BOUNDS, seconds)] += 1
+        cells[first + 1 + self._offsets.get(status, 0) + bisect_left(BOUNDS, seconds)] += 1
 
     def totals(self) -> dict[str, tuple[dict[int, float], Times]]:
         """By route: how many there were of each status, and how long all of them took. Only what there was."""

@@ -80,12 +80,12 @@ class StartError(Exception):
 
 
 def system_message(error: OSError) -> str:
-    """What the system says, with the file that it is about."""
+    """The message of the system, with the file that it is about."""
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def refusal(text: str) -> BrokerError | None:
-    """The error that a script's reply ``CODE text`` stands for, or None when the server itself speaks."""
+    """The error that a script's reply ``CODE text`` stands for, or None for an error of the server itself."""
     word, _, message = _SERVER_SUFFIX.sub("", text).partition(" ")
     code = word.lower()
     if not word.isupper() or code not in CODES:

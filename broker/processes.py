@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 _PR_SET_PDEATHSIG = 1
 
-_HURRIED = 1.0
+_INTERRUPTED = 1.0
 """Seconds that a child has to end after SIGINT."""
 
 _POLL = 0.01
@@ -61,10 +61,10 @@ def stop(
     When ``hurry`` returns True, they get SIGINT and have one more second.
     """
     _send(signal.SIGTERM, children)
-    deadline, hurried = time.monotonic() + seconds, False
+    deadline, interrupted = time.monotonic() + seconds, False
     while running := [child for child in children if child.poll() is None]:
-        if not hurried and hurry():
-            hurried, deadline = True, min(deadline, time.monotonic() + _HURRIED)
+        if not interrupted and hurry():
+            interrupted, deadline = True, min(deadline, time.monotonic() + _INTERRUPTED)
             _send(signal.SIGINT, running)
         if time.monotonic() >= deadline:
             _send(signal.SIGKILL, running)

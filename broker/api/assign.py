@@ -25,10 +25,10 @@ _PASSES = {"no_task", "paused", "rate_limited"}
 """Refusals that may pass soon: worth waiting for."""
 
 _NOTHING = {"no_task", "paused", "denied"}
-"""Refusals that have one message: a client in the field sleeps on its words, and calls again at once on any other."""
+"""Refusals with one message: existing clients wait only after these words, and call again at once after any other."""
 
 _ELSEWHERE = _PASSES | {"denied", "not_found"}
-"""The same, when any project will do."""
+"""Refusals that may pass soon, of a get of any project."""
 
 
 routes = Routes()
@@ -129,7 +129,6 @@ async def get(call: Call) -> Reply:
     ),
 )
 async def get_any(call: Call) -> Reply:
-    """From the best project that has a task for this worker."""
     worker = await _ready_worker(call)
     count = call.number("count", 1, call.settings.max_count)
     return await _get(call, worker, 0, count, lambda worker: _take_anywhere(call, worker, count))
@@ -161,7 +160,7 @@ async def _now_or_later(call: Call, worker: Worker, project: int, count: int | N
 
 
 async def _wait(call: Call, project: int, count: int | None, take: Take, until: float) -> Reply:
-    """As soon as there is a task. When the client sends no more it has left, most likely: the wait ends."""
+    """Answers as soon as there is a task. A client that sends no more has probably left: the wait ends."""
     queues = call.store.waiters.queues
     granted = () if project else await call.store.workers.projects((await _ready_worker(call)).id)
     waiter = await call.store.waiters.enter(project, granted)
@@ -196,7 +195,7 @@ async def _wait(call: Call, project: int, count: int | None, take: Take, until: 
 
 
 async def _give_back(call: Call, worker: Worker, found: Found) -> None:
-    """Without a retry. What cannot be given back comes back at its deadline."""
+    """Releases the tasks as skip. What cannot be released now is reclaimed at its deadline."""
     tasks = found.assigned.tasks
     with suppress(BrokerError):
         for start in range(0, len(tasks), CHUNK):
@@ -225,7 +224,7 @@ async def _take_anywhere(call: Call, worker: Worker, count: int | None) -> Found
 
 
 async def _take(call: Call, project: int, worker: Worker, count: int | None) -> Found:
-    """Up to ``count`` tasks, in chunks. What was assigned is always answered: a later chunk that fails only ends it."""
+    """Up to ``count`` tasks, in chunks. When a later chunk fails, the answer has the tasks of those before it."""
     wanted = count or 1
     assign, default_time = call.store.tasks.assign, int(call.settings.max_assign_time)
     assigned = await assign(project, worker.id, min(CHUNK, wanted), default_time)
@@ -297,7 +296,6 @@ def _no_task() -> BrokerError:
     ),
 )
 async def assigned(call: Call) -> Reply:
-    """What this worker holds: up to ``max_count`` tasks, 8 MiB of recipes; releasing some shows the others."""
     worker = await auth.worker(call)
     project, most = call.id("project"), call.settings.max_count
     held: dict[int, Task] = {}

@@ -77,7 +77,7 @@ def session_in(header: str, name: str) -> str | None:
 
 
 def sessions_in(header: str, name: str) -> dict[str, str]:
-    """Cookies by name, those that can be sessions of ours: ``__Host-name``, then ``name``; of each the first one.
+    """Cookies by name that may be sessions of this broker: ``__Host-name``, then ``name``; of each the first one.
 
     Python's own parser takes minutes for some hostile cookies.
     """

@@ -47,7 +47,6 @@ routes = Routes()
     ),
 )
 async def monitoring(call: Call) -> Reply:
-    """The newest ``count`` snapshots."""
     project, count = await auth.readable(call, call.id("id")), call.number("count", 1, 999)
     if count is None:
         raise Invalid("count: required, a whole number from 1 to 999")
@@ -121,7 +120,6 @@ def snapshot_view(snapshot: Snapshot) -> dict[str, int]:
     ),
 )
 async def assignees(call: Call) -> Reply:
-    """The workers that hold the most tasks, and how many nobody holds."""
     project = await auth.readable(call, call.id("id"))
     held = await call.store.monitoring.held(project.id)
     largest = sorted(held, key=lambda worker: (-held[worker], worker))[:_ASSIGNEES]

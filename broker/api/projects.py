@@ -143,7 +143,6 @@ async def update(call: Call) -> Reply:
     ),
 )
 async def delete(call: Call) -> Reply:
-    """Needs EDIT and MAINTENANCE; the script says so."""
     manager = await auth.manager(call)
     await call.store.maintenance.delete(manager.id, call.id("id"))
     return Reply()
@@ -243,7 +242,6 @@ async def stats(call: Call) -> Reply:
     ),
 )
 async def get_secret(call: Call) -> Reply:
-    """For a manager with SECRET, or a worker that was granted ASSIGN."""
     project = call.id("id")
     if auth.session_cookie(call) is None or b"x-worker-id" in call.headers:
         worker = await auth.worker(call)

@@ -66,7 +66,7 @@ def of_processes(requests: Requests, metrics: StoreMetrics) -> list[str]:
 
 
 def of_store(up: bool, overview: Overview | None) -> list[str]:
-    """What the store says of itself, as lines."""
+    """What is known of the store, as lines."""
     families: list[tuple[str, str, str, Samples]] = [
         ("store_up", "gauge", "1 if the store answered, 0 if it did not", [("", up)]),
     ]

@@ -1,4 +1,4 @@
-"""The way in of every call: :class:`Call`, a request with the ways of reading it that the API has."""
+"""Every call comes in as a :class:`Call`: a request, with the ways in which the API reads it."""
 
 import ipaddress
 import re
@@ -84,7 +84,7 @@ class Client(Protocol):
 
 
 class _Stays:
-    """The client of a server that is not ours, as tests have one: it is taken to wait for its answer."""
+    """The client of another server than ours, as in tests: we assume that it waits for its answer."""
 
     gone = False
 
@@ -114,7 +114,7 @@ class Served:
 
 
 def served(scope: Scope) -> Served:
-    """Of this request. A server that is not ours leaves it to us to make it."""
+    """Of this request. Our server has put it there; for any other server it is made here."""
     notes: Served | None = scope.get(SERVED)
     if notes is None:
         notes = scope[SERVED] = Served()
@@ -122,16 +122,14 @@ def served(scope: Scope) -> Served:
 
 
 class Disconnected(Exception):
-    """The client has gone; nobody is there to be answered."""
+    """The client has gone: there is nobody to answer."""
 
 
 class Call:
-    """A request, with the ways of reading it that the API has."""
-
     __slots__ = ("_large", "_receive", "app", "headers", "held", "scope", "served", "undo")
 
     def __init__(self, scope: Scope, receive: Receive, *, large: bool = False) -> None:
-        """``large``: its body may be as large as the settings say, and not only of 64 KiB."""
+        """``large``: whether its body may be larger than 64 KiB, up to the limit of the settings."""
         self.scope = scope
         self._large = large
         self.held = 0
@@ -146,7 +144,7 @@ class Call:
 
     @property
     def store(self) -> Store:
-        """Raises ``unavailable`` until the store was seen once."""
+        """Raises ``unavailable`` until the store has answered once."""
         store = self.app.store
         if not store.ready.is_set():
             raise Unavailable("The store is not available yet")
@@ -166,11 +164,11 @@ class Call:
 
     @property
     def address(self) -> str:
-        """The client's, under which it is counted; behind a trusted proxy the one that the proxy names."""
+        """The address under which the client is counted; behind a trusted proxy the one that the proxy names."""
         return counted_address(self.scope.get("client"))
 
     def path(self, name: str) -> str:
-        """What stands in the path for ``{name}``."""
+        """The value of ``{name}`` in the path."""
         text: str = self.scope["path_params"][name]
         return text
 
@@ -182,7 +180,7 @@ class Call:
         return id
 
     def query(self, name: str) -> str | None:
-        """What the query says for ``name``; the last word counts."""
+        """The value of ``name`` in the query, the last one if there are several."""
         query: bytes = self.scope["query_string"]
         return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get(name) if query else None
 
@@ -268,7 +266,7 @@ def decoded(body: bytes, decoder: "msgspec.json.Decoder[T | None]", empty: T) ->
     body = body.strip()
     try:
         if not body.isascii():
-            # msgspec does not look into what it skips.
+            # msgspec does not check what it skips.
             body.decode()
         found = decoder.decode(body) if body else None
     except msgspec.ValidationError as error:
@@ -294,7 +292,7 @@ def _named(message: str) -> str:
 
 
 UNKNOWN_ADDRESS = "unknown"
-"""What all share whose address is none, as over a Unix socket."""
+"""Shared by all clients without an address, as over a Unix socket."""
 
 
 def counted_address(client: tuple[str, int] | None) -> str:

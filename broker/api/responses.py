@@ -1,4 +1,4 @@
-"""The way out of every call: :class:`Reply`, which is the envelope.
+"""Every call is answered with a :class:`Reply`, which is the envelope.
 
 ``{"ok", "message"?, "content"?, "rate_limit_delay"?, "code"?, "detail"?}``: ``content`` is an object or absent.
 """
@@ -112,5 +112,5 @@ def refused(error: BrokerError, status: int) -> Reply:
 
 
 def fault() -> Reply:
-    """A fault of ours: the log has its trace, the client sees nothing of it."""
+    """The answer after a bug: the log has the trace, the client sees nothing of it."""
     return Reply(None, "Internal error", False, "internal", 500)

@@ -77,7 +77,7 @@ class Operation:
     text: str = ""
     """More, in Markdown: what it does, and what happens when it is repeated after a lost answer."""
     path: Mapping[str, str] = field(default_factory=dict)
-    """What stands in the path: name and meaning."""
+    """Parameters in the path: name and meaning."""
     query: type[Struct] | None = None
     body: type[Struct] | None = None
     content: tuple[type[Struct], ...] = ()
@@ -87,13 +87,13 @@ class Operation:
     status: Mapping[str, int] = field(default_factory=dict)
     """As in :class:`Who`."""
     partly: type[Struct] | None = None
-    """The content of a 503 that tells what was done before it."""
+    """The content of a 503 that says what was done before it."""
     remarks: Literal["never", "beside", "instead"] = "never"
     """Whether a good answer may have a message: beside its content, or instead of it."""
     changes: bool = False
     """A GET of it changes something, too."""
     large: bool = False
-    """It takes bodies of over 64 KiB, up to ``BROKER_MAX_BODY``: tasks, log lines, aliases, project texts, a push."""
+    """Its body may be over 64 KiB, up to ``BROKER_MAX_BODY``: tasks, log lines, aliases, project texts, a push."""
     store: bool = True
     """Whether it needs the store, and so can answer 503."""
     good: int = 200

@@ -50,7 +50,6 @@ async def root(call: Call) -> Reply:
     ),
 )
 async def healthz(call: Call) -> Reply:
-    """The process is alive; whether its store is, is another question."""
     return Reply()
 
 
@@ -66,7 +65,6 @@ async def healthz(call: Call) -> Reply:
     ),
 )
 async def readyz(call: Call) -> Reply:
-    """Calls can be served: the store answers a script, and nobody has told this process to stop."""
     if call.scope.get("state", {}).get("draining"):
         raise Unavailable("The broker is stopping")
     try:
@@ -145,8 +143,8 @@ _JSON = b"application/json"
     ),
 )
 async def document(call: Call) -> Answer:
-    told = call.app.description
-    headers = {"ETag": told.etag, "Cache-Control": "no-cache"}
-    if told.etag in (call.header(b"if-none-match") or ""):
+    description = call.app.description
+    headers = {"ETag": description.etag, "Cache-Control": "no-cache"}
+    if description.etag in (call.header(b"if-none-match") or ""):
         return Plain(b"", _JSON, headers, 304)
-    return Plain(told.encoded, _JSON, headers)
+    return Plain(description.encoded, _JSON, headers)

@@ -39,7 +39,7 @@ _OPTIONAL = TaskFields._fields[1:-1]
 """Fields that a worker may leave out; 0 and "" are as good as absent."""
 
 _AT_ONCE = 16
-"""Projects of one bulk call that are worked on at a time: it may name thousands, and others call meanwhile."""
+"""Projects that one bulk call works on at a time: it may name thousands, and other calls must not wait for it."""
 
 _UPDATED = {"closed": True, "failed": True, "returned": True, "voted": False, "not_held": False}
 _WHY_NOT = {
@@ -235,12 +235,12 @@ async def bulk_release(call: Call) -> Reply:
     updated = [False] * len(releases)
     answered = 0
 
-    async def release_some(project: int, places: list[int]) -> None:
+    async def release_some(project: int, positions: list[int]) -> None:
         nonlocal answered
-        outcomes = await _released(call, worker, project, [releases[place] for place in places])
-        for place, outcome in zip(places, outcomes, strict=True):
-            updated[place] = _UPDATED[outcome]
-        answered += len(places)
+        outcomes = await _released(call, worker, project, [releases[position] for position in positions])
+        for position, outcome in zip(positions, outcomes, strict=True):
+            updated[position] = _UPDATED[outcome]
+        answered += len(positions)
 
     try:
         await _in_parts([release[0] for release in releases], release_some)
@@ -253,14 +253,15 @@ async def bulk_release(call: Call) -> Reply:
 
 
 async def _in_parts(tasks: list[int], part: Callable[[int, list[int]], Awaitable[None]]) -> None:
-    """``part(project, places)`` for every 500 places in ``tasks`` of a project, in order, a few projects at a time.
+    """Calls ``part(project, positions)`` for every 500 tasks of a project, in order, for a few projects at a time.
 
-    What can be no id is left out. After an error no more is begun; it is raised when all that was begun has ended.
+    ``positions`` are those in ``tasks``. A number that cannot be an id is left out. After an error no more parts begin;
+    it is raised when those that have begun have ended.
     """
 
-    async def whole(project: int, places: list[int]) -> None:
-        for start in range(0, len(places), CHUNK):
-            await part(project, places[start : start + CHUNK])
+    async def whole(project: int, positions: list[int]) -> None:
+        for start in range(0, len(positions), CHUNK):
+            await part(project, positions[start : start + CHUNK])
 
     projects = [found for found in by_project(tasks).items() if found[0]]
     if len(projects) == 1:
@@ -314,10 +315,10 @@ async def extend(call: Call) -> Reply:
     tasks = _batch(call, body.task_ids, "task_ids") if body.task_id is None else [body.task_id]
     extended = [False] * len(tasks)
 
-    async def extend_some(project: int, places: list[int]) -> None:
-        done = await call.store.tasks.extend(project, worker.id, [tasks[place] for place in places], seconds)
-        for place, moved in zip(places, done, strict=True):
-            extended[place] = moved
+    async def extend_some(project: int, positions: list[int]) -> None:
+        done = await call.store.tasks.extend(project, worker.id, [tasks[position] for position in positions], seconds)
+        for position, moved in zip(positions, done, strict=True):
+            extended[position] = moved
 
     await _in_parts(tasks, extend_some)
     return Reply({"extended": extended})
@@ -331,7 +332,7 @@ def _batch(call: Call, items: list[T] | None, field: str = "requests") -> list[T
 
 
 def _each(requests: list[T], checked: Callable[[T], C]) -> list[C]:
-    """Every request, checked; a refusal names the field as one of its request."""
+    """Every request, checked; a refusal names the request and its field."""
     done: list[C] = []
     for request in requests:
         try:

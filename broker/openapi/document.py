@@ -59,7 +59,7 @@ class Schemas:
         (reference,), components = msgspec.json.schema_components([type], ref_template=f"{REF}{{name}}")
         for name, schema in components.items():
             if name not in self.made:
-                self.made[name] = _taken(schema) if name in BODIES else schema
+                self.made[name] = _body_schema(schema) if name in BODIES else schema
         return reference
 
     def alone(self, type: type[Struct]) -> Json:
@@ -94,17 +94,17 @@ class Schemas:
         return {"$ref": f"{REF}{name}"}
 
 
-def _taken(schema: Json) -> Json:
+def _body_schema(schema: Json) -> Json:
     """The schema of a body: what is needed may not be null, what is not needed may, and then has its default."""
     fields, needed = {}, []
     for name, field in schema["properties"].items():
-        words = dict(field)
-        default, text = words.pop("x-default", None), words.pop("description", "")
-        if words.pop("x-needed", False):
+        rest = dict(field)
+        default, text = rest.pop("x-default", None), rest.pop("description", "")
+        if rest.pop("x-needed", False):
             needed.append(name)
-            fields[name] = _without_null(words)
+            fields[name] = _without_null(rest)
         else:
-            fields[name] = _or_null(_without_null(words)) | ({} if default is None else {"default": default})
+            fields[name] = _or_null(_without_null(rest)) | ({} if default is None else {"default": default})
         fields[name]["description"] = text
     return {**schema, "properties": fields, "required": needed}
 
@@ -170,11 +170,11 @@ def _security(cookie: str) -> Json:
 
 
 def _operation(method: str, path: str, operation: Operation, schemas: Schemas) -> Json:
-    words = re.sub(r"/\{(\w+)\}", r"/by/\1", path).replace("-", "/").replace(".", "/")
+    parts = re.sub(r"/\{(\w+)\}", r"/by/\1", path).replace("-", "/").replace(".", "/")
     made: Json = {
         "tags": [operation.group],
         "summary": operation.summary,
-        "operationId": "_".join([method.lower(), *filter(None, re.split(r"[/_]", words))]),
+        "operationId": "_".join([method.lower(), *filter(None, re.split(r"[/_]", parts))]),
         "security": [{scheme: [] for scheme in way} for way in operation.who.security],
     }
     if operation.text:
@@ -195,8 +195,8 @@ def _operation(method: str, path: str, operation: Operation, schemas: Schemas) -
 def _in_path(operation: Operation) -> Iterator[Json]:
     values = dict(zip(operation.path, operation.example.path.split("/")[-len(operation.path) or None :], strict=False))
     for name, text in operation.path.items():
-        word = name == "level"
-        schema: Json = {"type": "string", "enum": [*_LEVELS]} if word else msgspec.json.schema(Id)
+        is_level = name == "level"
+        schema: Json = {"type": "string", "enum": [*_LEVELS]} if is_level else msgspec.json.schema(Id)
         example = values[name].partition("?")[0]
         yield {
             "name": name,
@@ -204,7 +204,7 @@ def _in_path(operation: Operation) -> Iterator[Json]:
             "required": True,
             "description": _sentence(text),
             "schema": schema,
-            "example": example if word else int(example),
+            "example": example if is_level else int(example),
         }
 
 

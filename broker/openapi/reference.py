@@ -92,10 +92,10 @@ def reference(document: Json) -> Reference:
     schemas: Json = document["components"]["schemas"]
     groups: dict[str, list[Call]] = {tag["name"]: [] for tag in document["tags"]}
     for path, way in document["paths"].items():
-        told: dict[str, list[str]] = {}
+        by_summary: dict[str, list[str]] = {}
         for method, operation in way.items():
-            told.setdefault(operation["summary"], []).append(method.upper())
-        for methods in told.values():
+            by_summary.setdefault(operation["summary"], []).append(method.upper())
+        for methods in by_summary.values():
             operation = way[methods[0].lower()]
             groups[operation["tags"][0]].append(_call(methods, path, operation, document))
     rows = [row for calls in groups.values() for call in calls for row in (*call.body, *call.content)]
@@ -111,29 +111,29 @@ def reference(document: Json) -> Reference:
     )
 
 
-def _call(methods: list[str], path: str, told: Json, document: Json) -> Call:
+def _call(methods: list[str], path: str, operation: Json, document: Json) -> Call:
     schemas, meanings = document["components"]["schemas"], document["x-codes"]
     codes = [
         CodeRow(int(status), code, when)
-        for status, answer in told["responses"].items()
+        for status, answer in operation["responses"].items()
         for code, when in answer.get("x-codes", {}).items()
     ]
     plain = {row for row in codes if row.code in _COMMON and row.when == meanings[row.code]["meaning"]}
-    good = next(status for status in told["responses"] if status.startswith("2"))
-    answer = told["responses"][good]
-    sent = told.get("requestBody", {}).get("content", {}).get(_JSON, {})
+    good = next(status for status in operation["responses"] if status.startswith("2"))
+    answer = operation["responses"][good]
+    sent = operation.get("requestBody", {}).get("content", {}).get(_JSON, {})
     received = answer.get("content", {}).get(_JSON, {})
     forms = list(_contents(received.get("schema", {}), schemas))
     return Call(
-        told["operationId"],
+        operation["operationId"],
         methods,
         path,
-        told["summary"],
-        told.get("description", ""),
-        _who(told["security"]),
+        operation["summary"],
+        operation.get("description", ""),
+        _who(operation["security"]),
         [
             FieldRow(one["name"], _kind(one["schema"], one["in"]), one["required"], one["description"])
-            for one in told.get("parameters", ())
+            for one in operation.get("parameters", ())
         ],
         _fields(_resolved(sent["schema"], schemas), inward=True) if sent else [],
         [row for form in forms for row in form],
@@ -158,7 +158,7 @@ def _who(security: list[Json]) -> str:
 
 
 def _contents(schema: Json, schemas: Json) -> Iterator[list[FieldRow]]:
-    """Of the envelopes of good answers: refusals are references, and told as codes."""
+    """Of the envelopes of good answers: refusals are references, and shown as codes."""
     for envelope in schema.get("anyOf", [schema]):
         content = envelope.get("properties", {}).get("content")
         if content is not None:

@@ -40,7 +40,7 @@ def given_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 
 
 class Exchange(RequestResponseCycle):
-    """uvicorn's cycle, which tells whether its answer was written, and when its client leaves."""
+    """uvicorn's cycle, which also knows whether its answer was written, and when its client leaves."""
 
     size = 0
     """Bytes of its head and body, while it waits for those before it."""
@@ -54,7 +54,7 @@ class Exchange(RequestResponseCycle):
         return self.disconnected or self.transport.is_closing()
 
     def on_leave(self, leaving: Callable[[], None] | None) -> None:
-        """Calls it once when the client has gone, or sends nothing more: at once when it has. None: never mind."""
+        """Calls ``leaving`` once, when the client has gone or sends nothing more. None: calls nothing."""
         self._leaving = leaving
         if self.gone or self._half_closed is not None:
             self._leave()

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with what it lacks: bounds on a request's head, on its time, and on what is read ahead.
+"""uvicorn's HTTP protocol, with bounds on a request's head, on its time, and on what is read ahead.
 
 A connection may send many requests before it has an answer. They are parsed in slices, and only a few ahead.
 """
@@ -30,7 +30,7 @@ _AHEAD_BYTES = 64 << 10
 """The same, in bytes of their heads and bodies."""
 
 _SLICE = 1024
-"""Bytes that are parsed at once: the parser cannot be stopped among them, and they may be fifty requests."""
+"""Bytes that are parsed at once. The parser cannot stop in between, and they may hold fifty requests."""
 
 _TLS = b"\x16\x03"
 """How a TLS client begins."""
@@ -39,10 +39,10 @@ _NOTHING = memoryview(b"")
 
 
 class Protocol(HttpToolsProtocol):
-    """A connection. A request that has come in whole costs nothing here: the clock runs while one has come in part."""
+    """A connection. The clock runs only while a part of a request has come: a whole request costs nothing here."""
 
     max_head: int
-    """Bytes of request line and headers; what is in one slice with the end of the head is let through."""
+    """Bytes of request line and headers. What comes in one slice with the end of the head is not counted."""
 
     request_timeout: float
     """Seconds from the first byte of a request to its last, and from the connection to the first byte."""
@@ -50,26 +50,25 @@ class Protocol(HttpToolsProtocol):
     flow: "_Flow"
 
     cycle: Exchange
-    """The last one whose head has come."""
+    """The last request whose head has come."""
 
     pipeline: deque[tuple[Exchange, ASGI3Application]]  # type: ignore[assignment]
 
     _running: Exchange | None = None
-    """The one that is answered now."""
+    """The request that is answered now."""
 
     _unparsed = _NOTHING
-    """What was read, and is parsed when there is room. Nothing more is read meanwhile."""
+    """What was read and will be parsed when there is room. Nothing more is read until then."""
 
     _ahead = 0
     _body = 0
     _half_closed: socket.socket | None = None
     _reading_head = True
     _head = 0
-    _deaf = False
+    _ignore_rest = False
     _id = b"-"
-    # Nothing has come yet on this connection.
-    _silent = True
-    _held_up = False
+    _nothing_read = True
+    _delayed = False
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -81,7 +80,7 @@ class Protocol(HttpToolsProtocol):
         self._stop_clock()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
-        self._deaf, self._unparsed = True, _NOTHING
+        self._ignore_rest, self._unparsed = True, _NOTHING
         self.pipeline.clear()
         if self._running is not None:
             self._running.lose()
@@ -90,7 +89,7 @@ class Protocol(HttpToolsProtocol):
         self.flow.end()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Whether the connection stays open: the client sends no more, and still reads what it has asked for."""
+        """Whether the connection stays open: a client that sends no more may still read its answers."""
         running = self._running
         if running is None or running.more_body:
             return False
@@ -102,7 +101,7 @@ class Protocol(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._ignore_rest:
             return
         self._unset_keepalive_if_required()
         if len(data) <= _SLICE and self._reading_head and not self.pipeline:
@@ -110,19 +109,19 @@ class Protocol(HttpToolsProtocol):
         else:
             self._parse(memoryview(data))
 
-    def read_on(self) -> None:
-        """Parses what waits, as far as there is room, and then lets more come in."""
+    def parse_unparsed(self) -> None:
+        """Parses as much as there is room for, and then reads more."""
         if self._unparsed and not self._is_full():
             self._parse(self._unparsed)
         if not self._unparsed and not self._is_full() and self._half_closed is None:
-            self.flow.let_in()
+            self.flow.resume()
 
     def _parse(self, data: memoryview) -> None:
-        while data and not self._deaf and not self._is_full():
+        while data and not self._ignore_rest and not self._is_full():
             size = self._slice()
             self._feed(data[:size])
             data = data[size:]
-        self._unparsed = _NOTHING if self._deaf else data
+        self._unparsed = _NOTHING if self._ignore_rest else data
         if self._unparsed or self._is_full():
             self.flow.pause_reading()
 
@@ -144,33 +143,33 @@ class Protocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Clients offer HTTP/2 with each first request; that is nothing to warn of.
+            # Clients offer HTTP/2 with each first request: not worth a warning.
             pass
         except httptools.HttpParserError:
             self._refuse(data)
             return
         if self._head or not self._reading_head:
-            self._come_in_part()
+            self._limit_partial()
 
     def _refuse(self, data: bytes | memoryview) -> None:
         client = ":".join(map(str, self.client or ()))
-        why = ": it speaks TLS, this port plain HTTP" if self._silent and data[:2] == _TLS else ""
+        why = ": it speaks TLS, this port plain HTTP" if self._nothing_read and data[:2] == _TLS else ""
         log.warning("Invalid HTTP request received from %s%s", client, why)
         self.send_400_response("Invalid HTTP request received.")
 
-    def _come_in_part(self) -> None:
+    def _limit_partial(self) -> None:
         if self.transport.is_closing():
             return
         if self._reading_head and self._head > self.max_head:
             self.send_400_response("Request headers too large.")
-        elif self._deadline is None or self._silent:
-            self._silent = False
+        elif self._deadline is None or self._nothing_read:
+            self._nothing_read = False
             self._stop_clock()
             self._run_clock()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        # Now, so that a line about a head that is no HTTP has it as well.
+        # Now, so that a log line about an invalid head has it too.
         self._id = new_id()
         request_id.set(self._id)
 
@@ -179,8 +178,8 @@ class Protocol(HttpToolsProtocol):
         self._body = 0
         made = self._exchange()
         if self.parser.should_upgrade():
-            # The parser takes the rest for another protocol's: this is the connection's last request.
-            self._deaf = True
+            # The parser takes the rest for another protocol: this is the last request of the connection.
+            self._ignore_rest = True
             made.keep_alive = False
         last, self.cycle = self.cycle, made
         if last is None or last.response_complete:
@@ -215,26 +214,26 @@ class Protocol(HttpToolsProtocol):
         scope[SERVED] = Served(made, id)  # type: ignore[literal-required]
         return made
 
-    def _start(self, waits: Exchange) -> None:
-        self._running = waits
+    def _start(self, exchange: Exchange) -> None:
+        self._running = exchange
         if self._half_closed is not None:
-            if waits.more_body:
+            if exchange.more_body:
                 # The rest of it never comes.
                 self.transport.close()
                 return
-            waits.half_close(self._half_closed)
-        self._start_asgi_task(waits, self.app)
+            exchange.half_close(self._half_closed)
+        self._start_asgi_task(exchange, self.app)
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
-        its = self.cycle
-        if its.response_complete:
+        cycle = self.cycle
+        if cycle.response_complete:
             return
-        its.body += body
-        if its is not self._running:
-            its.size += len(body)
+        cycle.body += body
+        if cycle is not self._running:
+            cycle.size += len(body)
             self._ahead += len(body)
-        its.message_event.set()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._reading_head = True
@@ -245,7 +244,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         if self._running is not None:
-            # Each knows the other: requests leave nothing for the garbage collector.
+            # They refer to each other: without this, each request would be left to the garbage collector.
             self._running.scope.pop(SERVED, None)  # type: ignore[misc]
             self._running = None
         self.server_state.total_requests += 1
@@ -253,11 +252,11 @@ class Protocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         if self.pipeline:
-            waits, _ = self.pipeline.pop()
-            self._ahead -= waits.size
-            self._start(waits)
+            exchange, _ = self.pipeline.pop()
+            self._ahead -= exchange.size
+            self._start(exchange)
         if self.flow.read_paused:
-            self.read_on()
+            self.parse_unparsed()
         if self._running is not None:
             return
         if self._half_closed is not None:
@@ -276,21 +275,21 @@ class Protocol(HttpToolsProtocol):
             self._deadline = None
 
     def _too_slow(self) -> None:
-        # While an earlier request of this connection is not answered, this one waits, and has all its time after that.
-        held_up = self._is_held_up()
-        if held_up or self._held_up:
+        # While an earlier request of this connection is not answered, this one waits; its time begins after that.
+        delayed = self._is_delayed()
+        if delayed or self._delayed:
             self._run_clock()
         else:
             self.transport.abort()
-        self._held_up = held_up
+        self._delayed = delayed
 
-    def _is_held_up(self) -> bool:
+    def _is_delayed(self) -> bool:
         if self._reading_head:
             return self.cycle is not None and not self.cycle.response_complete
         return bool(self.pipeline) or self.flow.read_paused
 
     def send_400_response(self, msg: str) -> None:
-        self._deaf = True
+        self._ignore_rest = True
         shared, self.server_state = self.server_state, copy(self.server_state)
         self.server_state.default_headers = [*shared.default_headers, (ID_HEADER, self._id)]
         super().send_400_response(msg)
@@ -298,7 +297,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class _Flow(FlowControl):
-    """Nothing is read while something that was read is not parsed, or too much of it not answered."""
+    """Nothing is read while something is not parsed yet, or too much is not answered yet."""
 
     def __init__(self, connection: Protocol) -> None:
         super().__init__(connection.transport)
@@ -306,9 +305,9 @@ class _Flow(FlowControl):
 
     def resume_reading(self) -> None:
         if self.read_paused and self._connection is not None:
-            self._connection.read_on()
+            self._connection.parse_unparsed()
 
-    def let_in(self) -> None:
+    def resume(self) -> None:
         super().resume_reading()
 
     def end(self) -> None:

@@ -100,7 +100,7 @@ def _route(site: Site, page: Page) -> Route:
         except ClientDisconnect:
             raise
         except Exception:
-            log.exception("page /ui/%s", visit.place)
+            log.exception("page /ui/%s", visit.path)
             return _refused(visit, BrokerError("internal", "A bug in the broker; see its log"))
 
     return Route(page.path, endpoint, methods=["GET"])

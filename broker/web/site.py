@@ -58,8 +58,8 @@ class Statics:
             raise BrokerError("not_found", "No such file")
         packed = "gzip" in request.headers.get("accept-encoding", "")
         # Another version is asked for while processes of two versions serve side by side; then nothing may be kept.
-        ours = request.path_params["version"] == self.version
-        headers = {"Cache-Control": _FOR_EVER if ours else "no-store", "Vary": "Accept-Encoding"}
+        same = request.path_params["version"] == self.version
+        headers = {"Cache-Control": _FOR_EVER if same else "no-store", "Vary": "Accept-Encoding"}
         if packed:
             headers["Content-Encoding"] = "gzip"
         return Response(file.packed if packed else file.plain, headers=headers, media_type=file.media_type)
@@ -68,8 +68,8 @@ class Statics:
 def chart_library() -> Path:
     """Where Chart.js is. Raises :class:`StartError` when the installation lacks it."""
     package = find_spec("chartkick")
-    for place in (package.submodule_search_locations or []) if package else []:
-        if (path := Path(place) / _CHART).is_file():
+    for folder in (package.submodule_search_locations or []) if package else []:
+        if (path := Path(folder) / _CHART).is_file():
             return path
     raise StartError(f"the package chartkick, version 1, is not installed, or has no {_CHART}")
 

@@ -1,4 +1,4 @@
-"""A browser asks for a page: who it is, what it may see, and the way back."""
+"""A request for a page: who asks, what they may see, and the answer."""
 
 from urllib.parse import quote
 
@@ -22,15 +22,14 @@ class Visit:
         self.site = site
         self.request = request
         self.manager: Manager | None = None
-        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-        self.place = path.lstrip("/")
-        """The path below ``/ui/``."""
-        self.root = "../" * self.place.count("/") or "./" if "app_root_path" in request.scope else "ui/"
-        """The way to ``/ui/``, from below or beside it. Links are relative: a proxy may have put us under a path."""
+        self.path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).lstrip("/")
+        """Below ``/ui/``."""
+        self.root = "../" * self.path.count("/") or "./" if "app_root_path" in request.scope else "ui/"
+        """Leads to ``/ui/``, from a page below or beside it. Links are relative: a proxy may add a path in front."""
 
     @property
     def store(self) -> Store:
-        """Raises ``unavailable`` until the store was seen once."""
+        """Raises ``unavailable`` until the store has answered once."""
         store: Store = self.request.app.store
         if not store.ready.is_set():
             raise Unavailable("The store is not available yet")
@@ -76,7 +75,7 @@ class Visit:
         return self.request.query_params.get(name, "").strip()
 
     def choice(self, name: str, *words: str) -> str:
-        """A word from the query, the first one if it has none of them."""
+        """One of ``words``, as the query has it; the first one by default."""
         given = self.request.query_params.get(name, "")
         return given if given in words else words[0]
 
@@ -87,14 +86,14 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **values: object) -> Response:
         host = self.request.headers.get("host", "")
-        about = {"root": self.root, "place": self.place, "manager": self.manager, "host": host}
+        about = {"root": self.root, "path": self.path, "manager": self.manager, "host": host}
         return self.site.page(template, about | values, status)
 
-    def go(self, place: str) -> Response:
+    def go(self, path: str) -> Response:
         """To a path below ``/ui/``."""
-        return Response(status_code=303, headers={"Location": self.root + place})
+        return Response(status_code=303, headers={"Location": self.root + path})
 
     def go_sign_in(self) -> Response:
         query = self.request.url.query
-        place = quote(f"{self.place}?{query}" if query else self.place, safe="/")
-        return self.go(f"sign-in?next={place}" if place else "sign-in")
+        next = quote(f"{self.path}?{query}" if query else self.path, safe="/")
+        return self.go(f"sign-in?next={next}" if next else "sign-in")

@@ -123,10 +123,10 @@ def _entry(line: Line, level: str) -> Entry:
 
 def _keyed(entries: list[Entry]) -> list[tuple[str, Entry]]:
     """Each with a key that stays the same when the page is read again, so that an open line stays open."""
-    seen: Counter[Entry] = Counter()
+    repeats: Counter[Entry] = Counter()
     keyed = []
     for entry in reversed(entries):
-        seen[entry] += 1
-        key = hashlib.blake2b(repr((entry, seen[entry])).encode(), digest_size=8)
+        repeats[entry] += 1
+        key = hashlib.blake2b(repr((entry, repeats[entry])).encode(), digest_size=8)
         keyed.append((key.hexdigest(), entry))
     return keyed[::-1]
