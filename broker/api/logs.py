@@ -2,8 +2,6 @@
 
 import logging
 
-import msgspec
-
 from broker.api import answers, auth
 from broker.api.bodies import LogLine, LogQuery, one_of, required
 from broker.api.requests import Call
@@ -17,8 +15,6 @@ log = logging.getLogger("broker.worker")
 _MOST = 1000
 """Lines that one call gives."""
 
-_QUERY = msgspec.json.Decoder(LogQuery | None)
-_LINE = msgspec.json.Decoder(LogLine | None)
 _PYTHON_LEVELS = {"trace": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
@@ -44,7 +40,7 @@ async def add(call: Call) -> Reply:
     level = call.path("level")
     if level not in _PYTHON_LEVELS:
         raise BrokerError("not_found", f"No such log level; the levels are {', '.join(_PYTHON_LEVELS)}")
-    line = await call.decode(_LINE, LogLine())
+    line = await call.decode(LogLine)
     scope = required(line.scope, "scope")
     message = required(one_of("message", line.message, "Message", line.capital_message), "message")
     timestamp = required(line.timestamp, "timestamp")
@@ -85,7 +81,7 @@ async def read(call: Call) -> Reply:
     """Lines of exactly one level, the last to come first."""
     if not call.settings.public_logs:
         await auth.manager(call)
-    query = await call.decode(_QUERY, LogQuery())
+    query = await call.decode(LogQuery)
     number, since = required(query.level, "level"), required(query.since, "since")
     level = next((name for name, value in LEVELS.items() if value == number), None)
     if level is None and number not in UNUSED_LEVELS:

@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import msgspec
-
 from broker.api import answers, auth
 from broker.api.bodies import (
     LONGEST_PASSWORD,
@@ -20,12 +18,6 @@ from broker.api.responses import Reply
 from broker.api.routing import ANYBODY, MANAGER, PROJECT_ID, Example, Operation, Routes
 from broker.errors import BrokerError
 from broker.store.managers import Proven
-
-_CREDENTIALS = msgspec.json.Decoder(Credentials | None)
-_PASSWORD = msgspec.json.Decoder(ChangePassword | None)
-_SESSION = msgspec.json.Decoder(CloseSessions | None)
-_ROLE = msgspec.json.Decoder(SetRole | None)
-
 
 routes = Routes()
 
@@ -49,7 +41,7 @@ _set_admin_of = partial(
 
 
 async def _credentials(call: Call) -> tuple[str, str]:
-    body = await call.decode(_CREDENTIALS, Credentials())
+    body = await call.decode(Credentials)
     return required(body.username, "username"), required(body.password, "password")
 
 
@@ -175,7 +167,7 @@ async def account(call: Call) -> Reply:
 )
 async def change_password(call: Call) -> Reply:
     manager = await auth.manager(call)
-    body = await call.decode(_PASSWORD, ChangePassword())
+    body = await call.decode(ChangePassword)
     old, new = required(body.old, "old"), new_password(required(body.new, "new"), "new")
     managers, address = call.store.managers, call.address
     proven = await managers.check_password(manager.username, old[: LONGEST_PASSWORD + 1], address)
@@ -220,7 +212,7 @@ async def sessions(call: Call) -> Reply:
 async def close_sessions(call: Call) -> Reply:
     """One session of the manager, or all but this one."""
     manager = await auth.manager(call)
-    id = (await call.decode(_SESSION, CloseSessions())).session
+    id = (await call.decode(CloseSessions)).session
     if id is not None:
         if not await call.store.managers.end_session(manager.id, id):
             raise BrokerError("not_found", "session: no such session")
@@ -321,7 +313,7 @@ async def _set_admin(call: Call, admin: bool) -> Reply:
 )
 async def set_role_for_project(call: Call) -> Reply:
     asking, project = await auth.manager(call), call.id("id")
-    body = await call.decode(_ROLE, SetRole())
+    body = await call.decode(SetRole)
     manager, role = required(body.manager, "manager"), required(body.role, "role")
     await call.store.projects.set_role(asking.id, project, manager, role)
     return Reply()

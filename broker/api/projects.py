@@ -1,6 +1,5 @@
 """Projects: their configuration, who may work on them, their secrets."""
 
-import msgspec
 import orjson
 
 from broker.api import answers, auth
@@ -20,11 +19,6 @@ from broker.api.routing import (
 )
 from broker.errors import BrokerError
 from broker.store.projects import SECRET, UNLIMITED, Project
-
-_FIELDS = msgspec.json.Decoder(ProjectFields | None)
-_SECRET = msgspec.json.Decoder(SetSecret | None)
-_WEBHOOK_SECRET = msgspec.json.Decoder(SetWebhookSecret | None)
-
 
 routes = Routes()
 
@@ -96,7 +90,7 @@ def _json(project: Project) -> bytes:
 )
 async def create(call: Call) -> Reply:
     manager = await auth.manager(call)
-    body = await call.decode(_FIELDS, ProjectFields())
+    body = await call.decode(ProjectFields)
     return Reply({"id": await call.store.projects.create(manager.id, body.given(), call.address)})
 
 
@@ -124,7 +118,7 @@ async def create(call: Call) -> Reply:
 async def update(call: Call) -> Reply:
     manager = await auth.manager(call)
     project = call.id("id")
-    body = await call.decode(_FIELDS, ProjectFields())
+    body = await call.decode(ProjectFields)
     await call.store.projects.update(manager.id, project, body.given())
     return Reply({"id": project})
 
@@ -268,7 +262,7 @@ async def get_secret(call: Call) -> Reply:
 )
 async def set_secret(call: Call) -> Reply:
     manager, project = await auth.manager(call), call.id("id")
-    body = await call.decode(_SECRET, SetSecret())
+    body = await call.decode(SetSecret)
     await call.store.projects.set_secret(manager.id, project, "secret", required(body.secret, "secret"))
     return Reply()
 
@@ -306,6 +300,6 @@ async def get_webhook_secret(call: Call) -> Reply:
 )
 async def set_webhook_secret(call: Call) -> Reply:
     manager, project = await auth.manager(call), call.id("id")
-    secret = required((await call.decode(_WEBHOOK_SECRET, SetWebhookSecret())).webhook_secret, "webhook_secret")
+    secret = required((await call.decode(SetWebhookSecret)).webhook_secret, "webhook_secret")
     await call.store.projects.set_secret(manager.id, project, "webhook_secret", secret)
     return Reply()

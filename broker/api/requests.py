@@ -3,10 +3,12 @@
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Struct
 from starlette.types import Receive, Scope
 
 from broker.counters import Requests
@@ -23,7 +25,7 @@ SMALL = 64 << 10
 LARGEST_ID = 2**53
 _LONGEST_ID = len(str(LARGEST_ID))
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 _MOMENT = re.compile(r"[0-9]{1,11}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _AT = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$", re.DOTALL)
@@ -204,9 +206,9 @@ class Call:
             raise Invalid(f"{name}: required, a whole number of unix seconds")
         return int(text)
 
-    async def decode(self, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
-        """The body; ``empty`` when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
-        return decoded(await self.read(), decoder, empty)
+    async def decode(self, type: type[T]) -> T:
+        """The body; without any field when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
+        return decoded(await self.read(), type)
 
     async def read(self) -> bytes:
         """The body as it came, within the limit; once."""
@@ -261,19 +263,24 @@ def parsed_id(text: str | bytes) -> int | None:
     return id if 1 <= id <= LARGEST_ID else None
 
 
-def decoded(body: bytes, decoder: "msgspec.json.Decoder[T | None]", empty: T) -> T:
+@cache
+def _decoder(type: type[Struct]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type | None)
+
+
+def decoded(body: bytes, type: type[T]) -> T:
     """As :meth:`Call.decode`, of a body that was read."""
     body = body.strip()
     try:
         if not body.isascii():
             # msgspec does not check what it skips.
             body.decode()
-        found = decoder.decode(body) if body else None
+        found: T | None = _decoder(type).decode(body) if body else None
     except msgspec.ValidationError as error:
         raise Invalid(_named(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"body: not JSON: {error}") from None
-    return empty if found is None else found
+    return type() if found is None else found
 
 
 def _full() -> Unavailable:

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import msgspec
-
 from broker.api import answers, auth
 from broker.api.bodies import (
     BulkRelease,
@@ -25,12 +23,6 @@ from broker.hashes import hash64 as hash64_of
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK, by_project, project_of
 from broker.store.workers import Worker
-
-_SUBMIT = msgspec.json.Decoder(SubmitTask | None)
-_BULK_SUBMIT = msgspec.json.Decoder(BulkSubmit | None)
-_RELEASE = msgspec.json.Decoder(ReleaseTask | None)
-_BULK_RELEASE = msgspec.json.Decoder(BulkRelease | None)
-_EXTEND = msgspec.json.Decoder(ExtendTasks | None)
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -106,7 +98,7 @@ def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
 )
 async def submit(call: Call) -> Reply:
     worker = await auth.worker(call)
-    body = await call.decode(_SUBMIT, SubmitTask())
+    body = await call.decode(SubmitTask)
     project, task = required(body.project, "project"), _new_task(body, call.settings.max_recipe)
     task_id = (await call.store.tasks.submit(project, worker.id, [task]))[0]
     if task_id is None:
@@ -151,7 +143,7 @@ async def submit(call: Call) -> Reply:
 )
 async def bulk_submit(call: Call) -> Reply:
     worker = await auth.worker(call)
-    requests = _batch(call, (await call.decode(_BULK_SUBMIT, BulkSubmit())).requests)
+    requests = _batch(call, (await call.decode(BulkSubmit)).requests)
     project, max_recipe = required(requests[0].project, "requests[0].project"), call.settings.max_recipe
 
     def checked(request: SubmitTask) -> TaskFields:
@@ -201,7 +193,7 @@ def _submitted(outcomes: list[int | None]) -> dict[str, object]:
 )
 async def release(call: Call) -> Reply:
     worker = await auth.worker(call)
-    release = _checked_release(await call.decode(_RELEASE, ReleaseTask()))
+    release = _checked_release(await call.decode(ReleaseTask))
     project = project_of(release[0])
     outcome = (await _released(call, worker, project, [release]))[0] if project else "not_held"
     return Reply({"updated": _UPDATED[outcome]}, _WHY_NOT.get(outcome))
@@ -230,7 +222,7 @@ async def release(call: Call) -> Reply:
 async def bulk_release(call: Call) -> Reply:
     """Raises ``unavailable`` with ``updated`` so far when a later chunk fails."""
     worker = await auth.worker(call)
-    requests = _batch(call, (await call.decode(_BULK_RELEASE, BulkRelease())).requests)
+    requests = _batch(call, (await call.decode(BulkRelease)).requests)
     releases = _each(requests, _checked_release)
     updated = [False] * len(releases)
     answered = 0
@@ -308,7 +300,7 @@ async def _released(call: Call, worker: Worker, project: int, releases: list[tup
 )
 async def extend(call: Call) -> Reply:
     worker = await auth.worker(call)
-    body = await call.decode(_EXTEND, ExtendTasks())
+    body = await call.decode(ExtendTasks)
     if body.task_id is not None and body.task_ids is not None:
         raise Invalid("task_ids: send this or task_id, not both")
     seconds = required(body.seconds, "seconds")

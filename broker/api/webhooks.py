@@ -5,8 +5,6 @@ import hashlib
 import hmac
 import re
 
-import msgspec
-
 from broker.api import answers
 from broker.api.bodies import Push
 from broker.api.requests import Call, decoded
@@ -21,7 +19,6 @@ _SHA1 = 40
 _SIGNATURE = re.compile(r"(?:sha(?:1|256)=)?([0-9a-fA-F]{40}|[0-9a-fA-F]{64})")
 
 
-_PUSH = msgspec.json.Decoder(Push | None)
 _HEADERS = (b"x-hub-signature-256", b"x-hub-signature", b"x-gitea-signature", b"x-gogs-signature")
 
 
@@ -56,7 +53,7 @@ EXAMPLE_COMMIT = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"
 async def receive(call: Call) -> Reply:
     """Each project of the repository whose own secret has signed the call."""
     body = await call.read()
-    push = decoded(body, _PUSH, Push())
+    push = decoded(body, Push)
     name = (push.repository.full_name if push.repository else None) or ""
     projects = await call.store.projects.of_repo(name) if name else []
     # In a thread: a large body and many projects take a while.

@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import msgspec
-
 from broker.api import answers, auth
 from broker.api.bodies import AccessRequest, NewAlias, SetPaused, WorkerAlias, required
 from broker.api.requests import Call
@@ -22,10 +20,6 @@ from broker.api.routing import (
 from broker.errors import BrokerError, Invalid
 from broker.store.projects import MANAGE_ACCESS
 from broker.store.workers import Worker
-
-_ALIAS = msgspec.json.Decoder(WorkerAlias | None)
-_ACCESS = msgspec.json.Decoder(AccessRequest | None)
-_PAUSED = msgspec.json.Decoder(SetPaused | None)
 
 DEFAULT_ALIAS = "default_alias"
 
@@ -84,7 +78,7 @@ def _alias(text: str, longest: int) -> str:
     ),
 )
 async def create(call: Call) -> Reply:
-    body = await call.decode(_ALIAS, WorkerAlias())
+    body = await call.decode(WorkerAlias)
     worker, secret = await call.store.workers.create(
         _alias(body.alias or DEFAULT_ALIAS, call.settings.max_alias), call.address
     )
@@ -106,7 +100,7 @@ async def create(call: Call) -> Reply:
 )
 async def update(call: Call) -> Reply:
     worker = await auth.worker(call)
-    body = await call.decode(_ALIAS, WorkerAlias())
+    body = await call.decode(WorkerAlias)
     if not body.alias:
         raise Invalid("alias: required, must not be empty")
     await call.store.workers.rename(worker.id, _alias(body.alias, call.settings.max_alias))
@@ -166,7 +160,7 @@ async def rotate_secret(call: Call) -> Reply:
 )
 async def set_paused(call: Call) -> Reply:
     auth.admin(await auth.manager(call))
-    body = await call.decode(_PAUSED, SetPaused())
+    body = await call.decode(SetPaused)
     await call.store.workers.pause(required(body.worker, "worker"), required(body.paused, "paused"))
     return Reply()
 
@@ -191,7 +185,7 @@ async def set_paused(call: Call) -> Reply:
 )
 async def request_access(call: Call) -> Reply:
     worker = await auth.worker(call)
-    body = await call.decode(_ACCESS, AccessRequest())
+    body = await call.decode(AccessRequest)
     project, assign, submit = required(body.project, "project"), bool(body.assign), bool(body.submit)
     if not assign and not submit:
         raise Invalid("assign: request assign, submit or both")
