@@ -13,7 +13,7 @@
   ARGV[5]  seconds to hold a task that says 0
   ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up
 
-  Returns  {revision, assign time (unix s), task...}, a task as in include/given.lua
+  Returns  {revision, assign time (unix s), task...}, a task as in include/worker_row.lua
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
   Cost     O((tasks + dropped) * log queue), at most 1,500 dropped, and at most 2,000 steps in
            `verifying`

@@ -6,7 +6,7 @@
   ARGV[2]  cursor, '0' to begin
   ARGV[3]  about how many assigned tasks to look at, 500 or fewer
 
-  Returns  {next cursor ('0' at the end), revision, task...}, a task as in include/given.lua, and then
+  Returns  {next cursor ('0' at the end), revision, task...}, a task as in include/worker_row.lua, and then
            its assign time (unix s); a task may come twice
   Refuses  NOT_FOUND
   Cost     O(assigned tasks that are looked at)
