@@ -12,7 +12,7 @@ from broker.errors import BrokerError
 from broker.store.monitoring import Snapshot, Stats
 from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET, Project
 from broker.web.routing import Pages
-from broker.web.visit import Visit
+from broker.web.visit import Visit, page_count
 
 pages = Pages()
 
@@ -94,7 +94,7 @@ async def overview(visit: Visit) -> Response:
         order=order,
         words=words,
         page=page,
-        pages=max(1, -(-len(rows) // _PAGE)),
+        pages=page_count(len(rows), _PAGE),
         total=len(projects),
     )
 

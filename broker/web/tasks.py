@@ -10,7 +10,7 @@ from broker.store.tasks import project_of
 from broker.store.workers import Worker
 from broker.web import formats
 from broker.web.routing import Pages
-from broker.web.visit import Visit
+from broker.web.visit import Visit, page_count
 
 pages = Pages()
 
@@ -68,7 +68,7 @@ async def tasks(visit: Visit) -> Response:
         totals=totals,
         tasks=[Shown(row, state, workers) for row in rows],
         page=page,
-        pages=max(1, -(-total // _PAGE)),
+        pages=page_count(total, _PAGE),
         may_change=bool(project.roles & MAINTENANCE),
     )
 

@@ -97,3 +97,8 @@ class Visit:
         query = self.request.url.query
         next = quote(f"{self.path}?{query}" if query else self.path, safe="/")
         return self.go(f"sign-in?next={next}" if next else "sign-in")
+
+
+def page_count(total: int, size: int) -> int:
+    """How many pages of ``size`` rows a list has: one at least."""
+    return max(1, -(-total // size))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from broker.store.logs import LEVELS, Line
 from broker.store.worker_stats import WorkerCounts
 from broker.web.routing import Pages
-from broker.web.visit import Visit
+from broker.web.visit import Visit, page_count
 
 pages = Pages()
 
@@ -48,7 +48,7 @@ async def workers(visit: Visit) -> Response:
         words=words,
         which=which,
         page=page,
-        pages=max(1, -(-len(found) // _PAGE)),
+        pages=page_count(len(found), _PAGE),
     )
 
 
