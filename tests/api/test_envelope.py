@@ -2,6 +2,8 @@
 
 import gzip
 import secrets
+from collections.abc import Iterator
+from itertools import product
 
 import msgspec
 import pytest
@@ -9,8 +11,9 @@ from starlette.routing import Route
 
 from broker.api import bodies as schemas
 from broker.api import routes
-from tests.client import Answer, Fleet, exchange
+from tests.client import Answer, Caller, Fleet, exchange
 from tests.manage.test_who_may import LARGE
+from tests.serving import Serving
 
 ROUTES = [route for route in routes() if isinstance(route, Route)]
 POST = [route.path for route in ROUTES if "POST" in (route.methods or ())]
@@ -87,9 +90,12 @@ class Somebody:
         return path.format(id=self.worker.id)
 
 
-@pytest.fixture
-def somebody(fleet: Fleet) -> Somebody:
-    return Somebody(fleet)
+@pytest.fixture(scope="module")
+def somebody(serving: Serving, admin: Caller) -> Iterator[Somebody]:
+    """One for all calls that are refused: what changes nothing needs nothing of its own."""
+    fleet = Fleet(serving.url, admin)
+    yield Somebody(fleet)
+    fleet.close()
 
 
 def is_enveloped(answer: Answer) -> None:
@@ -221,9 +227,9 @@ def test_a_body_that_is_not_json_is_refused(somebody: Somebody, path: str) -> No
 
 
 @pytest.mark.parametrize("path", READS_A_BODY)
-@pytest.mark.parametrize("body", [b"[]", b"[{}]", b'"x"', b"5", b"0", b"true", b"false", b"1e5", b'""'])
-def test_a_body_that_is_no_object_is_refused(somebody: Somebody, path: str, body: bytes) -> None:
-    is_refused(somebody.send("POST", path, body), 400, "invalid", "body:")
+def test_a_body_that_is_no_object_is_refused(somebody: Somebody, path: str) -> None:
+    for body in (b"[]", b"[{}]", b'"x"', b"5", b"0", b"true", b"false", b"1e5", b'""'):
+        is_refused(somebody.send("POST", path, body), 400, "invalid", "body:")
 
 
 @pytest.mark.parametrize("path", READS_A_BODY)
@@ -240,7 +246,7 @@ def test_a_body_of_nothing_names_what_is_required_or_is_fine(somebody: Somebody,
 def test_a_call_without_a_body_does_not_mind_one(fleet: Fleet, path: str) -> None:
     expected = Somebody(fleet).send("POST", path)
 
-    for body in (*NOT_JSON[:5], b"[]", b"x" * 100_000):
+    for body in (b"{", b"[]", b"x" * 100_000):
         answer = Somebody(fleet).send("POST", path, body)
         is_enveloped(answer)
         assert (answer.status, answer.body.get("code")) == (expected.status, expected.body.get("code"))
@@ -310,14 +316,13 @@ def test_a_large_call_reads_more_than_64_kib(somebody: Somebody, path: str) -> N
 
 
 @pytest.mark.parametrize("path", READS_A_BODY)
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "identity, gzip"])
-def test_a_body_with_an_encoding_is_refused(somebody: Somebody, path: str, encoding: str) -> None:
-    headers = somebody.headers(path) | {"Content-Encoding": encoding}
+def test_a_body_with_an_encoding_is_refused(somebody: Somebody, path: str) -> None:
     url = path.format(**somebody.values)
 
-    answer = somebody.fleet.anybody.post(url, gzip.compress(b"{}"), headers=headers)
-
-    is_refused(answer, 415, "unsupported_encoding", "content-encoding:")
+    for encoding in ("gzip", "GZIP", "deflate", "br", "identity, gzip"):
+        headers = somebody.headers(path) | {"Content-Encoding": encoding}
+        answer = somebody.fleet.anybody.post(url, gzip.compress(b"{}"), headers=headers)
+        is_refused(answer, 415, "unsupported_encoding", "content-encoding:")
 
 
 def test_an_encoding_of_nothing_and_one_that_changes_nothing_are_fine(fleet: Fleet) -> None:
@@ -330,17 +335,16 @@ def test_an_encoding_of_nothing_and_one_that_changes_nothing_are_fine(fleet: Fle
 @pytest.mark.parametrize(
     "path", ["/nothing", "/project", "/project/list/", "/task/submit/", "/worker/create/", "/Project/list", "/x" * 2000]
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_an_unknown_path_is_not_found_and_never_a_redirect(fleet: Fleet, prefix: str, path: str, method: str) -> None:
-    is_refused(fleet.anybody.send(method, prefix + path), 404, "not_found")
+def test_an_unknown_path_is_not_found_and_never_a_redirect(fleet: Fleet, prefix: str, path: str) -> None:
+    for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        is_refused(fleet.anybody.send(method, prefix + path), 404, "not_found")
 
 
-@pytest.mark.parametrize("prefix", ["", "/api"])
 @pytest.mark.parametrize("path", sorted({*GET, *POST}))
-def test_a_wrong_method_is_told_the_right_ones(somebody: Somebody, prefix: str, path: str) -> None:
+def test_a_wrong_method_is_told_the_right_ones(somebody: Somebody, path: str) -> None:
     known = {method for route in ROUTES if route.path == path for method in route.methods or ()}
 
-    for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} - known:
+    for method, prefix in product({"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} - known, ("", "/api")):
         answer = somebody.send(method, path, prefix=prefix)
         is_refused(answer, 405, "method_not_allowed")
         assert set(answer.headers["allow"].split(", ")) == known

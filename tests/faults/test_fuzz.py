@@ -65,7 +65,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     made = Crowd(serving)
     yield made
     made.fleet.close()
-    assert httpx.get(f"{serving.url}/readyz").status_code == 200
+    assert httpx.get(f"{serving.url}/readyz", verify=False).status_code == 200
     assert serving.servers() == servers
     assert serving.stop() == 0
     log = serving.log.read_text()

@@ -22,8 +22,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 def test_nothing_that_was_counted_is_lost_when_every_process_is_killed_and_replaced(own: Serving) -> None:
     counted = {"route": "/worker/get/{id}", "status": 400}
     for _ in range(20):
-        assert httpx.get(f"{own.url}/worker/get/0").status_code == 400
-    with httpx.Client(base_url=own.url) as client, client.stream("GET", "/ui/static/none/none"):
+        assert httpx.get(f"{own.url}/worker/get/0", verify=False).status_code == 400
+    with httpx.Client(base_url=own.url, verify=False) as client, client.stream("GET", "/ui/static/none/none"):
         for victim in own.servers():
             before = Metrics.of(own.url)
             os.kill(victim, signal.SIGKILL)
@@ -38,7 +38,7 @@ def test_nothing_that_was_counted_is_lost_when_every_process_is_killed_and_repla
                     assert after(sample.name.removeprefix("broker_"), **sample.labels) >= sample.value
 
     # The new processes count on.
-    httpx.get(f"{own.url}/worker/get/0")
+    httpx.get(f"{own.url}/worker/get/0", verify=False)
     assert Metrics.of(own.url)("requests_total", **counted) == 21
 
 

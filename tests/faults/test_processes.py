@@ -62,7 +62,7 @@ def test_a_request_in_flight_is_finished_before_the_stop(tmp_path: Path) -> None
         head = f"POST /worker/create HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         client.sendall(head.encode() + body[:5])
         # The head has been read when the process says that it waits for more.
-        until(lambda: httpx.get(f"{serving.url}/healthz").status_code == 200)
+        until(lambda: httpx.get(f"{serving.url}/healthz", verify=False).status_code == 200)
         serving.process.send_signal(signal.SIGTERM)
         until(lambda: refuses(host, int(port)))
         client.sendall(body[5:])
@@ -88,9 +88,11 @@ def test_a_second_signal_stops_at_once_whatever_is_under_way(tmp_path: Path) -> 
         # Twice in a moment is once: a wrapper may pass on what the terminal has sent us already.
         serving.process.send_signal(signal.SIGTERM)
         serving.process.send_signal(signal.SIGTERM)
-        until(lambda: httpx.get(f"{serving.url}/readyz").json().get("message") == "The broker is stopping")
+        until(
+            lambda: httpx.get(f"{serving.url}/readyz", verify=False).json().get("message") == "The broker is stopping"
+        )
         until(lambda: time.monotonic() - told > 2 * SAME)
-        assert httpx.get(f"{serving.url}/worker/get/{created}").status_code == 200
+        assert httpx.get(f"{serving.url}/worker/get/{created}", verify=False).status_code == 200
 
         assert serving.stop(signal.SIGINT) == 0
 
@@ -103,7 +105,7 @@ def half_a_call(serving: Serving) -> Iterator[None]:
     host, _, port = serving.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as client:
         client.sendall(b"POST /worker/create HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
-        until(lambda: httpx.get(f"{serving.url}/healthz").status_code == 200)
+        until(lambda: httpx.get(f"{serving.url}/healthz", verify=False).status_code == 200)
         yield
 
 
@@ -123,7 +125,7 @@ def test_a_killed_supervisor_leaves_no_process_and_its_data_are_found_again(tmp_
     serving.kill()
     again = Serving.start(tmp_path, workers=2)
 
-    assert httpx.get(f"{again.url}/worker/get/{created[-1]}").status_code == 200
+    assert httpx.get(f"{again.url}/worker/get/{created[-1]}", verify=False).status_code == 200
     until(lambda: not any(alive(pid) for pid in children))
     assert again.stop() == 0
 
@@ -267,8 +269,8 @@ def test_a_store_that_is_away_is_waited_for_with_503(tmp_path: Path) -> None:
     serving = Serving.start(tmp_path, ready=False, redis_url=f"unix://{binary}")
     # The start waits some seconds for the store; then it serves without.
     serving.wait_for(503, seconds=20)
-    assert httpx.get(f"{serving.url}/healthz").status_code == 200
-    assert httpx.get(f"{serving.url}/readyz").json()["message"] == "The store is not available yet"
+    assert httpx.get(f"{serving.url}/healthz", verify=False).status_code == 200
+    assert httpx.get(f"{serving.url}/readyz", verify=False).json()["message"] == "The store is not available yet"
 
     store = a_store("--port", "0", "--unixsocket", str(binary), "--dir", str(tmp_path))
     try:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,13 @@ def field(header: str, name: str) -> str:
     return " ".join(match[1].split())
 
 
+@cache
+def loaded() -> dict[str, scripts.Script]:
+    return scripts.load(LUA)
+
+
 def with_includes(path: Path) -> str:
-    source = scripts.load(LUA)[path.stem].source
+    source = loaded()[path.stem].source
     return re.sub(r"--\[\[.*?\]\]", "", source, flags=re.DOTALL)
 
 
@@ -201,7 +207,7 @@ def test_each_script_is_called_by_one_coroutine() -> None:
 
 @pytest.mark.skipif(shutil.which("luacheck") is None, reason="luacheck is not installed")
 def test_no_script_uses_a_name_that_neither_it_nor_its_includes_define(tmp_path: Path) -> None:
-    for script in scripts.load(LUA).values():
+    for script in loaded().values():
         (tmp_path / f"{script.name}.lua").write_text(script.source)
 
     # 113: a global that nobody has defined.
