@@ -1,39 +1,46 @@
 """The ``broker`` command: which commands there are, and what becomes of their errors."""
 
 import argparse
-import importlib
 import io
+import math
 import os
+import re
 import sys
-from collections.abc import Collection, Sequence
-from dataclasses import fields
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import Field, fields
+from pkgutil import resolve_name
+from typing import Any, NamedTuple
 
 from broker import __version__
 from broker.errors import BrokerError, StartError, system_message
-from broker.settings import Settings, source
+from broker.settings import Settings, flag_of, source
 
 
 class Command(NamedTuple):
-    module: str
-    """Has ``add(parser)``, which adds the options, and ``run(arguments)``, which returns the exit code."""
+    add: str
+    """A function that gets the parser, and adds the options and ``run``, which returns the exit code."""
     help: str
 
 
 COMMANDS = {
-    "serve": Command("broker.cli.serve", "serve the HTTP API and the web UI"),
-    "create-admin": Command("broker.cli.create_admin", "create an admin account, or make an existing account admin"),
-    "repair": Command("broker.cli.repair", "cut damaged data off the files of the embedded store"),
-    "demo": Command("broker.demo", "watch eight crawlers work through a site, offline"),
-    "worker": Command("broker.cli.worker", "create a worker and request access for it"),
-    "submit": Command("broker.cli.submit", "submit tasks from a file"),
-    "tasks": Command("broker.cli.tasks", "list the tasks of a project"),
-    "status": Command("broker.cli.status", "show all projects"),
-    "export": Command("broker.cli.export", "write the live tasks of a project as JSON lines"),
-    "import": Command("broker.cli.import_", "submit the tasks of an export to a project"),
-    "import-tracker": Command("broker.cli.import_tracker", "import everything from an original tracker"),
-    "redis-cli": Command("broker.cli.redis_cli", "open redis-cli on the store of the broker"),
+    "serve": Command("broker.cli.serve:add", "serve the HTTP API and the web UI"),
+    "create-admin": Command(
+        "broker.cli.accounts:add_admin", "create an admin account, or make an existing account admin"
+    ),
+    "repair": Command("broker.cli.store:add_repair", "cut damaged data off the files of the embedded store"),
+    "demo": Command("broker.demo:add", "watch eight crawlers work through a site, offline"),
+    "worker": Command("broker.cli.accounts:add_worker", "create a worker and request access for it"),
+    "submit": Command("broker.cli.submit:add", "submit tasks from a file"),
+    "tasks": Command("broker.cli.status:add_tasks", "list the tasks of a project"),
+    "status": Command("broker.cli.status:add_status", "show all projects"),
+    "export": Command("broker.cli.transfer:add_export", "write the live tasks of a project as JSON lines"),
+    "import": Command("broker.cli.transfer:add_import", "submit the tasks of an export to a project"),
+    "import-tracker": Command("broker.cli.import_tracker:add", "import everything from an original tracker"),
+    "redis-cli": Command("broker.cli.store:add_redis_cli", "open redis-cli on the store of the broker"),
 }
+
+STORE = ("redis_url", "data_dir")
+"""The settings that tell where the store is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,10 +86,9 @@ def create_parser(loaded: Collection[str] = COMMANDS.keys()) -> argparse.Argumen
     for name, (path, text) in COMMANDS.items():
         command = subparsers.add_parser(name, help=text)
         if name in loaded:
-            module = importlib.import_module(path)
             # The usage of ``parser`` is shown when an option is wrong.
-            command.set_defaults(run=module.run, parser=command)
-            module.add(command)
+            command.set_defaults(parser=command)
+            resolve_name(path)(command)
     return parser
 
 
@@ -96,3 +102,32 @@ def _message(error: Exception, args: argparse.Namespace) -> str:
     if isinstance(error, BrokerError) and error.code == "not_found" and "project" in args:
         return f"--project {args.project}: {error}"
     return str(error)
+
+
+def whole_number(low: int, high: float = math.inf) -> Callable[[str], int]:
+    """A type for argparse."""
+
+    def number(text: str) -> int:
+        if not re.fullmatch(r"-?\d{1,19}", text) or not low <= int(text) <= high:
+            wanted = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {wanted}")
+        return int(text)
+
+    return number
+
+
+def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Flags for these settings; :func:`read_settings` reads them."""
+    for setting in fields(Settings):
+        if setting.name in names:
+            metavar = setting.name.split("_")[-1].upper()
+            parser.add_argument(flag_of(setting), metavar=metavar, help=meaning(setting))
+
+
+def read_settings(arguments: argparse.Namespace) -> Settings:
+    return Settings.read(os.environ, vars(arguments))
+
+
+def meaning(setting: "Field[Any]") -> str:
+    default = setting.metadata["default"]
+    return f"{setting.metadata['text']} (default: {default})" if default else str(setting.metadata["text"])

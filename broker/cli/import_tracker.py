@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.cli.offline_store import CONTINUES, run_on_store
-from broker.cli.options import STORE, add_settings, read_settings
+from broker.cli import STORE, add_settings, read_settings
 from broker.cli.output import Progress, print_json
+from broker.cli.store import CONTINUES, run_on_store
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings
 from broker.store import Store
@@ -37,6 +37,7 @@ _SOURCE = "tracker"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_run)
     parser.description = (
         "Reads CSV dumps of the original tracker's tables: worker.csv, project.csv, worker_access.csv, task.csv and "
         "worker_verifies_task.csv, each made by COPY ... TO ... WITH (FORMAT csv, HEADER). Workers keep their ids and "
@@ -49,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, *STORE)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     run_on_store(read_settings(arguments), lambda store, settings: import_dumps(store, settings, arguments), CONTINUES)
     return 0
 

@@ -7,13 +7,14 @@ import shutil
 import textwrap
 from dataclasses import fields
 
-from broker.cli.options import add_settings, meaning, read_settings
+from broker.cli import add_settings, meaning, read_settings
 from broker.server import logs
 from broker.server.supervisor import Supervisor
 from broker.settings import Settings, unknown, variable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_run)
     parser.description = (
         "Serves the HTTP API and the web UI. By default, an embedded store keeps the data\non this machine."
     )
@@ -22,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, "host", "port", "workers", "redis_url", "data_dir", "log_level")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
     logs.configure(settings)
     for name in unknown(os.environ):

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 import msgspec
 
 from broker.api.bodies import SubmitTask
+from broker.cli import whole_number
 from broker.cli.client import add_client_options, as_worker, connected
 from broker.cli.offset import Offset, OffsetFile
-from broker.cli.options import whole_number
 from broker.cli.output import Progress, print_json, span
 from broker.client import Client, ClientError, NewTask, Refused
 from broker.errors import system_message
@@ -65,6 +65,7 @@ class _Part:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_run)
     parser.description = (
         "Submits a task for each line of a file: the line is the recipe, or, with --jsonl, an object with the fields "
         "of /task/submit. Empty lines are skipped. Recipes that the project already has are counted as duplicates, "
@@ -84,7 +85,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_client_options(parser, "worker_file")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client:
         as_worker(client, arguments)
         rate = _rate(client, arguments.project)

@@ -26,6 +26,7 @@ class DemoError(Exception):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=run)
     parser.description = DESCRIPTION
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--pages", type=_at_least(1), default=0, metavar="N", help="stop at N pages (default: all)")

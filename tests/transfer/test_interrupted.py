@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from broker.cli.import_ import import_tasks
 from broker.cli.import_tracker import import_dumps
+from broker.cli.transfer import import_tasks
 from broker.settings import Settings
 from broker.store import Store
 from tests.faults.dying_process import dies

@@ -1,4 +1,4 @@
-"""``broker import``: submits the tasks of an export to a project."""
+"""``broker export`` and ``broker import``: the tasks of a project as JSON lines, written and read again."""
 
 import argparse
 import hashlib
@@ -9,17 +9,47 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import BinaryIO
 
-from broker.cli.offline_store import CONTINUES, run_on_store
-from broker.cli.options import STORE, add_settings, read_settings, whole_number
+from broker.cli import STORE, add_settings, read_settings, whole_number
 from broker.cli.output import Progress, print_json
+from broker.cli.store import CONTINUES, run_on_store
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store import Store
 from broker.store.transfer import CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask, batches
-from broker.transfer.lines import BadLines, decoded, is_blank, without_mark
+from broker.transfer.lines import BadLines, decoded, encoded, is_blank, without_mark
 
 
-def add(parser: argparse.ArgumentParser) -> None:
+def add_export(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_export)
+    parser.description = (
+        "Writes the live tasks of a project to standard output, one JSON object per line, while workers go on: each "
+        "task that is live during the whole export appears exactly once."
+    )
+    parser.epilog = "for example: broker export --project 7 > tasks.jsonl"
+    parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="whose tasks")
+    add_settings(parser, *STORE)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    run_on_store(read_settings(arguments), lambda store, _: export_tasks(store, arguments))
+    return 0
+
+
+async def export_tasks(store: Store, arguments: argparse.Namespace) -> None:
+    """Reads all entries up to the one that was the last at the beginning."""
+    progress = Progress(sys.stderr)
+    count, entry, last = 0, 1, None
+    while last is None or entry <= last:
+        walked = await store.imports.walk(arguments.project, entry)
+        last, entry = walked.last if last is None else last, walked.next
+        sys.stdout.buffer.write(b"".join(encoded(state, row) for state, row in walked.tasks))
+        count += len(walked.tasks)
+        progress.show(f"{count:,} tasks, {100 * entry // max(entry, last)} %")
+    progress.say(f"exported {count:,} tasks of project {arguments.project}")
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_import)
     parser.description = (
         "Submits the tasks of an export, with their retries and votes. Failed tasks are failed again, assigned ones "
         "wait. Hashes that the project already has are counted as duplicates, and are not errors. "
@@ -33,7 +63,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, *STORE)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _import(arguments: argparse.Namespace) -> int:
     run_on_store(read_settings(arguments), lambda store, settings: import_tasks(store, settings, arguments), CONTINUES)
     return 0
 
