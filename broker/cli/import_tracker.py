@@ -9,11 +9,11 @@ import asyncio
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from broker.cli import STORE, add_settings, read_settings
-from broker.cli.output import Progress, print_json
+from broker.cli.output import Progress, print_json, table
 from broker.cli.store import CONTINUES, run_on_store
 from broker.errors import BrokerError, StartError
 from broker.settings import Settings
@@ -29,9 +29,8 @@ from broker.store.transfer import (
     batches,
 )
 from broker.transfer import dumps
-from broker.transfer.records import Limits, TaskRow
-from broker.transfer.report import Report
-from broker.transfer.staging import Staging
+from broker.transfer.dumps import Limits, TaskRow
+from broker.transfer.staging import Reasons, Report, Staging
 
 _SOURCE = "tracker"
 
@@ -71,7 +70,30 @@ async def import_dumps(store: Store, settings: Settings, arguments: argparse.Nam
     if arguments.json:
         print_json(report.json())
     else:
-        print(report.text())
+        print(_text(report))
+
+
+def _text(report: Report) -> str:
+    tallies = report.tallies()
+    rows = [(name, t.read, t.imported, t.before, t.left.total()) for name, t in tallies.items()]
+    lines = [table(("", "read", "imported", "before", "left"), rows)]
+    lines.append(
+        f"of the imported tasks, {report.put_back:,} were assigned and wait again, {report.failed:,} have failed"
+        + (f", {report.closed:,} had all their votes and are closed" if report.closed else "")
+    )
+    changed = [line for name, tally in tallies.items() for line in _lines(tally.changed, name)]
+    left = [line for name, tally in tallies.items() for line in _lines(tally.left, name)]
+    lines += ["with a change:", *changed] if changed else []
+    lines += ["left:", *left] if left else ["nothing is left"]
+    lines.append("managers register anew: broker create-admin makes the first, who gives roles to the others")
+    return "\n".join(lines)
+
+
+def _lines(reasons: Reasons, of: str) -> Iterator[str]:
+    for reason, (count, examples) in reasons.found.items():
+        dots = ", ..." if examples and len(examples) < count else ""
+        named = f" ({', '.join(examples)}{dots})" if examples else ""
+        yield f"  {count:,} {of}: {reason}{named}"
 
 
 class Import:

@@ -15,11 +15,10 @@ import msgspec
 from broker.api.bodies import SubmitTask
 from broker.cli import whole_number
 from broker.cli.client import add_client_options, as_worker, connected
-from broker.cli.offset import Offset, OffsetFile
 from broker.cli.output import Progress, print_json, span
 from broker.client import Client, ClientError, NewTask, Refused
 from broker.errors import system_message
-from broker.transfer.lines import BadLines, is_blank, recipe_of, without_mark
+from broker.transfer.files import BadLines, Offset, OffsetFile, is_blank, recipe_of, without_mark
 
 _LINES = 5_000
 _BYTES = 4 << 20

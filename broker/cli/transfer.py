@@ -16,7 +16,7 @@ from broker.errors import StartError
 from broker.settings import Settings
 from broker.store import Store
 from broker.store.transfer import CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask, batches
-from broker.transfer.lines import BadLines, decoded, encoded, is_blank, without_mark
+from broker.transfer.files import BadLines, decoded, encoded, is_blank, without_mark
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:

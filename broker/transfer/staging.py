@@ -1,4 +1,4 @@
-"""Sorts the rows of the dumps by project and id, the order of an import.
+"""Sorts the rows of the dumps by project and id, the order of an import, and reports what it cannot keep.
 
 SQLite sorts them in a file of its own in the temporary directory (``SQLITE_TMPDIR``, ``TMPDIR``), which is removed with
 the connection: memory does not grow with the dumps.
@@ -10,14 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from broker.cli.output import one_line
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK
 from broker.store.transfer import ImportedAccess, ImportedWorker
-from broker.transfer import records
-from broker.transfer.dumps import COLUMNS, rows
-from broker.transfer.records import Limits, Note, ProjectRow, TaskRow, Unfit, VoteRow
-from broker.transfer.report import Report, Tally
+from broker.transfer import dumps
+from broker.transfer.dumps import COLUMNS, Limits, Note, ProjectRow, TaskRow, Unfit, VoteRow, rows
 
 T = TypeVar("T")
 Show = Callable[[str], None]
@@ -31,6 +28,69 @@ CREATE TABLE task (id INTEGER PRIMARY KEY, project INTEGER, assigned, failed, re
 CREATE TABLE vote (task INTEGER, worker INTEGER, verification, PRIMARY KEY (task, worker)) WITHOUT ROWID;
 """
 # Ids have a type: SQLite uses no index to compare a typed column with one that has none.
+
+_EXAMPLES = 5
+"""Ids that are named of those with one reason."""
+
+
+class Reasons:
+    """How many have each reason, and the first few of them."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[int, list[str]]] = {}
+
+    def add(self, reason: str, which: str = "", count: int = 1) -> None:
+        if not count:
+            return
+        before, examples = self.found.get(reason, (0, []))
+        if which and len(examples) < _EXAMPLES:
+            examples.append(which)
+        self.found[reason] = before + count, examples
+
+    def total(self) -> int:
+        return sum(count for count, _ in self.found.values())
+
+
+class Tally:
+    """Of one table. Each row that was read was imported, came before, or is left."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.imported = 0
+        self.before = 0
+        self.left = Reasons()
+        self.changed = Reasons()
+
+
+class Report:
+    def __init__(self) -> None:
+        self.workers, self.projects, self.access, self.tasks, self.votes = (Tally() for _ in range(5))
+        self.put_back = 0
+        """Imported tasks that were assigned."""
+        self.failed = 0
+        """Imported tasks that have failed."""
+        self.closed = 0
+        """Imported tasks that had all their votes."""
+
+    def tallies(self) -> dict[str, Tally]:
+        names = ("workers", "projects", "access", "tasks", "votes")
+        return {name: getattr(self, name) for name in names}
+
+    def json(self) -> dict[str, Any]:
+        def plain(reasons: Reasons) -> list[dict[str, Any]]:
+            return [{"reason": why, "count": count, "first": ids} for why, (count, ids) in reasons.found.items()]
+
+        counts = {
+            name: {
+                "read": tally.read,
+                "imported": tally.imported,
+                "before": tally.before,
+                "left": plain(tally.left),
+                "changed": plain(tally.changed),
+            }
+            for name, tally in self.tallies().items()
+        }
+        return {**counts, "put_back": self.put_back, "failed": self.failed, "closed": self.closed}
 
 
 class Staging:
@@ -51,13 +111,13 @@ class Staging:
         def read(table: str, tally: Tally, record: Record) -> Iterator[Any]:
             return _read(rows(folder, table), table, tally, lambda row, note: record(row, note, self._limits), show)
 
-        self._load("worker", read("worker", report.workers, records.worker), report.workers)
-        for project in read("project", report.projects, records.project):
+        self._load("worker", read("worker", report.workers, dumps.worker), report.workers)
+        for project in read("project", report.projects, dumps.project):
             if self.projects.setdefault(project.id, project) is not project:
                 report.projects.left.add("it comes twice", str(project.id))
-        self._load("access", read("worker_access", report.access, records.access), report.access)
-        self._load("task", _flat(read("task", report.tasks, records.task)), report.tasks)
-        self._load("vote", read("worker_verifies_task", report.votes, records.vote), report.votes)
+        self._load("access", read("worker_access", report.access, dumps.access), report.access)
+        self._load("task", _flat(read("task", report.tasks, dumps.task)), report.tasks)
+        self._load("vote", read("worker_verifies_task", report.votes, dumps.vote), report.votes)
         show("sorting the tasks")
         self._db.execute("CREATE INDEX by_project ON task (project)")
 
@@ -126,9 +186,9 @@ def _read(
         try:
             yield record(row, notes.append)
         except Unfit as unfit:
-            tally.left.add(str(unfit), one_line(row[id], 20))
+            tally.left.add(str(unfit), _shown(row[id]))
         for note in notes:
-            tally.changed.add(note, one_line(row[id], 20))
+            tally.changed.add(note, _shown(row[id]))
 
 
 def _flat(rows: Iterator[TaskRow]) -> Iterator[Sequence[Any]]:
@@ -140,3 +200,8 @@ def _portions(found: Iterable[T]) -> Iterator[list[T]]:
     found = iter(found)
     while some := list(islice(found, CHUNK)):
         yield some
+
+
+def _shown(id: str) -> str:
+    """An id that is no number may be anything: characters that could control a terminal are escaped."""
+    return ascii(id)[1:-1][:20]
