@@ -1,16 +1,172 @@
-"""The two clients have the same methods: ``Client`` blocks, ``AsyncClient`` is awaited."""
+"""The two clients have the same methods: ``Client`` blocks, ``AsyncClient`` is awaited.
+
+The calls of workers and managers are here, those on tasks in ``tasks.py``. A manager's session is in a cookie of the
+client: one client, one manager.
+"""
+
+from pathlib import Path
+from typing import Any
 
 import httpx
+from msgspec import Struct
 
+from broker.client.calls import Nothing, Steps
 from broker.client.credentials import Credentials
-from broker.client.managers import ManagerCalls
 from broker.client.tasks import TaskCalls
-from broker.client.transport import AsyncTransport, BlockingTransport
-from broker.client.workers import WorkerCalls
+from broker.client.transport import AsyncTransport, BlockingTransport, method
+from broker.client.types import ClientError, Manager, Project, Refused, Stats, TaskPage, TaskState, WorkerInfo
 
 
-class Calls(TaskCalls, WorkerCalls, ManagerCalls):
-    """All methods of the clients."""
+class _CreatedWorker(Struct):
+    worker: Credentials
+
+
+class _Worker(Struct):
+    worker: WorkerInfo
+
+
+class _Secret(Struct):
+    secret: str
+
+
+class _Account(Struct):
+    manager: Manager | None = None
+
+
+class _SignedIn(Struct):
+    manager: Manager
+
+
+class _CreatedProject(Struct):
+    id: int
+
+
+class _Projects(Struct):
+    projects: list[Project]
+
+
+class _Stats(Struct):
+    stats: Stats
+
+
+class Calls(TaskCalls):
+    """All methods of the clients. :meth:`call` makes a call that has no method of its own."""
+
+    @method
+    def identify(self, file: str | Path = "worker.json", *, alias: str = "") -> Steps[Credentials]:
+        """Makes this client the worker in the file. Without a file, it creates a worker and the file.
+
+        An ``alias`` that differs from the one in the file renames the worker, in the broker and in the file.
+        """
+        found = Credentials.load(file)
+        if found is None:
+            Credentials.check(file)
+            found = (yield from Calls.create_worker(self, alias)).save(file)
+        self.worker = found
+        if alias not in {"", found.alias}:
+            yield from Calls.update_worker(self, alias)
+            self.worker = found.rename(file, alias)
+        return self.worker
+
+    @method
+    def create_worker(self, alias: str = "") -> Steps[Credentials]:
+        """Creates a worker. This client does not become it: pass it to a client as ``worker``, or ``save`` it."""
+        # A repeat may create a worker that nobody uses, which does no harm.
+        return (
+            yield from self._call("POST", "/worker/create", _CreatedWorker, body={"alias": alias}, safe=True)
+        ).worker
+
+    @method
+    def update_worker(self, alias: str) -> Steps[None]:
+        """Changes the alias of this worker."""
+        yield from self._call("POST", "/worker/update", Nothing, body={"alias": alias}, safe=True)
+
+    @method
+    def rotate_secret(self) -> Steps[Credentials]:
+        """Replaces the secret. The call is never repeated: if its answer is lost, the worker may be lost as well."""
+        if self.worker is None:
+            raise ClientError("rotate_secret: this client has no worker")
+        self.worker = (yield from self._call("POST", "/worker/rotate_secret", _CreatedWorker, safe=False)).worker
+        return self.worker
+
+    @method
+    def worker_info(self, worker: int) -> Steps[WorkerInfo]:
+        return (yield from self._call("GET", f"/worker/get/{worker}", _Worker, safe=True)).worker
+
+    @method
+    def request_access(self, project: int, *, assign: bool = True, submit: bool = False) -> Steps[bool]:
+        """Requests access to the project. False when this worker has requested it or has it already."""
+        body = {"project": project, "assign": assign, "submit": submit}
+        try:
+            yield from self._call("POST", "/project/request_access", Nothing, body=body, safe=True)
+        except Refused as refused:
+            if refused.code not in {"already_asked", "already_granted"}:
+                raise
+            return False
+        return True
+
+    @method
+    def project_secret(self, project: int) -> Steps[str]:
+        """The text that the project's managers share with its workers; ``{}`` at first. It needs granted access."""
+        return (yield from self._call("GET", f"/project/secret/{project}", _Secret, safe=True)).secret
+
+    @method
+    def register(self, username: str, password: str) -> Steps[Manager]:
+        """Creates an account and signs in. The first account of a broker is an admin. A taken name gives 409."""
+        body = {"username": username, "password": password}
+        return (yield from self._call("POST", "/register", _SignedIn, body=body, safe=False)).manager
+
+    @method
+    def login(self, username: str, password: str) -> Steps[Manager]:
+        body = {"username": username, "password": password}
+        return (yield from self._call("POST", "/login", _SignedIn, body=body, safe=True, patient=False)).manager
+
+    @method
+    def logout(self) -> Steps[None]:
+        yield from self._call("POST", "/logout", Nothing, safe=True)
+
+    @method
+    def account(self) -> Steps[Manager | None]:
+        """The manager who is signed in."""
+        return (yield from self._call("GET", "/account", _Account, safe=True)).manager
+
+    @method
+    def projects(self) -> Steps[list[Project]]:
+        """All projects by name; hidden ones only for managers who may read them."""
+        return (yield from self._call("GET", "/project/list", _Projects, safe=True)).projects
+
+    @method
+    def project(self, project: int) -> Steps[Project]:
+        return (yield from self._call("GET", f"/project/get/{project}", Project, safe=True))
+
+    @method
+    def project_stats(self, project: int) -> Steps[Stats]:
+        return (yield from self._call("GET", f"/project/stats/{project}", _Stats, safe=True)).stats
+
+    @method
+    def project_tasks(
+        self, project: int, state: TaskState = "queue", *, offset: int = 0, limit: int = 50, full: bool = False
+    ) -> Steps[TaskPage]:
+        """A page of at most 500 tasks. Recipes are cut after 200 characters unless ``full``."""
+        query: dict[str, object] = {"state": state, "offset": offset, "limit": limit}
+        query |= {"full": 1} if full else {}
+        return (yield from self._call("GET", f"/project/tasks/{project}", TaskPage, query=query, safe=True))
+
+    @method
+    def create_project(self, name: str, /, **fields: object) -> Steps[int]:
+        """Returns the id. ``fields``: those of ``/project/create`` in docs/http-api.md."""
+        body = {"name": name, **fields}
+        return (yield from self._call("POST", "/project/create", _CreatedProject, body=body, safe=False)).id
+
+    @method
+    def accept_request(self, project: int, worker: int) -> Steps[None]:
+        """Grants the access that the worker has requested."""
+        yield from self._call("POST", f"/project/accept_request/{project}/{worker}", Nothing, safe=True)
+
+    @method
+    def call(self, method: str, path: str, body: object = None, *, safe: bool = False) -> Steps[dict[str, Any]]:
+        """Makes any call and returns its content. ``safe``: whether the call may be carried out twice."""
+        return (yield from self._call(method, path, dict[str, Any], body=body, safe=safe))
 
 
 class Client(Calls, BlockingTransport):
