@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, fields
-from pkgutil import resolve_name
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from broker import __version__
@@ -88,7 +88,8 @@ def create_parser(loaded: Collection[str] = COMMANDS.keys()) -> argparse.Argumen
         if name in loaded:
             # The usage of ``parser`` is shown when an option is wrong.
             command.set_defaults(parser=command)
-            resolve_name(path)(command)
+            module, _, add = path.partition(":")
+            getattr(import_module(module), add)(command)
     return parser
 
 
