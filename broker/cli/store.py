@@ -25,6 +25,7 @@ from broker.store import Store, open_store
 from broker.store.check import StoreAway, check
 from broker.store.redis import aof, watched
 from broker.store.redis.aof import Damage
+from broker.store.redis.connection import message
 from broker.store.redis.embedded import EmbeddedStore
 
 T = TypeVar("T")
@@ -140,7 +141,7 @@ def _primary(url: redis_url.RedisUrl) -> str:
         watching = Sentinel(sentinels, sentinel_kwargs={"socket_timeout": 5, **theirs})  # type: ignore[no-untyped-call]
         host, port = watching.discover_master(url.service)  # type: ignore[no-untyped-call]
     except RedisError as error:
-        raise StartError(str(error), setting="redis_url") from None
+        raise StartError(message(error), setting="redis_url") from None
     return redis_url.joined(str(host), port)
 
 

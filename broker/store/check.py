@@ -17,6 +17,7 @@ from broker.settings import Settings
 from broker.store import open_store
 from broker.store.redis import connect
 from broker.store.redis.cluster import Cluster
+from broker.store.redis.connection import message
 from broker.store.redis.keys import LAYOUT
 from broker.store.redis.pipeline import Pipeline
 from broker.store.redis.scripts import info_fields
@@ -48,7 +49,7 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
     except AuthenticationError as error:
         raise StartError(f"the store refused the login: {error}", setting="redis_url") from None
     except (ConnectionError, TimeoutError, ClusterError, OSError) as error:
-        raise StoreAway(str(error)) from None
+        raise StoreAway(message(error)) from None
     except BrokerError as error:
         raise StoreAway(error.message) from None
     except RedisError as error:

@@ -58,7 +58,7 @@ class Connector:
         return connection
 
     def _failed(self, error: Exception) -> None:
-        text, now = str(error), time.monotonic()
+        text, now = message(error), time.monotonic()
         if not self._tell or now < self._said.get(text, 0) + _SAY_AGAIN:
             return
         if len(self._said) >= _ERRORS:
@@ -104,3 +104,9 @@ def taken_over(connection: AbstractConnection, protocol: asyncio.Protocol) -> as
     transport: asyncio.Transport = writer.transport  # type: ignore[assignment]
     transport.set_protocol(protocol)
     return transport
+
+
+def message(error: Exception) -> str:
+    """Without the inside of redis-py's objects, which it adds for each sentinel that does not answer."""
+    text, silent, _ = str(error).partition(" : <redis")
+    return f"{text}, and not every sentinel answers" if silent else text
