@@ -90,11 +90,11 @@ def _worker(arguments: argparse.Namespace) -> int:
         return 0
     print(f"worker {worker.id} ({worker.alias}): {arguments.worker_file}")
     for project in asked:
-        print(f"access to project {project} is asked for: {pages[project]}")
+        print(f"access to project {project} is requested: {pages[project]}")
     for project in arguments.project:
         if project not in asked:
             print(
-                f"project {project}: this worker has asked or has access. To ask for more, take that away: "
+                f"project {project}: this worker has requested access or has it. To request more, remove that first: "
                 f"{pages[project]}"
             )
     return 0

@@ -105,7 +105,7 @@ def as_worker(client: Client, arguments: argparse.Namespace) -> None:
     with about(arguments, "worker_file"):
         client.worker = Credentials.load(arguments.worker_file)
         if client.worker is None:
-            raise ClientError(f"there is no {arguments.worker_file}: broker worker create makes it")
+            raise ClientError(f"there is no {arguments.worker_file}: create it with broker worker create")
 
 
 @contextmanager

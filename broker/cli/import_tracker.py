@@ -39,11 +39,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run)
     parser.description = (
         "Reads CSV dumps of the original tracker's tables: worker.csv, project.csv, worker_access.csv, task.csv and "
-        "worker_verifies_task.csv, each made by COPY ... TO ... WITH (FORMAT csv, HEADER). Workers keep their ids and "
+        "worker_verifies_task.csv, each from COPY ... TO ... WITH (FORMAT csv, HEADER). Workers keep their ids and "
         "secrets, projects their ids, tasks their votes. An interrupted import continues where it stopped when it is "
         "run again."
     )
-    parser.epilog = "docs/migrating.md has the commands that make the dumps."
+    parser.epilog = "docs/migrating.md has the commands that create the dumps."
     parser.add_argument("--json", action="store_true", help="for programs: the report as a JSON object")
     parser.add_argument("directory", metavar="DIR", help="where the dumps are")
     add_settings(parser, *STORE)
@@ -85,7 +85,7 @@ def _text(report: Report) -> str:
     left = [line for name, tally in tallies.items() for line in _lines(tally.left, name)]
     lines += ["with a change:", *changed] if changed else []
     lines += ["left:", *left] if left else ["nothing is left"]
-    lines.append("managers register anew: broker create-admin makes the first, who gives roles to the others")
+    lines.append("managers register again: broker create-admin makes the first, who gives roles to the others")
     return "\n".join(lines)
 
 

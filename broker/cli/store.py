@@ -30,7 +30,7 @@ from broker.store.redis.embedded import EmbeddedStore
 
 T = TypeVar("T")
 
-CONTINUES = "run it again: it goes on where it stopped"
+CONTINUES = "run it again: it continues where it stopped"
 
 _ATTEMPTS = 50
 """0.1 s apart, for a store that has just been started."""
@@ -162,7 +162,7 @@ def _repair(arguments: argparse.Namespace) -> int:
         raise StartError("broker repair is for the embedded store; a server of your own has redis-check-aof")
     folder = Path(settings.data_dir) / aof.FOLDER
     if not folder.is_dir():
-        raise StartError(f"there are no data in {settings.data_dir}", setting="data_dir")
+        raise StartError(f"there is no data in {settings.data_dir}", setting="data_dir")
     store = EmbeddedStore(settings)
     store.reserve()
     try:

@@ -44,7 +44,7 @@ _NUMBERS = (
 _NAMED = re.compile(r"requests\[(\d+)\]")
 
 _ADVICE = {
-    "denied": "broker worker create --project {project} --submit --worker-file {file} asks for it, and a manager "
+    "denied": "broker worker create --project {project} --submit --worker-file {file} requests it, and a manager "
     "grants it at {url}/ui/projects/{project}/access",
     "bad_credentials": "They come from {file}",
     "not_found": "broker status shows the projects",
@@ -128,7 +128,7 @@ class _Run:
     def run(self, rate: float) -> None:
         self._done = self._offset_file.find(self._done, self._stream)
         if self._done.lines:
-            self._progress.say(f"going on at line {self._done.lines + 1:,}")
+            self._progress.say(f"continuing at line {self._done.lines + 1:,}")
         total = self._check() if self._regular else 0
         self._announce(rate, total)
         try:
@@ -136,7 +136,7 @@ class _Run:
                 self._submit(part)
                 self._progress.show(self._bar())
         except KeyboardInterrupt:
-            again = ": the same command goes on there" if self._offset_file.kept and self._done.lines else ""
+            again = ": the same command continues there" if self._offset_file.kept and self._done.lines else ""
             self._progress.say(f"interrupted after line {self._done.lines:,}{again}")
             raise
         finally:
@@ -169,7 +169,7 @@ class _Run:
         self._offset_file.keep(self._done)
         if self._file and not self._offset_file.kept:
             failure = self._offset_file.failure
-            why = f" ({system_message(failure)})" if failure else ", as it is no regular file"
+            why = f" ({system_message(failure)})" if failure else ", because it is not a regular file"
             self._progress.say(f"no offset of {self._file} is kept{why}: an interrupted run begins at the first line")
         if rate:
             takes = f", so {total:,} take about {span(total / rate)}" if total > rate else ""

@@ -88,7 +88,7 @@ async def import_tasks(store: Store, settings: Settings, arguments: argparse.Nam
     if closed:
         print(f"{closed:,} of them had all their votes, and are closed")
     if before:
-        print(f"{before:,} had come before this run was started")
+        print(f"{before:,} were imported before this run")
 
 
 @contextmanager

@@ -213,5 +213,5 @@ def _checked(url: str) -> str:
     except httpx.InvalidURL:
         parsed = httpx.URL()
     if parsed.scheme not in {"http", "https"} or not parsed.host or (parsed.port or 0) > 65_535:
-        raise ValueError(f"{url!r} is no address of a broker: http://host:port")
+        raise ValueError(f"{url!r} is not the address of a broker: http://host:port")
     return url.rstrip("/")

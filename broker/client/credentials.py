@@ -35,9 +35,9 @@ class Credentials(msgspec.Struct, frozen=True):
         except FileNotFoundError:
             return None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ClientError(f"{file} holds no worker's credentials: {error}") from None
+            raise ClientError(f"{file} does not hold a worker's credentials: {error}") from None
         if not re.fullmatch("[!-~]([ -~]*[!-~])?", found.secret):
-            raise ClientError(f"{file} holds no worker's credentials: the secret is not printable ASCII")
+            raise ClientError(f"{file} does not hold a worker's credentials: the secret is not printable ASCII")
         return found
 
     @staticmethod

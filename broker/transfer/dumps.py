@@ -64,7 +64,9 @@ def rows(folder: Path, table: str) -> Iterator[Sequence[str]]:
             head = next(reader, [])
             missing = [column for column in COLUMNS[table] if column not in head]
             if missing:
-                raise StartError(f"{path}: the first line names no column {missing[0]}: dump the table WITH HEADER")
+                raise StartError(
+                    f"{path}: the first line does not name the column {missing[0]}: dump the table WITH HEADER"
+                )
             columns = itemgetter(*map(head.index, COLUMNS[table]))
             for row in reader:
                 if len(row) != len(head):
@@ -215,7 +217,7 @@ def _whole(field: str, text: str, least: int, most: int, default: int | None = N
     try:
         number = int(text)
     except ValueError:
-        raise Unfit(f"its {field} is no whole number") from None
+        raise Unfit(f"its {field} is not a whole number") from None
     if not least <= number <= most:
         raise Unfit(f"its {field} is not within {least} and {most}")
     return number
@@ -233,7 +235,7 @@ def _text(field: str, text: str, most: int, unit: str = "characters") -> str:
         try:
             encoded = text.encode()
         except UnicodeEncodeError:
-            raise Unfit(f"its {field} is no UTF-8: dump it with PGCLIENTENCODING=UTF8") from None
+            raise Unfit(f"its {field} is not UTF-8: dump it with PGCLIENTENCODING=UTF8") from None
         length = len(encoded) if unit == "bytes" else length
     if length > most:
         raise Unfit(f"its {field} is longer than {most} {unit}")
@@ -245,8 +247,8 @@ def _rate(field: str, text: str, note: Note) -> float:
     try:
         rate = float(text or 0)
     except ValueError:
-        raise Unfit(f"its {field} is no number") from None
+        raise Unfit(f"its {field} is not a number") from None
     if math.isnan(rate) or rate < 0:
-        note(f"its {field} was no rate, and is unlimited now")
+        note(f"its {field} was not a rate, and is unlimited now")
         return 0
     return 0 if math.isinf(rate) else rate

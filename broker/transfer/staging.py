@@ -114,7 +114,7 @@ class Staging:
         self._load("worker", read("worker", report.workers, dumps.worker), report.workers)
         for project in read("project", report.projects, dumps.project):
             if self.projects.setdefault(project.id, project) is not project:
-                report.projects.left.add("it comes twice", str(project.id))
+                report.projects.left.add("it occurs twice", str(project.id))
         self._load("access", read("worker_access", report.access, dumps.access), report.access)
         self._load("task", _flat(read("task", report.tasks, dumps.task)), report.tasks)
         self._load("vote", read("worker_verifies_task", report.votes, dumps.vote), report.votes)
@@ -129,7 +129,7 @@ class Staging:
             insert = f"INSERT OR IGNORE INTO {table} VALUES ({places})"  # noqa: S608
             twice = len(some) - self._db.executemany(insert, some).rowcount
             if twice:
-                tally.left.add("it comes twice", count=twice)
+                tally.left.add("it occurs twice", count=twice)
         self._db.execute("COMMIT")
 
     def highest(self, table: str) -> int:

@@ -79,10 +79,10 @@ def test_a_worker_is_made_and_asks_for_access(broker: Broker, fleet: Fleet, tmp_
     worker = json.loads((tmp_path / "worker.json").read_text())
     assert first == (
         f"worker {worker['id']} (crawler-1): worker.json\n"
-        f"access to project {project} is asked for: {fleet.url}/ui/projects/{project}/access\n"
+        f"access to project {project} is requested: {fleet.url}/ui/projects/{project}/access\n"
     )
     assert stat.S_IMODE((tmp_path / "worker.json").stat().st_mode) == 0o600
-    assert f"project {project}: this worker has asked or has access" in told
+    assert f"project {project}: this worker has requested access or has it" in told
     assert again == [{"id": worker["id"], "alias": "crawler-1", "file": "worker.json", "asked": []}]
     (access,) = fleet.admin.get(f"/project/access_list/{project}").content()["accesses"]
     assert (access["assign"], access["submit"], access["request"]) == (True, True, True)
@@ -196,7 +196,7 @@ def test_an_interrupted_submit_goes_on_where_it_was(broker: Broker, fleet: Fleet
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert said.endswith("interrupted after line 5,000: the same command goes on there\n")
+    assert said.endswith("interrupted after line 5,000: the same command continues there\n")
     noted = json.loads((tmp_path / "urls.offset").read_text())
     assert noted["lines"] == 5_000
 
@@ -205,7 +205,7 @@ def test_an_interrupted_submit_goes_on_where_it_was(broker: Broker, fleet: Fleet
     note.write_text(note.read_text().replace(proxy.url, fleet.url))
     done = broker("submit", "urls", "--project", project)
 
-    assert "going on at line 5,001" in done.stderr
+    assert "continuing at line 5,001" in done.stderr
     assert fine(done) == "2,000 submitted, 5,000 duplicates\n"
     assert stats(fleet, project)["waiting"] == counters(fleet, project)["submitted"] == 12_000
     assert not (tmp_path / "urls.offset").exists()
@@ -272,7 +272,7 @@ def test_a_file_that_has_grown_goes_on_where_it_was(
 
     # The second call had arrived, although its answer was not heard.
     assert fine(done) == "2,001 submitted, 5,000 duplicates\n"
-    assert "going on at line 5,001\n" in done.stderr
+    assert "continuing at line 5,001\n" in done.stderr
     assert counters(fleet, project)["submitted"] == 12_001
     assert not interrupted.exists()
 
@@ -284,7 +284,8 @@ def test_all_lines_of_a_pipe_go_in_without_an_offset(fleet: Fleet, project: int,
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout == "12,000 submitted, 0 duplicates\n"
-    said = r"no offset of /dev/fd/\d+ is kept, as it is no regular file: an interrupted run begins at the first line\n"
+    why = "because it is not a regular file"
+    said = rf"no offset of /dev/fd/\d+ is kept, {why}: an interrupted run begins at the first line\n"
     assert re.match(said, done.stderr)
     assert stats(fleet, project)["waiting"] == 12_000
     assert [path.name for path in tmp_path.iterdir() if "offset" in path.name] == []
@@ -393,7 +394,7 @@ def test_a_submit_that_is_refused_says_what_to_do(broker: Broker, fleet: Fleet, 
     nobody = broker("submit", "urls", "--project", project, "--worker-file", "nobody.json")
 
     assert (denied.returncode, nobody.returncode) == (1, 1)
-    assert f"broker worker create --project {other} --submit --worker-file worker.json asks for it" in denied.stderr
+    assert f"broker worker create --project {other} --submit --worker-file worker.json requests it" in denied.stderr
     assert "They come from nobody.json" in nobody.stderr
 
 
@@ -428,13 +429,16 @@ def test_a_session_of_a_command_ends_with_it(broker: Broker, fleet: Fleet) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["submit", "-", "--project", "1"], "--worker-file: there is no worker.json: broker worker create makes it"),
+        (
+            ["submit", "-", "--project", "1"],
+            "--worker-file: there is no worker.json: create it with broker worker create",
+        ),
         (
             ["tasks", "1", "--admin-file", "nowhere.json"],
             "broker: --admin-file: nowhere.json: No such file or directory",
         ),
         (["tasks", "1", "--admin-file", "wrong.json"], "--admin-file: wrong.json is not"),
-        (["status", "--url", "localhost:3010"], "broker: --url: 'localhost:3010' is no address of a broker"),
+        (["status", "--url", "localhost:3010"], "broker: --url: 'localhost:3010' is not the address of a broker"),
         (["tasks", str(2**40)], "404 not_found"),
     ],
 )
@@ -509,16 +513,20 @@ def test_a_secret_that_cannot_be_sent_is_said_with_its_file(broker: Broker, tmp_
     done = broker("submit", "-", "--project", 1)
 
     assert done.stderr == (
-        "broker: --worker-file: worker.json holds no worker's credentials: the secret is not printable ASCII\n"
+        "broker: --worker-file: worker.json does not hold a worker's credentials: the secret is not printable ASCII\n"
     )
 
 
 @pytest.mark.parametrize(
     ("given", "command", "message"),
     [
-        ("TASK_BROKER_URL=nowhere", ["status"], "'nowhere' is no address of a broker"),
+        ("TASK_BROKER_URL=nowhere", ["status"], "'nowhere' is not the address of a broker"),
         ("TASK_BROKER_ADMIN_FILE=nowhere.json", ["status"], "nowhere.json: No such file or directory"),
-        ("TASK_BROKER_WORKER_FILE=no.json", ["submit", "-", "--project", "1"], "there is no no.json: broker worker"),
+        (
+            "TASK_BROKER_WORKER_FILE=no.json",
+            ["submit", "-", "--project", "1"],
+            "there is no no.json: create it with broker worker",
+        ),
         ("TASK_BROKER_WORKER_FILE=.", ["worker", "create"], ".: Is a directory"),
     ],
 )

@@ -52,7 +52,7 @@ def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, text: st
     file = tmp_path / "worker.json"
     file.write_text(text)
 
-    with Client("http://broker") as client, pytest.raises(ClientError, match=r"worker.json holds no worker's"):
+    with Client("http://broker") as client, pytest.raises(ClientError, match=r"worker.json does not hold a worker's"):
         client.identify(file)
 
     assert file.read_text() == text

@@ -167,7 +167,7 @@ def test_the_commands_for_the_shell_run(broker: Fleet, tmp_path: Path) -> None:
     def shell(text: str) -> str:
         return subprocess.check_output(["bash", "-euc", text], text=True, cwd=tmp_path, env=environment)
 
-    assert "access to project 1 is asked for" in shell(create)
+    assert "access to project 1 is requested" in shell(create)
     accept(broker.admin, 1, "producer")
     output = shell("\n".join(others))
 

@@ -232,7 +232,7 @@ def test_a_repair_needs_a_store_that_is_there_and_does_not_run(tmp_path: Path) -
     nowhere = repair(tmp_path)
     assert (nowhere.returncode, nowhere.stderr) == (
         1,
-        f"broker: --data-dir: there are no data in {tmp_path / 'data'}\n",
+        f"broker: --data-dir: there is no data in {tmp_path / 'data'}\n",
     )
 
     serving = Serving.start(tmp_path)

@@ -73,8 +73,8 @@ async def test_workers_that_cannot_be_kept(broker: Broker, store: Store, folder:
         "its id is not within 1 and 2147483647": (2, ["2147483648", "-1"]),
         "its secret is not bytea in hexadecimal": (2, ["3", "4"]),
         "its paused is neither t nor f": (1, ["5"]),
-        "its created is no whole number": (1, ["6"]),
-        "it comes twice": (1, []),
+        "its created is not a whole number": (1, ["6"]),
+        "it occurs twice": (1, []),
     }
     assert (await left(broker, folder, "access"))["its worker is not here"] == (1, ["worker 2"])
     assert await store.workers.count() == 7
@@ -106,7 +106,7 @@ async def test_projects_that_cannot_be_kept_take_their_tasks_with_them(
         "name: another project has it; rename that one, and run the import again": (1, ["3"]),
         "its id is not within 1 and 99999": (1, ["100000"]),
         "it has no name": (1, ["4"]),
-        "its assign_rate is no number": (1, ["5"]),
+        "its assign_rate is not a number": (1, ["5"]),
     }
     tasks = await left(broker, folder, "tasks")
     assert tasks == {"its project is not here": (3, ["project 1", "project 3", "project 100000"])}
@@ -133,8 +133,8 @@ async def test_projects_that_are_kept_with_a_change(broker: Broker, store: Store
     )
 
     assert await left(broker, folder, "projects", "changed") == {
-        "its assign_rate was no rate, and is unlimited now": (1, ["2"]),
-        "its submit_rate was no rate, and is unlimited now": (1, ["2"]),
+        "its assign_rate was not a rate, and is unlimited now": (1, ["2"]),
+        "its submit_rate was not a rate, and is unlimited now": (1, ["2"]),
         "its priority was below 0 and is 0 now": (1, ["2"]),
         "it was public and hidden, and is only hidden now": (1, ["2"]),
         "not chained: chain: chains must not form a circle": (2, ["4", "6"]),
@@ -178,16 +178,16 @@ async def test_tasks_and_votes_that_cannot_be_kept(broker: Broker, store: Store,
         "its hash64 is not within -9223372036854775808 and 9223372036854775807": (1, ["8"]),
         "its project has a task with this hash64": (1, ["10"]),
         "its project is not here": (1, ["project 9"]),
-        "its recipe is no UTF-8: dump it with PGCLIENTENCODING=UTF8": (1, ["13"]),
-        "its id is no whole number": (1, ["twelve"]),
+        "its recipe is not UTF-8: dump it with PGCLIENTENCODING=UTF8": (1, ["13"]),
+        "its id is not a whole number": (1, ["twelve"]),
     }
     votes = {row["reason"]: (row["count"], row["first"]) for row in report["votes"]["left"]}
     assert votes == {
         "its task needs no votes": (1, ["task 9"]),
-        "it comes twice": (1, []),
+        "it occurs twice": (1, []),
         "its worker is not here": (1, ["worker 9"]),
         "its task is not here": (1, []),
-        "its task is no whole number": (1, []),
+        "its task is not a whole number": (1, []),
     }
     total, found = await store.project_tasks.page(1, "queue", 0, 10, longest=11)
     assert total == 4
@@ -218,9 +218,17 @@ async def test_what_workers_do_while_the_import_is_not_done_stays(broker: Broker
     ("table", "text", "said"),
     [
         ("task", None, "task.csv: No such file or directory"),
-        ("worker", "", "worker.csv: the first line names no column id: dump the table WITH HEADER"),
-        ("worker", "1,w,1,\\x01,0,f\n", "worker.csv: the first line names no column id: dump the table WITH HEADER"),
-        ("project", PROJECT.replace("motd,", "") + "\n", "project.csv: the first line names no column motd: dump the"),
+        ("worker", "", "worker.csv: the first line does not name the column id: dump the table WITH HEADER"),
+        (
+            "worker",
+            "1,w,1,\\x01,0,f\n",
+            "worker.csv: the first line does not name the column id: dump the table WITH HEADER",
+        ),
+        (
+            "project",
+            PROJECT.replace("motd,", "") + "\n",
+            "project.csv: the first line does not name the column motd: dump the",
+        ),
         ("task", f"{TASK}\n1,,1,,0,0,0,0,0,1,r,\n2,,1,,0", "task.csv, line 3: 5 fields, not 12: is it whole?"),
         ("task", f'{TASK}\n1,,1,,0,0,0,0,0,1,"re', "task.csv, line 2: unexpected end of data: is it whole?"),
         ("worker_verifies_task", f"{VOTE}\n1,1\n", "worker_verifies_task.csv, line 2: 2 fields, not 3: is it whole?"),

@@ -280,5 +280,5 @@ async def test_the_report_is_for_people(broker: Broker, dumps: Path) -> None:
         "votes        4         0       4     0",
         "of the imported tasks, 0 were assigned and wait again, 0 have failed",
         "nothing is left",
-        "managers register anew: broker create-admin makes the first, who gives roles to the others",
+        "managers register again: broker create-admin makes the first, who gives roles to the others",
     ]
