@@ -7,6 +7,8 @@ SERVE  ?=
 STORES ?= redis node cluster
 # Two processes, since tests mostly wait; each has brokers, stores and ports of its own.
 TWICE := -n 2 --dist loadfile
+# A test that hangs ends its process, so that the run names the test and fails.
+TWICE += --max-worker-restart=0 -o faulthandler_timeout=240 -o faulthandler_exit_on_timeout=true
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
 MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
