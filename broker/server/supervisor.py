@@ -19,12 +19,12 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 
 from broker import __version__, processes
+from broker.charts import chart_library
 from broker.counters import shared_memory
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store.check import StoreAway, check
 from broker.store.redis.embedded import EmbeddedStore
-from broker.web.site import chart_library
 
 log = logging.getLogger(__name__)
 

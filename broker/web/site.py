@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker import __version__
-from broker.errors import BrokerError, StartError
+from broker.charts import chart_library
+from broker.errors import BrokerError
 from broker.web import formats
 
 _FOLDER = Path(__file__).parent / "static"
-_CHART = "django/static/chartkick/Chart.bundle.js"
-"""Chart.js with its date adapter, inside the chartkick package."""
+_LEVEL = 6
+"""Of the compression: 9 takes a tenth of a second of each start, and makes Chart.js smaller by 1 %."""
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -40,10 +40,12 @@ class Statics:
         paths = {path.name: path for path in sorted(_FOLDER.iterdir())} | {"chart.js": chart_library()}
         contents = {name: path.read_bytes() for name, path in paths.items()}
         self._files = {
-            name: _File(plain, gzip.compress(plain, 9, mtime=0), _TYPES[paths[name].suffix])
+            name: _File(plain, gzip.compress(plain, _LEVEL, mtime=0), _TYPES[paths[name].suffix])
             for name, plain in contents.items()
         }
-        digest = hashlib.sha256(repr(sorted(contents.items())).encode())
+        digest = hashlib.sha256()
+        for name, plain in sorted(contents.items()):
+            digest.update(f"{name} {len(plain)} ".encode() + plain)
         self.version = digest.hexdigest()[:12]
 
     def url(self, name: str) -> str:
@@ -63,15 +65,6 @@ class Statics:
         if packed:
             headers["Content-Encoding"] = "gzip"
         return Response(file.packed if packed else file.plain, headers=headers, media_type=file.media_type)
-
-
-def chart_library() -> Path:
-    """Where Chart.js is. Raises :class:`StartError` when the installation lacks it."""
-    package = find_spec("chartkick")
-    for folder in (package.submodule_search_locations or []) if package else []:
-        if (path := Path(folder) / _CHART).is_file():
-            return path
-    raise StartError(f"the package chartkick, version 1, is not installed, or has no {_CHART}")
 
 
 _FILTERS = (

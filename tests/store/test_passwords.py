@@ -6,7 +6,7 @@ import pytest
 
 from broker.errors import BrokerError
 from broker.store import Store
-from broker.store.managers import WAITING
+from broker.store.managers import _HASHER, _NOBODY, WAITING
 
 OLD, NEW, HERE, THERE = "a long password", "another password", "192.0.2.1", "192.0.2.2"
 
@@ -59,3 +59,8 @@ async def test_a_crowd_of_logins_from_one_address_has_a_share_of_the_turns_and_n
     # Those of the crowd who were let wait went first, and nobody else.
     assert ended.index(THERE) == 100
     assert await sign_in(HERE, OLD) == "in"
+
+
+async def test_a_login_of_nobody_takes_the_same_parameters(store: Store) -> None:
+    assert not _HASHER.check_needs_rehash(_NOBODY)
+    assert not _HASHER.check_needs_rehash((await store.managers.register("boss", OLD, open_to_all=True)).hashed)
