@@ -1,22 +1,23 @@
 """What does each script cost the store, alone, with few tasks queued and with many? ``python -m bench.scripts --help``
 
 Straight to an embedded store, over its socket, by the code that the broker calls them with; 32 calls in flight.
-With ``--against``, the scripts of this checkout and of another by turns: what has a change saved?
+With ``--against``, this checkout and another take turns: what has a change saved?
 """
 
 import argparse
+import contextlib
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from statistics import median
+from statistics import mean
 
+import msgspec
 import uvloop
 from redis import Redis
 
-from bench import BenchError, command, results
+from bench import BenchError, command
 from bench.results import ROOT, Script, Scripts
 from bench.servers import environment, settle, store
 from bench.store_load import Costs, Project
@@ -37,8 +38,12 @@ _SHORT_ROUND = 32
 _STEPS = 50
 """Calls of each script that is not hot, one by one."""
 
-_TURNS = 3
-"""Of each checkout, when two are compared."""
+_STORES, _TURN, _TURN_STEPS = 6, 256, 4
+"""Of each of two checkouts that are compared: fresh stores, and the tasks and steps of one turn, so few that there are
+many turns."""
+
+_CHEAPEST = 0.2
+"""Of all turns: those in which other programs disturbed least. Either checkout has had as many chances of them."""
 
 _DAY = 86_400_000
 """Milliseconds."""
@@ -61,12 +66,31 @@ async def measure(settings: Settings, redis: Redis, queued: int, seconds: float)
             await _round(short, project, empty, _SHORT_ROUND)
         for name, script in short.scripts.items():
             costs.scripts[name].take_worst(script)
-        await _others(costs, project, queued)
+        await _others(costs, project, queued, _STEPS)
+        await _drain(costs, project, queued)
     finally:
         await opened.close()
     for name, script in costs.scripts.items():
         command.say(f"    {name:<14} {_line(script)}")
     return costs.scripts
+
+
+async def take_turns(settings: Settings, redis: Redis, queued: int) -> None:
+    """What :func:`against` asks of each checkout: a line on stdin is a turn, and its costs are the answer."""
+    opened = open_store(settings)
+    try:
+        manager = await _manager(opened, redis)
+        project, empty, drained = [await Project.create(opened, manager) for _ in range(3)]
+        await project.fill(queued)
+        for _ in sys.stdin:
+            costs = Costs(redis)
+            await _round(costs, project, empty, _TURN)
+            await _others(costs, project, queued, _TURN_STEPS)
+            await drained.fill(_TURN_STEPS * CHUNK)
+            await _drain(costs, drained, _TURN_STEPS * CHUNK)
+            print(msgspec.json.encode(costs.scripts).decode(), flush=True)
+    finally:
+        await opened.close()
 
 
 async def _round(costs: Costs, project: Project, empty: Project, tasks: int) -> None:
@@ -79,11 +103,11 @@ async def _round(costs: Costs, project: Project, empty: Project, tasks: int) -> 
     await costs.measure("assign none", (empty.assign(1) for _ in range(tasks)))
 
 
-async def _others(costs: Costs, project: Project, queued: int) -> None:
-    """What sweeps, shows and maintains a project. The last of them empties it."""
+async def _others(costs: Costs, project: Project, queued: int, times: int) -> None:
+    """What sweeps and shows a project: as many tasks wait as before."""
     opened, tasks = project.store, project.store.tasks
 
-    async def repeat(name: str, call: Callable[[], Awaitable[object]], about: int = 0, times: int = _STEPS) -> None:
+    async def repeat(name: str, call: Callable[[], Awaitable[object]], about: int = 0, times: int = times) -> None:
         for _ in range(times):
             await costs.measure(name, [call()], about)
 
@@ -99,9 +123,14 @@ async def _others(costs: Costs, project: Project, queued: int) -> None:
     tasks.now = str(round(time.time() * 1000) + _DAY)
     await repeat("reclaim 100", lambda: tasks.reclaim(project.id, 100), 100, CHUNK // 100)
     tasks.now = ""
-    await repeat("drain_begin", lambda: opened.maintenance.begin_drain(project.id, "hard_reset"), times=1)
-    steps = max(1, min(_STEPS, queued // CHUNK))
-    await repeat("drain_step 500", lambda: opened.maintenance.drain(project.id, CHUNK), CHUNK, steps)
+
+
+async def _drain(costs: Costs, project: Project, queued: int) -> None:
+    """Empties a project."""
+    maintenance = project.store.maintenance
+    await costs.measure("drain_begin", [maintenance.begin_drain(project.id, "hard_reset")])
+    for _ in range(max(1, min(_STEPS, queued // CHUNK))):
+        await costs.measure("drain_step 500", [maintenance.drain(project.id, CHUNK)], CHUNK)
 
 
 async def memory(settings: Settings, redis: Redis, recipe: int, tasks: int) -> float:
@@ -140,37 +169,60 @@ def _line(script: Script) -> str:
 
 
 def against(checkout: Path, queued: int, seconds: float) -> None:
-    """Prints what each script costs here and there, and the ratio, the median over turns."""
-    turns = []
-    for turn in range(1, _TURNS + 1):
-        here, there = _measured_in(ROOT, queued, seconds), _measured_in(checkout, queued, seconds)
-        turns.append((here, there))
-        command.say(f"  turn {turn} of {_TURNS}")
+    """Prints what each script costs here and there, and the ratios."""
+    here: list[dict[str, Script]] = []
+    there: list[dict[str, Script]] = []
+    for number in range(_STORES):
+        with _Turns(ROOT, queued) as ours, _Turns(checkout, queued) as theirs:
+            # In both orders, so that what changes steadily changes both alike. The first turns warm up.
+            order = ((ours, here), (theirs, there), (theirs, there), (ours, here))
+            for turns, _ in order:
+                turns.take()
+            until = time.monotonic() + 2 * seconds
+            while time.monotonic() < until:
+                for turns, taken in order:
+                    taken.append(turns.take())
+        command.say(f"  {number + 1} of {_STORES} stores")
     print(f"CPU of the store, us a task or call, {queued:,} queued; there: {checkout}")
     print(f"{'script':<16}{'here':>8}{'there':>8}{'ratio':>8}{'  the script alone':>18}")
-    for name in turns[0][0]:
-        if name not in turns[0][1]:
-            print(f"{name:<16}{median(here[name].each() for here, _ in turns):>8.1f}{'-':>8}")
+    for name in here[0]:
+        each = _least(here, name, Script.each)
+        if name not in there[0]:
+            print(f"{name:<16}{each:>8.1f}{'-':>8}")
             continue
-        costs = [(here[name], there[name]) for here, there in turns]
-        here_us, there_us = (median(pair[side].each() for pair in costs) for side in (0, 1))
-        ratio = median(here.each() / there.each() for here, there in costs)
-        alone = median(here.alone() / there.alone() for here, there in costs)
-        print(f"{name:<16}{here_us:>8.1f}{there_us:>8.1f}{ratio:>8.2f}{alone:>18.2f}")
+        other = _least(there, name, Script.each)
+        alone = _least(here, name, Script.alone) / _least(there, name, Script.alone)
+        print(f"{name:<16}{each:>8.1f}{other:>8.1f}{each / other:>8.2f}{alone:>18.2f}")
 
 
-def _measured_in(checkout: Path, queued: int, seconds: float) -> dict[str, Script]:
-    """By the bench of that checkout, which knows how to call its scripts."""
-    with tempfile.TemporaryDirectory(prefix="broker-bench-") as folder:
-        options = ["--seconds", str(seconds), "--queued", str(queued), "--memory-tasks", "1", "--results", folder]
-        asked = [sys.executable, "-m", "bench.scripts", *options]
-        done = subprocess.run(
-            asked, cwd=checkout, env=environment(checkout), capture_output=True, text=True, check=False
+def _least(turns: list[dict[str, Script]], name: str, cost: Callable[[Script], float]) -> float:
+    """The mean of the cheapest turns."""
+    costs = sorted(cost(turn[name]) for turn in turns)
+    return mean(costs[: max(1, round(len(costs) * _CHEAPEST))])
+
+
+class _Turns(subprocess.Popen[str]):
+    """``bench.scripts --turns`` of a checkout, by its own bench: that knows how to call its scripts."""
+
+    def __init__(self, checkout: Path, queued: int) -> None:
+        asked = [sys.executable, "-m", "bench.scripts", "--turns", "--queued", str(queued)]
+        pipe = subprocess.PIPE
+        super().__init__(
+            asked, cwd=checkout, env=environment(checkout), stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )
-        if done.returncode:
-            raise BenchError(f"bench.scripts of {checkout}: {done.stderr.strip().rpartition(chr(10))[2]}")
-        made = results.load(results.newest(Path(folder))).scripts
-    return made.sizes[str(queued)] if made else {}
+        self._checkout = checkout
+
+    def take(self) -> dict[str, Script]:
+        answer = ""
+        if self.stdin and self.stdout:
+            with contextlib.suppress(BrokenPipeError):
+                self.stdin.write("\n")
+                self.stdin.flush()
+            answer = self.stdout.readline()
+        if not answer:
+            last = self.communicate()[1].strip().rpartition("\n")[2]
+            raise BenchError(f"bench.scripts of {self._checkout}: {last}")
+        return msgspec.json.decode(answer, type=dict[str, Script])
 
 
 def main() -> int:
@@ -187,12 +239,17 @@ def main() -> int:
         metavar="FOLDER",
         help="only compare with the scripts of this checkout, with the first number of --queued; keep no results",
     )
+    parser.add_argument("--turns", action="store_true", help=argparse.SUPPRESS)
     return command.run(_ask, parser)
 
 
 def _ask(arguments: argparse.Namespace) -> Scripts | None:
     if arguments.against:
         against(arguments.against, arguments.queued[0], arguments.seconds)
+        return None
+    if arguments.turns:
+        with store() as (settings, redis):
+            uvloop.run(take_turns(settings, redis, arguments.queued[0]))
         return None
     sizes, used = {}, {}
     # Each in a store of its own: memory that another has left behind would be counted.
