@@ -28,7 +28,7 @@ COMMANDS = {
         "broker.cli.accounts:add_admin", "create an admin account, or make an existing account admin"
     ),
     "repair": Command("broker.cli.store:add_repair", "cut damaged data off the files of the embedded store"),
-    "demo": Command("broker.demo:add", "watch eight crawlers work through a site, offline"),
+    "demo": Command("broker.demo.main:add", "watch eight crawlers work through a site, offline"),
     "worker": Command("broker.cli.accounts:add_worker", "create a worker and request access for it"),
     "submit": Command("broker.cli.submit:add", "submit tasks from a file"),
     "tasks": Command("broker.cli.status:add_tasks", "list the tasks of a project"),

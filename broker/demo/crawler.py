@@ -1,17 +1,18 @@
-"""The crawler: takes pages from the broker, fetches them, submits the links, releases the task."""
+"""The crawler: gets pages from the broker, fetches them, submits the links, releases the task, and counts all of it."""
 
 import asyncio
 import enum
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import httpx
 
-from broker.client import AsyncClient, NewTask, Result, Task, Unreachable, verification
-from broker.demo.ledger import Ledger
+from broker.client import AsyncClient, NewTask, Result, Stats, Task, Unreachable, verification
 
 _IDLE = 0.1  # seconds until a worker that found nothing asks again
 _TAG = re.compile(rb"<[^>]*>")
@@ -24,19 +25,15 @@ class Fault(enum.Enum):
     ABANDON = enum.auto()
 
 
-class Plan(NamedTuple):
-    """What the demo does with a page: the same in every run, whatever the port and the worker."""
+def plan(url: str) -> tuple[int, Fault]:
+    """How many workers must agree on a page, and what goes wrong with it at first: whatever the port and the worker.
 
-    votes: int
-    fault: Fault
-
-
-def plan(url: str) -> Plan:
-    """Every fourth page needs two workers that agree; one in 20 fails, and one in 20 is abandoned, the first time."""
-    path = url.removeprefix("{0.scheme}://{0.netloc}".format(urlsplit(url)))
+    Every fourth page needs two workers that agree; one in 20 fails, and one in 20 is abandoned, the first time.
+    """
+    path = urlsplit(url)._replace(scheme="", netloc="").geturl()
     number = int.from_bytes(hashlib.blake2b(path.encode(), digest_size=4).digest())
     faults = {0: Fault.FAIL, 1: Fault.ABANDON}
-    return Plan(votes=1 + (number // 20 % 4 == 0), fault=faults.get(number % 20, Fault.NONE))
+    return 1 + (number // 20 % 4 == 0), faults.get(number % 20, Fault.NONE)
 
 
 class _Links(HTMLParser):
@@ -58,16 +55,63 @@ def links(url: str, html: str) -> list[str]:
     return [target for target in targets if urlsplit(target)[:2] == site]
 
 
-class Crawler:
-    """What the workers share. All of them run until ``done`` is set."""
+@dataclass
+class Closed:
+    """How often the release of a page closed its task, and how many needed two votes."""
 
-    def __init__(self, site: httpx.AsyncClient, pages: int, index: int) -> None:
+    times: Counter[str] = field(default_factory=Counter)
+    by_two_votes: int = 0
+
+    def add(self, url: str, votes: int) -> None:
+        self.times[url] += 1
+        self.by_two_votes += votes > 1
+
+
+@dataclass
+class Ledger:
+    """What the workers saw."""
+
+    pages: Closed = field(default_factory=Closed)
+    index: Closed = field(default_factory=Closed)
+    failed: int = 0
+    abandoned: int = 0
+    duplicates: int = 0
+    words: int = 0
+    lost: int = 0  # answers that nobody saw because a connection was lost
+
+
+class Crawler:
+    """What is closed in ``pages`` is chained to ``index``. All workers run until ``done`` is set."""
+
+    def __init__(
+        self, manager: AsyncClient, workers: list[AsyncClient], site: httpx.AsyncClient, pages: int, index: int
+    ) -> None:
+        self.workers = workers
         self.done = asyncio.Event()
         self.ledger = Ledger()
+        self.stats = Stats(), Stats()
+        """Of both projects, as the broker counted when it was asked last."""
+        self._manager = manager
         self._site = site
         self._pages = pages
         self._index = index
         self._faulted: set[str] = set()  # pages that have failed or have been abandoned as planned
+
+    async def finished(self) -> bool:
+        """Whether both projects have nothing left."""
+        pages, index = await self._manager.project_stats(self._pages), await self._manager.project_stats(self._index)
+        self.stats = pages, index
+        return not pages.unfinished and not index.unfinished and pages.counters.closed == index.counters.closed
+
+    def progress(self, seconds: float) -> str:
+        """A line that fits a terminal of 80 columns."""
+        pages, index = self.stats
+        closed, reclaimed = pages.counters.closed, pages.counters.reclaimed + index.counters.reclaimed
+        waiting = pages.waiting + pages.verifying + index.waiting + index.verifying
+        return (
+            f"{closed / (seconds or 1):.0f} pages/s, closed {closed}, waiting {waiting}, "
+            f"assigned {pages.assigned + index.assigned}, duplicates {pages.counters.duplicates}, reclaimed {reclaimed}"
+        )
 
     async def submit(self, worker: AsyncClient, urls: list[str]) -> None:
         outcomes = await worker.submit_many(self._pages, map(_task, urls))
@@ -93,7 +137,7 @@ class Crawler:
 
     async def _crawl(self, worker: AsyncClient, task: Task) -> None:
         url = task.recipe
-        fault = Fault.NONE if url in self._faulted else plan(url).fault
+        fault = Fault.NONE if url in self._faulted else plan(url)[1]
         self._faulted.add(url)
         if fault is Fault.ABANDON:
             self.ledger.abandoned += 1
@@ -139,3 +183,51 @@ def _task(url: str) -> NewTask:
         max_assign_time=2 if fault is Fault.ABANDON else 30,
         verification_count=votes,
     )
+
+
+def discrepancies(expected: set[str], ledger: Ledger, pages: Stats, index: Stats) -> Iterator[str]:
+    """Everything that does not balance, one line each; nothing when each expected page was closed once in both."""
+    yield from _project("pages", expected, ledger.pages.times, pages, ledger.lost)
+    yield from _project("index", expected, ledger.index.times, index, ledger.lost)
+    refused = pages.counters.duplicates
+    if ledger.duplicates != refused and not (ledger.lost and ledger.duplicates < refused):
+        yield f"pages: the broker refused {refused} duplicates, the workers were told of {ledger.duplicates}"
+    if pages.counters.reclaimed < ledger.abandoned:
+        yield f"pages: {ledger.abandoned} tasks were abandoned, but {pages.counters.reclaimed} reclaimed"
+
+
+def _project(name: str, expected: set[str], closed: Counter[str], stats: Stats, lost: int) -> Iterator[str]:
+    missing = expected - closed.keys()
+    # The release that closed a page may be one whose answer was lost: then only the broker knows.
+    if len(missing) > lost:
+        yield f"{name}: {_some(missing)} not closed"
+    if unknown := closed.keys() - expected:
+        yield f"{name}: {_some(unknown)} closed, but not of the site"
+    if repeated := [url for url, times in closed.items() if times > 1]:
+        yield f"{name}: {_some(repeated)} closed more than once"
+    if stats.counters.closed != len(expected):
+        yield f"{name}: the broker closed {stats.counters.closed} tasks, the site has {len(expected)} pages"
+    for state in ("waiting", "verifying", "assigned", "failed"):
+        if count := getattr(stats, state):
+            yield f"{name}: {count} still {state}"
+
+
+def _some(urls: Iterable[str]) -> str:
+    first, *others = sorted(urls)
+    return f"{first} and {len(others)} more" if others else first
+
+
+def summary(ledger: Ledger, pages: Stats, index: Stats) -> str:
+    """A line for each thing that happened, a column for each project."""
+    rows = [
+        ("closed", pages.counters.closed, index.counters.closed),
+        ("  by two workers' votes", ledger.pages.by_two_votes, ledger.index.by_two_votes),
+        ("assigned", pages.counters.assigned, index.counters.assigned),
+        ("failed on purpose", ledger.failed, 0),
+        ("abandoned on purpose", ledger.abandoned, 0),
+        ("reclaimed", pages.counters.reclaimed, index.counters.reclaimed),
+        ("duplicates refused", pages.counters.duplicates, index.counters.duplicates),
+        ("left over", pages.unfinished + pages.failed, index.unfinished + index.failed),
+    ]
+    lines = [f"{name:<26}{in_pages:>10,}{in_index:>10,}" for name, in_pages, in_index in rows]
+    return "\n".join([f"{'':<26}{'pages':>10}{'index':>10}", *lines])

@@ -1,42 +1,92 @@
-"""The demo from beginning to end: render, find or start a broker, crawl, compare the counts, leave nothing behind."""
+"""``broker demo``: workers crawl the Python documentation, and every count must agree at the end.
+
+Renders the site, finds or starts a broker, crawls, compares the counts, and leaves nothing behind.
+"""
 
 import argparse
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from broker import processes
+from broker.cli import whole_number
 from broker.cli.output import Progress
-from broker.client import AsyncClient, ClientError, Refused, Stats
-from broker.demo import DemoError
-from broker.demo.crawler import Crawler
-from broker.demo.ledger import discrepancies, table
-from broker.demo.render import START
-from broker.demo.site import Site, render_pages
+from broker.client import AsyncClient, ClientError, Refused
+from broker.demo.crawler import Crawler, discrepancies, summary
+from broker.demo.site import START, DemoError, Site, render_pages
 
-_POLL = 0.25
-_STALLED = 5.0  # seconds without an unfinished task after which a page that the index lacks will not come any more
-_LAST_READ = 5.0  # seconds for the final numbers when the time is over
+_DESCRIPTION = """\
+Crawls a real site with a fleet of workers over the HTTP API, offline and in
+under a minute.
+
+The site is the documentation of Python's standard library, rendered with pydoc
+and served on 127.0.0.1. The workers take pages from the project "pages",
+extract links and submit them, and release with a hash of the content. A closed
+page is chained to the project "index", where it is taken once more. Some pages
+need two workers that agree, some fail the first time, and some are abandoned
+and come back by themselves. At the end each page must have been closed exactly
+once in both projects.
+
+Without a broker at --url, one is started for the length of the demo, with its
+data in a temporary directory.
+"""
+
+_POLL = 0.25  # seconds between two looks at the counts
 _START_TIME, _STOP_TIME = 30.0, 15.0  # seconds for a broker to answer, and from SIGTERM to SIGKILL
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=run)
+    parser.description = _DESCRIPTION
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--pages", type=whole_number(1), default=0, metavar="N", help="stop at N pages (default: all)")
+    parser.add_argument("--workers", type=whole_number(2), default=8, metavar="N", help="crawler workers (default: 8)")
+    parser.add_argument(
+        "--url",
+        default="http://127.0.0.1:3010",
+        help="a broker that may be running (default: %(default)s); two projects, a manager and the workers stay there",
+    )
+    parser.add_argument("--username", help="log in there as this manager, instead of registering one")
+    parser.add_argument("--password", default="", help="of that manager")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="give up after this time (default: 120)"
+    )
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be a number of seconds above 0")
+    return value
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when every page was closed once in both projects; else 1, with the reason in a line."""
+    progress = Progress(sys.stderr)
+    try:
+        return 0 if asyncio.run(_perform(arguments, progress)) else 1
+    except asyncio.CancelledError:
+        progress.say("broker demo: interrupted")
+    except (DemoError, ClientError, OSError) as error:
+        progress.say(f"broker demo: {error}")
+    return 1
 
 
 class _Transport(httpx.AsyncHTTPTransport):
     """``calls`` counts requests; ``lost`` those of which nobody knows whether they were carried out."""
 
-    calls = 0
-    lost = 0
+    calls = lost = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.calls += 1
@@ -47,31 +97,6 @@ class _Transport(httpx.AsyncHTTPTransport):
             raise
         self.lost += response.status_code == 503
         return response
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """What is closed in ``pages`` is chained to ``index``. The workers may take tasks from both."""
-
-    manager: AsyncClient
-    pages: int
-    index: int
-    workers: list[AsyncClient]
-
-    async def stats(self) -> tuple[Stats, Stats]:
-        return await self.manager.project_stats(self.pages), await self.manager.project_stats(self.index)
-
-
-def perform(arguments: argparse.Namespace) -> int:
-    """Runs the demo; the exit status."""
-    progress = Progress(sys.stderr)
-    try:
-        return 0 if asyncio.run(_perform(arguments, progress)) else 1
-    except asyncio.CancelledError:
-        progress.say("broker demo: interrupted")
-    except (DemoError, ClientError, OSError) as error:
-        progress.say(f"broker demo: {error}")
-    return 1
 
 
 async def _perform(arguments: argparse.Namespace, progress: Progress) -> bool:
@@ -85,26 +110,24 @@ async def _perform(arguments: argparse.Namespace, progress: Progress) -> bool:
                 site = await _render(arguments.pages, directory, progress)
                 address = await stack.enter_async_context(site.serve())
                 transport = _Transport()
-                shared = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
+                http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
                 manager = await _manager(arguments, directory, progress, stack)
-                fleet, names = await _assemble(manager, shared, arguments.workers)
+                fetch = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
+                crawler, names = await _create_crawler(manager, http, fetch, arguments.workers)
         except TimeoutError:
             raise DemoError(f"not ready to crawl after {arguments.timeout:.0f} s") from None
 
         progress.say(f"{arguments.workers} workers crawl {address}{START} in project {names}")
-        http = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
-        crawler = Crawler(http, fleet.pages, fleet.index)
         began = time.monotonic()
-        finished = await _crawl(crawler, fleet, address + START, deadline, progress)
+        finished = await _crawl(crawler, address + START, deadline, progress)
         seconds = time.monotonic() - began
-
         crawler.ledger.lost = transport.lost
-        pages, index = await _last_stats(fleet)
+        pages, index = crawler.stats
         expected = {address + path for path in site.walk()}
         wrong = [] if finished else [f"not finished after {arguments.timeout:.0f} s"]
         wrong += discrepancies(expected, crawler.ledger, pages, index)
         print(
-            f"\n{table(crawler.ledger, pages, index)}\n\n"
+            f"\n{summary(crawler.ledger, pages, index)}\n\n"
             f"{seconds:.1f} s, {pages.counters.closed / seconds:.1f} pages/s crawled and indexed, "
             f"{crawler.ledger.words:,} words; {transport.calls:,} calls of the API, {transport.calls / seconds:.0f}/s"
         )
@@ -116,26 +139,19 @@ async def _perform(arguments: argparse.Namespace, progress: Progress) -> bool:
 
 
 def _cancel_at_signal() -> None:
-    """The first signal cancels the demo; later ones do not disturb how it clears up."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    received: set[int] = set()
-
-    def stop(number: int) -> None:
-        if not received and task is not None:
-            task.cancel()
-        received.add(number)
-
+    """The first signal cancels the demo; later ones do not disturb its cleanup."""
+    task = asyncio.current_task()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop, number)
+        asyncio.get_running_loop().add_signal_handler(number, lambda: task and (task.cancelling() or task.cancel()))
 
 
 async def _render(limit: int, directory: Path, progress: Progress) -> Site:
     began = time.monotonic()
     empty = directory / "empty"
     empty.mkdir()
-    rendered = await render_pages(limit, empty, lambda done, total: progress.show(f"rendering {done}/{total}"))
-    site = Site(rendered)
-    progress.say(f"rendered {len(site.pages)} pages, {site.size / 1e6:.1f} MB, in {time.monotonic() - began:.1f} s")
+    site = Site(await render_pages(limit, empty, lambda done, total: progress.show(f"rendering {done}/{total}")))
+    size = sum(map(len, site.pages.values())) / 1e6
+    progress.say(f"rendered {len(site.pages)} pages, {size:.1f} MB, in {time.monotonic() - began:.1f} s")
     return site
 
 
@@ -170,17 +186,19 @@ async def _is_broker(url: str, http: httpx.AsyncClient) -> bool:
 @contextlib.asynccontextmanager
 async def started(directory: Path) -> AsyncIterator[str]:
     """A broker on a free port with its data in this directory; it is gone when the block ends."""
-    log, port = directory / "broker.log", _free_port()
-    url = f"http://127.0.0.1:{port}"
-    options = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(directory / "data")]
-    process = _serve([*options, "--log-level", "warning"], log)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url, options = f"http://127.0.0.1:{port}", ["--data-dir", str(directory / "data"), "--log-level", "warning"]
+    # A caller's BROKER_REDIS_URL and the like must not lead the demo to data that somebody needs.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
+    command = [sys.executable, "-m", "broker", "serve", "--host", "127.0.0.1", "--port", str(port), *options]
+    process = processes.spawn(command, environment=environment)
     try:
         deadline = time.monotonic() + _START_TIME
         async with httpx.AsyncClient(trust_env=False) as http:
             while not await _is_broker(url, http):
                 if process.poll() is not None:
-                    last_line = log.read_text(errors="replace").strip().rpartition("\n")[2]
-                    raise DemoError(f"a broker was started, but it ended: {last_line or f'exit {process.returncode}'}")
+                    raise DemoError(f"a broker was started, but it ended with exit code {process.returncode}")
                 if time.monotonic() > deadline:
                     raise DemoError(f"a broker was started, but did not answer within {_START_TIME:.0f} s")
                 await asyncio.sleep(0.05)
@@ -189,29 +207,10 @@ async def started(directory: Path) -> AsyncIterator[str]:
         processes.stop([process], _STOP_TIME)
 
 
-def _serve(options: list[str], log: Path) -> "subprocess.Popen[bytes]":
-    # A caller's BROKER_REDIS_URL and the like must not lead the demo to data that somebody needs.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
-    with log.open("wb") as errors:
-        return subprocess.Popen(
-            [sys.executable, "-m", "broker", "serve", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=processes.die_with_parent(),  # noqa: PLW1509 - one thread
-        )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
-async def _assemble(manager: AsyncClient, http: httpx.AsyncClient, size: int) -> tuple[Fleet, str]:
-    """Creates both projects, and as many workers with their access; and says the names of the projects."""
+async def _create_crawler(
+    manager: AsyncClient, http: httpx.AsyncClient, fetch: httpx.AsyncClient, size: int
+) -> tuple[Crawler, str]:
+    """On two new projects, with as many new workers; and the names of the projects."""
     index, index_name = await _create_project(manager, "index")
     # Remembered for ever: a page that was crawled must not come back through a link that is found later.
     pages, pages_name = await _create_project(manager, "pages", chain=index, remember_closed=-1)
@@ -223,7 +222,7 @@ async def _assemble(manager: AsyncClient, http: httpx.AsyncClient, size: int) ->
             await worker.request_access(project, submit=submit)
             await manager.accept_request(project, worker.worker.id)
         workers.append(worker)
-    return Fleet(manager, pages, index, workers), f"{pages_name}, which is chained to {index_name}"
+    return Crawler(manager, workers, fetch, pages, index), f"{pages_name}, which is chained to {index_name}"
 
 
 async def _create_project(manager: AsyncClient, name: str, **fields: int) -> tuple[int, str]:
@@ -237,15 +236,18 @@ async def _create_project(manager: AsyncClient, name: str, **fields: int) -> tup
     return await manager.create_project(name, **fields), name
 
 
-async def _crawl(crawler: Crawler, fleet: Fleet, start: str, deadline: float, progress: Progress) -> bool:
+async def _crawl(crawler: Crawler, start: str, deadline: float, progress: Progress) -> bool:
     """True when there is nothing left to do, False when the time is over."""
     try:
-        async with asyncio.timeout_at(deadline):
-            await crawler.submit(fleet.workers[0], [start])
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_watch(crawler, fleet, progress))
-                for worker in fleet.workers:
-                    group.create_task(crawler.work(worker))
+        async with asyncio.timeout_at(deadline), asyncio.TaskGroup() as group:
+            await crawler.submit(crawler.workers[0], [start])
+            for worker in crawler.workers:
+                group.create_task(crawler.work(worker))
+            began = time.monotonic()
+            while not await crawler.finished():
+                progress.show(crawler.progress(time.monotonic() - began))
+                await asyncio.sleep(_POLL)
+            crawler.done.set()
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     except TimeoutError:
@@ -253,37 +255,3 @@ async def _crawl(crawler: Crawler, fleet: Fleet, start: str, deadline: float, pr
     finally:
         progress.clear()
     return True
-
-
-async def _watch(crawler: Crawler, fleet: Fleet, progress: Progress) -> None:
-    """Shows how the crawl goes, and ends it when both projects have nothing left."""
-    began = busy = time.monotonic()
-    while True:
-        pages, index = await fleet.stats()
-        now = time.monotonic()
-        progress.show(_line(pages, index, now - began))
-        if pages.unfinished or index.unfinished:
-            busy = now
-        elif pages.counters.closed == index.counters.closed or now > busy + _STALLED:
-            break
-        await asyncio.sleep(_POLL)
-    crawler.done.set()
-
-
-async def _last_stats(fleet: Fleet) -> tuple[Stats, Stats]:
-    try:
-        async with asyncio.timeout(_LAST_READ):
-            return await fleet.stats()
-    except TimeoutError:
-        raise DemoError("the broker does not answer any more") from None
-
-
-def _line(pages: Stats, index: Stats, seconds: float) -> str:
-    """Fits a terminal of 80 columns."""
-    closed = pages.counters.closed
-    return (
-        f"{closed / (seconds or 1):.0f} pages/s, closed {closed}, "
-        f"waiting {pages.waiting + pages.verifying + index.waiting + index.verifying}, "
-        f"assigned {pages.assigned + index.assigned}, "
-        f"duplicates {pages.counters.duplicates}, reclaimed {pages.counters.reclaimed + index.counters.reclaimed}"
-    )

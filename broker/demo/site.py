@@ -1,25 +1,38 @@
-"""The site to crawl: rendered in child processes, kept in memory, served on a free port of 127.0.0.1."""
+"""The site to crawl: the Python documentation, rendered with pydoc, kept in memory, served on a free port of 127.0.0.1.
+
+Child processes render it: they run this module as a script, isolated (``python -I -S``) and silenced, since they import
+every public module of the standard library. Nothing but that library is imported here.
+"""
 
 import asyncio
 import contextlib
 import json
 import os
+import pkgutil
+import pydoc
 import re
 import sys
+import warnings
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from html import unescape
 from itertools import count
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from broker.demo import DemoError, render
+START = "index.html"
+
+_EXCLUDED = {"test", "tests", "idlelib", "lib2to3", "tkinter", "this", "antigravity"}
 
 _LONGEST = 1 << 26
 """Bytes of a page in JSON."""
 
 _LINK = re.compile(rb'<a\s[^>]*?href="([^"]*)"[^>]*>')
+
+
+class DemoError(Exception):
+    """Ends a demo early. Its text is the one line that the user reads."""
 
 
 class Site:
@@ -30,14 +43,10 @@ class Site:
         for path, html in pages.items():
             self.pages[path] = _LINK.sub(lambda link: b"<a>" if _is_dead(link[1], pages) else link[0], html)
 
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.pages.values()))
-
     def walk(self) -> set[str]:
         """The pages that can be reached from the first one: what the crawl must find, learned without a broker."""
-        reached = {render.START}
-        border = [render.START]
+        reached = {START}
+        border = [START]
         while border:
             html = self.pages.get(border.pop(), b"")
             new = {_target(link) for link in _LINK.findall(html)} & self.pages.keys() - reached
@@ -107,7 +116,7 @@ async def render_pages(limit: int, directory: Path, progress: Callable[[int, int
 
 
 async def _render_share(share: list[int], directory: Path, keep: Callable[[int, str, str], None]) -> None:
-    command = [sys.executable, "-I", "-S", "-W", "ignore", render.__file__, *map(str, share)]
+    command = [sys.executable, "-I", "-S", "-W", "ignore", __file__, *map(str, share)]
     environment = {**os.environ, "BROWSER": "true"}
     child = await asyncio.create_subprocess_exec(
         *command,
@@ -131,3 +140,73 @@ async def _render_share(share: list[int], directory: Path, keep: Callable[[int, 
         await child.wait()
     if ended_early:
         raise DemoError("pydoc could not render the pages: a child process ended early")
+
+
+def is_documented(name: str) -> bool:
+    """A public module of the standard library that does nothing odd when it is imported."""
+    parts = name.split(".")
+    if parts[0] not in sys.stdlib_module_names:
+        return False
+    return not any(part in _EXCLUDED or part.startswith(("_", "turtle")) for part in parts)
+
+
+def modules(path: Iterable[str], prefix: str = "") -> Iterator[str]:
+    """Names of the documented modules below these directories; nothing is imported."""
+    for module in pkgutil.iter_modules(path, prefix):
+        if is_documented(module.name):
+            yield module.name
+            if module.ispkg:
+                directory = os.path.join(getattr(module.module_finder, "path", ""), module.name.rpartition(".")[2])
+                yield from modules([directory], module.name + ".")
+
+
+def page_paths() -> list[str]:
+    """Every page of the site. Whatever links to a page comes before it: the first N are a site as well."""
+    names = set(filter(is_documented, sys.builtin_module_names)) | set(modules(sys.path))
+    topics = {*pydoc.Helper.topics, *pydoc.Helper.keywords}
+    return [
+        *(START, "topics.html", "keywords.html"),
+        *(f"{name}.html" for name in sorted(names)),
+        *(f"topic?key={topic}" for topic in sorted(topics)),
+    ]
+
+
+def renderer() -> Callable[[str], bytes]:
+    """The pages of ``pydoc -b``. Its own server imports the module again for each request; one import is enough."""
+    private = vars(pydoc)
+    locate = private["locate"]
+    private["locate"] = lambda name, forceload=0: locate(name)
+    handler: Callable[[str], str] = private["_url_handler"]
+
+    def render(path: str) -> bytes:
+        try:
+            html = handler(path)
+        except (Exception, SystemExit):
+            return b""
+        return b"" if "<title>Pydoc: Error - " in html else html.encode("utf-8", "replace")
+
+    return render
+
+
+def _silence() -> int:
+    """Points the standard streams at nothing, for modules that print when imported; returns the real output."""
+    output = os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    return output
+
+
+def main(share: int, shares: int, limit: int) -> None:
+    """Writes every ``shares``-th of the first ``limit`` pages; no limit when it is 0."""
+    warnings.simplefilter("ignore")
+    with os.fdopen(_silence(), "w") as output:
+        paths = page_paths()[: limit or None]
+        render = renderer()
+        for path in paths[share::shares]:
+            print(json.dumps([len(paths), path, render(path).decode()]), file=output, flush=True)
+    os._exit(0)  # without the exit handlers of every module of the library
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

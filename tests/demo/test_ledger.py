@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from broker.client import Stats
-from broker.demo.ledger import Ledger, discrepancies, table
+from broker.demo.crawler import Ledger, discrepancies, summary
 
 PAGES = {"a.html", "b.html", "c.html"}
 
@@ -107,7 +107,7 @@ def test_an_answer_that_was_lost_on_the_way_excuses_a_client_but_not_the_broker(
 def test_the_table_has_a_line_for_each_thing_and_aligned_columns() -> None:
     crawled = Crawled()
     crawled.pages.counters.duplicates = 12345
-    lines = table(crawled.ledger, crawled.pages, crawled.index).splitlines()
+    lines = summary(crawled.ledger, crawled.pages, crawled.index).splitlines()
 
     assert {len(line) for line in lines} == {len(lines[0])}
     assert lines[0].split() == ["pages", "index"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.demo import DemoError, render
-from broker.demo.site import Site, render_pages
+from broker.demo import site as render
+from broker.demo.site import DemoError, Site, render_pages
 
 
 @pytest.mark.parametrize("name", ["os", "json.decoder", "xml.dom.minidom", "builtins"])
