@@ -1,15 +1,29 @@
 """``/metrics``, as Prometheus reads it from a broker of two processes."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.client import Fleet, exchange
+from tests.client import Caller, Fleet, exchange
 from tests.prometheus import Metrics
 from tests.serving import Serving, until
 
 DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """With few projects: the metrics of all that the tests make take long to read."""
+    running = Serving.start(tmp_path_factory.mktemp("measured"), workers=2)
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def admin(serving: Serving) -> Caller:
+    return serving.admin()
 
 
 def test_a_project_shows_what_it_holds_and_what_has_happened(fleet: Fleet, serving: Serving) -> None:

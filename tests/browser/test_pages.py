@@ -1,4 +1,4 @@
-"""Every page, light and dark, wide and narrow: nothing to complain of for a browser, or for those who cannot see it."""
+"""Every page, wide and light, narrow and dark: nothing to complain of for a browser, or for those who cannot see it."""
 
 import os
 from pathlib import Path
@@ -25,8 +25,10 @@ PICTURES = "BROKER_TEST_PICTURES" in os.environ
 """Of every page, for those who want to look through them: taking them is half of the time."""
 LARGEST_PICTURE = 200_000
 WIDE: ViewportSize = {"width": 1280, "height": 800}
-NARROW: ViewportSize = {"width": 380, "height": 800}
+SIZES: list[tuple[str, ViewportSize]] = [("wide", WIDE), ("narrow", {"width": 380, "height": 800})]
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+# Width and colours have little to do with each other: all four together with the pictures, else two.
+LOOKS = [(*size, SCHEMES) if PICTURES else (*size, SCHEMES[n : n + 1]) for n, size in enumerate(SIZES)]
 PAGES = {
     "overview": "",
     "project": "projects/{busy}",
@@ -60,9 +62,9 @@ def looked_at(tab: Tab, name: str) -> None:
     # Charts and secrets come after the page.
     expect(tab.page.locator("body[data-late]")).to_have_count(0)
     tab.page.evaluate(AXE.axe_script)
-    for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
+    for size, viewport, schemes in LOOKS:
         tab.page.set_viewport_size(viewport)
-        for scheme in SCHEMES:
+        for scheme in schemes:
             tab.page.emulate_media(color_scheme=scheme)
             if PICTURES:
                 tab.page.screenshot(path=FOLDER / f"{name}-{size}-{scheme}.png", full_page=True)
@@ -107,7 +109,7 @@ def test_the_reference_of_the_api_is_fit_for_everybody(browser: Browser, sample:
 
     # Some of each group, opened; all of them would be fifty screens.
     outside.page.evaluate("""() => {
-      document.querySelectorAll("details:nth-of-type(6n + 1)").forEach((one) => (one.open = true));
+      document.querySelectorAll("details:nth-of-type(12n + 1)").forEach((one) => (one.open = true));
       document.querySelectorAll("details:not([open]) > .told").forEach((one) => one.remove());
     }""")
 

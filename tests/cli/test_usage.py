@@ -82,11 +82,11 @@ def serve(*flags: str, **variables: str) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("wrong", ["300.1.1.1", "no..host", "x" * 70])
-def test_a_host_that_cannot_be_is_said_with_its_flag_or_its_variable(wrong: str, tmp_path: Path) -> None:
+def test_a_host_that_cannot_be_is_said_with_its_flag_or_its_variable(tmp_path: Path) -> None:
     data = ("--data-dir", str(tmp_path), "--port", "0")
 
-    assert serve(*data, "--host", wrong).startswith(f"broker: --host: cannot listen on {wrong}:0: ")
+    for wrong in ("300.1.1.1", "no..host", "x" * 70):
+        assert serve(*data, "--host", wrong).startswith(f"broker: --host: cannot listen on {wrong}:0: ")
     assert serve(*data, BROKER_HOST=wrong).startswith(f"broker: BROKER_HOST: cannot listen on {wrong}:0: ")
 
 

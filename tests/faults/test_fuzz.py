@@ -113,7 +113,7 @@ def fuzz(crowd: Crowd, path: str, examples: int) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_nothing_that_is_sent_to_a_route_makes_it_fail(crowd: Crowd, path: str) -> None:
-    fuzz(crowd, path, 25)
+    fuzz(crowd, path, 10)
 
 
 @pytest.mark.slow

@@ -164,38 +164,38 @@ def test_closed_tasks_are_counted_for_each_worker_and_project(fleet: Fleet) -> N
     assert [in_second[worker.id]["closed_task_count"] for worker in (one, two)] == [1, 0]
 
 
-def test_a_pause_is_seen_in_the_list_of_all_workers_at_once(fleet: Fleet) -> None:
+def test_a_pause_is_seen_in_the_list_of_all_workers_at_once(crew: Fleet) -> None:
     # Each process keeps a copy of the counts.
-    stats(fleet.anybody)
-    worker = fleet.worker(alias="new")
+    stats(crew.anybody)
+    worker = crew.worker(alias="new")
 
     for paused in (False, True, False):
-        fleet.admin.post("/worker/set_paused", {"worker": worker.id, "paused": paused}).content()
+        crew.admin.post("/worker/set_paused", {"worker": worker.id, "paused": paused}).content()
         row = {"id": worker.id, "alias": "new", "closed_task_count": 0, "held_task_count": 0, "paused": paused}
-        assert stats(fleet.anybody)[worker.id] == row
+        assert stats(crew.anybody)[worker.id] == row
 
 
-def test_what_each_worker_holds_is_counted_as_well(fleet: Fleet) -> None:
-    first, second = fleet.project(), fleet.project()
-    worker = fleet.worker(first, second)
+def test_what_each_worker_holds_is_counted_as_well(crew: Fleet) -> None:
+    first, second = crew.project(), crew.project()
+    worker = crew.worker(first, second)
     for project in (first, first, second):
         worker.submit(project)
         worker.take(project)
     around = f"?offset={worker.id - 1}&limit=1"
 
     def held(more: str = "") -> int:
-        count: int = stats(fleet.anybody, f"{around}{more}")[worker.id]["held_task_count"]
+        count: int = stats(crew.anybody, f"{around}{more}")[worker.id]["held_task_count"]
         return count
 
     # From a copy that is up to ten seconds old.
     until(lambda: held() == 3 and held(f"&project={first}") == 2, seconds=15)
 
 
-def test_the_list_of_all_workers_is_at_most_ten_seconds_old(fleet: Fleet) -> None:
-    worker = fleet.worker(project := fleet.project())
+def test_the_list_of_all_workers_is_at_most_ten_seconds_old(crew: Fleet) -> None:
+    worker = crew.worker(project := crew.project())
     closes(worker, project, 1)
 
-    until(lambda: stats(fleet.anybody).get(worker.id, {}).get("closed_task_count") == 1, seconds=15)
+    until(lambda: stats(crew.anybody).get(worker.id, {}).get("closed_task_count") == 1, seconds=15)
 
 
 @pytest.mark.parametrize("query", ["?offset=-1", "?limit=0", "?limit=501", "?project=0", "?project=x", "?offset=x"])

@@ -151,8 +151,7 @@ def manager_like(fleet: Fleet, who: str) -> ManagerCaller:
     return manager
 
 
-def asked(row: Row, who: str, people: Fleet, managers: dict[str, ManagerCaller]) -> int:
-    scene = CallSetup(people, row.variant)
+def asked(row: Row, who: str, scene: CallSetup, people: Fleet, managers: dict[str, ManagerCaller]) -> int:
     caller: Caller = Caller(people.url)
     if who == "worker":
         caller.http.headers.update({"X-Worker-ID": str(scene.worker.id), "X-Secret": scene.worker.secret})
@@ -181,7 +180,15 @@ def asked(row: Row, who: str, people: Fleet, managers: dict[str, ManagerCaller])
 def test_a_call_answers_everybody_as_the_table_says(
     people: Fleet, managers: dict[str, ManagerCaller], row: Row
 ) -> None:
-    assert {who: asked(row, who, people, managers) for who in WHO} == row.statuses
+    statuses: dict[str, int] = {}
+    scene = CallSetup(people, row.variant)
+    for who in WHO:
+        statuses[who] = asked(row, who, scene, people, managers)
+        if statuses[who] < 300:
+            # What was done to it cannot be done again.
+            scene = CallSetup(people, row.variant)
+
+    assert statuses == row.statuses
 
 
 def test_the_table_has_every_call_and_no_other() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -307,11 +308,18 @@ class Walk(RuleBasedStateMachine):
         self.runner.close()
 
 
-Walk.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=100, deadline=None, suppress_health_check=list(HealthCheck)
-)
+def walk(url: str, walks: int) -> None:
+    Walk.url = url
+    Walk.TestCase.settings = settings(
+        max_examples=walks, stateful_step_count=100, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    Walk.TestCase().runTest()
 
 
 def test_random_walks_agree_with_the_model(redis_url: str) -> None:
-    Walk.url = redis_url
-    Walk.TestCase().runTest()
+    walk(redis_url, 20)
+
+
+@pytest.mark.slow
+def test_many_random_walks_agree_with_the_model(redis_url: str) -> None:
+    walk(redis_url, 300)
