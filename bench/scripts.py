@@ -42,7 +42,10 @@ _STORES, _TURN, _TURN_STEPS = 6, 256, 4
 """Of each of two checkouts that are compared: fresh stores, and the tasks and steps of one turn, so few that there are
 many turns."""
 
-_CHEAPEST = 0.2
+_ROUNDS = 2.5
+"""For each of ``--seconds``, of two turns of either checkout: a busy machine makes them last longer, not fewer."""
+
+_CHEAPEST = 0.25
 """Of all turns: those in which other programs disturbed least. Either checkout has had as many chances of them."""
 
 _DAY = 86_400_000
@@ -178,8 +181,7 @@ def against(checkout: Path, queued: int, seconds: float) -> None:
             order = ((ours, here), (theirs, there), (theirs, there), (ours, here))
             for turns, _ in order:
                 turns.take()
-            until = time.monotonic() + 2 * seconds
-            while time.monotonic() < until:
+            for _ in range(max(1, round(seconds * _ROUNDS))):
                 for turns, taken in order:
                     taken.append(turns.take())
         command.say(f"  {number + 1} of {_STORES} stores")
