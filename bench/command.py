@@ -46,7 +46,7 @@ def run(ask: Callable[[argparse.Namespace], results.Part | None], parser: argpar
     except KeyboardInterrupt:
         say("interrupted")
         return 130
-    except (BenchError, OSError, httpx.HTTPError, RedisError) as error:
+    except (AssertionError, BenchError, OSError, httpx.HTTPError, RedisError) as error:
         say(f"bench: {error}")
         return 1
     took = time.monotonic() - began

@@ -2,27 +2,24 @@
 
 import contextlib
 import os
-import re
-import secrets
 import socket
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 from redis import Redis
 
-from bench import BenchError
 from bench.load import Job, Worker
 from bench.results import ROOT
 from broker import processes
 from broker.settings import Settings
 from broker.store.redis.embedded import EmbeddedStore
+from tests.client import Fleet
+from tests.servers import until_it_answers
+from tests.serving import Serving, until
 
 _START, _STOP, _SETTLE = 20.0, 12.0, 60.0
 """Seconds that a start, a stop, and a rewrite of the append-only file may take."""
@@ -44,103 +41,81 @@ class Server:
 class Broker(Server):
     """``broker serve`` with its embedded store, a manager, and workers that have access to every project there is."""
 
-    def __init__(self, port: int, supervisor: int, workers: int, stack: contextlib.ExitStack) -> None:
-        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-        commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
-        servers = [pid for pid, command in commands.items() if "broker.server" in command]
-        store = next(pid for pid in commands if pid not in servers)
-        super().__init__(port, servers, store)
-        path = re.search(r"unixsocket:?\0?([^\0 ]+\.sock)", commands[store])
-        if path is None:
-            raise BenchError(f"the store has no socket: {commands[store]}")
-        self.redis = stack.enter_context(Redis.from_url(f"unix://{path[1]}", decode_responses=True))
-        url = f"http://127.0.0.1:{port}"
-        self._manager = stack.enter_context(httpx.Client(base_url=url, timeout=60, trust_env=False))
-        self._anybody = stack.enter_context(httpx.Client(base_url=url, timeout=60, trust_env=False))
-        _content(self._manager.post("/register", json={"username": "bench", "password": secrets.token_hex(8)}))
-        self.workers = tuple(self._worker() for _ in range(workers))
+    def __init__(self, serving: Serving, workers: int) -> None:
+        super().__init__(httpx.URL(serving.url).port or 0, serving.servers(), serving.store())
+        self.redis = Redis.from_url(serving.store_url, decode_responses=True)
+        self._fleet = Fleet(serving.url, serving.admin())
+        self._fleet.admin.http.timeout = _SETTLE
+        self._callers = [self._fleet.worker(alias="bench") for _ in range(workers)]
+        self.workers = tuple(Worker(caller.id, caller.secret) for caller in self._callers)
 
     def rewrites(self) -> int:
         return int(self.redis.info("stats")["total_forks"])
 
-    def _worker(self) -> Worker:
-        made = _content(self._anybody.post("/worker/create", json={"alias": "bench"}))["worker"]
-        return Worker(made["id"], made["secret"])
-
     def project(self) -> int:
         """A new project, to which all workers have access."""
-        made = self._manager.post("/project/create", json={"name": f"bench {secrets.token_hex(6)}"})
-        project: int = _content(made)["id"]
-        for worker in self.workers:
+        project = self._fleet.project()
+        for caller in self._callers:
             access = {"project": project, "assign": True, "submit": True}
-            _content(self._anybody.post("/project/request_access", json=access, headers=worker.headers))
-            self.maintain(project, "accept_request", f"/{worker.id}")
+            caller.post("/project/request_access", access).content()
+            self.maintain(project, "accept_request", f"/{caller.id}")
         return project
 
     def maintain(self, project: int, call: str, more: str = "") -> None:
         """``call``: hard_reset or delete."""
-        _content(self._manager.post(f"/project/{call}/{project}{more}"))
+        self._fleet.admin.post(f"/project/{call}/{project}{more}").content()
 
     def stats(self, project: int) -> dict[str, Any]:
         """Tasks in each state, and totals, as the broker counts them."""
-        stats: dict[str, Any] = _content(self._manager.get(f"/project/stats/{project}"))["stats"]
+        stats: dict[str, Any] = self._fleet.admin.get(f"/project/stats/{project}").content()["stats"]
         return stats
 
-    def job(
-        self, load: str, seconds: float, projects: list[int], *, connections: int = 32, rate: float = 0, calls: int = 0
-    ) -> Job:
-        """A job on this broker, by its workers."""
-        return Job(
-            port=self.port,
-            load=load,
-            seconds=seconds,
-            connections=connections,
-            rate=rate,
-            calls=calls,
-            projects=projects,
-            workers=self.workers,
-        )
+    def job(self, load: str, seconds: float, projects: list[int], **options: Any) -> Job:
+        """A job on this broker, by its workers; ``options`` as those of :class:`~bench.load.Job`."""
+        return Job(port=self.port, load=load, seconds=seconds, projects=projects, workers=self.workers, **options)
 
-
-def _content(answer: httpx.Response) -> dict[str, Any]:
-    body: dict[str, Any] = answer.json() if answer.content else {"ok": True}
-    if not body["ok"]:
-        raise BenchError(f"{answer.request.method} {answer.request.url.path}: {body.get('message')}")
-    content: dict[str, Any] = body.get("content", {})
-    return content
+    def close(self) -> None:
+        self.redis.close()
+        self._fleet.close()
 
 
 @contextlib.contextmanager
 def broker(processes: int = 1, workers: int = 16, checkout: Path = ROOT) -> Iterator[Broker]:
     """A broker with so many server processes, on data of its own, from the sources of a checkout."""
-    with contextlib.ExitStack() as stack:
-        data, port = Path(stack.enter_context(_folder())) / "data", _free_port()
-        its = environment(checkout) | {"BROKER_DATA_DIR": str(data), "BROKER_LOG_LEVEL": "warning"}
-        command = [sys.executable, "-m", "broker", "serve", "--port", str(port), "--workers", str(processes)]
-        child = stack.enter_context(_running(command, f"http://127.0.0.1:{port}/project/list", its))
-        yield Broker(port, child.pid, workers, stack)
+    with _folder() as folder:
+        sources = environment(checkout)
+        serving = Serving.start(Path(folder), workers=processes, environment=sources, log_level="warning")
+        try:
+            with contextlib.closing(Broker(serving, workers)) as made:
+                yield made
+        finally:
+            serving.stop()
 
 
 @contextlib.contextmanager
 def noop() -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-        port, its = listener.getsockname()[1], listener.fileno()
-        command = [sys.executable, "-m", "bench.noop", str(its)]
-        with _running(command, f"http://127.0.0.1:{port}/", environment(), keep=[its]) as child:
+        command = [sys.executable, "-m", "bench.noop", str(listener.fileno())]
+        child = processes.spawn(command, environment=environment(), keep=[listener.fileno()])
+        try:
+            port = listener.getsockname()[1]
+            # The listener has a backlog: the first answer comes when the server runs.
+            httpx.get(f"http://127.0.0.1:{port}/", timeout=_START, trust_env=False).raise_for_status()
             yield Server(port, [child.pid])
+        finally:
+            processes.stop([child], _STOP)
 
 
 @contextlib.contextmanager
 def store() -> Iterator[tuple[Settings, Redis]]:
     """The embedded store alone: settings that lead to it, and a client."""
     with _folder() as folder:
-        settings = Settings(data_dir=str(Path(folder) / "data"))
-        embedded = EmbeddedStore(settings)
+        embedded = EmbeddedStore(Settings(data_dir=folder))
         embedded.start()
         try:
-            _until(embedded.answers, _START, "the store does not answer")
+            until_it_answers(embedded.url)
             with Redis.from_url(embedded.url, decode_responses=True) as redis:
-                yield replace(settings, redis_url=embedded.url), redis
+                yield Settings(redis_url=embedded.url), redis
         finally:
             embedded.stop()
 
@@ -152,7 +127,7 @@ def settle(redis: Redis) -> None:
         state = redis.info("persistence")
         return not state["aof_rewrite_in_progress"] and not state["aof_rewrite_scheduled"]
 
-    _until(settled, _SETTLE, f"the append-only file is still rewritten after {_SETTLE:.0f} s")
+    until(settled, _SETTLE)
 
 
 def environment(checkout: Path = ROOT) -> dict[str, str]:
@@ -165,44 +140,3 @@ def environment(checkout: Path = ROOT) -> dict[str, str]:
 
 def _folder() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix="broker-bench-")
-
-
-@contextlib.contextmanager
-def _running(
-    command: Sequence[str], url: str, its: dict[str, str], keep: Sequence[int] = ()
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """A program that answers at ``url``, stopped when the block ends."""
-    child = processes.spawn(command, environment=its, keep=keep)
-
-    def answers() -> bool:
-        if child.poll() is not None:
-            raise BenchError("what was to be measured does not start")
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(url, timeout=5, trust_env=False).status_code == 200
-        return False
-
-    try:
-        _until(answers, _START, f"{url} does not answer")
-        try:
-            yield child
-        except Exception:
-            if child.poll() is not None:
-                # 0: somebody has stopped the broker, gently.
-                raise BenchError(f"what is measured has ended meanwhile, with exit code {child.returncode}") from None
-            raise
-    finally:
-        processes.stop([child], _STOP)
-
-
-def _until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise BenchError(otherwise)
-        time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port

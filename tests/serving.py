@@ -100,10 +100,10 @@ class Serving:
         return found
 
     def servers(self) -> list[int]:
-        return [pid for pid, command in self.children().items() if "broker.server.process" in command]
+        return [pid for pid, command in self.children().items() if "unixsocket" not in command]
 
     def store(self) -> int:
-        return next(pid for pid, command in self.children().items() if "broker.server.process" not in command)
+        return next(pid for pid, command in self.children().items() if "unixsocket" in command)
 
     def store_socket(self) -> Path:
         command = Path(f"/proc/{self.store()}/cmdline").read_text()
