@@ -15,7 +15,9 @@ def test_the_first_session_can_be_pasted(tmp_path: Path) -> None:
     serving = Serving.start(tmp_path)
 
     script = session.replace("http://localhost:3010", serving.url)
-    done = subprocess.run(["bash", "-eu"], input=script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-eu"], input=script, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
 
     assert serving.url in script
     assert done.returncode == 0, done.stderr

@@ -50,7 +50,7 @@ def test_no_answer_is_against_the_document(tmp_path: Path) -> None:
     command += ["--max-time", str(SECONDS), "--seed", "1", "--no-color"]
     for name, value in headers.items():
         command += ["--header", f"{name}: {value}"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
 
     assert done.returncode == 0, done.stdout
     tested = re.search(r"Tested: (\d+)", done.stdout)

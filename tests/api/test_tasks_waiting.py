@@ -354,8 +354,10 @@ def test_clients_that_go_as_their_task_comes_lose_none(pool: ThreadPoolExecutor,
         return got
 
     going = [pool.submit(comes_and_goes, worker) for worker in workers]
-    tasks = [producer.submit(project, max_retries=1) for _ in range(100)]
-    stop.set()
+    try:
+        tasks = [producer.submit(project, max_retries=1) for _ in range(100)]
+    finally:
+        stop.set()
     got = [task for one in going for task in one.result(20)]
 
     # Of what a client did not hear, the broker noticed in time, or the worker holds it.

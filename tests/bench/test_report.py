@@ -78,7 +78,12 @@ def test_the_report_is_written_beside_the_results(tmp_path: Path) -> None:
     path.write_bytes(msgspec.json.encode(made_up()))
 
     done = subprocess.run(
-        [sys.executable, "-m", "bench.report", str(path)], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "bench.report", str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
 
     assert path.with_suffix(".md").read_text() == done.stdout.removesuffix("\n")

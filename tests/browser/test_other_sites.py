@@ -33,11 +33,11 @@ class Evil(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def evil_port() -> Iterator[int]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Evil)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server.server_port
     server.shutdown()
-    thread.join()
+    thread.join(20)
     server.server_close()
 
 

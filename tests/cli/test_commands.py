@@ -281,7 +281,7 @@ def test_a_file_that_has_grown_goes_on_where_it_was(
 def test_all_lines_of_a_pipe_go_in_without_an_offset(fleet: Fleet, project: int, tmp_path: Path) -> None:
     program = f"{sys.executable} -m broker submit <(seq 12000) --project {project}"
 
-    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout == "12,000 submitted, 0 duplicates\n"
     why = "because it is not a regular file"
@@ -376,7 +376,7 @@ def test_a_recipe_is_whole_in_a_pipe_and_fits_a_terminal(broker: Broker, fleet: 
     piped = fine(broker("tasks", project, "--state", "failed"))
     terminal, its = os.openpty()
     command = [sys.executable, "-m", "broker", "tasks", str(project), "--state", "failed"]
-    subprocess.run(command, stdout=its, check=True)
+    subprocess.run(command, stdout=its, check=True, timeout=60)
     shown = os.read(terminal, 4096).decode().splitlines()
     os.close(terminal)
     os.close(its)
@@ -549,6 +549,6 @@ def test_a_reader_that_has_seen_enough_is_no_error(fleet: Fleet, project: int) -
     worker.post("/task/bulk_submit", {"requests": requests}).content()
     line = f"set -o pipefail; {sys.executable} -m broker tasks {project} --json --limit 0 | head -1"
 
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.returncode, done.stderr) == (0, "")

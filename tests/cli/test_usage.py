@@ -105,7 +105,9 @@ def test_a_setting_is_said_as_it_was_given(tmp_path: Path) -> None:
 def test_nothing_of_the_server_is_loaded_before_a_command_needs_it() -> None:
     program = "import sys; from broker.cli import create_parser; create_parser([]); print(*sys.modules)"
 
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
 
     assert "broker.cli" in loaded
     assert {"redis", "starlette", "uvicorn", "httpx", "msgspec", "asyncio"}.isdisjoint(loaded)

@@ -64,7 +64,7 @@ class Proxy:
                 broker.sendall(request)
                 answer = _message(broker)
                 if _counted_down(self._hold, path, at_end=True):
-                    self._closed.wait()
+                    self._closed.wait(60)
                 if _counted_down(self._lose, path, at_end=False):
                     return
                 client.sendall(answer)
@@ -107,4 +107,5 @@ def a_proxy(url: str, port: int = 0) -> Iterator[Proxy]:
         yield proxy
     finally:
         proxy.close()
-        thread.join()
+        thread.join(20)
+        assert not thread.is_alive()

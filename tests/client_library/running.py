@@ -69,7 +69,7 @@ def program(folder: Path, text: str, *arguments: str) -> Iterator[Program]:
         yield started
     finally:
         started.process.kill()
-        started.process.wait()
+        started.process.wait(10)
 
 
 def stats(fleet: Fleet, project: int) -> dict[str, int]:

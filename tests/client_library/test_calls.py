@@ -181,7 +181,7 @@ async def test_the_hash_of_a_string_is_the_brokers(client: Any, fleet: Fleet) ->
 
 def test_a_verification_can_be_computed_in_any_shell() -> None:
     shell = "printf %s grüße | sha256sum | head -c 16"
-    unsigned = int(subprocess.run(["sh", "-c", shell], capture_output=True, check=True).stdout, 16)
+    unsigned = int(subprocess.run(["sh", "-c", shell], capture_output=True, check=True, timeout=60).stdout, 16)
 
     assert verification("grüße") == verification("grüße".encode()) == unsigned - (1 << 64) * (unsigned >> 63)
 
@@ -216,7 +216,7 @@ def test_secrets_are_not_printed() -> None:
 
 def test_the_client_needs_nothing_of_the_server() -> None:
     code = "import sys, broker.client; print([name for name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     loaded = set(ast.literal_eval(done.stdout))
     assert not loaded & {"redis", "starlette", "uvicorn", "jinja2", "broker.store", "broker.api", "broker.settings"}

@@ -58,7 +58,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         def log_message(self, *_: Any) -> None: ...
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever).start()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
@@ -83,7 +83,13 @@ def test_the_producer_submits_and_the_crawler_crawls(broker: Fleet, site: str, t
     def produce() -> "subprocess.CompletedProcess[str]":
         lines = f"{site}index.html\n{site}index.html\n"
         return subprocess.run(
-            [sys.executable, "-c", producer], input=lines, cwd=tmp_path, capture_output=True, text=True, check=False
+            [sys.executable, "-c", producer],
+            input=lines,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
 
     first = produce()
@@ -148,7 +154,7 @@ def test_the_loop_of_other_languages_does_tasks(broker: Fleet, tmp_path: Path) -
         until(lambda: "updated" in (tmp_path / "output").read_text())
     finally:
         shell.kill()
-        shell.wait()
+        shell.wait(10)
 
     assert (tmp_path / "output").read_text() == 'echo me\n{"ok":true,"content":{"updated":true}}'
 
@@ -165,7 +171,7 @@ def test_the_commands_for_the_shell_run(broker: Fleet, tmp_path: Path) -> None:
     environment = {**os.environ, "TASK_BROKER_URL": broker.url, "PATH": path}
 
     def shell(text: str) -> str:
-        return subprocess.check_output(["bash", "-euc", text], text=True, cwd=tmp_path, env=environment)
+        return subprocess.check_output(["bash", "-euc", text], text=True, cwd=tmp_path, env=environment, timeout=60)
 
     assert "access to project 1 is requested" in shell(create)
     accept(broker.admin, 1, "producer")

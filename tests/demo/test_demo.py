@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,19 +24,28 @@ def unused_url() -> str:
         return f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def _start(directory: Path, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextlib.contextmanager
+def _start(directory: Path, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """Killed after TIME, so that nothing waits for it without end."""
+    with subprocess.Popen(
         [sys.executable, "-m", "broker", "demo", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(directory)},
-    )
+    ) as process:
+        limit = threading.Timer(TIME, process.kill)
+        limit.start()
+        try:
+            yield process
+        finally:
+            limit.cancel()
+            process.kill()
 
 
 def _demo(directory: Path, *arguments: str) -> tuple[int, str, str]:
     with _start(directory, *arguments) as process:
-        output, errors = process.communicate(timeout=TIME)
+        output, errors = process.communicate(timeout=TIME + 20)
         return process.returncode, output, errors
 
 
@@ -62,7 +72,7 @@ def test_an_interrupted_demo_stops_its_broker_and_leaves_nothing_behind(tmp_path
         assert process.stderr is not None
         assert any("workers crawl" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=TIME)
+        _, errors = process.communicate(timeout=TIME + 20)
 
     assert process.returncode == 1
     assert errors.endswith("broker demo: interrupted\n")

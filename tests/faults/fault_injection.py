@@ -65,7 +65,9 @@ class Client:
     def _submit(self, hash64: int) -> None:
         ledger = self._ledger
         body = {"project": ledger.project, "recipe": "r", "hash64": hash64, "max_assign_time": 1}
+        begun = time.monotonic()
         while self.send("/task/submit", body) is None:
+            assert time.monotonic() - begun < 60, "no submit was acknowledged for a minute"
             time.sleep(0.01)
         # A duplicate is one whose answer was lost.
         with ledger.lock:

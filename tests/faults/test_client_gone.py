@@ -22,7 +22,7 @@ def sent(
     """Sends this ``part`` of the body; at the end of the block the connection is cut, and no answer was read."""
     url = httpx.URL(fleet.url)
     head = f"{request} HTTP/1.1\r\nHost: x\r\nX-Worker-ID: {worker.id}\r\nX-Secret: {worker.secret}\r\n"
-    with socket.create_connection((url.host, url.port or 80)) as connection:
+    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[: int(part * len(body))])
         yield connection

@@ -138,7 +138,12 @@ def test_an_operator_hears_that_few_clients_fit(tmp_path: Path) -> None:
     ]
 
     ended = subprocess.run(
-        command, env={**os.environ, "BROKER_DATA_DIR": str(tmp_path)}, capture_output=True, text=True, check=False
+        command,
+        env={**os.environ, "BROKER_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
     assert "only 300 files may be open" in ended.stderr

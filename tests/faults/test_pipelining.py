@@ -88,7 +88,8 @@ def test_floods_of_small_requests_cost_little_memory_and_hold_nobody_up(serving:
             time.sleep(0.01)
         stop.set()
         for thread in threads:
-            thread.join()
+            thread.join(20)
+            assert not thread.is_alive()
 
     assert slowest < 1
     assert most - before < 64
@@ -116,7 +117,8 @@ def test_what_is_read_ahead_has_bounds_for_bodies_as_well(serving: Serving, flee
             time.sleep(0.05)
         stop.set()
         for thread in threads:
-            thread.join()
+            thread.join(20)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("piece", [1 << 20, 4096, 333], ids=["at once", "in pages", "in odd pieces"])
@@ -135,7 +137,7 @@ def test_all_that_was_sent_ahead_is_answered_in_its_turn(serving: Serving, piece
         sender = Thread(target=sends, args=(client, sent, piece))
         sender.start()
         got = answers(client, len(aliases))
-        sender.join()
+        sender.join(20)
 
     assert [json.loads(body)["content"]["worker"]["alias"] for body in got] == aliases
 

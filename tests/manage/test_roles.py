@@ -141,7 +141,7 @@ def test_two_admins_who_demote_each_other_at_once_leave_one(fleet: Fleet) -> Non
         pair = [fleet.manager(), fleet.manager()]
         for manager in pair:
             assert fleet.admin.post(f"/manager/promote/{manager.id}").status == 204
-        ready, statuses = threading.Barrier(2), [0, 0]
+        ready, statuses = threading.Barrier(2, timeout=20), [0, 0]
 
         def demote(
             place: int, pair: list[ManagerCaller] = pair, ready: threading.Barrier = ready, to: list[int] = statuses

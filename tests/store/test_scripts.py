@@ -213,7 +213,7 @@ def test_no_script_uses_a_name_that_neither_it_nor_its_includes_define(tmp_path:
     # 113: a global that nobody has defined.
     options = "--no-config --std lua51 --globals redis KEYS ARGV --only 113 --"
     command = ["luacheck", *options.split(), str(tmp_path)]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
     assert checked.returncode == 0, checked.stdout
 

@@ -153,7 +153,7 @@ def run_for_a_while(environment: dict[str, str], folder: Path, settings: Setting
         return process.wait(chance.random() / 20)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        process.wait(10)
         return None
 
 
