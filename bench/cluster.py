@@ -8,7 +8,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -63,27 +63,17 @@ async def _taken(project: Project) -> tuple[Project, list[int]]:
 
 
 def _cpu(ports: list[int]) -> float:
-    total = 0.0
-    for port in ports:
-        with Redis(port=port) as node:
-            total += main_thread_cpu(node)
-    return total
+    return sum(main_thread_cpu(Redis(port=port)) for port in ports)
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[tuple[str, list[int]]]:
-    with a_server(folder) as port:
-        yield f"redis://127.0.0.1:{port}", [port]
-
-
-@contextmanager
-def _replicated(folder: Path) -> Iterator[tuple[str, list[int]]]:
-    with (
-        a_server(folder / "primary") as port,
-        a_server(folder / "replica", "--replicaof", f"127.0.0.1 {port}") as other,
-    ):
-        with Redis(port=other) as replica:
-            until(lambda: replica.info("replication")["master_link_status"] == "up")
+def _server(folder: Path, *, replicated: bool = False) -> Iterator[tuple[str, list[int]]]:
+    with ExitStack() as stack:
+        port = stack.enter_context(a_server(folder / "primary"))
+        if replicated:
+            other = stack.enter_context(a_server(folder / "replica", "--replicaof", f"127.0.0.1 {port}"))
+            with Redis(port=other) as replica:
+                until(lambda: replica.info("replication")["master_link_status"] == "up")
         yield f"redis://127.0.0.1:{port}", [port]
 
 
@@ -95,7 +85,7 @@ def _nodes(folder: Path, primaries: int, replicas: int) -> Iterator[tuple[str, l
 
 _STORES: dict[str, Callable[[Path], AbstractContextManager[tuple[str, list[int]]]]] = {
     "one server": _server,
-    "one server, with a replica": _replicated,
+    "one server, with a replica": partial(_server, replicated=True),
     "a cluster of one node": partial(_nodes, primaries=1, replicas=0),
     "of three": partial(_nodes, primaries=3, replicas=0),
     "of three, with a replica each": partial(_nodes, primaries=3, replicas=1),

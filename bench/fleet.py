@@ -25,9 +25,6 @@ from broker.cli.output import Progress
 _IDLE = 0.05
 """Seconds until a worker asks again when there was no task."""
 
-_BAR = 30
-"""Characters."""
-
 _KEPT = {"", ":access", ":closed", ":snapshots"}
 """What a project without tasks keeps, after its base key; and ``:seen:<worker>``, which expires."""
 
@@ -163,9 +160,8 @@ async def _show_progress(ledger: Ledger) -> None:
     progress = Progress(sys.stderr)
     try:
         while True:
-            full = _BAR * ledger.done // ledger.total
             counts = ", ".join(f"{name} {ledger.counts[name]:,}" for name in ("submitted", "closed", "failed"))
-            progress.show(f"  [{'#' * full}{'.' * (_BAR - full)}] {counts}, abandoned {len(ledger.abandoned):,}")
+            progress.show(f"  {ledger.done / ledger.total:.0%}: {counts}, abandoned {len(ledger.abandoned):,}")
             await asyncio.sleep(0.1)
     finally:
         progress.clear()
@@ -195,29 +191,23 @@ def leaks(served: Broker, project: int, failed: int) -> Iterator[str]:
     base = f"broker:{{project:{project}}}"
     keys = {key.removeprefix(base) for key in served.redis.scan_iter(match=f"{base}*", count=1000)}
     tasks = {key for key in keys if key.startswith(":task:") and key.count(":") == 2}
-    if len(tasks) != failed:
-        yield f"{len(tasks)} tasks in the store, {failed} failed"
-    hashes = served.redis.scard(f"{base}:hashes")
-    if hashes != failed:
-        yield f"{hashes} hashes in the store, {failed} tasks failed"
+    for kind, count in (("tasks", len(tasks)), ("hashes", served.redis.scard(f"{base}:hashes"))):
+        if count != failed:
+            yield f"{count} {kind} in the store, {failed} tasks failed"
     known = _KEPT | tasks | ({":failed", ":hashes"} if failed else set())
-    strange = sorted(key for key in keys - known if not key.startswith(":seen:"))
-    if strange:
+    if strange := sorted(key for key in keys - known if not key.startswith(":seen:")):
         yield f"{len(strange)} keys are left: {', '.join(strange[:5])}"
 
 
 def after_delete(served: Broker, project: int, seconds: float = 10) -> Iterator[str]:
     """Keys that stay when a deleted project should be gone. What expires by itself goes: the mark of the deletion."""
-    deadline = time.monotonic() + seconds
-    while True:
+    deadline, staying = time.monotonic() + seconds, ["unknown"]
+    while staying and time.monotonic() < deadline:
         keys = served.redis.scan_iter(match=f"broker:{{project:{project}}}*", count=1000)
         staying = sorted(key for key in keys if served.redis.ttl(key) == -1)
-        if not staying:
-            return
-        if time.monotonic() > deadline:
-            yield f"{len(staying)} keys outlive the project: {', '.join(staying[:5])}"
-            return
         time.sleep(0.1)
+    if staying:
+        yield f"{len(staying)} keys outlive the project: {', '.join(staying[:5])}"
 
 
 def main() -> int:

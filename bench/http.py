@@ -59,12 +59,14 @@ class Bench:
         command.say(f"  submit at {rate:,.0f}/s: {at} ms")
         return run
 
-    def pairs(self, base: Measure, run: Measure) -> Pairs:
-        """``rounds`` times the base and a run, and the base once more."""
+    def pairs(self, title: str, base: Measure, run: Measure) -> Pairs:
+        """``rounds`` times the base and a run, and the base once more; says what came of it, if it has a title."""
         pairs = Pairs([base()], [])
         for _ in range(self.rounds):
             pairs.runs.append(run())
             pairs.base.append(base())
+        if title:
+            _say(title, pairs)
         return pairs
 
 
@@ -73,18 +75,16 @@ def hot(bench: Bench, idle: Server, served: Broker) -> dict[str, Pairs]:
     # The first run of each pays for what is only loaded when it is used.
     bench.noop(idle)
     projects = _projects(served)
-    made = {}
-    for load in HOT:
-        made[load] = bench.pairs(partial(bench.noop, idle), partial(bench.run, served, load, projects[load]))
-        _say(load, made[load])
-    return made
+    return {
+        load: bench.pairs(load, partial(bench.noop, idle), partial(bench.run, served, load, projects[load]))
+        for load in HOT
+    }
 
 
 def _projects(served: Broker) -> dict[str, int]:
     """A project for each load; some share one."""
     single, batch, bulk, empty = (served.project() for _ in range(4))
-    its = {"submit": single, "get_release": single, "poll": empty, "batch": batch}
-    return {load: its.get(load, bulk) for load in HOT}
+    return dict(zip(HOT, (single, single, empty, batch, bulk, bulk), strict=True))
 
 
 def depth(bench: Bench, served: Broker, queued: int) -> tuple[dict[str, Pairs], float]:
@@ -92,11 +92,8 @@ def depth(bench: Bench, served: Broker, queued: int) -> tuple[dict[str, Pairs], 
     few, many = served.project(), served.project()
     rate = fill(served, many, queued)
     command.say(f"  {queued:,} tasks submitted, {rate:,.0f}/s")
-    made = {}
-    for load in DEEP:
-        made[load] = bench.pairs(partial(bench.run, served, load, few), partial(bench.run, served, load, many))
-        _say(f"{load}, deep", made[load])
-    return made, rate
+    runs = {load: [partial(bench.run, served, load, project) for project in (few, many)] for load in DEEP}
+    return {load: bench.pairs(f"{load}, deep", *both) for load, both in runs.items()}, rate
 
 
 def latency(bench: Bench, served: Broker) -> tuple[Measured, Measured]:
@@ -110,9 +107,7 @@ def processes(bench: Bench, served: Broker) -> Pairs:
     """Submit with two server processes against one."""
     with broker(processes=2) as two:
         base = partial(bench.run, served, "submit", served.project(), CROWDED)
-        pairs = bench.pairs(base, partial(bench.run, two, "submit", two.project(), CROWDED))
-    _say("submit, 2 processes", pairs)
-    return pairs
+        return bench.pairs("submit, 2 processes", base, partial(bench.run, two, "submit", two.project(), CROWDED))
 
 
 def curve(bench: Bench, served: Broker) -> Curve:
@@ -132,7 +127,7 @@ def against(bench: Bench, checkout: Path) -> None:
             base, run = partial(bench.run, there, load, others[load]), partial(bench.run, here, load, projects[load])
             # The first run of each pays for what is only loaded when it is used.
             base(), run()
-            pairs = bench.pairs(base, run)
+            pairs = bench.pairs("", base, run)
             server = _compared(pairs, lambda run: run.server_us)
             store = _compared(pairs, lambda run: run.store_us)
             calls = pairs.ratio(lambda run: run.calls, lambda base: base.calls)

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
-from bench.results import Http, Measured, Results, Script
+from bench.results import Http, Results, Script
 
 FEW, MANY = "1000", "1000000"
 """Queued tasks for what a script costs, and for how long it takes at worst."""
@@ -16,6 +17,8 @@ _CORES_FULL = 0.9
 """Of both cores, by server and store: then more processes cannot give more."""
 
 Figure = Callable[[Results], float | None]
+
+_calls, _tasks, _server_us = attrgetter("calls"), attrgetter("tasks"), attrgetter("server_us")
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,8 @@ def _hot(what: str, load: str, must: float, aim: float, others: str = "") -> Row
 
 def _deep(what: str, load: str) -> Row:
     def figure(results: Results) -> float | None:
-        if results.http is None or results.http.queued < int(MANY):
-            return None
-        return results.http.depth[load].ratio(_calls, _calls)
+        http = results.http
+        return http.depth[load].ratio(_calls, _calls) if http and http.queued >= int(MANY) else None
 
     return Row(what, figure, 0.9, 0.97, more=True, others="original: stalls")
 
@@ -84,30 +86,24 @@ def _deep(what: str, load: str) -> Row:
 def _script(what: str, name: str, cost: Callable[[Script], float], must: float, aim: float) -> Row:
     """Microseconds a task, with few queued."""
 
-    def figure(results: Results) -> float | None:
-        script = _scripts(results, FEW).get(name)
-        return cost(script) if script else None
-
-    return Row(what, figure, must, aim, "us")
+    return Row(what, lambda results: cost(of[name]) if (of := _scripts(results, FEW)) else None, must, aim, "us")
 
 
 def _worst(what: str, names: tuple[str, ...], must: float) -> Row:
     """Milliseconds of the slowest single call of these scripts, at any size."""
 
     def figure(results: Results) -> float | None:
-        sizes = [_scripts(results, queued) for queued in (FEW, MANY)]
-        if not all(sizes):
-            return None
-        return max(scripts[name].own_worst_us / 1000 for scripts in sizes for name in names)
+        few, many = _scripts(results, FEW), _scripts(results, MANY)
+        return max(of[name].own_worst_us / 1000 for of in (few, many) for name in names) if few and many else None
 
     return Row(what, figure, must, unit="ms")
 
 
 def _memory(recipe: int, must: float, aim: float) -> Row:
-    def figure(results: Results) -> float | None:
-        return results.scripts.memory.get(str(recipe)) if results.scripts else None
-
-    return Row(f"memory a queued task with a hash, recipe of {recipe} bytes", figure, must, aim, "bytes")
+    what = f"memory a queued task with a hash, recipe of {recipe} bytes"
+    return Row(
+        what, lambda results: results.scripts.memory[str(recipe)] if results.scripts else None, must, aim, "bytes"
+    )
 
 
 def _scripts(results: Results, queued: str) -> dict[str, Script]:
@@ -123,18 +119,6 @@ def _cores_full(results: Results) -> bool:
         return False
     shares = [run.server_share + run.store_share for run in results.http.processes.runs]
     return sum(shares) / len(shares) >= _CORES_FULL * int(results.machine.get("cores", 2))
-
-
-def _calls(run: Measured) -> float:
-    return run.calls
-
-
-def _tasks(run: Measured) -> float:
-    return run.tasks
-
-
-def _server_us(run: Measured) -> float:
-    return run.server_us
 
 
 ROWS = (
