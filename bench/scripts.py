@@ -6,6 +6,7 @@ With ``--against``, this checkout and another take turns: what has a change save
 
 import argparse
 import contextlib
+import math
 import subprocess
 import sys
 import time
@@ -175,7 +176,9 @@ def against(checkout: Path, queued: int, seconds: float) -> None:
     """Prints what each script costs here and there, and the ratios."""
     here: list[dict[str, Script]] = []
     there: list[dict[str, Script]] = []
-    for number in range(_STORES):
+    # With less than a second, for a first look: fewer stores, since a start takes longer than the turns.
+    stores = min(_STORES, math.ceil(seconds * _STORES))
+    for number in range(stores):
         with _Turns(ROOT, queued) as ours, _Turns(checkout, queued) as theirs:
             # In both orders, so that what changes steadily changes both alike. The first turns warm up.
             order = ((ours, here), (theirs, there), (theirs, there), (ours, here))
@@ -184,7 +187,7 @@ def against(checkout: Path, queued: int, seconds: float) -> None:
             for _ in range(max(1, round(seconds * _ROUNDS))):
                 for turns, taken in order:
                     taken.append(turns.take())
-        command.say(f"  {number + 1} of {_STORES} stores")
+        command.say(f"  {number + 1} of {stores} stores")
     print(f"CPU of the store, us a task or call, {queued:,} queued; there: {checkout}")
     print(f"{'script':<16}{'here':>8}{'there':>8}{'ratio':>8}{'  the script alone':>18}")
     for name in here[0]:
