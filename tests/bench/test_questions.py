@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 def ask(folder: Path, module: str, *options: str) -> Results:
     command = [sys.executable, "-m", f"bench.{module}", "--results", str(folder), *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 0, done.stderr
     (path,) = folder.glob("*.json")
     return results.load(path)
@@ -76,7 +76,7 @@ def test_two_checkouts_are_compared(command: str, row: str) -> None:
     module, *options = command.split()
     asked = [sys.executable, "-m", f"bench.{module}", *options, "--against", str(ROOT)]
 
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
 
     assert done.returncode == 0, done.stderr
     assert re.search(row, done.stdout), done.stdout
@@ -85,7 +85,7 @@ def test_two_checkouts_are_compared(command: str, row: str) -> None:
 def test_a_folder_without_a_broker_is_no_checkout_to_compare_with(tmp_path: Path) -> None:
     asked = [sys.executable, "-m", "bench.http", "--against", str(tmp_path)]
 
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
 
     assert done.returncode == 2
     assert "no checkout of the broker" in done.stderr
@@ -99,7 +99,7 @@ def test_each_command_says_how_it_is_used(module: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
 
     assert f"bench.{module}" in done.stdout
