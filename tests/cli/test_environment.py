@@ -5,10 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from broker.cli import main
 from broker.client import AsyncClient, Client, ClientError
 from tests.client import Fleet
 from tests.client_library.proxy import a_proxy
@@ -16,14 +19,38 @@ from tests.client_library.proxy import a_proxy
 UNFIT = {"ALL_PROXY": "socks5://127.0.0.1:9", "HTTP_PROXY": "gopher://127.0.0.1:9", "NO_PROXY": "[::1]"}
 
 
-def broker(*arguments: object, **variables: str) -> "subprocess.CompletedProcess[str]":
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Broker = Callable[..., Done]
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Broker:
+    def run(*arguments: object, **variables: str) -> Done:
+        with monkeypatch.context() as environment:
+            for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+                environment.delenv(name)
+            for name, value in variables.items():
+                environment.setenv(name, value)
+            return Done(main(list(map(str, arguments))), *capsys.readouterr())
+
+    return run
+
+
+def program(*arguments: object, **variables: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "broker", *map(str, arguments)]
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     return subprocess.run(command, env=clean | variables, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.mark.parametrize(("variable", "value"), UNFIT.items())
-def test_a_broker_on_this_machine_is_reached_without_a_proxy(fleet: Fleet, variable: str, value: str) -> None:
+def test_a_broker_on_this_machine_is_reached_without_a_proxy(
+    broker: Broker, fleet: Fleet, variable: str, value: str
+) -> None:
     given = {variable: value}
 
     assert broker("status", "--url", fleet.url, **given).returncode == 0
@@ -31,7 +58,7 @@ def test_a_broker_on_this_machine_is_reached_without_a_proxy(fleet: Fleet, varia
 
 
 @pytest.mark.parametrize(("variable", "value"), UNFIT.items())
-def test_a_proxy_that_cannot_be_used_is_one_line(variable: str, value: str) -> None:
+def test_a_proxy_that_cannot_be_used_is_one_line(broker: Broker, variable: str, value: str) -> None:
     given = {variable: value, "TASK_BROKER_TRUST_ENV": "1"}
 
     done = broker("status", "--url", "http://broker.invalid", **given)
@@ -41,7 +68,7 @@ def test_a_proxy_that_cannot_be_used_is_one_line(variable: str, value: str) -> N
     assert done.stderr.endswith("Correct it, or unset TASK_BROKER_TRUST_ENV for no proxy\n")
 
 
-def test_a_proxy_is_used_only_when_that_is_asked_for(fleet: Fleet) -> None:
+def test_a_proxy_is_used_only_when_that_is_asked_for(broker: Broker, fleet: Fleet) -> None:
     with a_proxy(fleet.url) as proxy:
         unasked = broker("status", "--url", "http://broker.invalid", HTTP_PROXY=proxy.url)
         before = list(proxy.asked)
@@ -60,7 +87,7 @@ def test_both_clients_say_what_they_cannot_use(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("command", [["status"], ["worker", "create"], ["submit", "-", "--project", "1"]])
-def test_a_broker_that_is_down_is_said_at_once(command: list[str], tmp_path: Path) -> None:
+def test_a_broker_that_is_down_is_said_at_once(broker: Broker, command: list[str], tmp_path: Path) -> None:
     file = tmp_path / "worker.json"
     if command[0] == "submit":
         file.write_text('{"id": 1, "alias": "a", "secret": "s"}')
@@ -80,8 +107,8 @@ def test_a_terminal_that_knows_only_ascii_gets_question_marks_and_programs_get_u
     project = fleet.project(name=f"Köln {tmp_path.name}", public=True)
     given = {"PYTHONIOENCODING": "ascii", "TASK_BROKER_URL": fleet.url}
 
-    people = broker("status", **given)
-    programs = broker("status", "--json", **given)
+    people = program("status", **given)
+    programs = program("status", "--json", **given)
 
     assert (people.returncode, f"K?ln {tmp_path.name}"[:40] in people.stdout) == (0, True), people.stderr
     (row,) = [row for row in map(json.loads, programs.stdout.splitlines()) if row["id"] == project]
