@@ -5,10 +5,10 @@ SERVE  ?=
 
 # Debian's Redis, a cluster of one node, and one of three with replicas; make test runs on the embedded store.
 STORES ?= redis node cluster
-# Two processes, since tests mostly wait; each has brokers, stores and ports of its own.
-TWICE := -n 2 --dist loadfile
+# More processes than a small machine has cores, since tests mostly wait; each has brokers, stores and ports of its own.
+AT_ONCE := -n 3 --dist loadfile
 # A test that hangs ends its process, so that the run names the test and fails.
-TWICE += --max-worker-restart=0 -o faulthandler_timeout=240 -o faulthandler_exit_on_timeout=true
+AT_ONCE += --max-worker-restart=0 -o faulthandler_timeout=240 -o faulthandler_exit_on_timeout=true
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
 MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
@@ -30,7 +30,7 @@ run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/shar
 	$(BIN)/broker serve $(SERVE)
 
 test: $(VENV)/test.stamp  ## every test but the slow ones
-	$(BIN)/pytest $(TWICE) -m "not slow"
+	$(BIN)/pytest $(AT_ONCE) -m "not slow"
 
 test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they said is in bench/results/slow.txt
 	mkdir -p bench/results
@@ -38,7 +38,7 @@ test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they sa
 
 test-stores: $(VENV)/test.stamp  ## the tests of the store and of the contract on other stores
 	for store in $(STORES); do \
-	  BROKER_TEST_STORE=$$store $(BIN)/pytest $(TWICE) -m "not slow" $(ON_EVERY_STORE) || exit 1; \
+	  BROKER_TEST_STORE=$$store $(BIN)/pytest $(AT_ONCE) -m "not slow" $(ON_EVERY_STORE) || exit 1; \
 	done
 	$(BIN)/pytest $(MANY_SERVERS)
 

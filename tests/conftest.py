@@ -7,8 +7,10 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from broker.settings import Settings
 from broker.store import Store, open_store
@@ -18,6 +20,18 @@ from tests.stores import STORES
 
 # A shell starts what it puts into the background with SIGINT ignored, and children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]
+    """The tests of one file run in one process; so do all those of the browser, with one Chromium and one broker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
