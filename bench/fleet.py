@@ -190,12 +190,15 @@ def leaks(served: Broker, project: int, failed: int) -> Iterator[str]:
     """Keys of a project that should not be there, when all its tasks are closed but for so many that failed."""
     base = f"broker:{{project:{project}}}"
     keys = {key.removeprefix(base) for key in served.redis.scan_iter(match=f"{base}*", count=1000)}
-    tasks = {key for key in keys if key.startswith(":task:") and key.count(":") == 2}
-    for kind, count in (("tasks", len(tasks)), ("hashes", served.redis.scard(f"{base}:hashes"))):
+    buckets = {key for key in keys if key.startswith(":tasks:")}
+    known = {key for key in keys if key.startswith(":known:")}
+    records = sum(served.redis.hlen(base + key) for key in buckets)
+    hashes = sum(served.redis.scard(base + key) for key in known)
+    for kind, count in (("tasks", records), ("hashes", hashes)):
         if count != failed:
             yield f"{count} {kind} in the store, {failed} tasks failed"
-    known = _KEPT | tasks | ({":failed", ":hashes"} if failed else set())
-    if strange := sorted(key for key in keys - known if not key.startswith(":seen:")):
+    kept = _KEPT | buckets | known | ({":failed"} if failed else set())
+    if strange := sorted(key for key in keys - kept if not key.startswith(":seen:")):
         yield f"{len(strange)} keys are left: {', '.join(strange[:5])}"
 
 

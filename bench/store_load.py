@@ -52,9 +52,7 @@ class Project:
 
     async def submit(self, count: int, recipe: int = 30) -> None:
         """So many tasks in one call, each with a hash and a recipe of so many bytes."""
-        tasks = [
-            TaskFields(f"{next(_numbers):0{recipe}d}", 0, 0, 0, 1, random.getrandbits(63) or 1) for _ in range(count)
-        ]
+        tasks = [TaskFields(f"{next(_numbers):0{recipe}d}", random.getrandbits(63) or 1) for _ in range(count)]
         if None in await self.store.tasks.submit(self.id, self.worker, tasks):
             raise BenchError("two random hashes were the same")
 

@@ -40,7 +40,8 @@ async def _reclaim(store: Store, project: int) -> bool:
 
 async def _expire_hashes(store: Store, project: int) -> bool:
     """Remembered hashes of closed tasks expire: the same task may be submitted again."""
-    return await store.tasks.expire_hashes(project, BATCH) == BATCH
+    _, more = await store.tasks.expire_hashes(project, BATCH)
+    return more
 
 
 async def _flush(store: Store, project: int) -> bool:

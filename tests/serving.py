@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from broker.processes import die_with_parent
 from tests.client import Caller
 
 
@@ -59,7 +60,14 @@ class Serving:
         log = folder / "serve.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                command, env=its, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                command,
+                env=its,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                # A run that is killed leaves none behind.
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread
             )
         # A test that fails half-way leaves none behind.
         atexit.register(process.terminate)

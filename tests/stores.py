@@ -83,3 +83,12 @@ STORES: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
     "cluster": _cluster,
 }
 """Each starts one in a directory, and gives its URL: ``node`` is a cluster of one."""
+
+
+def lose_record(redis: Any, prefix: str, task: int) -> str:
+    """Removes the record of a task, as an eviction or a hand in redis-cli may; the base of its project's keys."""
+    n, project = divmod(task, 100_000)
+    base = f"{prefix}:{{project:{project}}}"
+    redis.hdel(f"{base}:tasks:{n // 32}", str(n))
+    redis.delete(f"{base}:recipe:{task}")
+    return base

@@ -27,7 +27,7 @@ from broker.store.workers import Worker
 T = TypeVar("T")
 C = TypeVar("C")
 
-_OPTIONAL = TaskFields._fields[1:-1]
+_OPTIONAL = TaskFields._fields[2:]
 """Fields that a worker may leave out; 0 and "" are as good as absent."""
 
 _AT_ONCE = 16

@@ -33,8 +33,9 @@ class _Turn:
 class OutboxEntry(NamedTuple):
     id: str
     target: int
-    closed: tuple[str, ...]
-    """The closed task: its id, and its fields as text."""
+    task: str
+    """The id of the closed task."""
+    record: str
 
 
 class Delivered(NamedTuple):
@@ -119,13 +120,13 @@ class Chain:
     async def outbox(self, project: int, limit: int, known: int = 0) -> tuple[int, list[OutboxEntry]]:
         """The number of this read, and the oldest entries. ``known``: the newest read that a target knows."""
         read, *rows = await self._calls.call("outbox_read", self._keys.project(project), [limit, known])
-        return read, [OutboxEntry(id, int(target), tuple(closed)) for id, target, *closed in rows]
+        return read, [OutboxEntry(id, int(target), task, record) for id, target, task, record in rows]
 
     async def deliver(self, target: int, source: int, read: int, entries: Sequence[OutboxEntry]) -> Delivered:
         """``entries``: all that this read of the source's outbox has for ``target``."""
         args: Arguments = [source, self.now, read]
         for entry in entries:
-            args += (entry.id, *entry.closed)
+            args += (entry.id, entry.task, entry.record)
         done, *counts = await self._calls.call("deliver", self._keys.project(target), args)
         return Delivered(*counts) if done else Delivered(0, 0, *counts)
 

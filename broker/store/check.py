@@ -59,7 +59,10 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
     if layout > LAYOUT:
         raise StartError(f"the data has key layout {layout}, made by a newer broker; this one knows {LAYOUT}")
     if layout < LAYOUT:
-        raise StartError(f"the data has key layout {layout}, made by an older broker; this one needs {LAYOUT}")
+        raise StartError(
+            f"the data has key layout {layout}, made by an older broker; this one needs {LAYOUT}: "
+            "start that broker once more, export its projects with `broker export`, and import the files into a new one"
+        )
     return list(doubts), accounts
 
 

@@ -113,7 +113,7 @@ class Projects:
         """Copies the configuration to the project's slot. Repeated by the sweeper until it has succeeded once."""
         current = await self.get(project)
         copied = [value for name in COPIED for value in (name, current.fields[name])]
-        await self._calls.call("copy", self._keys.project(project), [current.revision, *copied])
+        await self._calls.call("copy", self._keys.project(project), [self.now, current.revision, *copied])
         await self._calls.call("pushed", self._keys.directory, [project, current.revision])
 
     async def pending(self, which: str, limit: int) -> list[int]:

@@ -5,32 +5,43 @@ from typing import Any, NamedTuple
 
 
 class TaskFields(NamedTuple):
-    """The fields that a submit gives a task, in the order in which scripts take and give them.
+    """The fields that a submit gives a task: its recipe, and the others in the order in which its record has them.
 
-    A new field goes before the hash, which is the last one: workers do not get it.
+    A new field goes to the end: records that were written before have its default.
     """
 
     recipe: str
+    hash64: int | str = ""
+    """A signed 64-bit number; '' for none."""
     priority: int = 0
     max_retries: int = 0
     max_assign_time: int = 0
     """Seconds; 0: the server's default."""
     verification_count: int = 1
-    hash64: int | str = ""
-    """A signed 64-bit number, as text when it comes from the store; '' for none."""
 
-    @classmethod
-    def read(cls, values: Sequence[str | None]) -> "TaskFields":
-        """From what a script gives: None for a field at its default, and perhaps without the hash."""
-        return cls(*(default if text is None else type(default)(text) for text, default in zip(values, _DEFAULTS)))  # noqa: B905
+    def text(self) -> str:
+        """As scripts take a new task; ``lua/include/task.lua`` says how."""
+        values = self[1:]
+        count = len(values)
+        while count and values[count - 1] == _DEFAULTS[count - 1]:
+            count -= 1
+        return f"{' '.join(map(str, values[:count]))}\n{self.recipe}"
 
     def given(self) -> dict[str, Any]:
-        """By name, as workers get them."""
-        return dict(zip(_GIVEN, self, strict=False))
+        """By name, as workers get them: without the hash."""
+        return {name: value for name, value in zip(self._fields, self, strict=True) if name != "hash64"}
 
 
-_GIVEN = TaskFields._fields[:-1]
-_DEFAULTS: tuple[Any, ...] = ("", *TaskFields._field_defaults.values())
+_DEFAULTS: tuple[Any, ...] = tuple(TaskFields._field_defaults.values())
+
+
+def read_record(record: str) -> tuple[int, int, TaskFields]:
+    """When a task was created, unix seconds, how often it was retried, and its fields."""
+    first_line, _, recipe = record.partition("\n")
+    created, *texts = first_line.split(" ")
+    values: list[Any] = [int(text) if text else "" for text in texts]
+    retries = values.pop() if len(values) == len(TaskFields._fields) else 0
+    return int(created), retries, TaskFields(recipe, *values)
 
 
 class Task(NamedTuple):
@@ -41,7 +52,6 @@ class Task(NamedTuple):
     assign_time: int
     """Unix seconds."""
     fields: TaskFields
-    """Without the hash."""
 
 
 class Row(NamedTuple):
@@ -66,18 +76,19 @@ class Row(NamedTuple):
     @classmethod
     def read(cls, reply: Sequence[Any]) -> "Row":
         """From what ``lua/include/manager_row.lua`` gives."""
-        id, score, length, vote_count, votes, retries, created, assignee, assign_time, *fields = reply
+        id, score, length, vote_count, votes, assignee, assign_time, record = reply
+        created, retries, fields = read_record(record)
         return cls(
             int(id),
             float(score),
             length,
             vote_count,
             [(int(worker), int(vote)) for worker, vote in zip(votes[::2], votes[1::2], strict=True)],
-            int(retries or 0),
-            int(created),
+            retries,
+            created,
             _number(assignee),
             _number(assign_time),
-            TaskFields.read(fields),
+            fields,
         )
 
 

@@ -10,7 +10,7 @@ from broker.store.projects import Listed, Projects
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.shared_read import SharedRead
-from broker.store.task_fields import Task, TaskFields
+from broker.store.task_fields import Task, TaskFields, read_record
 from broker.store.workers import Workers
 
 CHUNK = 500
@@ -82,7 +82,7 @@ class Tasks:
             worker,
             self.now,
             (len(tasks) if whole is None else whole) or "",
-            *chain.from_iterable(tasks),
+            *(task.text() for task in tasks),
         ]
         ids = await self._calls.call("submit", self._keys.project(project), args)
         return [int(id) if id else None for id in ids]
@@ -93,7 +93,8 @@ class Tasks:
         """Up to ``count`` tasks, at most CHUNK, to hold ``default_time`` seconds where they do not say."""
         args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
         revision, assign_time, *rows = await self._calls.call("assign", self._keys.project(project), args)
-        return Assigned(int(revision), [_task(row, assign_time) for row in rows])
+        each = zip(rows[::2], rows[1::2], strict=True)
+        return Assigned(int(revision), [_task(id, record, assign_time) for id, record in each])
 
     async def release(self, project: int, worker: int, releases: Sequence[tuple[int, int, int]]) -> Released:
         """``releases``: (task id, result, verification) of one project's tasks, at most CHUNK."""
@@ -110,7 +111,7 @@ class Tasks:
         """Those of about ``count`` assigned tasks that a worker holds, and the cursor to go on from, '0' at the end."""
         keys = self._keys.project(project)
         cursor, revision, *rows = await self._calls.call("held_tasks", keys, [worker, cursor, count])
-        return cursor, Assigned(int(revision), [_task(row[:-1], row[-1]) for row in rows])
+        return cursor, Assigned(int(revision), [_task(*row) for row in rows])
 
     async def reclaim(self, project: int, limit: int) -> int:
         count: int = await self._calls.call("reclaim", self._keys.project(project), [self.now, limit])
@@ -125,14 +126,17 @@ class Tasks:
     async def due(self, project: int) -> Due:
         return Due(*map(bool, await self._calls.call("due", self._keys.project(project), [self.now])))
 
-    async def expire_hashes(self, project: int, limit: int) -> int:
-        """Removes up to ``limit`` hashes of closed tasks that no longer count as duplicates."""
-        count: int = await self._calls.call("expire_hashes", self._keys.project(project), [self.now, limit])
-        return count
+    async def expire_hashes(self, project: int, limit: int) -> tuple[int, bool]:
+        """Removes hashes of closed tasks that no longer count as duplicates, of about ``limit`` that it looks at.
+
+        The answer: how many, and whether there are more to look at.
+        """
+        count, more = await self._calls.call("expire_hashes", self._keys.project(project), [self.now, limit])
+        return count, bool(more)
 
     async def rebase(self, project: int) -> None:
         """The clock was set back: what began at a time that is still to come begins now, for as long as it had."""
-        cursor: str | None = "0"
+        cursor: str | None = "held 0"
         while cursor is not None:
             args: Arguments = [self.now, cursor, CHUNK]
             cursor = await self._calls.call("rebase", self._keys.project(project), args)
@@ -179,6 +183,6 @@ def _flag(value: bool) -> str:
     return "1" if value else ""
 
 
-def _task(row: Sequence[str | None], assign_time: str | None) -> Task:
-    retries, *fields, id = row
-    return Task(int(id or 0), int(retries or 0), int(assign_time or 0), TaskFields.read(fields))
+def _task(id: str, record: str, assign_time: str | None) -> Task:
+    _, retries, fields = read_record(record)
+    return Task(int(id), retries, int(assign_time or 0), fields)

@@ -1,6 +1,5 @@
 --- @include "ids"
---- @include "expired_before"
---- @include "task"
+--- @include "remembered"
 
 -- too_many(seq, count): the refusal of `count` more tasks when not all of them would get an id that can be released, or
 -- nil.
@@ -8,66 +7,89 @@ local function too_many(seq, count)
   return seq + count > LAST_ENTRY and 'TOO_LARGE project: it has no ids left for new tasks; use another project' or nil
 end
 
--- add_hashes(base, hashes, remember, now): adds the hashes that are free to `:hashes`; the answer is a table with true
--- for each of them.
-local function add_hashes(base, hashes, remember, now)
-  if #hashes == 1 and remember == 0 then
-    return { [hashes[1]] = redis.call('SADD', base .. ':hashes', hashes[1]) == 1 }
-  end
-  local free, fresh = {}, {}
-  if #hashes > 0 then
-    local live = redis.call('SMISMEMBER', base .. ':hashes', unpack(hashes))
-    local closed = remember ~= 0 and redis.call('ZMSCORE', base .. ':remembered', unpack(hashes)) or {}
-    local expired = tonumber(expired_before(remember, now))
-    for i, hash in ipairs(hashes) do
-      if live[i] == 0 and not free[hash] and not (closed[i] and tonumber(closed[i]) > expired) then
-        free[hash] = true
-        fresh[#fresh + 1] = hash
+-- add_records(base, first, ids, records): keeps the records of new tasks; `first` is the number of the first of them.
+local function add_records(base, first, ids, records)
+  local i, count = 1, #ids
+  while i <= count do
+    local bucket, values = math.floor((first + i - 1) / 32), {}
+    repeat
+      local n, record = first + i - 1, records[i]
+      if #record > 1024 then
+        local first_line, recipe = string.match(record, '^([^\n]*)\n(.*)$')
+        redis.call('SET', base .. ':recipe:' .. ids[i], recipe)
+        record = first_line
       end
-    end
+      values[#values + 1], values[#values + 2], i = string.format('%d', n), record, i + 1
+    until i > count or (first + i - 1) % 32 == 0
+    redis.call('HSET', string.format('%s:tasks:%d', base, bucket), unpack(values))
   end
-  if #fresh > 0 then
-    redis.call('SADD', base .. ':hashes', unpack(fresh))
-  end
-  return free
 end
 
--- add_tasks(base, list, first, step, seq, remember, now, created): adds the tasks of a list. At `first` and each `step`
--- after it begin the fields of one. Answers an id for each, false for a duplicate, and how many were added; the caller
--- raises `seq` by that. Its first write is one that the server refuses when memory is full: then nothing was written.
--- Few writes a task: each goes to the append-only file.
-local function add_tasks(base, list, first, step, seq, remember, now, created)
-  local hashes, count = {}, 0
-  for i = first + HASH - 1, #list, step do
-    if list[i] ~= '' then
-      hashes[#hashes + 1] = list[i]
+-- take_hash(known, past, hash): makes it that of a live task, unless it is known and counts. Whether it did. `past` is
+-- what the project remembers, nil for nothing.
+local function take_hash(known, past, hash)
+  local closed, second
+  if past then
+    closed = past.closed and redis.call('SISMEMBER', (bucket_for(past.closed, hash)), hash) == 1
+    second = past.recent and redis.call('HGET', (bucket_for(past.recent, hash)), hash)
+    if closed and past.closed_counts or second and tonumber(second) > past.after then
+      return false
     end
   end
-  local free = add_hashes(base, hashes, remember, now)
+  local key, x = bucket_for(known, hash)
+  if redis.call('SADD', key, hash) == 0 then
+    return false
+  end
+  if x < SAMPLED then
+    known.sampled = known.sampled + 1
+  end
+  -- What counts no longer goes; it was not trimmed yet.
+  if closed then
+    free_hash(past.closed, hash)
+  end
+  if second then
+    free_hash(past.recent, hash)
+  end
+  return true
+end
 
-  local suffix, ids, entries, n = suffix_of(base), {}, {}, 0
-  for i = first, #list, step do
-    local hash = list[i + HASH - 1]
-    n = n + 1
-    ids[n] = false
-    if hash == '' or free[hash] then
-      -- The same hash once more in this call is a duplicate.
-      free[hash] = nil
-      count = count + 1
-      local id = string.format('%d', seq + count) .. suffix
-      ids[n] = id
-      local fields, f = { 'created', created, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }, 2
-      for k, name in ipairs(FIELDS) do
-        if list[i + k - 1] ~= DEFAULTS[k] then
-          fields[f + 1], fields[f + 2], f = name, list[i + k - 1], f + 2
-        end
-      end
-      redis.call('HSET', base .. ':task:' .. id, unpack(fields, 1, f))
-      entries[2 * count - 1], entries[2 * count] = score_of(list[i + PRIORITY - 1], seq + count), id
+-- add_tasks(base, texts, from, step, new): adds tasks. Their texts, as in include/task.lua, stand at `from` and each
+-- `step` after it. `new` has the project's `seq`, `place`, `remember_closed`, `known_hashes`, and the time: `now`, unix
+-- ms, and `created`, unix s. Answers an id for each, false for a duplicate, and how many were added; the caller writes
+-- `new.seq` and `new.place` when there are any. Its first write is one that the server refuses when memory is full:
+-- then nothing was written. Few writes a task: each goes to the append-only file.
+local function add_tasks(base, texts, from, step, new)
+  local remember, known, past = new.remember_closed or '0', nil, nil
+  local suffix, ids, added, records, entries = suffix_of(base), {}, {}, {}, {}
+  local count, seq, place, created = 0, new.seq, new.place, new.created .. ' '
+  for i = from, #texts, step do
+    local text, id = texts[i], false
+    local hash, priority = string.match(text, '^(%-?%d*) ?(%-?%d*)')
+    if hash ~= '' and not known then
+      known = family_of(base, 'known', new.known_hashes)
+      past = remember ~= '0' and remembered(base, new.now, remember) or nil
     end
+    if hash == '' or take_hash(known, past, hash) then
+      count = count + 1
+      id = string.format('%d', seq + count) .. suffix
+      added[count], records[count] = id, created .. text
+      entries[2 * count - 1] = score_of(tonumber(priority) or 0, math.min(place + count, LAST_PLACE))
+      entries[2 * count] = id
+    end
+    ids[#ids + 1] = id
   end
   if count > 0 then
+    add_records(base, seq + 1, added, records)
     redis.call('ZADD', base .. ':queue', unpack(entries))
+    if known and (known.sampled > 0 or known.is_new) then
+      write_family(base, known)
+    end
+    for _, name in ipairs(past and { 'closed', 'recent' } or {}) do
+      if past[name] and past[name].sampled < 0 then
+        write_family(base, past[name])
+      end
+    end
   end
+  new.seq, new.place = seq + count, place + count
   return ids, count
 end

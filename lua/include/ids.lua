@@ -7,7 +7,7 @@ local LAST_ENTRY, LAST_PLACE = 90071992546, PRIORITY_STEP - 1
 
 -- suffix_of(base): what the ids of this project's tasks end in. Entry n has the id n * 100000 + project.
 local function suffix_of(base)
-  return string.format('%05d', string.match(base, '{project:(%d+)}$'))
+  return string.format('%05d', string.match(base, '^.*:(%d+)}$'))
 end
 
 -- score_of(priority, place): lowest first, so the highest priority, and within it the earliest place.

@@ -1,4 +1,5 @@
 --- @include "assignment"
+--- @include "unassign"
 --- @include "wake"
 
 -- reclaim_overdue(base, now, limit): takes up to `limit` tasks whose deadline has passed from their workers. Answers
@@ -9,17 +10,14 @@ local function reclaim_overdue(base, now, limit)
     return 0, 0
   end
   redis.call('ZREM', base .. ':assigned', unpack(overdue))
-  local waits = { fresh = 0, voted = 0 }
-  for _, member in ipairs(overdue) do
-    local how = unassign(base, task_of(member))
-    if how then
-      waits[how] = waits[how] + 1
-    end
+  local tasks = {}
+  for i, member in ipairs(overdue) do
+    tasks[i] = task_of(member)
   end
-  local back = waits.fresh + waits.voted
-  if back > 0 then
-    redis.call('HINCRBY', base, 'reclaimed', back)
-    wake(base, redis.call('HGET', base, 'awaited'), now, waits.fresh, waits.voted)
+  local fresh, voted = unassign(base, tasks)
+  if fresh + voted > 0 then
+    redis.call('HINCRBY', base, 'reclaimed', fresh + voted)
+    wake(base, redis.call('HGET', base, 'awaited'), now, fresh, voted)
   end
-  return #overdue, back
+  return #tasks, fresh + voted
 end

@@ -1,29 +1,26 @@
 --- @include "ids"
---- @include "drop_orphan"
+--- @include "votes"
 
--- requeue(base, task): puts a task that is nowhere at the END of its priority, so that a task that always fails blocks
--- no other. It takes a new, larger place: what `unvoted` knows of `verifying` relies on that. Answers how it waits now,
--- 'fresh' (without votes) or 'voted', or nil: its record is gone, and it is dropped.
-local function requeue(base, task)
-  local key = base .. ':task:' .. task
-  local created, priority, count = unpack(redis.call('HMGET', key, 'created', 'priority', 'verification_count'))
-  if not created then
-    drop_orphan(base, task)
-    return nil
+-- requeue(base, tasks, all_fields): puts tasks that are nowhere at the END of their priority, so that a task that
+-- always fails blocks no other. They take new, larger places: what `unvoted` knows of `verifying` relies on that. The
+-- fields are those of their records. Answers how many wait now without and with votes.
+local function requeue(base, tasks, all_fields)
+  if #tasks == 0 then
+    return 0, 0
   end
-  local voted = count and redis.call('EXISTS', key .. ':verifiers') == 1
-  local place = math.min(redis.call('HINCRBY', base, 'seq', 1), LAST_PLACE)
-  redis.call('ZADD', base .. (voted and ':verifying' or ':queue'), score_of(priority or 0, place), task)
-  return voted and 'voted' or 'fresh'
-end
-
--- retry(base, task): a failed task, taken out of `failed`, waits again, as if it had never failed. Its votes stand.
--- Answers as requeue.
-local function retry(base, task)
-  local key = base .. ':task:' .. task
-  redis.call('HDEL', key, 'retries')
-  if redis.call('EXISTS', key .. ':verifiers') == 1 then
-    redis.call('SADD', base .. ':voted', task)
+  local fresh, voted = {}, {}
+  local place = redis.call('HINCRBY', base, 'place', #tasks) - #tasks
+  for i, task in ipairs(tasks) do
+    local fields = all_fields[i]
+    local list = holds_votes(base, task, fields) and voted or fresh
+    list[#list + 1] = score_of(fields.priority, math.min(place + i, LAST_PLACE))
+    list[#list + 1] = task
   end
-  return requeue(base, task)
+  if #fresh > 0 then
+    redis.call('ZADD', base .. ':queue', unpack(fresh))
+  end
+  if #voted > 0 then
+    redis.call('ZADD', base .. ':verifying', unpack(voted))
+  end
+  return #fresh / 2, #voted / 2
 end

@@ -22,7 +22,7 @@ local function unvoted(base, worker)
       if voted_up_to and tonumber(score) <= tonumber(voted_up_to) then
         from, skipped = '(' .. voted_up_to, 0
       else
-        local voted = redis.call('HEXISTS', base .. ':task:' .. task .. ':verifiers', worker) == 1
+        local voted = redis.call('HEXISTS', base .. ':votes:' .. task, worker) == 1
         if tonumber(score) == score_of(priority, LAST_PLACE) then
           from, skipped = score, from == score and skipped + 1 or 1
         else

@@ -3,14 +3,19 @@
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  revision
-  ARGV[2+] pairs: field, value
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  revision
+  ARGV[3+] pairs: field, value
 
   Returns  1 when written, 0 when this revision or a newer one was there
   Refuses  nothing
   Cost     O(fields)
 ]]
-local base, guard, revision = KEYS[1], KEYS[2], tonumber(ARGV[1])
+--- @include "clock"
+--- @include "drop_family"
+--- @include "drain"
+
+local base, guard, revision = KEYS[1], KEYS[2], tonumber(ARGV[2])
 
 local found = redis.call('HMGET', base, 'revision', 'deleted')
 if found[2] or tonumber(found[1] or 0) >= revision then
@@ -18,14 +23,28 @@ if found[2] or tonumber(found[1] or 0) >= revision then
 end
 
 redis.call('DEL', guard)
-local before = redis.call('HMGET', base, 'assign_rate', 'submit_rate')
-redis.call('HSET', base, 'revision', ARGV[1], unpack(ARGV, 2))
-local after = redis.call('HMGET', base, 'assign_rate', 'submit_rate')
+local before = redis.call('HMGET', base, 'assign_rate', 'submit_rate', 'remember_closed')
+redis.call('HSET', base, 'revision', ARGV[2], unpack(ARGV, 3))
+local after = redis.call('HMGET', base, 'assign_rate', 'submit_rate', 'remember_closed')
 -- A new rate begins at once, not after what the old one still owes.
 if before[1] ~= after[1] then
   redis.call('HDEL', base, 'assign_paid_off')
 end
 if before[2] ~= after[2] then
   redis.call('HDEL', base, 'submit_paid_off')
+end
+-- Hashes that were remembered for ever count from here on as those of tasks that have closed now.
+if before[3] == '-1' and after[3] ~= '-1' then
+  redis.call('HSET', base, 'closed_since', string.format('%.0f', (clock(ARGV[1]))))
+elseif after[3] == '-1' then
+  redis.call('HDEL', base, 'closed_since')
+end
+if after[3] == '0' then
+  local texts = redis.call('HMGET', base, 'closed_hashes', 'recent_hashes')
+  if texts[1] or texts[2] then
+    local drain = begin_drain(base, 'drop_hashes')
+    drop_family(base, 'closed', drain)
+    drop_family(base, 'recent', drain)
+  end
 end
 return 1

@@ -13,7 +13,7 @@
   ARGV[5]  seconds to hold a task that says 0
   ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up
 
-  Returns  {revision, assign time (unix s), task...}, a task as in include/worker_row.lua
+  Returns  {revision, assign time (unix s), task...}, two for each task: its id, its record
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
   Cost     O((tasks + dropped) * log queue), at most 1,500 dropped, and at most 2,000 steps in
            `verifying`
@@ -23,8 +23,8 @@
 --- @include "rate"
 --- @include "reclaim_overdue"
 --- @include "unvoted"
---- @include "drop_orphan"
---- @include "worker_row"
+--- @include "recipe_apart"
+--- @include "drop_orphans"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us, assign_time = clock(ARGV[2])
@@ -50,14 +50,26 @@ end
 local MOST_ORPHANS = 1000
 local orphans = 0
 
--- nil: its record is gone, and it is dropped.
-local function read(task)
-  local row = worker_row(base, task)
-  if not row then
-    orphans = orphans + 1
-    return drop_orphan(base, task)
+-- read(tasks): for each {task =, record =, seconds = its max_assign_time, as text, size = bytes of its recipe}, or
+-- false: its record is gone, and it is dropped.
+local function read(tasks)
+  local found, lost = {}, {}
+  for i, record in ipairs((records_of(base, tasks))) do
+    local task = tasks[i]
+    local created, _, _, _, seconds, _, _, newline, recipe_at = parse_record(record)
+    local recipe = newline == '' and recipe_apart(base, task)
+    if created and recipe ~= nil then
+      found[i] = { task = task, record = recipe and record .. '\n' .. recipe or record, seconds = seconds,
+        size = recipe and #recipe or #record - recipe_at + 1 }
+    else
+      found[i], lost[#lost + 1] = false, task
+    end
   end
-  return row
+  if #lost > 0 then
+    orphans = orphans + #lost
+    drop_orphans(base, lost)
+  end
+  return found
 end
 
 -- The first of the queue, when no task waits for another vote.
@@ -65,16 +77,24 @@ local function take_first()
   local rows, size = {}, 0
   repeat
     local popped, before = redis.call('ZPOPMIN', base .. ':queue', count - #rows), orphans
+    local tasks = {}
     for i = 1, #popped, 2 do
-      local row = read(popped[i])
-      size = size + (row and #row[1 + RECIPE] or 0)
+      tasks[#tasks + 1] = popped[i]
+    end
+    local found = #tasks > 0 and read(tasks) or {}
+    for i, row in ipairs(found) do
+      size = size + (row and row.size or 0)
       if row and size > bytes and #rows > 0 then
-        for j = i, #popped, 2 do
-          redis.call('ZADD', base .. ':queue', popped[j + 1], popped[j])
+        for j = i, #tasks do
+          if found[j] then
+            redis.call('ZADD', base .. ':queue', popped[2 * j], tasks[j])
+          end
         end
         return rows
       end
-      rows[#rows + 1] = row
+      if row then
+        rows[#rows + 1] = row
+      end
     end
   until orphans == before or orphans >= MOST_ORPHANS
   return rows
@@ -104,12 +124,14 @@ local function take_best()
     if not task then
       break
     end
-    local row = read(task)
-    size = size + (row and #row[1 + RECIPE] or 0)
+    local row = read({ task })[1]
+    size = size + (row and row.size or 0)
     if row and size > bytes and #rows > 0 then
       break
     end
-    rows[#rows + 1] = row
+    if row then
+      rows[#rows + 1] = row
+    end
     if verify then
       from_verifying[#from_verifying + 1] = task
       voted_on, score = next_unvoted()
@@ -141,16 +163,19 @@ if back > 0 then
   rows = take_best()
 end
 
+local given = { revision, assign_time }
 if #rows > 0 then
-  local by_default, holds = string.format('%d', now + default_time * 1000), {}
+  local deadlines, holders, holder = {}, {}, worker .. ' ' .. assign_time
   for i, row in ipairs(rows) do
-    local task, seconds = row[#row], row[1 + MAX_ASSIGN_TIME]
-    holds[2 * i - 1] = seconds and now + seconds * 1000 or by_default
-    holds[2 * i] = assignment(task, worker)
-    redis.call('HSET', base .. ':task:' .. task, 'assignee', worker, 'assign_time', assign_time)
+    local seconds = row.seconds
+    deadlines[2 * i - 1] = now + (seconds ~= '' and seconds ~= '0' and seconds or default_time) * 1000
+    deadlines[2 * i] = assignment(row.task, worker)
+    holders[2 * i - 1], holders[2 * i] = row.task, holder
+    given[2 * i + 1], given[2 * i + 2] = row.task, row.record
   end
-  redis.call('ZADD', base .. ':assigned', unpack(holds))
+  redis.call('ZADD', base .. ':assigned', unpack(deadlines))
+  redis.call('HSET', base .. ':holders', unpack(holders))
   redis.call('HSET', base, 'assigned', (assigned or 0) + #rows)
   rate_charge(base, 'assign_paid_off', rate, paid_off, now_us, #rows)
 end
-return { revision, assign_time, unpack(rows) }
+return given

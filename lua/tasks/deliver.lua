@@ -10,7 +10,7 @@
   ARGV[1]  source project id
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  number of the read
-  ARGV[4+] for each entry, at most 500: outbox id, task id in the source, its fields as in include/task.lua
+  ARGV[4+] for each entry, at most 500: outbox id, task id in the source, its record
 
   Returns  {1, how many became tasks, how many had been delivered before}, the others were duplicates; or {0, number}
            when nothing was taken, since a read with this number is known, which is not older
@@ -24,13 +24,14 @@
 
 local base, source, read = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local now, _, created = clock(ARGV[2])
-local FIRST, STEP = 4, 2 + #FIELDS
+local FIRST, STEP = 4, 3
 
-local fields = project(base, 'remember_closed', 'seq', 'chained', 'awaited')
+local fields = project(base, 'seq', 'place', 'chained', 'awaited', 'remember_closed', 'known_hashes')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local remember, seq, chained = tonumber(fields[2] or 0), fields[3] or 0, fields[4] or 0
+local seq, place, chained, awaited, remember, known_hashes = unpack(fields, 2, 7)
+seq = tonumber(seq or 0)
 
 local known, names = string.match(redis.call('HGET', base .. ':delivered', source) or '', '^(%d+) (.*)$')
 if known and tonumber(known) >= read then
@@ -48,20 +49,21 @@ for i = FIRST, #ARGV, STEP do
   if before[name] then
     repeated = repeated + 1
   else
-    for k = i + 2, i + STEP - 1 do
-      fresh[#fresh + 1] = ARGV[k]
-    end
+    -- As it was submitted: without the time and the retries.
+    fresh[#fresh + 1] = string.gsub(ARGV[i + 2], '^%d+ (%-?%d* ?%-?%d* ?%d* ?%d* ?%d*)[^\n]*', '%1', 1)
   end
 end
-local full = too_many(seq, #fresh / #FIELDS)
+local full = too_many(seq, #fresh)
 if full then
   return redis.error_reply(full)
 end
 
-local ids, accepted = add_tasks(base, fresh, 1, #FIELDS, seq, remember, now, created)
+local new = { seq = seq, place = tonumber(place or 0), remember_closed = remember, known_hashes = known_hashes,
+  now = now, created = created }
+local ids, accepted = add_tasks(base, fresh, 1, 1, new)
 redis.call('HSET', base .. ':delivered', source, string.format('%d ', read) .. table.concat(all, ' '))
 if accepted > 0 then
-  redis.call('HSET', base, 'seq', seq + accepted, 'chained', chained + accepted)
+  redis.call('HSET', base, 'seq', new.seq, 'place', new.place, 'chained', (chained or 0) + accepted)
 end
 if accepted < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - accepted)
@@ -69,5 +71,5 @@ end
 if repeated > 0 then
   redis.call('HINCRBY', base, 'repeated', repeated)
 end
-wake(base, fields[5], now, accepted, 0)
+wake(base, awaited, now, accepted, 0)
 return { 1, accepted, repeated }

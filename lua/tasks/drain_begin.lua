@@ -12,6 +12,8 @@
   Cost     O(maintenance calls in progress)
 ]]
 --- @include "project"
+--- @include "drop_family"
+--- @include "drain"
 
 local base, guard, operation = KEYS[1], KEYS[2], ARGV[1]
 local ALL = { 'queue', 'verifying', 'assigned', 'failed' }
@@ -23,8 +25,7 @@ if not project(base) and (operation ~= 'delete' or redis.call('EXISTS', base) ==
 end
 
 redis.call('DEL', guard)
-local n = string.format('%d', redis.call('HINCRBY', base, 'seq', 1))
-local deletes, affected, taken = operation == 'hard_reset' or operation == 'delete', 0, false
+local deletes, affected = operation == 'hard_reset' or operation == 'delete', 0
 
 -- What an earlier call has taken and not worked off yet would come back after this one: it is deleted, too.
 local earlier = deletes and redis.call('HGETALL', base .. ':drains') or {}
@@ -37,26 +38,35 @@ for i = 1, #earlier, 2 do
   end
 end
 
-for _, state in ipairs(CONCERNED[operation]) do
-  local count = redis.call('ZCARD', base .. ':' .. state)
-  if count > 0 then
-    redis.call('RENAME', base .. ':' .. state, base .. ':drain:' .. n .. ':' .. state)
-    affected = affected + count
-  end
+-- Not unlinked: to free a million members at once holds the server up, though another thread does it.
+local taken, drain = {}, nil
+for _, name in ipairs(CONCERNED[operation]) do
+  taken[#taken + 1] = redis.call('EXISTS', base .. ':' .. name) == 1 and name or nil
 end
-for _, name in ipairs(deletes and { 'hashes', 'remembered', 'voted' } or {}) do
-  -- Not unlinked: to free a million hashes at once holds the server up, though another thread does it.
-  if redis.call('EXISTS', base .. ':' .. name) == 1 then
-    redis.call('RENAME', base .. ':' .. name, base .. ':drain:' .. n .. ':' .. name)
-    taken = true
-  end
+for _, name in ipairs(deletes and { 'voted' } or {}) do
+  taken[#taken + 1] = redis.call('EXISTS', base .. ':' .. name) == 1 and name or nil
+end
+local hashes = false
+for _, name in ipairs(deletes and { 'known', 'closed', 'recent' } or {}) do
+  hashes = hashes or redis.call('HEXISTS', base, name .. '_hashes') == 1
+end
+if #taken > 0 or hashes or operation == 'delete' then
+  drain = begin_drain(base, operation)
+end
+for _, name in ipairs(taken) do
+  redis.call('RENAME', base .. ':' .. name, drain .. ':' .. name)
+end
+for _, state in ipairs(CONCERNED[operation]) do
+  affected = affected + (drain and redis.call('ZCARD', drain .. ':' .. state) or 0)
+end
+if hashes then
+  drop_family(base, 'known', drain)
+  drop_family(base, 'closed', drain)
+  drop_family(base, 'recent', drain)
 end
 if operation == 'delete' then
   redis.call('DEL', base)
   redis.call('HSET', base, 'deleted', '1')
   redis.call('EXPIRE', base, 86400)
-end
-if taken or affected > 0 or operation == 'delete' then
-  redis.call('HSET', base .. ':drains', n, operation)
 end
 return affected

@@ -11,7 +11,8 @@
 ]]
 --- @include "clock"
 --- @include "assignment"
---- @include "delete_task"
+--- @include "retry"
+--- @include "unassign"
 --- @include "wake"
 
 local base, guard, limit = KEYS[1], KEYS[2], tonumber(ARGV[2])
@@ -33,44 +34,63 @@ if not n then
 end
 redis.call('DEL', guard)
 local operation = redis.call('HGET', base .. ':drains', n)
+local drain = base .. ':drain:' .. n
 
-local done, waits = 0, { fresh = 0, voted = 0 }
+local done, all_fresh, all_voted = 0, 0, 0
 
-local function work(member, state)
-  local task = state == 'assigned' and task_of(member) or member
-  if operation ~= 'reset_failed' and operation ~= 'reclaim_assigned' then
-    return delete_task(base, task)
+local function work(tasks)
+  local fresh, voted = 0, 0
+  if operation == 'reset_failed' then
+    fresh, voted = retry(base, tasks)
+  elseif operation == 'reclaim_assigned' then
+    fresh, voted = unassign(base, tasks)
+  else
+    delete_votes(base, tasks)
+    delete_records(base, tasks)
+    delete_recipes(base, tasks)
+    redis.call('HDEL', base .. ':holders', unpack(tasks))
   end
-  local how = (operation == 'reset_failed' and retry or unassign)(base, task)
-  if how then
-    waits[how] = waits[how] + 1
-  end
+  all_fresh, all_voted = all_fresh + fresh, all_voted + voted
 end
 
 for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
-  local key = base .. ':drain:' .. n .. ':' .. state
+  local key = drain .. ':' .. state
   local tasks = done < limit and redis.call('ZRANGE', key, 0, limit - done - 1) or {}
-  for _, task in ipairs(tasks) do
-    work(task, state)
-  end
   if #tasks > 0 then
     redis.call('ZREMRANGEBYRANK', key, 0, #tasks - 1)
     done = done + #tasks
-  end
-end
-for _, name in ipairs({ 'hashes', 'voted' }) do
-  if done < limit then
-    done = done + #redis.call('SPOP', base .. ':drain:' .. n .. ':' .. name, limit - done)
+    for i, member in ipairs(tasks) do
+      tasks[i] = task_of(member)
+    end
+    work(tasks)
   end
 end
 if done < limit then
-  done = done + redis.call('ZREMRANGEBYRANK', base .. ':drain:' .. n .. ':remembered', 0, limit - done - 1)
+  done = done + #redis.call('SPOP', drain .. ':voted', limit - done)
 end
-local back = waits.fresh + waits.voted
+
+-- Buckets of hashes, each in place of a task.
+local families = redis.call('HGETALL', drain .. ':buckets')
+for i = 1, #families, 2 do
+  local buckets, keys = tonumber(families[i + 1]), {}
+  while #keys < math.min(limit - done, buckets) do
+    keys[#keys + 1] = string.format('%s%d', families[i], buckets - #keys - 1)
+  end
+  if #keys > 0 then
+    redis.call('DEL', unpack(keys))
+    redis.call('HINCRBY', drain .. ':buckets', families[i], -#keys)
+    done = done + #keys
+  end
+  if #keys == buckets then
+    redis.call('HDEL', drain .. ':buckets', families[i])
+  end
+end
+
+local back = all_fresh + all_voted
 if operation == 'reclaim_assigned' and back > 0 then
   redis.call('HINCRBY', base, 'reclaimed', back)
 end
-wake(base, redis.call('HGET', base, 'awaited'), now, waits.fresh, waits.voted)
+wake(base, redis.call('HGET', base, 'awaited'), now, all_fresh, all_voted)
 if done == limit then
   return { done, 1 }
 end

@@ -12,7 +12,7 @@
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "expired_before"
+--- @include "remembered"
 
 local base = KEYS[1]
 local now = clock(ARGV[1])
@@ -28,7 +28,8 @@ end
 
 local overdue = any(':assigned', now)
 local waiting = overdue or any(':queue', '+inf') or any(':verifying', '+inf')
-local expired = any(':remembered', expired_before(tonumber(fields[3] or 0), now))
+local remember = fields[3] or '0'
+local expired = remember ~= '0' and remembered(base, now, remember).trim
 return {
   waiting and fields[2] ~= '1' and 1 or 0,
   overdue and 1 or 0,

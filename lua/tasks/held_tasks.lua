@@ -6,14 +6,15 @@
   ARGV[2]  cursor, '0' to begin
   ARGV[3]  about how many assigned tasks to look at, 500 or fewer
 
-  Returns  {next cursor ('0' at the end), revision, task...}, a task as in include/worker_row.lua, and then
-           its assign time (unix s); a task may come twice
+  Returns  {next cursor ('0' at the end), revision, task...}, each {id, record, assign time
+           (unix s)}; a task may come twice
   Refuses  NOT_FOUND
   Cost     O(assigned tasks that are looked at)
 ]]
 --- @include "project"
 --- @include "assignment"
---- @include "worker_row"
+--- @include "holder"
+--- @include "whole_record"
 
 local base, worker, cursor, count = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 
@@ -26,11 +27,11 @@ local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'MATCH', assignmen
 local rows = {}
 for i = 1, #scan[2], 2 do
   local task = task_of(scan[2][i])
-  local row = worker_row(base, task)
+  local record = whole_record(base, task)
   -- One that has lost its record is no task any more.
-  if row then
-    row[#row + 1] = redis.call('HGET', base .. ':task:' .. task, 'assign_time')
-    rows[#rows + 1] = row
+  if record then
+    local _, assign_time = holder_of(base, task)
+    rows[#rows + 1] = { task, record, assign_time or false }
   end
 end
 return { scan[1], fields[1], unpack(rows) }

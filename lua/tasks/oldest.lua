@@ -13,6 +13,7 @@
 ]]
 --- @include "clock"
 --- @include "ids"
+--- @include "records"
 
 local base = KEYS[1]
 local now, priorities = clock(ARGV[1]), tonumber(ARGV[2])
@@ -23,10 +24,10 @@ for _ = 1, priorities do
   if not first[1] then
     break
   end
-  local created = tonumber(redis.call('HGET', base .. ':task:' .. first[1], 'created'))
+  local created = parse_record(redis.call('HGET', bucket_of(base, first[1])))
   -- One that has lost its record says nothing; the next get drops it.
   if created then
-    oldest = math.min(oldest or created, created)
+    oldest = math.min(oldest or math.huge, created)
   end
   from = score_of(tonumber(priority_of(first[2])) - 1, 0)
 end

@@ -9,13 +9,10 @@
   ARGV[1]  how many entries
   ARGV[2]  the newest read that a target knows, 0 for none
 
-  Returns  {number of this read, entry...}, oldest first, each {outbox id, target, task id, its fields as in
-           include/task.lua}
+  Returns  {number of this read, entry...}, oldest first, each {outbox id, target, task id, its record}
   Refuses  nothing
   Cost     O(entries)
 ]]
---- @include "task"
-
 local base, guard, count, known = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
 
 local entries = redis.call('XRANGE', base .. ':outbox', '-', '+', 'COUNT', count)
@@ -32,10 +29,6 @@ for _, entry in ipairs(entries) do
   for i = 1, #entry[2], 2 do
     values[entry[2][i]] = entry[2][i + 1]
   end
-  local row = { entry[1], values.target, values.task or '' }
-  for i, name in ipairs(FIELDS) do
-    row[#row + 1] = values[name] or DEFAULTS[i]
-  end
-  rows[#rows + 1] = row
+  rows[#rows + 1] = { entry[1], values.target, values.task, values.record }
 end
 return rows

@@ -6,7 +6,7 @@
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  cursor in the assigned tasks, '0' to begin, '' when all were looked at
+  ARGV[2]  cursor, 'held 0' to begin
   ARGV[3]  about how many of each to look at, 500 or fewer
 
   Returns  next cursor, as text; false when nothing is left
@@ -14,28 +14,59 @@
   Cost     O(looked at * log assigned)
 ]]
 --- @include "clock"
+--- @include "project"
 --- @include "assignment"
+--- @include "holder"
+--- @include "remembered"
 
-local base, guard, cursor, count = KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3])
+local base, guard, count = KEYS[1], KEYS[2], tonumber(ARGV[3])
+local part, cursor = string.match(ARGV[2], '^(%a+) (%d+)$')
 local now, _, seconds = clock(ARGV[1])
+seconds = tonumber(seconds)
 
+local fields = project(base, 'remember_closed')
+if not fields then
+  return false
+end
 redis.call('DEL', guard)
-if cursor ~= '' then
+if part == 'held' then
   local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'COUNT', count)
   for i = 1, #scan[2], 2 do
-    local member, key = scan[2][i], base .. ':task:' .. task_of(scan[2][i])
-    local begun = tonumber(redis.call('HGET', key, 'assign_time') or 0)
+    local member = scan[2][i]
+    local worker, begun = holder_of(base, task_of(member))
+    begun = tonumber(begun or 0)
     -- A correction of a second moves nothing.
     if begun > seconds + 1 then
-      redis.call('HSET', key, 'assign_time', seconds)
+      redis.call('HSET', base .. ':holders', task_of(member), string.format('%s %d', worker, seconds))
       redis.call('ZADD', base .. ':assigned', 'LT', now + math.max(0, scan[2][i + 1] - begun * 1000), member)
     end
   end
-  cursor = scan[1] == '0' and '' or scan[1]
+  return scan[1] == '0' and 'hashes 0' or 'held ' .. scan[1]
 end
-local from = string.format('(%.0f', now + 1000)
-local later = redis.call('ZRANGE', base .. ':remembered', from, '+inf', 'BYSCORE', 'LIMIT', 0, count)
-for _, hash in ipairs(later) do
-  redis.call('ZADD', base .. ':remembered', now, hash)
+
+local past = remembered(base, now, fields[2] or '0')
+local recent, next_bucket, looked = past.recent, tonumber(cursor), 0
+while recent and looked < count and next_bucket < bucket_count(recent) do
+  local key, later = string.format('%s%d', recent.prefix, next_bucket), {}
+  local found = redis.call('HGETALL', key)
+  for i = 1, #found, 2 do
+    if tonumber(found[i + 1]) > seconds + 1 then
+      later[#later + 1] = found[i]
+      later[#later + 1] = seconds
+    end
+  end
+  for i = 1, #later, 1000 do
+    redis.call('HSET', key, unpack(later, i, math.min(i + 999, #later)))
+  end
+  looked, next_bucket = looked + #found / 2 + 1, next_bucket + 1
 end
-return (cursor ~= '' or #later == count) and cursor or false
+if recent and next_bucket < bucket_count(recent) then
+  return string.format('hashes %.0f', next_bucket)
+end
+if past.oldest and past.oldest > seconds then
+  redis.call('HSET', base, 'recent_oldest', seconds)
+end
+if past.since and past.since > now + 1000 then
+  redis.call('HSET', base, 'closed_since', string.format('%.0f', now))
+end
+return false

@@ -18,138 +18,138 @@
 --- @include "clock"
 --- @include "project"
 --- @include "assignment"
+--- @include "close_hashes"
 --- @include "close"
---- @include "drop_orphan"
+--- @include "delete_records"
+--- @include "set_retries"
+--- @include "votes"
+--- @include "requeue"
+--- @include "drop_orphans"
 --- @include "wake"
 
 local base, worker, given_now = KEYS[1], ARGV[1], ARGV[2]
 local OK, FAIL = '0', '1'
 
 -- A project that is gone holds nothing: every task below is then 'not_held'.
-local fields = project(base, 'chain', 'remember_closed', 'awaited') or {}
-local chain, remember, awaited = fields[2] or '0', fields[3] or '0', fields[4]
+local settings = project(base, 'chain', 'awaited', 'remember_closed', 'known_hashes') or {}
+local _, chain, awaited, remember, known = unpack(settings, 1, 5)
 
--- Takes the tasks from the worker, and answers a table with true for each that it held. This removal comes first: the
--- server lets it through when memory is full, and with it what follows.
+-- Takes the tasks from the worker, and answers those that it held, and where in ARGV each of them is. This removal
+-- comes first: the server lets it through when memory is full, and with it what follows.
 local function take_back()
-  local members, taken, mine = {}, {}, {}
+  if #ARGV == 5 then
+    local held = redis.call('ZREM', base .. ':assigned', assignment(ARGV[3], worker)) == 1
+    return held and { ARGV[3] } or {}, { 3 }
+  end
+  local members, held, places, mine, seen = {}, {}, {}, {}, {}
   for i = 3, #ARGV, 3 do
     members[#members + 1] = assignment(ARGV[i], worker)
   end
-  if #members == 1 then
-    taken[ARGV[3]] = redis.call('ZREM', base .. ':assigned', members[1]) == 1
-    return taken
-  end
   local deadlines = #members > 0 and redis.call('ZMSCORE', base .. ':assigned', unpack(members)) or {}
-  for i, deadline in ipairs(deadlines) do
-    if deadline then
-      taken[ARGV[3 * i]] = true
-      mine[#mine + 1] = members[i]
+  for n, deadline in ipairs(deadlines) do
+    local task = ARGV[3 * n]
+    if deadline and not seen[task] then
+      local count = #held + 1
+      seen[task], held[count], places[count], mine[count] = true, task, 3 * n, members[n]
     end
   end
   if #mine > 0 then
     redis.call('ZREM', base .. ':assigned', unpack(mine))
   end
-  return taken
+  return held, places
 end
 
-local counts, gone, freed = {}, {}, {}
-local waits = { fresh = 0, voted = 0 }
-
--- Whether the task waits again; it does not when its record is gone.
-local function back(task)
-  local how = unassign(base, task)
-  if how then
-    waits[how] = waits[how] + 1
-  end
-  return how
+local outcomes = {}
+for n = 1, (#ARGV - 2) / 3 do
+  outcomes[n] = 'not_held'
+end
+local tasks, places = take_back()
+if #tasks == 0 then
+  return { 0, unpack(outcomes) }
 end
 
--- Adds the vote; whether as many workers agree now as are needed.
-local function agreed(task, key, vote, needed)
-  counts.voted = (counts.voted or 0) + 1
-  redis.call('HSET', key .. ':verifiers', worker, vote)
-  redis.call('SADD', base .. ':voted', task)
-  redis.call('SADD', key .. ':tally:' .. vote, worker)
-  return redis.call('SCARD', key .. ':tally:' .. vote) >= tonumber(needed)
+chain = chain or '0'
+local closed, counts = 0, {}
+-- What leaves the project, and what goes back.
+local gone, gone_hashes, back, back_fields = {}, {}, {}, {}
+
+local function count(name)
+  counts[name] = (counts[name] or 0) + 1
 end
 
-local function succeed(task, vote)
-  local key = base .. ':task:' .. task
-  local created, needed, hash = unpack(redis.call('HMGET', key, 'created', 'verification_count', 'hash'))
-  if not created then
-    drop_orphan(base, task)
-    return 'not_held'
-  end
-  if needed and not agreed(task, key, vote, needed) then
-    back(task)
-    return 'voted'
-  end
-  counts.closed = (counts.closed or 0) + 1
-  close(base, task, hash, chain, remember, given_now)
-  if hash then
-    freed[#freed + 1] = hash
-  end
-  if needed then
-    delete_task(base, task)
-  else
-    gone[#gone + 1] = key
+local function go_back(task, fields)
+  back[#back + 1] = task
+  back_fields[#back] = fields
+  return 'returned'
+end
+
+local function close_it(task, record, hash, newline)
+  closed = closed + 1
+  close(base, task, record, newline, chain)
+  gone[closed] = task
+  if hash ~= '' then
+    gone_hashes[#gone_hashes + 1] = hash
   end
   return 'closed'
 end
 
-local function fail(task)
-  local key = base .. ':task:' .. task
-  local created, most = unpack(redis.call('HMGET', key, 'created', 'max_retries'))
-  if not created then
-    drop_orphan(base, task)
-    return 'not_held'
+local function vote(task, record, fields, verification)
+  count('voted')
+  if (add_vote(base, task, worker, verification) or 0) < fields.verification_count then
+    go_back(task, fields)
+    return 'voted'
   end
-  if redis.call('HINCRBY', key, 'retries', 1) < tonumber(most or 0) then
-    counts.retried = (counts.retried or 0) + 1
-    back(task)
-    return 'returned'
+  delete_votes(base, { task })
+  return close_it(task, record, fields.hash, fields.recipe_at and '\n' or '')
+end
+
+local function fail(task, record, fields)
+  local retries = fields.retries + 1
+  set_retries(base, task, record, fields, retries)
+  if retries < fields.max_retries then
+    count('retried')
+    return go_back(task, fields)
   end
-  counts.failed = (counts.failed or 0) + 1
-  redis.call('HDEL', key, 'assignee', 'assign_time')
-  redis.call('SREM', base .. ':voted', task)
-  redis.call('ZADD', base .. ':failed', clock(given_now), task)
+  count('failed')
+  if fields.verification_count > 1 then
+    redis.call('SREM', base .. ':voted', task)
+  end
+  redis.call('ZADD', base .. ':failed', (clock(given_now)), task)
   return 'failed'
 end
 
-local function skip(task)
-  if not back(task) then
-    return 'not_held'
+local records, buckets = records_of(base, tasks)
+for i, record in ipairs(records) do
+  local task, place, outcome = tasks[i], places[i], 'not_held'
+  local result = ARGV[place + 1]
+  local created, hash, _, _, _, needed, _, newline = parse_record(record)
+  if not created then
+    drop_orphans(base, { task })
+  elseif result == OK and (needed == '' or needed == '1') then
+    outcome = close_it(task, record, hash, newline)
+  elseif result == OK then
+    outcome = vote(task, record, read_record(record), ARGV[place + 2])
+  elseif result == FAIL then
+    outcome = fail(task, record, read_record(record))
+  else
+    count('skipped')
+    outcome = go_back(task, read_record(record))
   end
-  counts.skipped = (counts.skipped or 0) + 1
-  return 'returned'
+  outcomes[place / 3] = outcome
 end
+redis.call('HDEL', base .. ':holders', unpack(tasks))
+local fresh, voted = requeue(base, back, back_fields)
 
-local taken, outcomes = take_back(), {}
-for i = 3, #ARGV, 3 do
-  local task, result, vote = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local outcome = 'not_held'
-  if taken[task] then
-    -- Named once more in this call, it is held no longer.
-    taken[task] = nil
-    outcome = result == OK and succeed(task, vote) or result == FAIL and fail(task) or skip(task)
-  end
-  outcomes[#outcomes + 1] = outcome
+if closed > 0 then
+  delete_records(base, gone, #gone == #tasks and buckets or nil)
+  close_hashes(base, gone_hashes, remember, known, remember ~= '0' and clock(given_now))
+  redis.call('HINCRBY', base, 'closed', closed)
+  redis.call('HINCRBY', base .. ':closed', worker, closed)
 end
-
-if #freed > 0 then
-  redis.call('SREM', base .. ':hashes', unpack(freed))
+for name, total in pairs(counts) do
+  redis.call('HINCRBY', base, name, total)
 end
-if #gone > 0 then
-  redis.call('DEL', unpack(gone))
+if awaited and fresh + voted > 0 then
+  wake(base, awaited, clock(given_now), fresh, voted)
 end
-for name, count in pairs(counts) do
-  redis.call('HINCRBY', base, name, count)
-end
-if counts.closed then
-  redis.call('HINCRBY', base .. ':closed', worker, counts.closed)
-end
-if awaited and waits.fresh + waits.voted > 0 then
-  wake(base, awaited, clock(given_now), waits.fresh, waits.voted)
-end
-return { chain ~= '0' and counts.closed or 0, unpack(outcomes) }
+return { chain ~= '0' and closed or 0, unpack(outcomes) }

@@ -8,7 +8,7 @@
   ARGV[1]  worker id
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  how many tasks the call has, in its first chunk; '' in a later one
-  ARGV[4+] for each task, at most 500, its fields as in include/task.lua
+  ARGV[4+] for each task, at most 500, its text as in include/task.lua
 
   Returns  for each task, in the order given, its id, or false for a duplicate
   Refuses  NOT_FOUND, DENIED, TOO_LARGE, RATE_LIMITED
@@ -23,16 +23,17 @@
 local base, worker, whole = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local now, now_us, created = clock(ARGV[2])
 
-local fields = project(base, 'submit_rate', 'submit_paid_off', 'remember_closed', 'seq', 'submitted', 'awaited')
+local fields = project(base, 'submit_rate', 'submit_paid_off', 'seq', 'place', 'submitted', 'awaited',
+  'remember_closed', 'known_hashes')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local rate, paid_off, remember, seq, submitted, awaited = unpack(fields, 2, 7)
+local rate, paid_off, seq, place, submitted, awaited, remember, known = unpack(fields, 2, 9)
 if not string.find(redis.call('HGET', base .. ':access', worker) or '', 'submit', 1, true) then
   return redis.error_reply('DENIED This worker may not submit to the project')
 end
-seq = seq or 0
-local full = too_many(seq, whole or (#ARGV - 3) / #FIELDS)
+seq = tonumber(seq or 0)
+local full = too_many(seq, whole or #ARGV - 3)
 if full then
   return redis.error_reply(full)
 end
@@ -41,11 +42,13 @@ if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
 
-local ids, accepted = add_tasks(base, ARGV, 4, #FIELDS, seq, tonumber(remember or 0), now, created)
+local new = { seq = seq, place = tonumber(place or 0), remember_closed = remember, known_hashes = known, now = now,
+  created = created }
+local ids, accepted = add_tasks(base, ARGV, 4, 1, new)
 
 rate_charge(base, 'submit_paid_off', rate, paid_off, now_us, accepted)
 if accepted > 0 then
-  redis.call('HSET', base, 'seq', seq + accepted, 'submitted', (submitted or 0) + accepted)
+  redis.call('HSET', base, 'seq', new.seq, 'place', new.place, 'submitted', (submitted or 0) + accepted)
 end
 if accepted < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - accepted)

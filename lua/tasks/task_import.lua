@@ -11,7 +11,7 @@
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  the last id that no new task may have: they begin above it. 0 for none
   ARGV[4+] for each task, at most 500: number in the source, '1' when it has failed, retries, votes
-           ('worker:verification,...'), and its fields as in include/task.lua
+           ('worker:verification,...'), and its text as in include/task.lua
 
   Returns  for each, in the order given: 1 imported, 2 imported and closed, 0 a duplicate, -1 came before
   Refuses  NOT_FOUND, TOO_LARGE
@@ -21,22 +21,26 @@
 --- @include "project"
 --- @include "add_tasks"
 --- @include "close"
---- @include "delete_task"
+--- @include "close_hashes"
+--- @include "delete_records"
+--- @include "delete_recipes"
+--- @include "set_retries"
+--- @include "votes"
 --- @include "wake"
 
 local base, source = KEYS[1], ARGV[1]
 local now, _, created = clock(ARGV[2])
 
-local fields = project(base, 'remember_closed', 'seq', 'imported', 'awaited', 'chain')
+local fields = project(base, 'seq', 'place', 'imported', 'awaited', 'chain', 'remember_closed',
+  'known_hashes')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
--- What stands before the fields of a task, and how far it is to the next.
-local NUMBER, FAILED, RETRIES, VOTES = 0, 1, 2, 3
-local STEP = 4 + #FIELDS
+-- What there is of a task, and how far it is to the next.
+local FAILED, RETRIES, VOTES, TEXT, STEP = 1, 2, 3, 4, 5
 
-local remember, seq, imported = tonumber(fields[2] or 0), tonumber(fields[3] or 0), fields[4] or 0
+local seq, place, imported, awaited, chain, remember, known = unpack(fields, 2, 8)
 
 -- They come in order: those that came before are the first ones.
 local outcomes, first = {}, 4
@@ -49,7 +53,7 @@ if not ARGV[first] then
   return outcomes
 end
 
-seq = math.max(seq, math.floor(ARGV[3] / 100000))
+seq = math.max(tonumber(seq or 0), math.floor(ARGV[3] / 100000))
 local full = too_many(seq, (#ARGV - first + 1) / STEP)
 if full then
   return redis.error_reply(full)
@@ -57,13 +61,9 @@ end
 
 -- Each worker has one vote, the first that is given. Whether as many agree as are needed.
 local function vote(task, votes, needed)
-  local key, enough = base .. ':task:' .. task, false
+  local enough = false
   for worker, verification in string.gmatch(votes, '(%d+):(-?%d+)') do
-    if redis.call('HSETNX', key .. ':verifiers', worker, verification) == 1 then
-      local tally = key .. ':tally:' .. verification
-      redis.call('SADD', tally, worker)
-      enough = enough or redis.call('SCARD', tally) >= tonumber(needed)
-    end
+    enough = (add_vote(base, task, worker, verification) or 0) >= needed or enough
   end
   return enough
 end
@@ -73,35 +73,34 @@ local function verify(task)
   local score = redis.call('ZSCORE', base .. ':queue', task)
   redis.call('ZREM', base .. ':queue', task)
   redis.call('ZADD', base .. ':verifying', score, task)
-  redis.call('SADD', base .. ':voted', task)
 end
 
--- Nobody would be left to vote on it.
-local function close_now(task, hash)
-  redis.call('ZREM', base .. ':queue', task)
-  if hash ~= '' then
-    redis.call('SREM', base .. ':hashes', hash)
-  end
-  close(base, task, hash ~= '' and hash, fields[6] or '0', fields[2] or '0', ARGV[2])
-  delete_task(base, task)
-end
-
-local fresh, voted, closed = 0, 0, 0
-local ids, count = add_tasks(base, ARGV, first + 4, STEP, seq, remember, now, created)
+local fresh, voted, closed, closed_hashes = 0, 0, {}, {}
+local new = { seq = seq, place = tonumber(place or 0), remember_closed = remember, known_hashes = known, now = now,
+  created = created }
+local ids, count = add_tasks(base, ARGV, first + TEXT, STEP, new)
 for n, task in ipairs(ids) do
   local i = first + STEP * (n - 1)
   local failed, retries, votes = ARGV[i + FAILED] == '1', ARGV[i + RETRIES], ARGV[i + VOTES]
   local outcome = task and 1 or 0
+  local record = created .. ' ' .. ARGV[i + TEXT]
+  local task_fields = task and read_record(record)
   if task and retries ~= '0' then
-    redis.call('HSET', base .. ':task:' .. task, 'retries', retries)
+    local stored = redis.call('HGET', bucket_of(base, task))
+    set_retries(base, task, stored, read_record(stored), retries)
   end
-  local enough = task and votes ~= '' and vote(task, votes, ARGV[i + VOTES + VERIFICATION_COUNT])
+  local enough = task and votes ~= '' and vote(task, votes, task_fields.verification_count)
   if task and failed then
     redis.call('ZREM', base .. ':queue', task)
+    redis.call('SREM', base .. ':voted', task)
     redis.call('ZADD', base .. ':failed', now, task)
   elseif enough then
-    close_now(task, ARGV[i + VOTES + HASH])
-    closed, outcome = closed + 1, 2
+    -- Nobody would be left to vote on it.
+    redis.call('ZREM', base .. ':queue', task)
+    closed[#closed + 1] = task
+    close(base, task, record, '\n', chain or '0')
+    closed_hashes[#closed_hashes + 1] = task_fields.hash ~= '' and task_fields.hash or nil
+    outcome = 2
   elseif task and votes ~= '' then
     verify(task)
     voted = voted + 1
@@ -110,13 +109,18 @@ for n, task in ipairs(ids) do
   end
   outcomes[#outcomes + 1] = outcome
 end
-redis.call('HSET', base .. ':imported', source, ARGV[#ARGV - STEP + 1 + NUMBER])
-redis.call('HSET', base, 'seq', string.format('%.0f', seq + count), 'imported', imported + count)
+delete_votes(base, closed)
+delete_records(base, closed)
+delete_recipes(base, closed)
+close_hashes(base, closed_hashes, remember, redis.call('HGET', base, 'known_hashes'), now)
+redis.call('HSET', base .. ':imported', source, ARGV[#ARGV - STEP + 1])
+redis.call('HSET', base, 'seq', string.format('%.0f', new.seq), 'place', new.place, 'imported',
+  (imported or 0) + count)
 if count < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - count)
 end
-if closed > 0 then
-  redis.call('HINCRBY', base, 'closed', closed)
+if #closed > 0 then
+  redis.call('HINCRBY', base, 'closed', #closed)
 end
-wake(base, fields[5], now, fresh, voted)
+wake(base, awaited, now, fresh, voted)
 return outcomes

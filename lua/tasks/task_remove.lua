@@ -12,7 +12,8 @@
 ]]
 --- @include "project"
 --- @include "find_task"
---- @include "drop_orphan"
+--- @include "drop_orphans"
+--- @include "hashes"
 
 local base, guard, task = KEYS[1], KEYS[2], ARGV[1]
 
@@ -23,14 +24,21 @@ end
 
 redis.call('DEL', guard)
 redis.call('ZREM', base .. ':' .. state, member)
-local created, hash = unpack(redis.call('HMGET', base .. ':task:' .. task, 'created', 'hash'))
+local created, hash = parse_record(redis.call('HGET', bucket_of(base, task)))
 if not created then
-  drop_orphan(base, task)
+  drop_orphans(base, { task })
   return 1
 end
-delete_task(base, task)
-if hash then
-  redis.call('SREM', base .. ':hashes', hash)
+delete_votes(base, { task })
+delete_records(base, { task })
+delete_recipes(base, { task })
+redis.call('HDEL', base .. ':holders', task)
+if hash ~= '' then
+  local known = family_of(base, 'known', redis.call('HGET', base, 'known_hashes'))
+  free_hash(known, hash)
+  if known.sampled < 0 then
+    write_family(base, known)
+  end
 end
 redis.call('HINCRBY', base, 'removed', 1)
 return 1

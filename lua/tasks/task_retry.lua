@@ -13,7 +13,7 @@
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "requeue"
+--- @include "retry"
 --- @include "wake"
 
 local base, guard, task = KEYS[1], KEYS[2], ARGV[2]
@@ -29,6 +29,6 @@ end
 
 redis.call('DEL', guard)
 redis.call('ZREM', base .. ':failed', task)
-local how = retry(base, task)
-wake(base, fields[2], now, how == 'fresh' and 1 or 0, how == 'voted' and 1 or 0)
-return how and 1 or 0
+local fresh, voted = retry(base, { task })
+wake(base, fields[2], now, fresh, voted)
+return fresh + voted

@@ -29,7 +29,7 @@ if not fields then
 end
 local last = tonumber(fields[2] or 0)
 local stop = math.min(entry + entries - 1, last)
-local suffix, key = suffix_of(base), base .. ':task:'
+local suffix = suffix_of(base)
 local drains = redis.call('HGETALL', base .. ':drains')
 
 -- Where a task is, or was before maintenance took it to put it back; nil when it is gone.
@@ -40,7 +40,7 @@ local function state_of(task)
   end
   for i = 1, #drains, 2 do
     local taken = drains[i + 1] == 'reset_failed' and 'failed' or drains[i + 1] == 'reclaim_assigned' and 'assigned'
-    local member = taken == 'assigned' and assignment(task, redis.call('HGET', key .. task, 'assignee') or '') or task
+    local member = taken == 'assigned' and assignment(task, holder_of(base, task) or '') or task
     score = taken and redis.call('ZSCORE', base .. ':drain:' .. drains[i] .. ':' .. taken, member)
     if score then
       return taken, score
@@ -48,31 +48,36 @@ local function state_of(task)
   end
 end
 
+-- numbers_in(bucket): the entries that a bucket has, in order.
+local function numbers_in(bucket)
+  local numbers = {}
+  for _, field in ipairs(redis.call('HKEYS', string.format('%s:tasks:%d', base, bucket))) do
+    numbers[#numbers + 1] = tonumber(field)
+  end
+  table.sort(numbers)
+  return numbers
+end
+
 local rows, size = {}, 0
 while entry <= stop do
-  local ids, keys = {}, {}
-  for n = entry, math.min(entry + 499, stop) do
-    ids[#ids + 1] = string.format('%.0f', n) .. suffix
-    keys[#keys + 1] = key .. ids[#ids]
-  end
-  -- Long stretches are empty: closed tasks, and numbers that went to returns to the queue.
-  local some = redis.call('EXISTS', unpack(keys)) > 0
-  for i = 1, some and #ids or 0 do
+  local bucket = math.floor(entry / 32)
+  for _, n in ipairs(numbers_in(bucket)) do
+    local id = string.format('%.0f', n) .. suffix
     local state, score, task, length
-    if redis.call('EXISTS', keys[i]) == 1 then
-      state, score = state_of(ids[i])
+    if n >= entry and n <= stop then
+      state, score = state_of(id)
     end
     if state then
-      task, length = manager_row(base, ids[i], score, 0, math.huge)
+      task, length = manager_row(base, id, score, 0, math.huge)
     end
     if task then
       if #rows == limit or (size + length > bytes and #rows > 0) then
-        return { entry + i - 1, last, unpack(rows) }
+        return { n, last, unpack(rows) }
       end
       size = size + length
       rows[#rows + 1] = { state, task }
     end
   end
-  entry = entry + #ids
+  entry = 32 * (bucket + 1)
 end
-return { entry, last, unpack(rows) }
+return { math.min(entry, stop + 1), last, unpack(rows) }

@@ -229,7 +229,7 @@ async def test_what_earlier_maintenance_has_not_put_back_yet_is_deleted_as_well(
 
     with looking_into(redis_url) as redis:
         keys = {key.partition("}")[2] for key in keys_like(redis, f"{settings.prefix}:{{project:{project}}}*")}
-    assert not {key for key in keys if key.startswith((":task", ":queue", ":drain", ":held", ":hashes"))}
+    assert not {key for key in keys if key.startswith((":task", ":queue", ":drain", ":holders", ":known"))}
 
 
 async def test_a_deleted_project_hands_on_all_that_it_has_closed(

@@ -3,7 +3,7 @@
 from tests.client import Fleet
 from tests.prometheus import Metrics
 from tests.serving import Serving
-from tests.stores import looking_into
+from tests.stores import looking_into, lose_record
 
 
 def test_a_lost_record_costs_its_own_task_and_no_other(fleet: Fleet, serving: Serving) -> None:
@@ -13,7 +13,7 @@ def test_a_lost_record_costs_its_own_task_and_no_other(fleet: Fleet, serving: Se
     held = worker.take(project)["id"]
     with looking_into(serving.store_url) as redis:
         for lost in (held, ids[1], ids[3]):
-            redis.delete(f"broker:{{project:{project}}}:task:{lost}")
+            lose_record(redis, "broker", lost)
 
     assert worker.release(held) is False
     assert [task["id"] for task in worker.get(f"/task/get/{project}?count=10").content()["tasks"]] == [

@@ -163,7 +163,11 @@ async def test_a_reset_deletes_votes_and_tallies(store_fleet: StoreFleet, settin
 
     assert await store_fleet.store.maintenance.run(project, "hard_reset") == 10
 
-    assert not [key for key in keys_of(settings, project) if ":task:" in key or ":drain" in key or ":voted" in key]
+    assert not [
+        key
+        for key in keys_of(settings, project)
+        if ":votes:" in key or ":tally:" in key or ":drain" in key or ":voted" in key
+    ]
     assert await store_fleet.submit(project, worker, new(votes=3, hash64=1)) != [None]
     assert len(await store_fleet.take(project, worker)) == 1
 

@@ -54,4 +54,4 @@ async def fleet(store: Store) -> StoreFleet:
 def new(
     recipe: str = "r", *, priority: int = 0, votes: int = 1, hash64: int | str = "", seconds: int = 0
 ) -> TaskFields:
-    return TaskFields(recipe, priority, max_assign_time=seconds, verification_count=votes, hash64=hash64)
+    return TaskFields(recipe, priority=priority, max_assign_time=seconds, verification_count=votes, hash64=hash64)

@@ -48,8 +48,15 @@ class ModelProject:
         self.access: dict[int, set[str]] = {}
         self.requests: dict[int, set[str]] = {}
         self.paused = self.public = False
-        self.chain = self.remember_closed = self.seq = 0
+        self.chain = self.remember_closed = self.seq = self.place = 0
         self.remembered: dict[int | str, int] = {}
+        """Hashes of closed tasks: the unix second of closing, 0 where they are remembered for ever."""
+        self.closed_since = 0
+        """When the project ceased to remember for ever, unix ms."""
+        self.oldest = 0
+        """The earliest unix second of those remembered for a time, 0 for none."""
+        self.families: set[str] = set()
+        """Those that have had hashes since they were last emptied: known, closed, recent."""
         self.outbox: list[tuple[int, TaskFields]] = []
         self.stranded: set[int | str] = set()
         """Hashes of tasks that were dropped: only their records knew them."""
@@ -72,8 +79,12 @@ class ModelProject:
                 ids.append(None)
                 continue
             live.add(new.hash64)
+            if new.hash64 != "":
+                self.families.add("known")
             self.seq += 1
-            task = ModelTask(self.seq * 100_000 + self.id, new, self.seq)
+            self.place += 1
+            self.remembered.pop(new.hash64, None)
+            task = ModelTask(self.seq * 100_000 + self.id, new, self.place)
             self.tasks[task.id] = task
             ids.append(task.id)
         self.count("duplicates", ids.count(None))
@@ -145,8 +156,8 @@ class ModelProject:
         if task.lost:
             self.drop(task)
             return False
-        self.seq += 1
-        task.state, task.assignee, task.place, task.drain = "waiting", 0, self.seq, ""
+        self.place += 1
+        task.state, task.assignee, task.place, task.drain = "waiting", 0, self.place, ""
         return True
 
     def release(self, worker: int, id: int, result: int, verification: int, now: int) -> str:
@@ -179,7 +190,11 @@ class ModelProject:
                 return "voted"
         del self.tasks[task.id]
         if task.new.hash64 != "" and self.remember_closed:
-            self.remembered[task.new.hash64] = now
+            second = -(-now // 1000)
+            self.remembered[task.new.hash64] = 0 if self.remember_closed < 0 else second
+            self.families.add("closed" if self.remember_closed < 0 else "recent")
+            if self.remember_closed > 0:
+                self.oldest = min(self.oldest or second, second)
         if self.chain:
             self.outbox.append((self.chain, task.new))
         self.count("closed")
@@ -206,8 +221,47 @@ class ModelProject:
     def forgettable(self, now: int) -> set[int | str]:
         if self.remember_closed < 0:
             return set()
-        kept = self.remember_closed * 1000
-        return {hash for hash, closed in self.remembered.items() if kept == 0 or closed + kept <= now}
+        kept = self.remember_closed
+        late = {hash for hash, second in self.remembered.items() if second and (second + kept) * 1000 <= now}
+        for_ever = {hash for hash, second in self.remembered.items() if not second}
+        if kept == 0:
+            return set(self.remembered)
+        return late | (for_ever if self.closed_since + kept * 1000 <= now else set())
+
+    def may_trim(self, now: int) -> bool:
+        if self.remember_closed < 0:
+            return False
+        kept = self.remember_closed
+        late = kept > 0 and self.oldest > 0 and now >= (self.oldest + kept + kept // 8) * 1000
+        return late or ("closed" in self.families and self.closed_since + kept * 1000 <= now)
+
+    def trim(self, now: int) -> int:
+        """How many of those that were remembered for a time are removed; the others begin a drain."""
+        if not self.may_trim(now):
+            return 0
+        late = self.forgettable(now)
+        recent = {hash for hash in late if self.remembered[hash]}
+        if "closed" in self.families and self.closed_since + self.remember_closed * 1000 <= now:
+            self.empty("closed")
+        for hash in late:
+            del self.remembered[hash]
+        self.oldest = min(filter(None, self.remembered.values()), default=0)
+        return len(recent)
+
+    def configure(self, *, paused: bool, public: bool, remember_closed: int, chain: int, now: int) -> None:
+        if self.remember_closed < 0 <= remember_closed:
+            self.closed_since = now
+        self.paused, self.public, self.remember_closed, self.chain = paused, public, remember_closed, chain
+        if remember_closed == 0:
+            self.empty("closed", "recent")
+            self.remembered.clear()
+            self.oldest = 0
+
+    def empty(self, *names: str) -> None:
+        """Their buckets, one each, are left to a drain."""
+        if families := self.families.intersection(names):
+            self.families -= families
+            self.drains.append(("drop_hashes", [], len(families)))
 
     def retry(self, id: int) -> bool:
         task = self.tasks.get(id)
@@ -218,8 +272,7 @@ class ModelProject:
 
     def remove(self, id: int) -> bool:
         task = self.tasks.get(id)
-        if task is None or task.drain or (task.lost and task.state == "assigned"):
-            # Only the record says who holds it.
+        if task is None or task.drain:
             return False
         if task.lost:
             self.drop(task)
@@ -233,14 +286,15 @@ class ModelProject:
         concerned = {"reset_failed": ["failed"], "reclaim_assigned": ["assigned"]}.get(operation, every)
         tasks = sorted(self.tasks.values(), key=lambda task: task.rank)
         taken = [task for zset in concerned for task in tasks if task.zset == zset]
-        freed = len(self.hashes()) + len(self.awaiting()) + len(self.remembered) if operation == "hard_reset" else 0
+        freed = len(self.awaiting()) + len(self.families) if operation == "hard_reset" else 0
         for task in taken:
             task.drain = operation
-        self.seq += 1
         affected = len(taken)
         if operation == "hard_reset":
             self.remembered.clear()
             self.stranded.clear()
+            self.families.clear()
+            self.oldest = 0
             affected += sum(len(ids) for earlier, ids, _ in self.drains if earlier != "hard_reset")
             self.drains = [("hard_reset", ids, rest) for _, ids, rest in self.drains]
             for task in self.tasks.values():

@@ -77,7 +77,7 @@ async def test_a_day_of_a_fleet(app: Starlette, store: Store) -> None:
         assert stats["stats"]["counters"]["closed"] == 1
         assert (await call("GET", f"/task/get/{index}", headers=workers[1]))["task"]["recipe"] == "r"
         assert await store.tasks.reclaim(index, 100) == 0
-        assert await store.tasks.expire_hashes(pages, 100) == 0
+        assert await store.tasks.expire_hashes(pages, 100) == (0, False)
 
 
 async def test_what_comes_from_elsewhere(store: Store) -> None:

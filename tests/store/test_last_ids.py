@@ -1,4 +1,4 @@
-"""The end of a project's ids, and of its places in the queue, which are counted by the same number."""
+"""The end of a project's ids, and of its places in the queue."""
 
 import logging
 from collections.abc import Callable
@@ -20,11 +20,11 @@ LAST_PLACE = 2**37 - 1
 
 @pytest.fixture
 def counted(redis_url: str, settings: Settings) -> Callable[[int, int], None]:
-    """Lets a project have given this number last."""
+    """Lets a project have given this number last, as an id and as a place."""
 
     def counted(project: int, seq: int) -> None:
         with looking_into(redis_url) as redis:
-            redis.hset(f"{settings.prefix}:{{project:{project}}}", "seq", seq)
+            redis.hset(f"{settings.prefix}:{{project:{project}}}", mapping={"seq": seq, "place": seq})
 
     return counted
 

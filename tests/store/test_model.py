@@ -16,7 +16,7 @@ from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.task_fields import TaskFields
 from tests.store.model import ModelProject
-from tests.stores import keys_like, looking_into
+from tests.stores import keys_like, looking_into, lose_record
 
 EDGES = [-(2**63), -1, 1, 2**53 + 1, 2**63 - 1]
 DEFAULT_TIME = 100
@@ -109,9 +109,9 @@ class Walk(RuleBasedStateMachine):
     )
     def configure(self, project: int, paused: bool, public: bool, remember: int, chained: bool) -> None:
         model = self.at(project)
-        model.paused, model.public, model.remember_closed = paused, public, remember
-        model.chain = self.projects[project + 1].id if chained and project < 2 else 0
-        fields = {"paused": paused, "public": public, "remember_closed": remember, "chain": model.chain}
+        chain = self.projects[project + 1].id if chained and project < 2 else 0
+        model.configure(paused=paused, public=public, remember_closed=remember, chain=chain, now=self.now)
+        fields = {"paused": paused, "public": public, "remember_closed": remember, "chain": chain}
         self.run(self.store.projects.update(self.manager, model.id, fields))
 
     @rule(project=PROJECTS, worker=WORKERS, tasks=st.lists(NEW_TASKS, min_size=1, max_size=6))
@@ -134,7 +134,7 @@ class Walk(RuleBasedStateMachine):
         got = self.run(call).tasks
         assert [task.id for task in got] == [task.id for task in expected]
         for task, wanted in zip(got, expected, strict=True):
-            assert task[1:] == (wanted.retries, self.now // 1000, wanted.new._replace(hash64=""))
+            assert task[1:] == (wanted.retries, self.now // 1000, wanted.new)
 
     @rule(
         project=PROJECTS,
@@ -206,10 +206,7 @@ class Walk(RuleBasedStateMachine):
 
     def forget(self, project: int) -> None:
         model = self.at(project)
-        expired = model.forgettable(self.now)
-        assert self.run(self.store.tasks.expire_hashes(model.id, 500)) == len(expired)
-        for hash in expired:
-            del model.remembered[hash]
+        assert self.run(self.store.tasks.expire_hashes(model.id, 500)) == (model.trim(self.now), False)
 
     @rule(project=PROJECTS, operation=st.sampled_from(["reset_failed", "reclaim_assigned", "hard_reset"]))
     def begin_drain(self, project: int, operation: str) -> None:
@@ -236,7 +233,7 @@ class Walk(RuleBasedStateMachine):
         self.lose(project, data.draw(st.sampled_from(sorted(project.tasks))))
 
     def lose(self, model: ModelProject, task: int) -> None:
-        self.redis.delete(f"{self.prefix}:{{project:{model.id}}}:task:{task}")
+        lose_record(self.redis, self.prefix, task)
         model.tasks[task].lost = True
 
     def flush(self, project: int) -> None:
@@ -268,7 +265,7 @@ class Walk(RuleBasedStateMachine):
                 assert set(self.redis.zrange(f"{base}:{name}", 0, -1)) == there, name
             scores = {task: self.redis.zscore(f"{base}:queue", task) for task in map(str, model.tasks)}
             assert scores == {str(task.id): task.score if task.zset == "queue" else None for task in tasks}
-            assert self.redis.smembers(f"{base}:hashes") == {str(hash) for hash in model.hashes()}
+            self.hashes_are_where_the_model_has_them(base, model)
             assert self.redis.smembers(f"{base}:voted") == {str(id) for id in model.awaiting()}
             for worker in self.workers:
                 cursor, held = self.run(self.store.tasks.held(model.id, worker, "0", 1000))
@@ -286,19 +283,50 @@ class Walk(RuleBasedStateMachine):
                 waiting and not model.paused,
                 bool(model.overdue(self.now)),
                 bool(model.outbox),
-                bool(model.forgettable(self.now)),
+                model.may_trim(self.now),
                 bool(model.drains),
             )
 
+    def hashes_are_where_the_model_has_them(self, base: str, model: ModelProject) -> None:
+        def families(*names: str) -> list[dict[str, str]]:
+            texts = self.redis.hmget(base, [f"{name}_hashes" for name in names])
+            return [self.family(base, *pair) for pair in zip(names, texts, strict=True)]
+
+        known, closed, recent = families("known", "closed", "recent")
+        assert known.keys() == {str(hash) for hash in model.hashes()}
+        assert closed.keys() == {str(hash) for hash, second in model.remembered.items() if not second}
+        assert recent == {str(hash): str(second) for hash, second in model.remembered.items() if second}
+
+    def family(self, base: str, name: str, text: str | None) -> dict[str, str]:
+        """The few that a walk has all stand in one bucket."""
+        if text is None:
+            return {}
+        key = f"{base}:{name}:{text.split()[0]}:0"
+        return dict(self.redis.hgetall(key) if name == "recent" else dict.fromkeys(self.redis.smembers(key), ""))
+
     def no_key_is_left_over(self, base: str, model: ModelProject) -> None:
-        expected = set()
+        votes: set[str] = set()
+        records: dict[str, set[str]] = {}
+        long: set[str] = set()
+        holders: dict[str, int] = {}
         for task in model.tasks.values():
-            key = f"{base}:task:{task.id}"
+            n = task.id // 100_000
+            bucket = records.setdefault(f"{base}:tasks:{n // 32}", set())
             if not task.lost:
-                expected.add(key)
+                bucket.add(str(n))
+                if len(task.new.recipe) > 1024:
+                    long.add(f"{base}:recipe:{task.id}")
             if task.votes:
-                expected |= {f"{key}:verifiers", *(f"{key}:tally:{vote}" for vote in task.votes.values())}
-        assert {key for key in keys_like(self.redis, f"{base}:*") if ":task:" in key} == expected
+                votes |= {f"{base}:votes:{task.id}", f"{base}:tally:{task.id}"}
+            if task.state == "assigned":
+                holders[str(task.id)] = task.assignee
+        there = keys_like(self.redis, f"{base}:*")
+        assert {key for key in there if ":votes:" in key or ":tally:" in key} == votes
+        assert {key for key in there if ":recipe:" in key} == long
+        buckets = {key: set(self.redis.hkeys(key)) for key in there if ":tasks:" in key}
+        assert buckets == {key: fields for key, fields in records.items() if fields}
+        found = self.redis.hgetall(f"{base}:holders")
+        assert {task: int(value.split()[0]) for task, value in found.items()} == holders
 
     def teardown(self) -> None:
         self.run(self.store.close())

@@ -8,7 +8,7 @@ from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store.tasks import CHUNK
 from tests.store.conftest import StoreFleet, new
-from tests.stores import keys_like, looking_into
+from tests.stores import keys_like, looking_into, lose_record
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def lose(redis_url: str, settings: Settings) -> Callable[..., None]:
     def lose(*tasks: int | None, votes: bool = False) -> None:
         with looking_into(redis_url) as redis:
             for task in tasks:
-                key = f"{settings.prefix}:{{project:{(task or 0) % 100_000}}}:task:{task}"
-                for gone in [key, *(keys_like(redis, f"{key}:*") if votes else [])]:
-                    redis.delete(gone)
+                base = lose_record(redis, settings.prefix, task or 0)
+                if votes:
+                    redis.delete(f"{base}:votes:{task}", f"{base}:tally:{task}")
 
     return lose
 
@@ -30,7 +30,10 @@ def left(redis_url: str, settings: Settings) -> Callable[[int | None], list[str]
     def left(task: int | None) -> list[str]:
         base = f"{settings.prefix}:{{project:{(task or 0) % 100_000}}}"
         with looking_into(redis_url) as redis:
-            keys = keys_like(redis, f"{base}:task:{task}*")
+            keys = [key for name in ("task", "votes", "tally") for key in keys_like(redis, f"{base}:{name}:{task}")]
+            n = (task or 0) // 100_000
+            keys += [field for field in redis.hkeys(f"{base}:tasks:{n // 32}") if field.split(":")[0] == str(n)]
+            keys += ["holders"] if redis.hexists(f"{base}:holders", str(task)) else []
             for name in ("queue", "verifying", "assigned", "failed"):
                 keys += [name for member in redis.zrange(f"{base}:{name}", 0, -1) if member.startswith(str(task))]
             return [*keys, *(["voted"] if redis.sismember(f"{base}:voted", str(task)) else [])]

@@ -146,15 +146,21 @@ async def test_absurd_rates_do_no_harm(fleet: StoreFleet, rate: float) -> None:
 async def test_the_hash_of_a_closed_task_counts_as_long_as_the_project_says(fleet: StoreFleet) -> None:
     project = await fleet.project(remember_closed=60)
     worker = await fleet.worker(project)
-    (id,) = await fleet.submit(project, worker, new(hash64=7))
-    await fleet.take(project, worker)
-    await fleet.release(project, worker, id)
+    for id in await fleet.submit(project, worker, new(hash64=7), new(hash64=8)):
+        await fleet.take(project, worker)
+        await fleet.release(project, worker, id)
 
     fleet.passes(59)
     assert await fleet.submit(project, worker, new(hash64=7)) == [None]
     fleet.passes(1)
     assert await fleet.submit(project, worker, new(hash64=7)) != [None]
-    assert await fleet.store.tasks.expire_hashes(project, BATCH) == 1
+    # The others are taken out when they have been late for an eighth of the time.
+    fleet.passes(6)
+    assert not (await fleet.store.tasks.due(project)).expired
+    fleet.passes(1)
+    assert (await fleet.store.tasks.due(project)).expired
+    assert await fleet.store.tasks.expire_hashes(project, BATCH) == (1, False)
+    assert not (await fleet.store.tasks.due(project)).expired
 
 
 async def test_a_hash_remembered_for_ever_goes_when_the_project_stops_remembering(fleet: StoreFleet) -> None:
@@ -170,7 +176,8 @@ async def test_a_hash_remembered_for_ever_goes_when_the_project_stops_rememberin
     await fleet.store.projects.update(fleet.manager, project, {"remember_closed": 0})
 
     assert await fleet.submit(project, worker, new(hash64=7)) != [None]
-    assert await fleet.store.tasks.expire_hashes(project, BATCH) == 1
+    assert (await fleet.store.tasks.due(project)).drains
+    assert await fleet.store.maintenance.drain(project, BATCH) == (1, False)
 
 
 async def test_how_long_a_hash_is_remembered_follows_the_project(fleet: StoreFleet) -> None:
@@ -182,8 +189,10 @@ async def test_how_long_a_hash_is_remembered_follows_the_project(fleet: StoreFle
     fleet.passes(30)
 
     await fleet.store.projects.update(fleet.manager, project, {"remember_closed": 60})
+    # It counts as if its task had closed at the change.
+    fleet.passes(59)
     assert await fleet.submit(project, worker, new(hash64=7)) == [None]
-    fleet.passes(30)
+    fleet.passes(1)
     assert await fleet.submit(project, worker, new(hash64=7)) != [None]
 
 
@@ -383,7 +392,7 @@ async def test_nothing_is_made_again_in_a_project_that_is_not_there(
     assert (await store.tasks.release(9, 1, [(100_009, 0, 0)])).outcomes == ["not_held"]
     assert await store.tasks.extend(9, 1, [100_009], 5) == [False]
     assert await store.tasks.reclaim(9, 10) == 0
-    assert await store.tasks.expire_hashes(9, 10) == 0
+    assert await store.tasks.expire_hashes(9, 10) == (0, False)
 
     with looking_into(redis_url) as redis:
         assert keys_like(redis, f"{settings.prefix}:{{project:9}}*") == []

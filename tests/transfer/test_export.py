@@ -18,7 +18,7 @@ STAY, GO = 2500, 500
 
 
 def new(recipe: str, hash64: int | str = "", *, priority: int = 0, votes: int = 1, retries: int = 0) -> TaskFields:
-    return TaskFields(recipe, priority, retries, verification_count=votes, hash64=hash64)
+    return TaskFields(recipe, priority=priority, max_retries=retries, verification_count=votes, hash64=hash64)
 
 
 @pytest.fixture
@@ -105,7 +105,9 @@ async def test_a_project_that_is_exported_and_imported_is_the_same(
 ) -> None:
     boss, (one, two, three, _) = 1, workers
     tasks = [
-        TaskFields('"ä\n\U0001f577', -5, 7, 90, 3, hash64=-(2**63)),
+        TaskFields(
+            '"ä\n\U0001f577', hash64=-(2**63), priority=-5, max_retries=7, max_assign_time=90, verification_count=3
+        ),
         new("fails", 5, priority=9),
         new("is held"),
         new("waits again", 6, priority=8, retries=5),

@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ def dumps(folder: Path, tasks: int = MANY) -> Path:
 
 
 def kept(settings: Settings) -> dict[str, Any]:
-    """Everything in the store, but times."""
+    """Everything in the store, but times, and how hashes are spread over buckets."""
     redis = looking_into(settings.redis_url)
     found: dict[str, Any] = {}
     for key in redis.scan_iter(f"{settings.prefix}:*", count=10_000):
@@ -69,9 +70,14 @@ def kept(settings: Settings) -> dict[str, Any]:
             case "hash":
                 found[key] = redis.hgetall(key)
                 found[key].pop("created", None)
-                found[key].pop("webhook_secret", None)
+                for name in ("webhook_secret", "known_hashes", "known_sample"):
+                    found[key].pop(name, None)
+                if ":tasks:" in key:
+                    # Each record begins with the time.
+                    found[key] = {field: record.partition(" ")[2] for field, record in found[key].items()}
             case "set":
-                found[key] = redis.smembers(key)
+                name = re.sub(r":known:0:\d+$", ":known", key)
+                found[name] = found.get(name, set()) | redis.smembers(key)
             case "zset":
                 found[key] = redis.zrange(key, 0, -1, withscores=not key.endswith(":failed"))
             case _:

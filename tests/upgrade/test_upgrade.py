@@ -148,7 +148,11 @@ def test_data_that_an_older_store_has_rewritten_are_read(tmp_path: Path) -> None
     ("layout", "says"),
     [
         (LAYOUT + 1, f"the data has key layout {LAYOUT + 1}, made by a newer broker; this one knows {LAYOUT}"),
-        (LAYOUT - 1, f"the data has key layout {LAYOUT - 1}, made by an older broker; this one needs {LAYOUT}"),
+        (
+            LAYOUT - 1,
+            f"the data has key layout {LAYOUT - 1}, made by an older broker; this one needs {LAYOUT}: start "
+            "that broker once more, export its projects with `broker export`, and import the files into a new one",
+        ),
     ],
 )
 def test_data_of_another_layout_stop_the_start_and_are_left_as_they_are(tmp_path: Path, layout: int, says: str) -> None:

@@ -5,7 +5,7 @@
 
 from functools import lru_cache
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the key layout, kept in ``broker:{directory}:layout``."""
 
 PROJECT_LIMIT = 100_000

@@ -1,0 +1,13 @@
+--- @include "records"
+
+-- delete_records(base, tasks, buckets): deletes the records of up to 500 tasks; `buckets` are theirs where the caller
+-- has them. Recipes that stand apart are left to the caller.
+local function delete_records(base, tasks, buckets)
+  if #tasks == 1 then
+    redis.call('HDEL', bucket_of(base, tasks[1]))
+    return
+  end
+  for _, bucket in ipairs(buckets or by_bucket(base, tasks)) do
+    redis.call('HDEL', bucket.key, unpack(bucket.fields))
+  end
+end

@@ -1,0 +1,98 @@
+-- Known hashes, in three families of buckets. `:known:<gen>:<k>` are sets: hashes of live tasks. When a task closes,
+-- its hash moves to `:closed:<gen>:<k>`, sets, where the project remembers for ever, or to `:recent:<gen>:<k>`, hashes
+-- (the hash to the unix second of its closing), where it remembers for a time. Sets of few integers take 8 bytes for
+-- each. A project that remembers nothing has only the first.
+--
+-- Each family grows by linear hashing: when it has more than so many hashes a bucket, the next bucket in turn is split
+-- into 4, of `recent` into 2. The project's field `<family>_hashes` is `<gen> <level> <split> <salt>`; lua/README.md
+-- says how a bucket is found. `<family>_sample` counts those hashes whose number is below SAMPLED, one in 16: so 15 of
+-- 16 calls need not write it.
+local SAMPLED = 2 ^ 27
+
+-- family_of(base, name, text): `text` is its field, nil where it has no hashes yet. There are `level` buckets, of which
+-- the first `split` were split. After changes the caller calls write_family.
+local function family_of(base, name, text)
+  local gen, level, split, salt = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+)$')
+  if not gen then
+    -- A family that was emptied was given to a drain, and its number is not met again.
+    gen, level, split = redis.call('HGET', base, 'drain') or '0', 1, 0
+    -- Drawn, or hashes could be made up that all go to one bucket.
+    local time = redis.call('TIME')
+    salt = 2 ^ 23 + 1 + 2 * ((time[1] * 1000000 + time[2]) % 500009)
+  end
+  return { name = name, prefix = base .. ':' .. name .. ':' .. gen .. ':', level = tonumber(level),
+    split = tonumber(split), salt = tonumber(salt), ways = name == 'recent' and 2 or 4, sampled = 0, is_new = not text }
+end
+
+-- bucket_for(family, hash): the key of its bucket, and its number, below 2^31. All products stay below 2^53.
+local function bucket_for(family, hash)
+  local low, high, salt = tonumber(string.sub(hash, -8)), tonumber(string.sub(hash, 1, -9)) or 0, family.salt
+  local x = (low * salt + high) % 2147483647 * (1048577 + 2 * (salt * 7919 % 524287)) % 2147483647
+  local k = x % family.level
+  return family.prefix .. (k < family.split and x % (family.ways * family.level) or k), x
+end
+
+-- write_family(base, family): notes what has changed, and splits buckets of a family that has grown, at most 8 and
+-- about 4,000 hashes a call. Only after a write that the server refuses when memory is full: then nothing was split.
+local function write_family(base, family)
+  local name, timed, splits, moved = family.name, family.name == 'recent', 0, 0
+  local sample = family.sampled ~= 0 and redis.call('HINCRBY', base, name .. '_sample', family.sampled) or 0
+
+  local function add(key, list)
+    for i = 1, #list, 1000 do
+      local some = { unpack(list, i, math.min(i + 999, #list)) }
+      if timed then
+        redis.call('HSET', key, unpack(some))
+      else
+        redis.call('SADD', key, unpack(some))
+      end
+    end
+  end
+
+  -- An unsplit bucket has up to `ways` times this: at that the server still keeps a set as integers, and a hash as a
+  -- list, in every usual configuration.
+  local per_bucket, ways, step = timed and 48 or 110, family.ways, timed and 2 or 1
+  while family.sampled > 0 and 16 * sample > per_bucket * (family.level + (ways - 1) * family.split) and splits < 8
+    and moved < 4000 do
+    local from, lists = family.prefix .. family.split, {}
+    local found = timed and redis.call('HGETALL', from) or redis.call('SMEMBERS', from)
+    family.split = family.split + 1
+    for i = 1, #found, step do
+      local key = bucket_for(family, found[i])
+      local list = lists[key] or {}
+      lists[key] = list
+      for k = i, i + step - 1 do
+        list[#list + 1] = found[k]
+      end
+    end
+    -- A set that loses members may stay as large as it was.
+    redis.call('DEL', from)
+    for key, list in pairs(lists) do
+      add(key, list)
+    end
+    if family.split == family.level then
+      family.level, family.split = ways * family.level, 0
+    end
+    splits, moved = splits + 1, moved + #found / step
+  end
+  if family.is_new or splits > 0 then
+    local gen = string.match(family.prefix, '(%d+):$')
+    redis.call('HSET', base, name .. '_hashes', string.format('%s %d %d %d', gen, family.level, family.split,
+      family.salt))
+  end
+end
+
+-- bucket_count(family): all its buckets have smaller numbers.
+local function bucket_count(family)
+  return family.split > 0 and family.ways * family.level or family.level
+end
+
+-- free_hash(family, hash): it is in the family no longer.
+local function free_hash(family, hash)
+  local key, x = bucket_for(family, hash)
+  local gone = family.name == 'recent' and redis.call('HDEL', key, hash)
+    or family.name ~= 'recent' and redis.call('SREM', key, hash)
+  if x < SAMPLED then
+    family.sampled = family.sampled - gone
+  end
+end
