@@ -28,27 +28,26 @@ end
 -- take_hash(known, past, hash): makes it that of a live task, unless it is known and counts. Whether it did. `past` is
 -- what the project remembers, nil for nothing.
 local function take_hash(known, past, hash)
-  local closed, second
+  local number, closed, second = number_of(known.salt, hash), nil, nil
   if past then
-    closed = past.closed and redis.call('SISMEMBER', (bucket_for(past.closed, hash)), hash) == 1
-    second = past.recent and redis.call('HGET', (bucket_for(past.recent, hash)), hash)
+    closed = past.closed and redis.call('SISMEMBER', bucket_for(past.closed, number), hash) == 1
+    second = past.recent and redis.call('HGET', bucket_for(past.recent, number), hash)
     if closed and past.closed_counts or second and tonumber(second) > past.after then
       return false
     end
   end
-  local key, x = bucket_for(known, hash)
-  if redis.call('SADD', key, hash) == 0 then
+  if redis.call('SADD', bucket_for(known, number), hash) == 0 then
     return false
   end
-  if x < SAMPLED then
+  if number < SAMPLED then
     known.sampled = known.sampled + 1
   end
   -- What counts no longer goes; it was not trimmed yet.
   if closed then
-    free_hash(past.closed, hash)
+    free_hash(past.closed, hash, number)
   end
   if second then
-    free_hash(past.recent, hash)
+    free_hash(past.recent, hash, number)
   end
   return true
 end

@@ -6,32 +6,30 @@ local function close_hashes(base, list, remember, known_text, now)
   if #list == 0 then
     return
   end
-  local known = family_of(base, 'known', known_text)
+  local known, name = family_of(base, 'known', known_text), remember == '-1' and 'closed' or 'recent'
+  local second, family
+  if remember and remember ~= '0' then
+    local text = redis.call('HGET', base, name .. '_hashes') or nil
+    family, second = family_of(base, name, text, known.salt), math.ceil(now / 1000)
+  end
   for _, hash in ipairs(list) do
-    free_hash(known, hash)
+    local number = number_of(known.salt, hash)
+    free_hash(known, hash, number)
+    if family then
+      local added = name == 'closed' and redis.call('SADD', bucket_for(family, number), hash)
+        or name == 'recent' and redis.call('HSET', bucket_for(family, number), hash, second)
+      if number < SAMPLED then
+        family.sampled = family.sampled + added
+      end
+    end
   end
   if known.sampled < 0 then
     write_family(base, known)
   end
-  if not remember or remember == '0' then
-    return
-  end
-
-  local name, second = remember == '-1' and 'closed' or 'recent', math.ceil(now / 1000)
-  local found = redis.call('HMGET', base, name .. '_hashes', 'recent_oldest')
-  local family = family_of(base, name, found[1])
-  for _, hash in ipairs(list) do
-    local key, x = bucket_for(family, hash)
-    local added = name == 'closed' and redis.call('SADD', key, hash)
-      or name == 'recent' and redis.call('HSET', key, hash, second)
-    if x < SAMPLED then
-      family.sampled = family.sampled + added
-    end
-  end
-  if family.sampled > 0 or family.is_new then
+  if family and (family.sampled > 0 or family.is_new) then
     write_family(base, family)
   end
-  if name == 'recent' and second < (tonumber(found[2]) or math.huge) then
+  if family and name == 'recent' and second < (tonumber(redis.call('HGET', base, 'recent_oldest')) or math.huge) then
     redis.call('HSET', base, 'recent_oldest', second)
   end
 end

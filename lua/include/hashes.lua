@@ -4,32 +4,40 @@
 -- each. A project that remembers nothing has only the first.
 --
 -- Each family grows by linear hashing: when it has more than so many hashes a bucket, the next bucket in turn is split
--- into 4, of `recent` into 2. The project's field `<family>_hashes` is `<gen> <level> <split> <salt>`; lua/README.md
--- says how a bucket is found. `<family>_sample` counts those hashes whose number is below SAMPLED, one in 16: so 15 of
--- 16 calls need not write it.
+-- into 4, of `recent` into 2. The project's field `<family>_hashes` is `<gen> <level> <split> <salt>`, the salt being
+-- that of the project; lua/README.md says how a bucket is found. `<family>_sample` counts those hashes whose number is
+-- below SAMPLED, one in 16: so 15 of 16 calls need not write it.
 local SAMPLED = 2 ^ 27
 
--- family_of(base, name, text): `text` is its field, nil where it has no hashes yet. There are `level` buckets, of which
--- the first `split` were split. After changes the caller calls write_family.
-local function family_of(base, name, text)
-  local gen, level, split, salt = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+)$')
+-- family_of(base, name, text, salt): `text` is its field, nil where it has no hashes yet; then `salt` is that of
+-- another family, if there is one. There are `level` buckets, of which the first `split` were split. After changes the
+-- caller calls write_family.
+local function family_of(base, name, text, salt)
+  local gen, level, split, own_salt = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+)$')
   if not gen then
     -- A family that was emptied was given to a drain, and its number is not met again.
     gen, level, split = redis.call('HGET', base, 'drain') or '0', 1, 0
+  end
+  if not (own_salt or salt) then
     -- Drawn, or hashes could be made up that all go to one bucket.
     local time = redis.call('TIME')
     salt = 2 ^ 23 + 1 + 2 * ((time[1] * 1000000 + time[2]) % 500009)
   end
-  return { name = name, prefix = base .. ':' .. name .. ':' .. gen .. ':', level = tonumber(level),
-    split = tonumber(split), salt = tonumber(salt), ways = name == 'recent' and 2 or 4, sampled = 0, is_new = not text }
+  return { name = name, prefix = base .. ':' .. name .. ':' .. gen .. ':', is_new = not text, sampled = 0,
+    level = tonumber(level), split = tonumber(split), salt = tonumber(own_salt or salt),
+    ways = name == 'recent' and 2 or 4 }
 end
 
--- bucket_for(family, hash): the key of its bucket, and its number, below 2^31. All products stay below 2^53.
-local function bucket_for(family, hash)
-  local low, high, salt = tonumber(string.sub(hash, -8)), tonumber(string.sub(hash, 1, -9)) or 0, family.salt
-  local x = (low * salt + high) % 2147483647 * (1048577 + 2 * (salt * 7919 % 524287)) % 2147483647
-  local k = x % family.level
-  return family.prefix .. (k < family.split and x % (family.ways * family.level) or k), x
+-- number_of(salt, hash): a number below 2^31, from which its bucket follows. All products stay below 2^53.
+local function number_of(salt, hash)
+  local low, high = tonumber(string.sub(hash, -8)), tonumber(string.sub(hash, 1, -9)) or 0
+  return (low * salt + high) % 2147483647 * (1048577 + 2 * (salt * 7919 % 524287)) % 2147483647
+end
+
+-- bucket_for(family, number): the key of its bucket.
+local function bucket_for(family, number)
+  local k = number % family.level
+  return family.prefix .. (k < family.split and number % (family.ways * family.level) or k)
 end
 
 -- write_family(base, family): notes what has changed, and splits buckets of a family that has grown, at most 8 and
@@ -58,7 +66,7 @@ local function write_family(base, family)
     local found = timed and redis.call('HGETALL', from) or redis.call('SMEMBERS', from)
     family.split = family.split + 1
     for i = 1, #found, step do
-      local key = bucket_for(family, found[i])
+      local key = bucket_for(family, number_of(family.salt, found[i]))
       local list = lists[key] or {}
       lists[key] = list
       for k = i, i + step - 1 do
@@ -87,12 +95,12 @@ local function bucket_count(family)
   return family.split > 0 and family.ways * family.level or family.level
 end
 
--- free_hash(family, hash): it is in the family no longer.
-local function free_hash(family, hash)
-  local key, x = bucket_for(family, hash)
+-- free_hash(family, hash, number): it is in the family no longer.
+local function free_hash(family, hash, number)
+  local key = bucket_for(family, number)
   local gone = family.name == 'recent' and redis.call('HDEL', key, hash)
     or family.name ~= 'recent' and redis.call('SREM', key, hash)
-  if x < SAMPLED then
+  if number < SAMPLED then
     family.sampled = family.sampled - gone
   end
 end

@@ -7,14 +7,17 @@
 -- trim = whether hashes are to go that count no longer: `closed`, or those of `recent`, of which the earliest has been
 -- late for an eighth of the time that they are remembered}
 local function remembered(base, now, remember)
-  local found = redis.call('HMGET', base, 'closed_hashes', 'recent_hashes', 'closed_since', 'recent_oldest')
-  local seconds, since, oldest = tonumber(remember), tonumber(found[3]), tonumber(found[4])
-  local past = { since = since, oldest = oldest }
+  local for_ever, past = remember == '-1', { closed_counts = true, after = -math.huge }
+  local found = for_ever and redis.call('HMGET', base, 'closed_hashes', 'recent_hashes')
+    or redis.call('HMGET', base, 'closed_hashes', 'recent_hashes', 'closed_since', 'recent_oldest')
   past.closed = found[1] and family_of(base, 'closed', found[1])
   past.recent = found[2] and family_of(base, 'recent', found[2])
-  past.closed_counts = seconds < 0 or since ~= nil and now < since + seconds * 1000
-  past.after = seconds < 0 and -math.huge or now / 1000 - seconds
-  past.trim = past.closed and not past.closed_counts
-    or oldest and seconds > 0 and now >= (oldest + seconds + math.floor(seconds / 8)) * 1000
+  if not for_ever then
+    local seconds, since, oldest = tonumber(remember), tonumber(found[3]), tonumber(found[4])
+    past.since, past.oldest, past.after = since, oldest, now / 1000 - seconds
+    past.closed_counts = since ~= nil and now < since + seconds * 1000
+    past.trim = past.closed and not past.closed_counts
+      or oldest and now >= (oldest + seconds + math.floor(seconds / 8)) * 1000
+  end
   return past
 end

@@ -1,15 +1,13 @@
 --- @include "records"
---- @include "recipe_apart"
+--- @include "with_recipe"
 
 -- whole_record(base, task): its record with its recipe, and its fields. nil: there is none, or it is damaged.
 local function whole_record(base, task)
   local record = redis.call('HGET', bucket_of(base, task))
   local fields = read_record(record)
-  if fields and not fields.recipe_at then
-    local recipe = recipe_apart(base, task)
-    record, fields.recipe_at = recipe and record .. '\n' .. recipe, #record + 2
-  end
-  if fields and record then
-    return record, fields
+  local whole = fields and with_recipe(base, task, record, fields.recipe_at and '\n' or '')
+  if whole then
+    fields.recipe_at = fields.recipe_at or #record + 2
+    return whole, fields
   end
 end

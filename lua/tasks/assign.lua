@@ -23,7 +23,7 @@
 --- @include "rate"
 --- @include "reclaim_overdue"
 --- @include "unvoted"
---- @include "recipe_apart"
+--- @include "with_recipe"
 --- @include "drop_orphans"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
@@ -57,10 +57,9 @@ local function read(tasks)
   for i, record in ipairs((records_of(base, tasks))) do
     local task = tasks[i]
     local created, _, _, _, seconds, _, _, newline, recipe_at = parse_record(record)
-    local recipe = newline == '' and recipe_apart(base, task)
-    if created and recipe ~= nil then
-      found[i] = { task = task, record = recipe and record .. '\n' .. recipe or record, seconds = seconds,
-        size = recipe and #recipe or #record - recipe_at + 1 }
+    local whole = created and with_recipe(base, task, record, newline)
+    if whole then
+      found[i] = { task = task, record = whole, seconds = seconds, size = #whole - recipe_at + #newline }
     else
       found[i], lost[#lost + 1] = false, task
     end

@@ -54,7 +54,7 @@ while looked < limit and next_bucket < bucket_count(recent) do
     end
   end
   for _, hash in ipairs(late) do
-    free_hash(recent, hash)
+    free_hash(recent, hash, number_of(recent.salt, hash))
   end
   removed, stay = removed + #late, stay + #found / 2 - #late
   looked, next_bucket = looked + #found / 2 + 1, next_bucket + 1

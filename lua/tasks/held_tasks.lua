@@ -13,8 +13,8 @@
 ]]
 --- @include "project"
 --- @include "assignment"
---- @include "holder"
---- @include "whole_record"
+--- @include "records"
+--- @include "with_recipe"
 
 local base, worker, cursor, count = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 
@@ -24,14 +24,21 @@ if not fields then
 end
 
 local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'MATCH', assignment('*', worker), 'COUNT', count)
-local rows = {}
+local tasks, rows = {}, {}
 for i = 1, #scan[2], 2 do
-  local task = task_of(scan[2][i])
-  local record = whole_record(base, task)
-  -- One that has lost its record is no task any more.
-  if record then
-    local _, assign_time = holder_of(base, task)
-    rows[#rows + 1] = { task, record, assign_time or false }
+  tasks[#tasks + 1] = task_of(scan[2][i])
+end
+for from = 1, #tasks, 500 do
+  local some = { unpack(tasks, from, math.min(from + 499, #tasks)) }
+  local holders = redis.call('HMGET', base .. ':holders', unpack(some))
+  for i, record in ipairs((records_of(base, some))) do
+    local task = some[i]
+    local created, _, _, _, _, _, _, newline = parse_record(record)
+    local whole = created and with_recipe(base, task, record, newline)
+    -- One that has lost its record is no task any more.
+    if whole then
+      rows[#rows + 1] = { task, whole, string.match(holders[i] or '', '%d+$') or false }
+    end
   end
 end
 return { scan[1], fields[1], unpack(rows) }

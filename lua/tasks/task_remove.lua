@@ -35,7 +35,7 @@ delete_recipes(base, { task })
 redis.call('HDEL', base .. ':holders', task)
 if hash ~= '' then
   local known = family_of(base, 'known', redis.call('HGET', base, 'known_hashes'))
-  free_hash(known, hash)
+  free_hash(known, hash, number_of(known.salt, hash))
   if known.sampled < 0 then
     write_family(base, known)
   end

@@ -1,0 +1,9 @@
+-- with_recipe(base, task, record, newline): the record with its recipe, which stands apart when `newline` is ''. nil:
+-- the recipe is gone.
+local function with_recipe(base, task, record, newline)
+  if newline ~= '' then
+    return record
+  end
+  local recipe = redis.call('GET', base .. ':recipe:' .. task)
+  return recipe and record .. '\n' .. recipe or nil
+end
