@@ -36,6 +36,7 @@ COMMANDS = {
     "export": Command("broker.cli.transfer:add_export", "write the live tasks of a project as JSON lines"),
     "import": Command("broker.cli.transfer:add_import", "submit the tasks of an export to a project"),
     "import-tracker": Command("broker.cli.import_tracker:add", "import everything from an original tracker"),
+    "check": Command("broker.cli.check:add", "check what the store keeps of each project, and repair it"),
     "redis-cli": Command("broker.cli.store:add_redis_cli", "open redis-cli on the store of the broker"),
 }
 

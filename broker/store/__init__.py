@@ -10,6 +10,7 @@ from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
 from broker.store.monitoring import Monitoring, OverviewRead
+from broker.store.project_check import ProjectCheck
 from broker.store.project_tasks import ProjectTasks
 from broker.store.projects import Projects
 from broker.store.redis import connect, scripts
@@ -64,6 +65,9 @@ class Store:
     async def note_clock(self, *, rebased: bool = False) -> bool:
         """Whether the clock of the store is earlier than a sweep has seen it, until all times were ``rebased``."""
         return bool(await self.calls.call("clock_note", self.keys.directory, [self.now, "1" if rebased else ""]))
+
+    def check(self, project: int, *, repair: bool) -> ProjectCheck:
+        return ProjectCheck(self.calls, self.keys.project(project), self.now, repair=repair)
 
     async def close(self) -> None:
         await self.waiters.close()

@@ -28,9 +28,10 @@ local function family_of(base, name, text, salt)
     ways = name == 'recent' and 2 or 4 }
 end
 
--- number_of(salt, hash): a number below 2^31, from which its bucket follows. All products stay below 2^53.
+-- number_of(salt, hash): a number below 2^31, from which its bucket follows. All products stay below 2^53. A hand in
+-- redis-cli may have added what is no number.
 local function number_of(salt, hash)
-  local low, high = tonumber(string.sub(hash, -8)), tonumber(string.sub(hash, 1, -9)) or 0
+  local low, high = tonumber(string.sub(hash, -8)) or 0, tonumber(string.sub(hash, 1, -9)) or 0
   return (low * salt + high) % 2147483647 * (1048577 + 2 * (salt * 7919 % 524287)) % 2147483647
 end
 

@@ -18,6 +18,7 @@
 --- @include "project"
 --- @include "ids"
 --- @include "find_task"
+--- @include "find_drained"
 --- @include "manager_row"
 
 local base = KEYS[1]
@@ -38,13 +39,10 @@ local function state_of(task)
   if state then
     return state, score
   end
-  for i = 1, #drains, 2 do
-    local taken = drains[i + 1] == 'reset_failed' and 'failed' or drains[i + 1] == 'reclaim_assigned' and 'assigned'
-    local member = taken == 'assigned' and assignment(task, holder_of(base, task) or '') or task
-    score = taken and redis.call('ZSCORE', base .. ':drain:' .. drains[i] .. ':' .. taken, member)
-    if score then
-      return taken, score
-    end
+  local operation
+  operation, state, score = find_drained(base, drains, task)
+  if operation == 'reset_failed' or operation == 'reclaim_assigned' then
+    return state, score
   end
 end
 
