@@ -193,3 +193,23 @@ async def test_a_fleet_at_work_is_no_damage(fleet: StoreFleet, remember: int) ->
     while (await fleet.store.maintenance.drain(project, 500))[1]:
         pass
     assert await differences(fleet, project) == {}
+
+
+async def test_hashes_that_are_trimmed_while_they_are_counted_are_no_damage(fleet: StoreFleet) -> None:
+    project = await fleet.project(remember_closed=800)
+    worker = await fleet.worker(project)
+    for first in range(1, 3000, 500):
+        await fleet.submit(project, worker, *(new(hash64=first + n) for n in range(500)))
+        held = await fleet.take(project, worker, 500)
+        await fleet.store.tasks.release(project, worker, [(task.id, 0, 0) for task in held])
+    fleet.passes(900)
+
+    check = fleet.store.check(project, repair=False)
+    async for where in check.run():
+        if where.startswith("recent hashes, 5"):
+            while (await fleet.store.tasks.expire_hashes(project, 500))[1]:
+                pass
+
+    assert (await fleet.store.tasks.due(project)).expired is False
+    assert check.differences["sample"] == set()
+    assert await differences(fleet, project) == {}
