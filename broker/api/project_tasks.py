@@ -57,8 +57,8 @@ routes = Routes()
 
 _WHOLE = (
     "For managers with MAINTENANCE. The call selects all tasks concerned in one step; tasks that are submitted or "
-    "assigned, or that fail, after that are not changed. It takes up to about 30 seconds; after that the broker "
-    "processes the other tasks in the background."
+    "assigned, or that fail, after that are not changed. A hard reset answers then, and the tasks are deleted in the "
+    "background. The others answer when the tasks wait again, or after 30 seconds; the rest follows in the background."
 )
 
 

@@ -71,6 +71,7 @@ class Store:
 
     async def close(self) -> None:
         await self.waiters.close()
+        await self.maintenance.close()
         await self.calls.close()
 
 

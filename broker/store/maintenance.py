@@ -1,11 +1,14 @@
 """Maintenance of whole projects: it begins in one step, however many tasks there are, and goes on in small ones.
 
-:meth:`Maintenance.begin_drain` takes the tasks out of reach. After that the sweeper finishes the work if this process
-dies.
+:meth:`Maintenance.begin_drain` takes the tasks out of reach. What puts tasks back answers when they wait again; what
+deletes them answers at once, and the rest goes on in the background. If this process dies, the sweeper finishes it.
 """
 
+import asyncio
 import logging
+import math
 import time
+from collections.abc import Awaitable, Callable
 
 from broker.errors import BrokerError
 from broker.store.chain import Chain
@@ -17,7 +20,7 @@ from broker.store.tasks import CHUNK
 log = logging.getLogger(__name__)
 
 PATIENCE = 30.0
-"""Seconds that a call waits for its drain; what is left then goes on behind it."""
+"""Seconds that a call waits for tasks to be put back, and the sweeper for the rest of a deleted project."""
 
 
 class Maintenance:
@@ -27,11 +30,23 @@ class Maintenance:
         self._projects = projects
         self._chain = chain
         self.now = ""
+        self._background: dict[int, asyncio.Task[None]] = {}
+        """By project, what goes on after the answer."""
+
+    async def close(self) -> None:
+        """Ends what goes on in the background, between two steps; the sweeper of another process goes on."""
+        tasks = list(self._background.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def run(self, project: int, operation: str) -> int:
         """Runs reset_failed, reclaim_assigned or hard_reset. The answer is the number of tasks concerned."""
         affected = await self.begin_drain(project, operation)
-        await self._drain_all(project)
+        if operation == "hard_reset":
+            self._go_on(project, self._drain_all)
+        else:
+            await self._drain_all(project)
         return affected
 
     async def delete(self, manager: int, project: int) -> None:
@@ -41,29 +56,50 @@ class Maintenance:
         """
         await self._projects.delete(manager, project)
         try:
-            await self.finish_delete(project)
+            await self._projects.unchain(project)
+            await self._begin_delete(project)
         except BrokerError as error:
             log.warning("the rest of project %d is deleted later: %s", project, error.message)
+        else:
+            self._go_on(project, self.finish_delete)
 
-    async def finish_delete(self, project: int) -> None:
-        """Deletes what is left of a project that is off the directory. Safe to repeat.
+    async def finish_delete(self, project: int, seconds: float = PATIENCE) -> None:
+        """Deletes what is left of a project that is off the directory, for so many seconds at most. Safe to repeat.
 
         Its closed tasks are delivered to its chained project first; the rest waits until that can take them.
         """
         await self._projects.unchain(project)
         await self._begin_delete(project)
-        drained = await self._drain_all(project)
+        drained = await self._drain_all(project, seconds)
         await self._chain.flush_if_possible(project)
         if drained and not (await self._chain.outbox(project, 1))[1]:
             await self._projects.deleted(project)
 
-    async def _drain_all(self, project: int) -> bool:
+    async def _drain_all(self, project: int, seconds: float = PATIENCE) -> bool:
         """Whether nothing is left."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         more = True
         while more and time.monotonic() < deadline:
             _, more = await self.drain(project, CHUNK)
         return not more
+
+    def _go_on(self, project: int, work: Callable[[int, float], Awaitable[object]]) -> None:
+        """In the background, after what already goes on in this project."""
+        before = self._background.get(project)
+
+        async def in_turn() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            try:
+                await work(project, math.inf)
+            except BrokerError as error:
+                log.warning("maintenance of project %d goes on later: %s", project, error.message)
+            finally:
+                if self._background.get(project) is task:
+                    del self._background[project]
+
+        task = asyncio.create_task(in_turn())
+        self._background[project] = task
 
     async def begin_drain(self, project: int, operation: str) -> int:
         """How many tasks ``operation`` concerns: reset_failed, reclaim_assigned, hard_reset or delete."""

@@ -83,7 +83,7 @@ local function go_back(task, fields)
   return 'returned'
 end
 
-local function close_it(task, record, hash, newline)
+local function close_task(task, record, hash, newline)
   closed = closed + 1
   close(base, task, record, newline, chain)
   gone[closed] = task
@@ -100,7 +100,7 @@ local function vote(task, record, fields, verification)
     return 'voted'
   end
   delete_votes(base, { task })
-  return close_it(task, record, fields.hash, fields.recipe_at and '\n' or '')
+  return close_task(task, record, fields.hash, fields.recipe_at and '\n' or '')
 end
 
 local function fail(task, record, fields)
@@ -126,7 +126,7 @@ for i, record in ipairs(records) do
   if not created then
     drop_orphans(base, { task })
   elseif result == OK and (needed == '' or needed == '1') then
-    outcome = close_it(task, record, hash, newline)
+    outcome = close_task(task, record, hash, newline)
   elseif result == OK then
     outcome = vote(task, record, read_record(record), ARGV[place + 2])
   elseif result == FAIL then

@@ -154,6 +154,46 @@ async def test_a_deleted_project_leaves_nothing_even_while_other_maintenance_goe
     assert all(0 < seconds <= 86_400 for seconds in left.values())
 
 
+async def nothing_goes_on(fleet: StoreFleet, project: int) -> None:
+    """Until the maintenance of a project is done, without a sweep."""
+    async with asyncio.timeout(20):
+        while (await fleet.store.tasks.due(project)).drains:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_hard_reset_answers_before_its_work_is_done_and_goes_on_without_a_sweep(
+    store_fleet: StoreFleet, settings: Settings
+) -> None:
+    project = await store_fleet.project()
+    worker = await store_fleet.worker(project)
+    await submit(store_fleet, project, worker, 5000)
+
+    assert await store_fleet.store.maintenance.run(project, "hard_reset") == 5000
+    assert (await store_fleet.store.tasks.due(project)).drains
+    # A second one comes on top of what goes on.
+    await submit(store_fleet, project, worker, 10)
+    assert await store_fleet.store.maintenance.run(project, "hard_reset") == 10
+
+    await nothing_goes_on(store_fleet, project)
+    assert not [key for key in keys_of(settings, project) if ":tasks:" in key or ":drain" in key]
+
+
+async def test_a_reset_that_a_stop_cuts_short_is_finished_by_the_sweeper(
+    store_fleet: StoreFleet, settings: Settings
+) -> None:
+    project = await store_fleet.project()
+    worker = await store_fleet.worker(project)
+    await submit(store_fleet, project, worker, 5000)
+    stopped = open_store(settings)
+    await stopped.maintenance.run(project, "hard_reset")
+    await stopped.close()
+    assert (await store_fleet.store.tasks.due(project)).drains
+
+    await sweep(store_fleet.store)
+
+    assert not [key for key in keys_of(settings, project) if ":tasks:" in key or ":drain" in key]
+
+
 async def test_a_reset_deletes_votes_and_tallies(store_fleet: StoreFleet, settings: Settings) -> None:
     project = await store_fleet.project()
     worker = await store_fleet.worker(project)
@@ -162,6 +202,7 @@ async def test_a_reset_deletes_votes_and_tallies(store_fleet: StoreFleet, settin
     assert await states(store_fleet, project) == (0, 10, 0, 0)
 
     assert await store_fleet.store.maintenance.run(project, "hard_reset") == 10
+    await nothing_goes_on(store_fleet, project)
 
     assert not [
         key

@@ -159,7 +159,8 @@ def test_workers_go_on_meanwhile_and_no_task_is_lost_or_doubled(
         ended = time.monotonic()
         until(lambda: submits[-1][0] > ended)
 
-    assert [at for at, _ in submits if begun < at < ended]
+    # A hard reset answers before its work is done.
+    assert operation == "hard_reset" or [at for at, _ in submits if begun < at < ended]
     counters, alive = stats(worker, project)["counters"], sum(live(worker, project).values())
     assert counters["submitted"] == MANY + len(submits)
     assert counters["closed"] == len(closed) == len({task for _, task in closed})
