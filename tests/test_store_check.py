@@ -44,3 +44,27 @@ async def test_the_policy_is_known_also_when_nobody_may_ask_for_the_settings(tmp
 
     (warning,) = warnings
     assert "volatile-lru" in warning
+
+
+@pytest.mark.parametrize(
+    ("given", "advised"),
+    [
+        (("--hash-max-listpack-value", "64"), ["hash-max-listpack-value 1024"]),
+        (
+            ("--hash-max-listpack-value", "64", "--set-max-intset-entries", "100"),
+            ["hash-max-listpack-value 1024", "set-max-intset-entries 512"],
+        ),
+        (("--hash-max-listpack-entries", "32"), ["hash-max-listpack-entries 128"]),
+        ((), []),
+    ],
+)
+async def test_one_line_says_which_settings_would_save_memory(
+    tmp_path: Path, given: tuple[str, ...], advised: list[str]
+) -> None:
+    with a_server(tmp_path, *given) as port:
+        warnings, _ = await check(Settings(redis_url=f"redis://127.0.0.1:{port}"))
+
+    assert len(warnings) == bool(advised)
+    for line in warnings:
+        assert all(advice in line for advice in advised)
+        assert " in place of " in line

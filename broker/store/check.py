@@ -22,8 +22,12 @@ from broker.store.redis.keys import LAYOUT
 from broker.store.redis.pipeline import Pipeline
 from broker.store.redis.scripts import info_fields
 
-_LONG_RECIPE = 1024
-"""Bytes of a value that a hash still keeps in its compact form, as the embedded store is set."""
+_COMPACT = {
+    "hash-max-listpack-value": (1024, "a task with a recipe of 100 bytes, 283 bytes in place of 333"),
+    "hash-max-listpack-entries": (128, "a hash that is remembered for a time, 21 in place of up to 54"),
+    "set-max-intset-entries": (512, "a hash that is remembered for ever, 11 in place of up to 61"),
+}
+"""Up to these values, servers keep what the broker stores in a compact form; what that saves (docs/operating.md)."""
 
 
 class StoreAway(Exception):
@@ -69,7 +73,7 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
 async def _configs(client: Pipeline | Cluster) -> list[dict[str, str]]:
     """Of each server."""
     try:
-        found = await client.everywhere("CONFIG", "GET", "appendfsync", "hash-max-listpack-value")
+        found = await client.everywhere("CONFIG", "GET", "appendfsync", *_COMPACT)
     except ResponseError:
         # Hosted stores often let nobody ask.
         return [{} for _ in await client.everywhere("PING")]
@@ -110,5 +114,8 @@ def _doubts(info: Mapping[str, str], config: Mapping[str, str], durability: str)
         yield "the store has no append-only file, so a restart loses acknowledged changes: set appendonly yes"
     elif durability == "always" and config.get("appendfsync", "always") != "always":
         yield f"BROKER_DURABILITY is always, but the store's appendfsync is {config['appendfsync']}"
-    if int(config.get("hash-max-listpack-value", _LONG_RECIPE)) < _LONG_RECIPE:
-        yield f"longer recipes take twice the memory: set the store's hash-max-listpack-value to {_LONG_RECIPE}"
+    low = {name: wanted for name, wanted in _COMPACT.items() if int(config.get(name, wanted[0])) < wanted[0]}
+    if low:
+        advice = " and ".join(f"{name} {value}" for name, (value, _) in low.items())
+        savings = "; ".join(saved for _, saved in low.values())
+        yield f"settings of the store save memory: {advice} ({savings})"
