@@ -137,6 +137,8 @@ class Scripts(msgspec.Struct, kw_only=True):
     sizes: dict[str, dict[str, Script]]
     memory: dict[str, float]
     """Bytes a queued task, by bytes of its recipe."""
+    remembered: dict[str, float] = {}
+    """Bytes a hash of a closed task, by how long it is remembered."""
 
 
 class Scale(msgspec.Struct, kw_only=True):

@@ -30,6 +30,9 @@ from broker.store.tasks import CHUNK
 RECIPES = 30, 100, 300
 """Bytes of a recipe, for the memory that its task takes."""
 
+REMEMBERED = {"for ever": -1, "for a time": 864_000}
+"""Values of remember_closed, for the memory that the hash of a closed task takes."""
+
 _ROUND = 1_000
 """Tasks of one round: with few queued, at most so many more are."""
 
@@ -139,16 +142,31 @@ async def _drain(costs: Costs, project: Project, queued: int) -> None:
 
 async def memory(settings: Settings, redis: Redis, recipe: int, tasks: int) -> float:
     """Bytes that a queued task takes, with a hash and a recipe of so many bytes."""
+    bytes_each = await _growth(settings, redis, tasks, lambda project: project.fill(tasks, recipe))
+    command.say(f"  a recipe of {recipe} bytes: {bytes_each:.0f} bytes a task")
+    return bytes_each
+
+
+async def remembered(settings: Settings, redis: Redis, how_long: str, tasks: int) -> float:
+    """Bytes that are left of a closed task: its hash."""
+    bytes_each = await _growth(settings, redis, tasks, lambda project: project.close(tasks), REMEMBERED[how_long])
+    command.say(f"  a hash that is remembered {how_long}: {bytes_each:.1f} bytes")
+    return bytes_each
+
+
+async def _growth(
+    settings: Settings, redis: Redis, tasks: int, add: Callable[[Project], Awaitable[None]], remember_closed: int = 0
+) -> float:
+    """Bytes by which the store grows, by task."""
     opened = open_store(settings)
     try:
-        project = await Project.create(opened, await _manager(opened, redis))
+        manager = await _manager(opened, redis)
+        project = await Project.create(opened, manager, remember_closed=remember_closed)
         before = _used(redis)
-        await project.fill(tasks, recipe)
-        bytes_each = (_used(redis) - before) / tasks
+        await add(project)
+        return round((_used(redis) - before) / tasks, 1)
     finally:
         await opened.close()
-    command.say(f"  a recipe of {recipe} bytes: {bytes_each:.0f} bytes a task")
-    return round(bytes_each, 1)
 
 
 async def _manager(opened: Store, redis: Redis) -> int:
@@ -256,7 +274,7 @@ def _ask(arguments: argparse.Namespace) -> Scripts | None:
         with store() as (settings, redis):
             uvloop.run(take_turns(settings, redis, arguments.queued[0]))
         return None
-    sizes, used = {}, {}
+    sizes, used, hashes = {}, {}, {}
     # Each in a store of its own: memory that another has left behind would be counted.
     for queued in arguments.queued:
         with store() as (settings, redis):
@@ -264,7 +282,10 @@ def _ask(arguments: argparse.Namespace) -> Scripts | None:
     for recipe in RECIPES:
         with store() as (settings, redis):
             used[str(recipe)] = uvloop.run(memory(settings, redis, recipe, arguments.memory_tasks))
-    return Scripts(sizes=sizes, memory=used)
+    for how_long in REMEMBERED:
+        with store() as (settings, redis):
+            hashes[how_long] = uvloop.run(remembered(settings, redis, how_long, arguments.memory_tasks))
+    return Scripts(sizes=sizes, memory=used, remembered=hashes)
 
 
 if __name__ == "__main__":

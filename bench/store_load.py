@@ -43,8 +43,8 @@ class Project:
         self.worker = worker
 
     @classmethod
-    async def create(cls, store: Store, manager: int) -> "Project":
-        project = await store.projects.create(manager, {"name": f"bench {next(_numbers)}"})
+    async def create(cls, store: Store, manager: int, **configuration: int) -> "Project":
+        project = await store.projects.create(manager, {"name": f"bench {next(_numbers)}", **configuration})
         worker = (await store.workers.create("bench"))[0].id
         await store.workers.request_access(project, worker, assign=True, submit=True)
         await store.workers.grant(project, worker)
@@ -69,6 +69,15 @@ class Project:
 
     async def fill(self, count: int, recipe: int = 30) -> None:
         await gather((self.submit(CHUNK, recipe) for _ in range(-(-count // CHUNK))), in_flight=4)
+
+    async def close(self, count: int) -> None:
+        """Submits so many tasks, and releases them."""
+
+        async def some() -> None:
+            await self.submit(CHUNK)
+            await self.release(await self.assign(CHUNK))
+
+        await gather((some() for _ in range(-(-count // CHUNK))), in_flight=4)
 
 
 class Costs:

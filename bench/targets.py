@@ -106,6 +106,13 @@ def _memory(recipe: int, must: float, aim: float) -> Row:
     )
 
 
+def _remembered(how_long: str, must: float, aim: float) -> Row:
+    what = f"memory a hash that is remembered {how_long}"
+    return Row(
+        what, lambda results: results.scripts.remembered.get(how_long) if results.scripts else None, must, aim, "bytes"
+    )
+
+
 def _scripts(results: Results, queued: str) -> dict[str, Script]:
     return results.scripts.sizes.get(queued, {}) if results.scripts else {}
 
@@ -148,6 +155,8 @@ ROWS = (
     _memory(30, 400, 340),
     _memory(100, 470, 420),
     _memory(300, 680, 620),
+    _remembered("for ever", 12, 9.5),
+    _remembered("for a time", 22, 18),
     _worst("any script at any size, one call at worst", SINGLE, 1),
     _worst("any batch of 500 at any size, one call at worst", BATCHES, 8),
     Row(

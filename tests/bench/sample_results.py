@@ -2,7 +2,7 @@
 
 from bench.http import HOT
 from bench.results import Curve, Fleet, Http, Measured, Pairs, Results, Scale, Script, Scripts
-from bench.scripts import RECIPES
+from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, FEW, MANY, SINGLE
 
 
@@ -52,7 +52,11 @@ def made_up() -> Results:
         versions={"python": "3.11"},
         http=http,
         curve=Curve([measured(1_000), measured(2_000)]),
-        scripts=Scripts(sizes={FEW: scripts, MANY: scripts}, memory={str(recipe): 300.0 for recipe in RECIPES}),
+        scripts=Scripts(
+            sizes={FEW: scripts, MANY: scripts},
+            memory={str(recipe): 300.0 for recipe in RECIPES},
+            remembered=dict.fromkeys(REMEMBERED, 10.0),
+        ),
         scale=Scale(
             queued={"1000": loads},
             projects={"1": loads},

@@ -11,7 +11,7 @@ from bench import results
 from bench.http import HOT
 from bench.report import markdown
 from bench.results import Results
-from bench.scripts import RECIPES
+from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, ROWS, SINGLE
 
 pytestmark = pytest.mark.slow
@@ -37,6 +37,7 @@ def test_the_table_has_a_figure_in_each_row(tmp_path: Path) -> None:
     assert made.scripts is not None
     assert made.scripts.sizes["1000"].keys() >= {*SINGLE, *BATCHES}
     assert set(made.scripts.memory) == set(map(str, RECIPES))
+    assert set(made.scripts.remembered) == set(REMEMBERED)
     absent = [row.what for row in ROWS if row.figure(made) is None]
     # What names a million tasks, or any size, is not claimed from a few.
     assert len(absent) == 4
