@@ -24,8 +24,8 @@ from broker.store.redis.scripts import info_fields
 
 _COMPACT = {
     "hash-max-listpack-value": (1024, "a task with a recipe of 100 bytes, 283 bytes in place of 333"),
-    "hash-max-listpack-entries": (128, "a hash that is remembered for a time, 21 in place of up to 54"),
-    "set-max-intset-entries": (512, "a hash that is remembered for ever, 11 in place of up to 61"),
+    "hash-max-listpack-entries": (128, "a hash that is remembered for a time, 21 in place of up to 80"),
+    "set-max-intset-entries": (512, "a hash that is remembered for ever, 11 in place of up to 80"),
 }
 """Up to these values, servers keep what the broker stores in a compact form; what that saves (docs/operating.md)."""
 
