@@ -1,7 +1,7 @@
 --- @include "records"
 
 -- delete_records(base, tasks, buckets): deletes the records of up to 500 tasks; `buckets` are theirs where the caller
--- has them. Recipes that stand apart are left to the caller.
+-- has them. Recipes that stand apart stay.
 local function delete_records(base, tasks, buckets)
   if #tasks == 1 then
     redis.call('HDEL', bucket_of(base, tasks[1]))

@@ -2,7 +2,7 @@
 --- @include "drop_orphans"
 --- @include "set_retries"
 
--- put_back(base, tasks, again): the same for up to 500 tasks whose records the caller has not read; those that have
+-- put_back(base, tasks, again): as requeue, for up to 500 tasks whose records the caller has not read; those that have
 -- lost theirs are dropped. `again`: no retry of them counts from here on.
 local function put_back(base, tasks, again)
   local there, all_fields, orphans = {}, {}, {}

@@ -23,8 +23,6 @@ local function delete_votes(base, tasks)
   for i, task in ipairs(tasks) do
     keys[2 * i - 1], keys[2 * i] = base .. ':votes:' .. task, base .. ':tally:' .. task
   end
-  if #tasks > 0 then
-    redis.call('DEL', unpack(keys))
-    redis.call('SREM', base .. ':voted', unpack(tasks))
-  end
+  redis.call('DEL', unpack(keys))
+  redis.call('SREM', base .. ':voted', unpack(tasks))
 end

@@ -45,10 +45,7 @@ local function work(tasks)
   elseif operation == 'reclaim_assigned' then
     fresh, voted = unassign(base, tasks)
   else
-    delete_votes(base, tasks)
-    delete_records(base, tasks)
-    delete_recipes(base, tasks)
-    redis.call('HDEL', base .. ':holders', unpack(tasks))
+    delete_tasks(base, tasks)
   end
   all_fresh, all_voted = all_fresh + fresh, all_voted + voted
 end

@@ -22,8 +22,7 @@
 --- @include "add_tasks"
 --- @include "close"
 --- @include "close_hashes"
---- @include "delete_records"
---- @include "delete_recipes"
+--- @include "delete_tasks"
 --- @include "set_retries"
 --- @include "votes"
 --- @include "wake"
@@ -109,9 +108,7 @@ for n, task in ipairs(ids) do
   end
   outcomes[#outcomes + 1] = outcome
 end
-delete_votes(base, closed)
-delete_records(base, closed)
-delete_recipes(base, closed)
+delete_tasks(base, closed)
 close_hashes(base, closed_hashes, remember, redis.call('HGET', base, 'known_hashes'), now)
 redis.call('HSET', base .. ':imported', source, ARGV[#ARGV - STEP + 1])
 redis.call('HSET', base, 'seq', string.format('%.0f', new.seq), 'place', new.place, 'imported',

@@ -29,10 +29,7 @@ if not created then
   drop_orphans(base, { task })
   return 1
 end
-delete_votes(base, { task })
-delete_records(base, { task })
-delete_recipes(base, { task })
-redis.call('HDEL', base .. ':holders', task)
+delete_tasks(base, { task })
 if hash ~= '' then
   local known = family_of(base, 'known', redis.call('HGET', base, 'known_hashes'))
   free_hash(known, hash, number_of(known.salt, hash))
