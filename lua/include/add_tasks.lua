@@ -36,11 +36,8 @@ local function take_hash(known, past, hash)
       return false
     end
   end
-  if redis.call('SADD', bucket_for(known, number), hash) == 0 then
+  if add_hash(known, hash, number) == 0 then
     return false
-  end
-  if number < SAMPLED then
-    known.sampled = known.sampled + 1
   end
   -- What counts no longer goes; it was not trimmed yet.
   if closed then
@@ -80,13 +77,14 @@ local function add_tasks(base, texts, from, step, new)
   if count > 0 then
     add_records(base, seq + 1, added, records)
     redis.call('ZADD', base .. ':queue', unpack(entries))
-    if known and (known.sampled > 0 or known.is_new) then
+    if known then
       write_family(base, known)
     end
-    for _, name in ipairs(past and { 'closed', 'recent' } or {}) do
-      if past[name] and past[name].sampled < 0 then
-        write_family(base, past[name])
-      end
+    if past and past.closed then
+      write_family(base, past.closed)
+    end
+    if past and past.recent then
+      write_family(base, past.recent)
     end
   end
   new.seq, new.place = seq + count, place + count

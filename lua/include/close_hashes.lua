@@ -16,17 +16,11 @@ local function close_hashes(base, list, remember, known_text, now)
     local number = number_of(known.salt, hash)
     free_hash(known, hash, number)
     if family then
-      local added = name == 'closed' and redis.call('SADD', bucket_for(family, number), hash)
-        or name == 'recent' and redis.call('HSET', bucket_for(family, number), hash, second)
-      if number < SAMPLED then
-        family.sampled = family.sampled + added
-      end
+      add_hash(family, hash, number, name == 'recent' and second)
     end
   end
-  if known.sampled < 0 then
-    write_family(base, known)
-  end
-  if family and (family.sampled > 0 or family.is_new) then
+  write_family(base, known)
+  if family then
     write_family(base, family)
   end
   if family and name == 'recent' and second < (tonumber(redis.call('HGET', base, 'recent_oldest')) or math.huge) then

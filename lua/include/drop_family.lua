@@ -1,4 +1,4 @@
---- @include "hashes"
+--- @include "bucket_count"
 
 -- drop_family(base, name, drain): empties a family of hashes in one step; its buckets are deleted with the drain.
 local function drop_family(base, name, drain)

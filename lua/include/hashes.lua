@@ -23,8 +23,8 @@ local function family_of(base, name, text, salt)
     local time = redis.call('TIME')
     salt = 2 ^ 23 + 1 + 2 * ((time[1] * 1000000 + time[2]) % 500009)
   end
-  return { name = name, prefix = base .. ':' .. name .. ':' .. gen .. ':', is_new = not text, sampled = 0,
-    level = tonumber(level), split = tonumber(split), salt = tonumber(own_salt or salt),
+  return { name = name, prefix = base .. ':' .. name .. ':' .. gen .. ':', is_new = not text, added = false,
+    level = tonumber(level), split = tonumber(split), salt = tonumber(own_salt or salt), sampled = 0,
     ways = name == 'recent' and 2 or 4 }
 end
 
@@ -41,9 +41,13 @@ local function bucket_for(family, number)
   return family.prefix .. (k < family.split and number % (family.ways * family.level) or k)
 end
 
--- write_family(base, family): notes what has changed, and splits buckets of a family that has grown, at most 8 and
--- about 4,000 hashes a call. Only after a write that the server refuses when memory is full: then nothing was split.
+-- write_family(base, family): notes what has changed, if anything has, and splits buckets of a family that has grown,
+-- at most 8 and about 4,000 hashes a call. Only after a write that the server refuses when memory is full: then nothing
+-- was split.
 local function write_family(base, family)
+  if family.sampled == 0 and not (family.is_new and family.added) then
+    return
+  end
   local name, timed, splits, moved = family.name, family.name == 'recent', 0, 0
   local sample = family.sampled ~= 0 and redis.call('HINCRBY', base, name .. '_sample', family.sampled) or 0
 
@@ -91,9 +95,15 @@ local function write_family(base, family)
   end
 end
 
--- bucket_count(family): all its buckets have smaller numbers.
-local function bucket_count(family)
-  return family.split > 0 and family.ways * family.level or family.level
+-- add_hash(family, hash, number, second): `second` for `recent` only. 1, or 0 when the family had it.
+local function add_hash(family, hash, number, second)
+  local key = bucket_for(family, number)
+  local added = second and redis.call('HSET', key, hash, second) or not second and redis.call('SADD', key, hash)
+  if number < SAMPLED then
+    family.sampled = family.sampled + added
+  end
+  family.added = true
+  return added
 end
 
 -- free_hash(family, hash, number): it is in the family no longer.

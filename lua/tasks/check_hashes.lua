@@ -16,7 +16,7 @@
   Cost     O(hashes)
 ]]
 --- @include "project"
---- @include "hashes"
+--- @include "bucket_count"
 
 local base, guard, name, limit, repair = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[3]), ARGV[4] == '1'
 

@@ -125,12 +125,11 @@ end
 
 local function check_hash(task, hash)
   local number = number_of(known.salt, hash)
-  local key = bucket_for(known, number)
   hashes[#hashes + 1] = hash
   -- Without the family's field nobody would find it.
-  if (known.is_new or redis.call('SISMEMBER', key, hash) == 0) and differs('known', task) then
-    redis.call('SADD', key, hash)
-    known.sampled = known.sampled + (number < SAMPLED and 1 or 0)
+  local is_known = not known.is_new and redis.call('SISMEMBER', bucket_for(known, number), hash) == 1
+  if not is_known and differs('known', task) then
+    add_hash(known, hash, number)
   end
 end
 
@@ -172,7 +171,5 @@ for i, task in ipairs(tasks) do
 end
 drop_orphans(base, lost)
 requeue(base, back, back_fields)
-if repair and #hashes > 0 and (known.sampled > 0 or known.is_new) then
-  write_family(base, known)
-end
+write_family(base, known)
 return { onward, last, #tasks, found, hashes }

@@ -71,7 +71,5 @@ else
     redis.call('HSET', base, 'recent_oldest', oldest)
   end
 end
-if recent.sampled < 0 then
-  write_family(base, recent)
-end
+write_family(base, recent)
 return { removed, more and 1 or 0 }

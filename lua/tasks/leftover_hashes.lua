@@ -50,7 +50,5 @@ for i = 4, #ARGV do
     end
   end
 end
-if known.sampled < 0 then
-  write_family(base, known)
-end
+write_family(base, known)
 return leftovers

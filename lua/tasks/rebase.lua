@@ -18,6 +18,7 @@
 --- @include "assignment"
 --- @include "holder"
 --- @include "remembered"
+--- @include "bucket_count"
 
 local base, guard, count = KEYS[1], KEYS[2], tonumber(ARGV[3])
 local part, cursor = string.match(ARGV[2], '^(%a+) (%d+)$')

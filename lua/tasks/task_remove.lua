@@ -33,9 +33,7 @@ delete_tasks(base, { task })
 if hash ~= '' then
   local known = family_of(base, 'known', redis.call('HGET', base, 'known_hashes'))
   free_hash(known, hash, number_of(known.salt, hash))
-  if known.sampled < 0 then
-    write_family(base, known)
-  end
+  write_family(base, known)
 end
 redis.call('HINCRBY', base, 'removed', 1)
 return 1
