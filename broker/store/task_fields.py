@@ -19,9 +19,11 @@ class TaskFields(NamedTuple):
     """Seconds; 0: the server's default."""
     verification_count: int = 1
 
-    def text(self) -> str:
+    def text(self, retries: int = 0) -> str:
         """As scripts take a new task; ``lua/include/task.lua`` says how."""
-        values = self[1:]
+        values: tuple[Any, ...] = self[1:]
+        if retries:
+            return f"{' '.join(map(str, (*values, retries)))}\n{self.recipe}"
         count = len(values)
         while count and values[count - 1] == _DEFAULTS[count - 1]:
             count -= 1

@@ -117,7 +117,7 @@ class Imports:
         """For each IMPORTED, CLOSED, DUPLICATE or TASK_BEFORE; at most CHUNK. Their ids are ``above`` this one."""
         args: Arguments = [source, self.now, above]
         for task in tasks:
-            args += (task.number, task.failed, task.retries, task.votes, task.fields.text())
+            args += (task.number, task.failed, task.votes, task.fields.text(task.retries))
         outcomes: list[int] = await self._calls.call("task_import", self._keys.project(project), args)
         return outcomes
 

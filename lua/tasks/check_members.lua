@@ -21,6 +21,7 @@
 --- @include "ids"
 --- @include "find_drained"
 --- @include "records"
+--- @include "is_lost"
 --- @include "drop_orphans"
 
 local base, guard, name, cursor, count = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
@@ -95,7 +96,7 @@ local function check_tasks(list)
     local task, member, score = tasks[i], list[2 * i - 1], tonumber(list[2 * i])
     local record_fields = read_record(record)
     local number, its_place = tonumber((string.sub(task, 1, -6))), score % PRIORITY_STEP
-    if not record_fields or not record_fields.recipe_at and redis.call('EXISTS', base .. ':recipe:' .. task) == 0 then
+    if is_lost(base, task, record_fields) then
       if differs('record', task) then
         redis.call('ZREM', key, member)
         lost[#lost + 1] = task

@@ -21,6 +21,7 @@
 --- @include "ids"
 --- @include "find_drained"
 --- @include "records"
+--- @include "is_lost"
 --- @include "drop_orphans"
 --- @include "requeue"
 --- @include "hashes"
@@ -159,7 +160,7 @@ for i, task in ipairs(tasks) do
   local fields = read_record(records[i])
   -- What maintenance deletes has left all else already.
   if operation ~= 'hard_reset' and operation ~= 'delete' then
-    if not fields or not fields.recipe_at and redis.call('EXISTS', base .. ':recipe:' .. task) == 0 then
+    if is_lost(base, task, fields) then
       if differs('record', task) then
         take_out(i)
         lost[#lost + 1] = task

@@ -10,8 +10,8 @@
   ARGV[1]  the source
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  the last id that no new task may have: they begin above it. 0 for none
-  ARGV[4+] for each task, at most 500: number in the source, '1' when it has failed, retries, votes
-           ('worker:verification,...'), and its text as in include/task.lua
+  ARGV[4+] for each task, at most 500: number in the source, '1' when it has failed, votes
+           ('worker:verification,...'), and its text with its retries, as in include/task.lua
 
   Returns  for each, in the order given: 1 imported, 2 imported and closed, 0 a duplicate, -1 came before
   Refuses  NOT_FOUND, TOO_LARGE
@@ -23,7 +23,6 @@
 --- @include "close"
 --- @include "close_hashes"
 --- @include "delete_tasks"
---- @include "set_retries"
 --- @include "votes"
 --- @include "wake"
 
@@ -37,7 +36,7 @@ if not fields then
 end
 
 -- What there is of a task, and how far it is to the next.
-local FAILED, RETRIES, VOTES, TEXT, STEP = 1, 2, 3, 4, 5
+local FAILED, VOTES, TEXT, STEP = 1, 2, 3, 4
 
 local seq, place, imported, awaited, chain, remember, known = unpack(fields, 2, 8)
 
@@ -80,14 +79,10 @@ local new = { seq = seq, place = tonumber(place or 0), remember_closed = remembe
 local ids, count = add_tasks(base, ARGV, first + TEXT, STEP, new)
 for n, task in ipairs(ids) do
   local i = first + STEP * (n - 1)
-  local failed, retries, votes = ARGV[i + FAILED] == '1', ARGV[i + RETRIES], ARGV[i + VOTES]
+  local failed, votes = ARGV[i + FAILED] == '1', ARGV[i + VOTES]
   local outcome = task and 1 or 0
   local record = created .. ' ' .. ARGV[i + TEXT]
   local task_fields = task and read_record(record)
-  if task and retries ~= '0' then
-    local stored = redis.call('HGET', bucket_of(base, task))
-    set_retries(base, task, stored, read_record(stored), retries)
-  end
   local enough = task and votes ~= '' and vote(task, votes, task_fields.verification_count)
   if task and failed then
     redis.call('ZREM', base .. ':queue', task)

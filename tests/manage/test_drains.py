@@ -154,6 +154,14 @@ async def test_a_deleted_project_leaves_nothing_even_while_other_maintenance_goe
     assert all(0 < seconds <= 86_400 for seconds in left.values())
 
 
+async def many_wait(fleet: StoreFleet) -> tuple[int, int]:
+    """A project with 5,000 tasks, and a worker: more than one step of a drain takes."""
+    project = await fleet.project()
+    worker = await fleet.worker(project)
+    await submit(fleet, project, worker, 5000)
+    return project, worker
+
+
 async def nothing_goes_on(fleet: StoreFleet, project: int) -> None:
     """Until the maintenance of a project is done, without a sweep."""
     for _ in range(1000):
@@ -166,9 +174,7 @@ async def nothing_goes_on(fleet: StoreFleet, project: int) -> None:
 async def test_a_hard_reset_answers_before_its_work_is_done_and_goes_on_without_a_sweep(
     store_fleet: StoreFleet, settings: Settings
 ) -> None:
-    project = await store_fleet.project()
-    worker = await store_fleet.worker(project)
-    await submit(store_fleet, project, worker, 5000)
+    project, worker = await many_wait(store_fleet)
 
     assert await store_fleet.store.maintenance.run(project, "hard_reset") == 5000
     assert (await store_fleet.store.tasks.due(project)).drains
@@ -183,9 +189,7 @@ async def test_a_hard_reset_answers_before_its_work_is_done_and_goes_on_without_
 async def test_a_reset_that_a_stop_cuts_short_is_finished_by_the_sweeper(
     store_fleet: StoreFleet, settings: Settings
 ) -> None:
-    project = await store_fleet.project()
-    worker = await store_fleet.worker(project)
-    await submit(store_fleet, project, worker, 5000)
+    project, _ = await many_wait(store_fleet)
     stopped = open_store(settings)
     await stopped.maintenance.run(project, "hard_reset")
     await stopped.close()
