@@ -1,5 +1,5 @@
 --- @include "ids"
---- @include "remembered"
+--- @include "hashes"
 
 -- too_many(seq, count): the refusal of `count` more tasks when not all of them would get an id that can be released, or
 -- nil.
@@ -40,11 +40,14 @@ local function take_hash(known, past, hash)
     return false
   end
   -- What counts no longer goes; it was not trimmed yet.
-  if closed then
-    free_hash(past.closed, hash, number)
-  end
-  if second then
-    free_hash(past.recent, hash, number)
+  if closed or second then
+    --- @include "free_hash"
+    if closed then
+      free_hash(past.closed, hash, number)
+    end
+    if second then
+      free_hash(past.recent, hash, number)
+    end
   end
   return true
 end
@@ -63,7 +66,10 @@ local function add_tasks(base, texts, from, step, new)
     local hash, priority = string.match(text, '^(%-?%d*) ?(%-?%d*)')
     if hash ~= '' and not known then
       known = family_of(base, 'known', new.known_hashes)
-      past = remember ~= '0' and remembered(base, new.now, remember) or nil
+      if remember ~= '0' then
+        --- @include "remembered"
+        past = remembered(base, new.now, remember)
+      end
     end
     if hash == '' or take_hash(known, past, hash) then
       count = count + 1

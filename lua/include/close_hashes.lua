@@ -1,4 +1,14 @@
---- @include "hashes"
+--- @include "free_hash"
+
+-- move_hash(known, closed, hash, number): `closed` gets it, whether or not `known` had it.
+local function move_hash(known, closed, hash, number)
+  if redis.call('SMOVE', bucket_for(known, number), bucket_for(closed, number), hash) == 0 then
+    add_hash(closed, hash, number)
+  elseif number < SAMPLED then
+    known.sampled, closed.sampled = known.sampled - 1, closed.sampled + 1
+  end
+  closed.added = true
+end
 
 -- close_hashes(base, list, remember, known_text, now): the tasks of these hashes have closed, and the project remembers
 -- them as it is set to: `remember` and `known_text` are its fields `remember_closed` and `known_hashes`.
@@ -7,16 +17,20 @@ local function close_hashes(base, list, remember, known_text, now)
     return
   end
   local known, name = family_of(base, 'known', known_text), remember == '-1' and 'closed' or 'recent'
-  local second, family
+  local family, second
   if remember and remember ~= '0' then
     local text = redis.call('HGET', base, name .. '_hashes') or nil
     family, second = family_of(base, name, text, known.salt), math.ceil(now / 1000)
   end
   for _, hash in ipairs(list) do
     local number = number_of(known.salt, hash)
-    free_hash(known, hash, number)
-    if family then
-      add_hash(family, hash, number, name == 'recent' and second)
+    if family and name == 'closed' then
+      move_hash(known, family, hash, number)
+    else
+      free_hash(known, hash, number)
+    end
+    if family and name == 'recent' then
+      add_hash(family, hash, number, second)
     end
   end
   write_family(base, known)

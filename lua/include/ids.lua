@@ -14,7 +14,3 @@ end
 local function score_of(priority, place)
   return place - priority * PRIORITY_STEP
 end
-
-local function priority_of(score)
-  return string.format('%d', -math.floor(score / PRIORITY_STEP))
-end

@@ -1,3 +1,4 @@
+--- @include "read_record"
 --- @include "requeue"
 --- @include "drop_orphans"
 --- @include "set_retries"

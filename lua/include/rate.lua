@@ -27,11 +27,3 @@ local function rate_note(rate, paid_off, now_us, tasks)
   local from = math.max(owed_until(paid_off, now_us), now_us)
   return string.format('%.0f %.0f', from + tasks * interval_of(rate), now_us)
 end
-
--- rate_charge(base, field, ...): takes `tasks` from the rate. A batch is charged whole: those after it wait.
-local function rate_charge(base, field, rate, paid_off, now_us, tasks)
-  rate = tonumber(rate or 0)
-  if rate > 0 and tasks > 0 then
-    redis.call('HSET', base, field, rate_note(rate, paid_off, now_us, tasks))
-  end
-end

@@ -1,4 +1,4 @@
---- @include "assignment"
+--- @include "task_of"
 --- @include "unassign"
 --- @include "wake"
 

@@ -1,4 +1,4 @@
---- @include "ids"
+--- @include "priority_of"
 
 -- unvoted(base, worker): gives the tasks of `verifying` that this worker has not voted on, best first, one a call.
 --

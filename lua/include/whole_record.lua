@@ -1,3 +1,4 @@
+--- @include "read_record"
 --- @include "records"
 --- @include "with_recipe"
 

@@ -20,11 +20,10 @@
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "rate"
---- @include "reclaim_overdue"
---- @include "unvoted"
+--- @include "project_rate"
+--- @include "assignment"
+--- @include "records"
 --- @include "with_recipe"
---- @include "drop_orphans"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us, assign_time = clock(ARGV[2])
@@ -42,7 +41,7 @@ end
 if public ~= '1' and redis.call('HEXISTS', base .. ':access', worker) == 0 then
   return redis.error_reply('DENIED This worker may not get tasks of the project')
 end
-local wait = first_chunk and rate_wait(rate, paid_off, now_us) or 0
+local wait = first_chunk and wait_for_rate(rate, paid_off, now_us) or 0
 if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
@@ -65,6 +64,7 @@ local function read(tasks)
     end
   end
   if #lost > 0 then
+    --- @include "drop_orphans"
     orphans = orphans + #lost
     drop_orphans(base, lost)
   end
@@ -101,6 +101,7 @@ end
 
 -- The best of both sets by score, never a task that the worker has voted on.
 local function take_best()
+  --- @include "unvoted"
   redis.call('DEL', guard)
   local rows, from_queue, from_verifying, size = {}, 0, {}, 0
   local page, at, more = {}, 1, true
@@ -151,6 +152,7 @@ end
 local take = redis.call('EXISTS', base .. ':verifying') == 0 and take_first or take_best
 local rows, back = take(), 0
 while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
+  --- @include "reclaim_overdue"
   local taken
   taken, back = reclaim_overdue(base, now, 10)
   if taken == 0 then
@@ -175,6 +177,6 @@ if #rows > 0 then
   redis.call('ZADD', base .. ':assigned', unpack(deadlines))
   redis.call('HSET', base .. ':holders', unpack(holders))
   redis.call('HSET', base, 'assigned', (assigned or 0) + #rows)
-  rate_charge(base, 'assign_paid_off', rate, paid_off, now_us, #rows)
+  charge_rate(base, 'assign_paid_off', rate, paid_off, now_us, #rows)
 end
 return given

@@ -20,6 +20,7 @@
 --- @include "project"
 --- @include "ids"
 --- @include "find_drained"
+--- @include "read_record"
 --- @include "records"
 --- @include "is_lost"
 --- @include "drop_orphans"

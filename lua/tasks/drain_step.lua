@@ -10,7 +10,7 @@
   Cost     O(maintenance calls in progress + tasks * (log queue + votes))
 ]]
 --- @include "clock"
---- @include "assignment"
+--- @include "task_of"
 --- @include "retry"
 --- @include "unassign"
 --- @include "wake"

@@ -14,6 +14,7 @@
 ]]
 --- @include "clock"
 --- @include "project"
+--- @include "free_hash"
 --- @include "remembered"
 --- @include "drop_family"
 --- @include "drain"

@@ -13,6 +13,7 @@
 ]]
 --- @include "project"
 --- @include "assignment"
+--- @include "task_of"
 --- @include "records"
 --- @include "with_recipe"
 

@@ -16,7 +16,7 @@
 ]]
 --- @include "project"
 --- @include "task"
---- @include "hashes"
+--- @include "free_hash"
 
 local base, guard = KEYS[1], KEYS[2]
 local first, entries, repair = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'

@@ -12,7 +12,7 @@
   Cost     O(priorities * log queue)
 ]]
 --- @include "clock"
---- @include "ids"
+--- @include "priority_of"
 --- @include "records"
 
 local base = KEYS[1]

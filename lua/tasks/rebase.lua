@@ -15,7 +15,7 @@
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "assignment"
+--- @include "task_of"
 --- @include "holder"
 --- @include "remembered"
 --- @include "bucket_count"

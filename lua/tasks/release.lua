@@ -21,11 +21,6 @@
 --- @include "close_hashes"
 --- @include "close"
 --- @include "delete_records"
---- @include "set_retries"
---- @include "votes"
---- @include "requeue"
---- @include "drop_orphans"
---- @include "wake"
 
 local base, worker, given_now = KEYS[1], ARGV[1], ARGV[2]
 local OK, FAIL = '0', '1'
@@ -69,19 +64,7 @@ if #tasks == 0 then
 end
 
 chain = chain or '0'
-local closed, counts = 0, {}
--- What leaves the project, and what goes back.
-local gone, gone_hashes, back, back_fields = {}, {}, {}, {}
-
-local function count(name)
-  counts[name] = (counts[name] or 0) + 1
-end
-
-local function go_back(task, fields)
-  back[#back + 1] = task
-  back_fields[#back] = fields
-  return 'returned'
-end
+local closed, gone, gone_hashes = 0, {}, {}
 
 local function close_task(task, record, hash, newline)
   closed = closed + 1
@@ -90,66 +73,98 @@ local function close_task(task, record, hash, newline)
   if hash ~= '' then
     gone_hashes[#gone_hashes + 1] = hash
   end
-  return 'closed'
 end
 
-local function vote(task, record, fields, verification)
-  count('voted')
-  if (add_vote(base, task, worker, verification) or 0) < fields.verification_count then
-    go_back(task, fields)
-    return 'voted'
-  end
-  delete_votes(base, { task })
-  return close_task(task, record, fields.hash, fields.recipe_at and '\n' or '')
-end
+-- report(others, records): the outcomes of those that do not simply close, by where they are in `tasks`. Most calls
+-- have none.
+local function report(others, records)
+  --- @include "read_record"
+  --- @include "set_retries"
+  --- @include "votes"
+  --- @include "requeue"
+  --- @include "drop_orphans"
+  --- @include "wake"
+  local counts, back, back_fields = {}, {}, {}
 
-local function fail(task, record, fields)
-  local retries = fields.retries + 1
-  set_retries(base, task, record, fields, retries)
-  if retries < fields.max_retries then
-    count('retried')
-    return go_back(task, fields)
+  local function count(name)
+    counts[name] = (counts[name] or 0) + 1
   end
-  count('failed')
-  if fields.verification_count > 1 then
-    redis.call('SREM', base .. ':voted', task)
+
+  local function go_back(task, fields)
+    back[#back + 1] = task
+    back_fields[#back] = fields
+    return 'returned'
   end
-  redis.call('ZADD', base .. ':failed', (clock(given_now)), task)
-  return 'failed'
+
+  local function vote(task, record, fields, verification)
+    count('voted')
+    if (add_vote(base, task, worker, verification) or 0) < fields.verification_count then
+      go_back(task, fields)
+      return 'voted'
+    end
+    delete_votes(base, { task })
+    close_task(task, record, fields.hash, fields.recipe_at and '\n' or '')
+    return 'closed'
+  end
+
+  local function fail(task, record, fields)
+    local retries = fields.retries + 1
+    set_retries(base, task, record, fields, retries)
+    if retries < fields.max_retries then
+      count('retried')
+      return go_back(task, fields)
+    end
+    count('failed')
+    if fields.verification_count > 1 then
+      redis.call('SREM', base .. ':voted', task)
+    end
+    redis.call('ZADD', base .. ':failed', (clock(given_now)), task)
+    return 'failed'
+  end
+
+  for _, i in ipairs(others) do
+    local task, place, record = tasks[i], places[i], records[i]
+    local result, fields = ARGV[place + 1], read_record(record)
+    if not fields then
+      drop_orphans(base, { task })
+    elseif result == OK then
+      outcomes[place / 3] = vote(task, record, fields, ARGV[place + 2])
+    elseif result == FAIL then
+      outcomes[place / 3] = fail(task, record, fields)
+    else
+      count('skipped')
+      outcomes[place / 3] = go_back(task, fields)
+    end
+  end
+  local fresh, voted = requeue(base, back, back_fields)
+  for name, total in pairs(counts) do
+    redis.call('HINCRBY', base, name, total)
+  end
+  if awaited and fresh + voted > 0 then
+    wake(base, awaited, clock(given_now), fresh, voted)
+  end
 end
 
 local records, buckets = records_of(base, tasks)
+local others = {}
 for i, record in ipairs(records) do
-  local task, place, outcome = tasks[i], places[i], 'not_held'
-  local result = ARGV[place + 1]
+  local place = places[i]
   local created, hash, _, _, _, needed, _, newline = parse_record(record)
-  if not created then
-    drop_orphans(base, { task })
-  elseif result == OK and (needed == '' or needed == '1') then
-    outcome = close_task(task, record, hash, newline)
-  elseif result == OK then
-    outcome = vote(task, record, read_record(record), ARGV[place + 2])
-  elseif result == FAIL then
-    outcome = fail(task, record, read_record(record))
+  if created and ARGV[place + 1] == OK and (needed == '' or needed == '1') then
+    close_task(tasks[i], record, hash, newline)
+    outcomes[place / 3] = 'closed'
   else
-    count('skipped')
-    outcome = go_back(task, read_record(record))
+    others[#others + 1] = i
   end
-  outcomes[place / 3] = outcome
+end
+if #others > 0 then
+  report(others, records)
 end
 redis.call('HDEL', base .. ':holders', unpack(tasks))
-local fresh, voted = requeue(base, back, back_fields)
-
 if closed > 0 then
   delete_records(base, gone, #gone == #tasks and buckets or nil)
   close_hashes(base, gone_hashes, remember, known, remember ~= '0' and clock(given_now))
   redis.call('HINCRBY', base, 'closed', closed)
   redis.call('HINCRBY', base .. ':closed', worker, closed)
-end
-for name, total in pairs(counts) do
-  redis.call('HINCRBY', base, name, total)
-end
-if awaited and fresh + voted > 0 then
-  wake(base, awaited, clock(given_now), fresh, voted)
 end
 return { chain ~= '0' and closed or 0, unpack(outcomes) }

@@ -16,7 +16,7 @@
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "rate"
+--- @include "project_rate"
 --- @include "add_tasks"
 --- @include "wake"
 
@@ -37,7 +37,7 @@ local full = too_many(seq, whole or #ARGV - 3)
 if full then
   return redis.error_reply(full)
 end
-local wait = whole and rate_wait(rate, paid_off, now_us) or 0
+local wait = whole and wait_for_rate(rate, paid_off, now_us) or 0
 if wait > 0 then
   return redis.error_reply(string.format('RATE_LIMITED %.0f', wait))
 end
@@ -46,7 +46,7 @@ local new = { seq = seq, place = tonumber(place or 0), remember_closed = remembe
   created = created }
 local ids, accepted = add_tasks(base, ARGV, 4, 1, new)
 
-rate_charge(base, 'submit_paid_off', rate, paid_off, now_us, accepted)
+charge_rate(base, 'submit_paid_off', rate, paid_off, now_us, accepted)
 if accepted > 0 then
   redis.call('HSET', base, 'seq', new.seq, 'place', new.place, 'submitted', (submitted or 0) + accepted)
 end

@@ -23,6 +23,7 @@
 --- @include "close"
 --- @include "close_hashes"
 --- @include "delete_tasks"
+--- @include "read_record"
 --- @include "votes"
 --- @include "wake"
 

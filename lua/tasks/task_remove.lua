@@ -13,7 +13,7 @@
 --- @include "project"
 --- @include "find_task"
 --- @include "drop_orphans"
---- @include "hashes"
+--- @include "free_hash"
 
 local base, guard, task = KEYS[1], KEYS[2], ARGV[1]
 

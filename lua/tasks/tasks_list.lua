@@ -16,7 +16,7 @@
   Cost     O(log tasks in this state + tasks + votes)
 ]]
 --- @include "project"
---- @include "assignment"
+--- @include "task_of"
 --- @include "manager_row"
 
 local base, state, offset, count = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])

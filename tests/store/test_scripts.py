@@ -256,6 +256,23 @@ def test_an_include_is_joined_once(tmp_path: Path) -> None:
     assert scripts.load(place)["go"].source.split() == ["local", "a", "=", "1", "local", "b", "=", "2", "return", "1"]
 
 
+def test_an_include_in_a_branch_is_joined_there_and_counts_there_only(tmp_path: Path) -> None:
+    place = write(
+        tmp_path,
+        {
+            "tasks/go.lua": '--- @include "a"\nif x then\n  --- @include "b"\nend\n--- @include "b"\nreturn 1\n',
+            "include/a.lua": "local a = 1\n",
+            "include/b.lua": '--- @include "a"\nlocal b = 2\n',
+        },
+    )
+
+    source = scripts.load(place)["go"].source
+
+    assert [line for line in source.splitlines() if line] == [
+        *("local a = 1", "if x then", "  local b = 2", "end", "local b = 2", "return 1"),
+    ]
+
+
 def test_a_missing_include_stops_the_start(tmp_path: Path) -> None:
     place = write(tmp_path, {"tasks/go.lua": '--- @include "gone"\n'})
 
@@ -286,7 +303,7 @@ def lua_list(include: str, name: str) -> list[str]:
 
 def test_a_task_has_the_same_fields_in_lua_and_in_python() -> None:
     wanted = {name.removesuffix("64"): default for name, default in TaskFields._field_defaults.items()}
-    source = (LUA / "include" / "task.lua").read_text()
+    source = (LUA / "include" / "read_record.lua").read_text()
 
     matched = re.search(r"local created, (.*), retries, newline, recipe_at =\n", source)
     assert matched

@@ -1,6 +1,7 @@
 """Loads the Lua scripts, and calls them: ``Calls`` is the one way into Redis.
 
-A line ``--- @include "clock"`` is replaced, once, by ``lua/include/clock.lua``. A missing or circular include raises
+A line ``--- @include "clock"`` is replaced, once, by ``lua/include/clock.lua``. One that is indented stands in a
+function or a branch, and only there what it joins in is defined. A missing or circular include raises
 :class:`StartError`: the broker refuses to start, instead of failing on a request.
 
 A script that refuses raises :class:`BrokerError`; a store that cannot answer raises :class:`Unavailable`. No call is
@@ -10,6 +11,7 @@ repeated. The one exception is EVAL when the server does not know the script: th
 import hashlib
 import logging
 import re
+import textwrap
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from broker.errors import BrokerError, StartError, Unavailable, refusal
 
 log = logging.getLogger(__name__)
 
-_INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$', re.MULTILINE)
+_INCLUDE = re.compile(r'^( *)--- @include "([a-z_]+)"$', re.MULTILINE)
 _PACKAGE = Path(__file__).parents[2]
 
 Argument = str | int | float
@@ -77,7 +79,9 @@ def _join(place: Path, path: Path, including: list[Path], done: set[Path]) -> st
         ) from None
 
     def replace(match: re.Match[str]) -> str:
-        return _join(place, place / "include" / f"{match[1]}.lua", [*including, path], done)
+        indent, name = match.groups()
+        joined = _join(place, place / "include" / f"{name}.lua", [*including, path], set(done) if indent else done)
+        return textwrap.indent(joined, indent)
 
     return _INCLUDE.sub(replace, source)
 

@@ -1,0 +1,6 @@
+--- @include "ids"
+
+-- priority_of(score): as text.
+local function priority_of(score)
+  return string.format('%d', -math.floor(score / PRIORITY_STEP))
+end
