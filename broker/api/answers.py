@@ -12,6 +12,7 @@ from broker.store.monitoring import Counters
 
 Time = Annotated[int, Meta(description="Unix seconds")]
 Count = Annotated[int, Meta(ge=0)]
+Group = Annotated[str, Meta(description='The host or site that it is for; "": none')]
 
 
 class Worker(Struct):
@@ -78,6 +79,7 @@ class Task(Struct):
     max_assign_time: Annotated[int, Meta(ge=0, description="Seconds, as submitted; 0: the server's default")]
     assign_time: Time
     verification_count: Annotated[int, Meta(ge=1)]
+    group: Group
     project: Project
 
 
@@ -229,6 +231,7 @@ class ManagedTask(Struct):
     max_retries: Count
     max_assign_time: Count
     verification_count: Annotated[int, Meta(ge=1)]
+    group: Group
     hash64: Int64 | None
     created: Time
     assignee: Annotated[Id | None, Meta(description="The worker that holds the task")]

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from broker.errors import BrokerError, Invalid
 from broker.store.logs import LEVELS, UNUSED_LEVELS
+from broker.store.task_fields import LONGEST_GROUP
 
 T = TypeVar("T")
 
@@ -82,6 +83,14 @@ class SubmitTask(Struct):
         Count16 | None,
         optional(
             "The number of workers that must release it with the same verification; 0 is the same as 1", default=1
+        ),
+    ] = None
+    group: Annotated[
+        str | None,
+        optional(
+            f"The host or site that the task is for; at most {LONGEST_GROUP} bytes of UTF-8, no control characters",
+            default="",
+            maxLength=LONGEST_GROUP,
         ),
     ] = None
     hash64: Annotated[

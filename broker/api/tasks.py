@@ -20,7 +20,7 @@ from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hashes import hash64 as hash64_of
-from broker.store.task_fields import TaskFields
+from broker.store.task_fields import TaskFields, checked_group
 from broker.store.tasks import CHUNK, by_project, project_of
 from broker.store.workers import Worker
 
@@ -57,6 +57,11 @@ def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
             raise Invalid("unique_string: send this or hash64, not both")
         hash64 = hash64_of(unique)
     given = {name: value for name in _OPTIONAL if (value := getattr(body, name))}
+    if "group" in given:
+        try:
+            checked_group(given["group"])
+        except ValueError as error:
+            raise Invalid(str(error)) from None
     return TaskFields(recipe, **given, hash64=hash64 or "")
 
 

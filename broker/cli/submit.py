@@ -30,7 +30,7 @@ _UNLIMITED = sys.float_info.max
 _PATIENCE = 10
 """Seconds for which calls are repeated when a broker stops answering."""
 
-_OPTIONS = ("jsonl", "priority", "max_retries", "max_assign_time", "verification_count", "allow_duplicates")
+_OPTIONS = ("jsonl", "priority", "max_retries", "max_assign_time", "verification_count", "group", "allow_duplicates")
 """The options that a line's task depends on."""
 
 _NUMBERS = (
@@ -78,6 +78,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jsonl", action="store_true", help="lines are JSON objects")
     for name, low, high, default, what in _NUMBERS:
         parser.add_argument(f"--{name}", type=whole_number(low, high), default=default, metavar="N", help=what)
+    parser.add_argument("--group", default="", metavar="NAME", help="the host or site that the tasks are for")
     parser.add_argument(
         "--allow-duplicates", action="store_true", help="submit recipes again that the project already has"
     )
@@ -266,4 +267,5 @@ def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
         "max_retries": arguments.max_retries,
         "max_assign_time": arguments.max_assign_time,
         "verification_count": arguments.verification_count,
+        "group": arguments.group,
     }

@@ -54,13 +54,14 @@ class TaskCalls(Caller):
         verification_count: int = 1,
         hash64: int = 0,
         unique_string: str = "",
+        group: str = "",
     ) -> Steps[int | None]:
         """Returns the task's id; None for a duplicate. Waits for the project's rate.
 
         With ``hash64`` or ``unique_string`` the call is repeated when its answer is lost: None may then mean that the
         first attempt created the task. Without them a repeat could create a second task: it raises ``Unreachable``.
         """
-        task = NewTask(recipe, priority, max_retries, max_assign_time, verification_count, hash64, unique_string)
+        task = NewTask(recipe, priority, max_retries, max_assign_time, verification_count, hash64, unique_string, group)
         body = {"project": project, **msgspec.to_builtins(task)}
         safe = task.hashed
         reply = yield from self._call("POST", "/task/submit", _Submitted, body=body, safe=safe, allow={"duplicate"})

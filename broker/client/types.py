@@ -47,6 +47,7 @@ class Task(Struct, frozen=True):
     max_assign_time: int = 0
     assign_time: int = 0
     verification_count: int = 1
+    group: str = ""
 
 
 class NewTask(Struct, frozen=True, omit_defaults=True):
@@ -59,6 +60,7 @@ class NewTask(Struct, frozen=True, omit_defaults=True):
     verification_count: int = 1
     hash64: int = 0
     unique_string: str = ""
+    group: str = ""
 
     @property
     def hashed(self) -> bool:
@@ -144,6 +146,7 @@ class TaskRow(Struct, frozen=True):
     max_retries: int = 0
     max_assign_time: int = 0
     verification_count: int = 1
+    group: str = ""
     hash64: int | None = None
     created: int = 0
     assignee: int | None = None

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from broker.api.bodies import Count16, Id, Int16, Int64, Seconds
 from broker.errors import StartError
-from broker.store.task_fields import Row, TaskFields
+from broker.store.task_fields import Row, TaskFields, checked_group
 
 _NAMED = 20
 """How many bad lines are named; the others are only counted."""
@@ -30,6 +30,7 @@ class TaskLine(msgspec.Struct, omit_defaults=True):
     max_retries: Count16 = 0
     max_assign_time: Seconds = 0
     verification_count: Count16 = 1
+    group: str = ""
     hash64: Int64 = 0
     created: int = 0
     """Unix seconds."""
@@ -61,6 +62,7 @@ def decoded(text: bytes) -> TaskLine:
         raise ValueError("not UTF-8: the file must be UTF-8") from None
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
+    checked_group(line.group)
     if len({worker for worker, _ in line.votes}) < len(line.votes):
         raise ValueError("votes: a worker is named twice")
     return line
@@ -109,7 +111,7 @@ class Offset(msgspec.Struct):
 
     url: str
     project: int
-    options: dict[str, bool | int]
+    options: dict[str, bool | int | str]
     bytes: int = 0
     lines: int = 0
     sha256: str = ""

@@ -21,10 +21,11 @@ Show = Callable[[str], None]
 Record = Callable[[Sequence[str], Note, Limits], Any]
 
 _MANY = 1000
+_FIELDS = ", ".join(f'"{name}"' for name in TaskFields._fields)
 _TABLES = f"""
 CREATE TABLE worker (id INTEGER PRIMARY KEY, alias, created, paused, digest, closed);
 CREATE TABLE access (project INTEGER, worker INTEGER, what, granted, PRIMARY KEY (project, worker)) WITHOUT ROWID;
-CREATE TABLE task (id INTEGER PRIMARY KEY, project INTEGER, assigned, failed, retries, {", ".join(TaskFields._fields)});
+CREATE TABLE task (id INTEGER PRIMARY KEY, project INTEGER, assigned, failed, retries, {_FIELDS});
 CREATE TABLE vote (task INTEGER, worker INTEGER, verification, PRIMARY KEY (task, worker)) WITHOUT ROWID;
 """
 # Ids have a type: SQLite uses no index to compare a typed column with one that has none.

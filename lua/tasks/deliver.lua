@@ -50,7 +50,7 @@ for i = FIRST, #ARGV, STEP do
     repeated = repeated + 1
   else
     -- As it was submitted: without the time and the retries.
-    fresh[#fresh + 1] = string.gsub(ARGV[i + 2], '^%d+ (%-?%d* ?%-?%d* ?%d* ?%d* ?%d*)[^\n]*', '%1', 1)
+    fresh[#fresh + 1] = string.gsub(ARGV[i + 2], '^%d+ (%-?%d* ?%-?%d* ?%d* ?%d* ?%d*) ?%d*', '%1', 1)
   end
 end
 local full = too_many(seq, #fresh)

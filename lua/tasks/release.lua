@@ -149,7 +149,7 @@ local records, buckets = records_of(base, tasks)
 local others = {}
 for i, record in ipairs(records) do
   local place = places[i]
-  local created, hash, _, _, _, needed, _, newline = parse_record(record)
+  local created, hash, _, _, _, needed, _, _, newline = parse_record(record)
   if created and ARGV[place + 1] == OK and (needed == '' or needed == '1') then
     close_task(tasks[i], record, hash, newline)
     outcomes[place / 3] = 'closed'

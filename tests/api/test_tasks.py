@@ -27,6 +27,7 @@ def test_a_task_is_submitted_taken_and_closed(fleet: Fleet) -> None:
         "max_assign_time": 60,
         "assign_time": task["assign_time"],
         "verification_count": 1,
+        "group": "",
         "project": fleet.anybody.get(f"/project/get/{project}").content()["project"],
     }
     assert worker.release(task_id) is True

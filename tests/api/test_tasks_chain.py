@@ -14,6 +14,7 @@ def test_a_closed_task_is_in_the_chained_project_when_the_release_answers(fleet:
         "max_retries": 4,
         "max_assign_time": 77,
         "verification_count": 1,
+        "group": "a site @ 10 -5",
     }
     task = worker.submit(source, "a\x00b\N{GRINNING FACE}", **fields)
     worker.take(source)

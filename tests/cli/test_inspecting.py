@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from broker.settings import Settings
 from broker.store import Store
@@ -23,7 +24,7 @@ async def what_the_page_shows(store: Store) -> None:
     await store.workers.grant(project, worker)
     tasks = store.tasks
 
-    def task(name: str, hash64: int, **fields: int) -> TaskFields:
+    def task(name: str, hash64: int, **fields: Any) -> TaskFields:
         return TaskFields(f"https://example.org/{name}", hash64, **fields)
 
     first = [

@@ -29,7 +29,14 @@ def only(fleet: Fleet, project: int, state: str, more: str = "") -> dict[str, An
 
 def test_a_waiting_task_is_shown_with_all_its_fields(fleet: Fleet, project: int, worker: WorkerCaller) -> None:
     begun = int(time.time())
-    fields = {"priority": -3, "max_retries": 2, "max_assign_time": 60, "verification_count": 2, "hash64": -(2**63)}
+    fields = {
+        "priority": -3,
+        "max_retries": 2,
+        "max_assign_time": 60,
+        "verification_count": 2,
+        "group": "a site",
+        "hash64": -(2**63),
+    }
     id = worker.submit(project, "a recipe", **fields)
 
     task = only(fleet, project, "queue")

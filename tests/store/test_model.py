@@ -32,6 +32,7 @@ NEW_TASKS = st.builds(
     max_assign_time=st.sampled_from([0, 1, 50, 2**31 - 1]),
     verification_count=st.sampled_from([1, 1, 2, 3]),
     hash64=st.sampled_from(["", *EDGES]),
+    group=st.sampled_from(["", "", "a", "b @ c"]),
 )
 VOTES = st.sampled_from([0, 0, 0, 2**63 - 1, -(2**63)])
 

@@ -305,8 +305,8 @@ def test_a_task_has_the_same_fields_in_lua_and_in_python() -> None:
     wanted = {name.removesuffix("64"): default for name, default in TaskFields._field_defaults.items()}
     source = (LUA / "include" / "read_record.lua").read_text()
 
-    matched = re.search(r"local created, (.*), retries, newline, recipe_at =\n", source)
+    matched = re.search(r"local created, (.*), retries, group, newline, recipe_at =\n", source)
     assert matched
-    assert matched[1].split(", ") == list(wanted)
+    assert [*matched[1].split(", "), "group"] == list(wanted)
     numbers = re.findall(r"^    (\w+) = tonumber\(\1\) or (\d+),$", source, re.MULTILINE)
-    assert {"hash": "", **{name: int(default) for name, default in numbers}} == {**wanted, "retries": 0}
+    assert {"hash": "", "group": "", **{name: int(default) for name, default in numbers}} == {**wanted, "retries": 0}

@@ -106,9 +106,15 @@ async def test_a_project_that_is_exported_and_imported_is_the_same(
     boss, (one, two, three, _) = 1, workers
     tasks = [
         TaskFields(
-            '"ä\n\U0001f577', hash64=-(2**63), priority=-5, max_retries=7, max_assign_time=90, verification_count=3
+            '"ä\n\U0001f577',
+            hash64=-(2**63),
+            priority=-5,
+            max_retries=7,
+            max_assign_time=90,
+            verification_count=3,
+            group="b\u00fccher.example @ 5",
         ),
-        new("fails", 5, priority=9),
+        new("fails", 5, priority=9)._replace(group="7"),
         new("is held"),
         new("waits again", 6, priority=8, retries=5),
     ]

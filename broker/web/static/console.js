@@ -25,6 +25,9 @@ function common() {
       fields[name] = input.valueAsNumber;
     }
   }
+  if (field("group").value) {
+    fields.group = field("group").value;
+  }
   return fields;
 }
 
