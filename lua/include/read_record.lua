@@ -1,7 +1,7 @@
 --- @include "task"
 
--- read_record(record): its fields as a table, with numbers but for `created`, `hash` and `group`; `recipe_at` is nil when the
--- recipe stands apart.
+-- read_record(record): its fields as a table, with numbers but for `created`, `hash` and `group`; `recipe_at` is nil
+-- when the recipe stands apart.
 local function read_record(record)
   local created, hash, priority, max_retries, max_assign_time, verification_count, retries, group, newline, recipe_at =
     parse_record(record)
