@@ -4,8 +4,7 @@ import ast
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -38,8 +37,7 @@ def field(header: str, name: str) -> str:
     return " ".join(match[1].split())
 
 
-@cache
-def loaded() -> dict[str, scripts.Script]:
+def loaded() -> Mapping[str, scripts.Script]:
     return scripts.load(LUA)
 
 

@@ -11,9 +11,9 @@ repeated. The one exception is EVAL when the server does not know the script: th
 import hashlib
 import logging
 import re
-import textwrap
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from broker.errors import BrokerError, StartError, Unavailable, refusal
 log = logging.getLogger(__name__)
 
 _INCLUDE = re.compile(r'^( *)--- @include "([a-z_]+)"$', re.MULTILINE)
+_LINE = re.compile("^(?=.)", re.MULTILINE)
 _PACKAGE = Path(__file__).parents[2]
 
 Argument = str | int | float
@@ -53,37 +54,39 @@ def directory() -> Path:
     raise StartError(f"the Lua scripts are missing: neither {_PACKAGE / 'lua'} nor {_PACKAGE.parent / 'lua'} is there")
 
 
-def load(place: Path | None = None) -> dict[str, Script]:
-    """Every script of ``place`` by name, with its includes joined in."""
-    place = place or directory()
-    return {path.stem: _script(place, path) for path in sorted(place.glob("*/*.lua")) if path.parent.name != "include"}
+@cache
+def load(place: Path | None = None) -> Mapping[str, Script]:
+    """Every script of ``place`` by name, with its includes joined in. A process reads them once."""
+    paths = sorted((place or directory()).glob("*/*.lua"))
+    sources = {f"{path.parent.name}/{path.stem}": path.read_text(encoding="utf-8") for path in paths}
+    return {_name(part): _script(sources, part) for part in sources if not part.startswith("include/")}
 
 
-def _script(place: Path, path: Path) -> Script:
-    source = _join(place, path, [], set())
+def _script(sources: Mapping[str, str], part: str) -> Script:
+    source = _join(sources, part, [], set())
     # SHA-1 is Redis's name for a script, not a protection.
-    return Script(path.stem, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+    return Script(_name(part), source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-def _join(place: Path, path: Path, including: list[Path], done: set[Path]) -> str:
-    if path in including:
-        raise StartError(f"circular include: {' -> '.join(p.stem for p in [*including, path])}")
-    if path in done:
+def _name(part: str) -> str:
+    return part.partition("/")[2]
+
+
+def _join(sources: Mapping[str, str], part: str, including: list[str], done: set[str]) -> str:
+    if part in including:
+        raise StartError(f"circular include: {' -> '.join(map(_name, [*including, part]))}")
+    if part in done:
         return ""
-    done.add(path)
-    try:
-        source = path.read_text(encoding="utf-8")
-    except OSError:
-        raise StartError(
-            f"{including[-1].name if including else place} includes {path.name}, which is missing"
-        ) from None
+    if part not in sources:
+        raise StartError(f"{_name(including[-1])}.lua includes {_name(part)}.lua, which is missing")
+    done.add(part)
 
     def replace(match: re.Match[str]) -> str:
         indent, name = match.groups()
-        joined = _join(place, place / "include" / f"{name}.lua", [*including, path], set(done) if indent else done)
-        return textwrap.indent(joined, indent)
+        joined = _join(sources, f"include/{name}", [*including, part], set(done) if indent else done)
+        return _LINE.sub(indent, joined) if indent else joined
 
-    return _INCLUDE.sub(replace, source)
+    return _INCLUDE.sub(replace, sources[part])
 
 
 def info_fields(text: str) -> dict[str, str]:
@@ -126,7 +129,7 @@ class Client(Protocol):
 class Calls:
     """Calls scripts by name on one client."""
 
-    def __init__(self, client: Client, scripts: dict[str, Script], metrics: StoreMetrics) -> None:
+    def __init__(self, client: Client, scripts: Mapping[str, Script], metrics: StoreMetrics) -> None:
         self._client = client
         self._scripts = scripts
         self._metrics = metrics
