@@ -24,6 +24,9 @@ $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 touch $@
 endef
 
+# What the tests start would compile the broker at each of some hundred starts, where containers set this.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-slow test-stores check format docs pictures bench bench-all lock clean
 
 run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/share/broker
