@@ -9,14 +9,18 @@
 -- below SAMPLED, one in 16: so 15 of 16 calls need not write it.
 local SAMPLED = 2 ^ 27
 
--- family_of(base, name, text, salt): `text` is its field, nil where it has no hashes yet; then `salt` is that of
--- another family, if there is one. There are `level` buckets, of which the first `split` were split. After changes the
--- caller calls write_family.
+-- family_of(base, name, text, salt): `text` is its field, nil where it has no hashes yet; then its salt is `salt`, or
+-- without that what another family has. There are `level` buckets, of which the first `split` were split. After changes
+-- the caller calls write_family.
 local function family_of(base, name, text, salt)
   local gen, level, split, own_salt = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+)$')
   if not gen then
     -- A family that was emptied was given to a drain, and its number is not met again.
     gen, level, split = redis.call('HGET', base, 'drain') or '0', 1, 0
+  end
+  if not (own_salt or salt) then
+    local texts = redis.call('HMGET', base, 'known_hashes', 'closed_hashes', 'recent_hashes')
+    salt = string.match(texts[1] or texts[2] or texts[3] or '', '%d+$')
   end
   if not (own_salt or salt) then
     -- Drawn, or hashes could be made up that all go to one bucket.

@@ -30,7 +30,7 @@
 local base, guard = KEYS[1], KEYS[2]
 local first, entries, limit, repair = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
 
-local project_fields = project(base, 'seq', 'known_hashes', 'closed_hashes', 'recent_hashes')
+local project_fields = project(base, 'seq', 'known_hashes')
 if not project_fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
@@ -68,8 +68,7 @@ for _, state in ipairs(STATES) do
 end
 
 local drains = redis.call('HGETALL', base .. ':drains')
-local salt = string.match(project_fields[4] or project_fields[5] or '', '%d+$')
-local known = family_of(base, 'known', project_fields[3] or nil, salt)
+local known = family_of(base, 'known', project_fields[3] or nil)
 local hashes, back, back_fields, lost = {}, {}, {}, {}
 
 -- differs(what, task): notes it; whether to repair it.

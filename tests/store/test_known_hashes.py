@@ -105,6 +105,26 @@ async def test_a_hash_moves_when_its_task_closes_and_is_never_in_two_places(
     assert set(again) == {None} if remember else None not in again
 
 
+@pytest.mark.parametrize("remember", [-1, 3600])
+async def test_a_project_that_has_lost_the_field_of_live_hashes_still_refuses_what_it_has_closed(
+    fleet: StoreFleet, settings: Settings, remember: int
+) -> None:
+    project = await fleet.project(remember_closed=remember)
+    worker = await fleet.worker(project)
+    redis, base = looking_into(settings.redis_url), f"{settings.prefix}:{{project:{project}}}"
+    await submit_all(fleet, project, worker, range(1, 3001))
+    await close_all(fleet, project, worker)
+
+    # By a hand in redis-cli; nothing was live.
+    redis.hdel(base, "known_hashes")
+
+    assert set(await submit_all(fleet, project, worker, range(1, 3001))) == {None}
+    assert None not in await submit_all(fleet, project, worker, range(3001, 6001))
+    await close_all(fleet, project, worker)
+    assert set(await submit_all(fleet, project, worker, range(1, 6001))) == {None}
+    Buckets(redis, base, "closed" if remember == -1 else "recent").check(range(1, 6001))
+
+
 async def test_memory_that_is_full_in_the_middle_of_splits_loses_no_hash(fleet: StoreFleet, settings: Settings) -> None:
     project = await fleet.project()
     worker = await fleet.worker(project)
