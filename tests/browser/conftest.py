@@ -1,4 +1,4 @@
-"""One Chromium and one broker for all stories: one of Debian's Chromiums, or the one that BROKER_TEST_CHROMIUM names."""
+"""One Chromium and one broker for all stories; BROKER_TEST_CHROMIUM names another than Debian's."""
 
 import os
 import shutil
