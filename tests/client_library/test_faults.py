@@ -180,7 +180,7 @@ def test_a_worker_continues_when_processes_of_the_broker_are_killed(
         @worker.task(project=project, concurrency=8)
         async def work(task: Task) -> None:
             number = int(task.recipe)
-            children = [NewTask(str(n), unique_string=str(n)) for n in (2 * number, 2 * number + 1) if n < 1000]
+            children = [NewTask(str(n), unique_string=str(n)) for n in (2 * number, 2 * number + 1) if n < 500]
             await worker.client.submit_many(project, children)
             with lock:
                 done.add(task.recipe)
@@ -188,10 +188,10 @@ def test_a_worker_continues_when_processes_of_the_broker_are_killed(
         with Client(serving.url, me) as client:
             client.submit(project, "1", unique_string="1")
         with running(worker):
-            until(lambda: len(done) > 300, 30)
+            until(lambda: len(done) > 150, 30)
             os.kill(serving.servers()[0] if which == "server" else serving.store(), signal.SIGKILL)
-            until(lambda: len(done) == 999, 30)
-            until(lambda: counters(fleet, project)["closed"] == 999, 20)
+            until(lambda: len(done) == 499, 30)
+            until(lambda: counters(fleet, project)["closed"] == 499, 20)
 
         assert stats(fleet, project)["waiting"] + stats(fleet, project)["assigned"] == 0
 

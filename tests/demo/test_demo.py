@@ -68,7 +68,7 @@ def test_a_crawl_of_forty_pages_balances_and_leaves_nothing_behind(tmp_path: Pat
 
 
 def test_an_interrupted_demo_stops_its_broker_and_leaves_nothing_behind(tmp_path: Path, unused_url: str) -> None:
-    with _start(tmp_path, "--pages", "150", "--url", unused_url) as process:
+    with _start(tmp_path, "--pages", "40", "--url", unused_url) as process:
         assert process.stderr is not None
         assert any("workers crawl" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)

@@ -1,5 +1,6 @@
 """The embedded store's files are damaged: a power cut left zeros, a disk lost some bytes."""
 
+import io
 import re
 import shutil
 import subprocess
@@ -7,21 +8,39 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from broker.cli import main
 from broker.store.redis import aof
 from tests.client import Fleet
 from tests.serving import Serving
 
 
-def broker(*arguments: str, answer: str = "") -> "subprocess.CompletedProcess[str]":
+def broker(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "broker", *arguments]
-    return subprocess.run(command, input=answer, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def repair(tmp_path: Path, *options: str, answer: str = "") -> "subprocess.CompletedProcess[str]":
-    return broker("repair", "--data-dir", str(tmp_path / "data"), *options, answer=answer)
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Repair = Callable[..., Done]
+
+
+@pytest.fixture
+def repair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Repair:
+    """Runs the command on the data of the test."""
+
+    def run(*options: str, answer: str = "") -> Done:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        return Done(main(["repair", "--data-dir", str(tmp_path / "data"), *options]), *capsys.readouterr())
+
+    return run
 
 
 def folder(tmp_path: Path) -> Path:
@@ -91,7 +110,9 @@ def test_zeros_may_be_all_that_is_left_of_the_last_changes(tmp_path: Path, writt
     assert names(tmp_path) == []
 
 
-def test_a_time_that_was_written_by_half_does_not_swallow_what_comes_next(tmp_path: Path, written: Path) -> None:
+def test_a_time_that_was_written_by_half_does_not_swallow_what_comes_next(
+    tmp_path: Path, written: Path, repair: Repair
+) -> None:
     whole = written.read_bytes()
     assert b"#TS:1" in whole
     written.write_bytes(whole + b"#TS:17")
@@ -104,7 +125,7 @@ def test_a_time_that_was_written_by_half_does_not_swallow_what_comes_next(tmp_pa
     assert written.read_bytes()[len(whole) :].startswith((b"*", b"#TS:1"))
     assert b"#TS:17#" not in written.read_bytes()
     assert names(tmp_path) == ["early", "late", "next"]
-    assert "has to be cut: the store starts" in repair(tmp_path).stdout
+    assert "has to be cut: the store starts" in repair().stdout
 
 
 def test_a_start_with_damaged_files_fails_and_names_the_repair(tmp_path: Path, written: Path) -> None:
@@ -119,12 +140,14 @@ def test_a_start_with_damaged_files_fails_and_names_the_repair(tmp_path: Path, w
     assert "valkey-check-aof" not in failed.stderr
 
 
-def test_a_repair_shows_what_is_lost_and_asks_and_leaves_a_way_back(tmp_path: Path, written: Path) -> None:
+def test_a_repair_shows_what_is_lost_and_asks_and_leaves_a_way_back(
+    tmp_path: Path, written: Path, repair: Repair
+) -> None:
     at = damaged_at_late(written)
     before = contents(folder(tmp_path))
 
     for answer in ("", "no\n"):
-        refused = repair(tmp_path, answer=answer)
+        refused = repair(answer=answer)
         assert refused.returncode == 1
         assert "nothing was changed" in refused.stdout
         assert contents(folder(tmp_path)) == before
@@ -137,7 +160,7 @@ def test_a_repair_shows_what_is_lost_and_asks_and_leaves_a_way_back(tmp_path: Pa
     )
     assert f"to be cut: {lost:,} of its {len(before[written.name]):,} bytes\n" in refused.stdout
 
-    done = repair(tmp_path, answer="y\n")
+    done = repair(answer="y\n")
 
     assert done.returncode == 0, done.stderr
     assert "the store starts" in done.stdout
@@ -147,14 +170,16 @@ def test_a_repair_shows_what_is_lost_and_asks_and_leaves_a_way_back(tmp_path: Pa
     assert written.read_bytes() == before[written.name][:offset]
     assert names(tmp_path) == ["early"]
     assert contents(copy) == before
-    again = repair(tmp_path)
+    again = repair()
     assert (again.returncode, again.stdout) == (
         0,
         f"nothing in {folder(tmp_path)} has to be cut: the store starts\n",
     )
 
 
-def test_files_that_were_written_after_the_damaged_one_are_put_aside(tmp_path: Path, written: Path) -> None:
+def test_files_that_were_written_after_the_damaged_one_are_put_aside(
+    tmp_path: Path, written: Path, repair: Repair
+) -> None:
     data = written.read_bytes()
     cut = data.rindex(b"*1\r\n$5\r\nMULTI", 0, data.index(b"$4\r\nlate"))
     written.write_bytes(data[: cut - 3])
@@ -164,7 +189,7 @@ def test_files_that_were_written_after_the_damaged_one_are_put_aside(tmp_path: P
         manifest.write(f"file {later.name} seq 2 type i\n")
     before = contents(folder(tmp_path))
 
-    done = repair(tmp_path, "--yes")
+    done = repair("--yes")
 
     assert done.returncode == 0, done.stderr
     assert "the file ends in the middle of a command" in done.stdout
@@ -174,12 +199,14 @@ def test_files_that_were_written_after_the_damaged_one_are_put_aside(tmp_path: P
     assert names(tmp_path) == ["early"]
 
 
-def test_a_command_that_the_store_does_not_know_is_damage_as_well(tmp_path: Path, written: Path) -> None:
+def test_a_command_that_the_store_does_not_know_is_damage_as_well(
+    tmp_path: Path, written: Path, repair: Repair
+) -> None:
     data = written.read_bytes()
     at = data.rindex(b"HSET", 0, data.index(b"$4\r\nlate"))
     written.write_bytes(data[:at] + b"HSEU" + data[at + 4 :])
 
-    done = repair(tmp_path, "--yes")
+    done = repair("--yes")
 
     assert done.returncode == 0, done.stderr
     assert f"{written} cannot be read from byte " in done.stdout
@@ -215,12 +242,12 @@ def damaged_base(folder: Path) -> None:
     ],
 )
 def test_what_no_cut_can_repair_is_told_and_left_alone(
-    tmp_path: Path, written: Path, damage: Callable[[Path], None], told: str
+    tmp_path: Path, written: Path, repair: Repair, damage: Callable[[Path], None], told: str
 ) -> None:
     damage(folder(tmp_path))
     before = contents(folder(tmp_path))
 
-    failed = repair(tmp_path, "--yes")
+    failed = repair("--yes")
 
     assert failed.returncode == 1
     assert told in failed.stderr
@@ -228,15 +255,15 @@ def test_what_no_cut_can_repair_is_told_and_left_alone(
     assert contents(folder(tmp_path)) == before
 
 
-def test_a_repair_needs_a_store_that_is_there_and_does_not_run(tmp_path: Path) -> None:
-    nowhere = repair(tmp_path)
+def test_a_repair_needs_a_store_that_is_there_and_does_not_run(tmp_path: Path, repair: Repair) -> None:
+    nowhere = repair()
     assert (nowhere.returncode, nowhere.stderr) == (
         1,
         f"broker: --data-dir: there is no data in {tmp_path / 'data'}\n",
     )
 
     serving = Serving.start(tmp_path)
-    refused = repair(tmp_path, "--yes")
+    refused = repair("--yes")
     assert (refused.returncode, refused.stderr) == (
         1,
         f"broker: --data-dir: another broker is running on {tmp_path / 'data'}\n",
