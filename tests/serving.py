@@ -29,7 +29,7 @@ def until(true: Callable[[], bool], seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Serving:
                 seen = error
             if seen == status:
                 return
-            time.sleep(0.02)
+            time.sleep(0.05)
         raise AssertionError(f"{path} answers {seen}, not {status}: {self.log.read_text()}")
 
     def children(self) -> dict[int, str]:

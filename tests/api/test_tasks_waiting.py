@@ -33,6 +33,22 @@ def admin(serving: Serving) -> Caller:
     return serving.admin()
 
 
+@contextmanager
+def of_one_process(folder: Path) -> Iterator[tuple[Fleet, Serving]]:
+    """A broker where the order of all is known."""
+    serving = Serving.start(folder)
+    fleet = Fleet(serving.url, serving.admin())
+    yield fleet, serving
+    fleet.close()
+    assert serving.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with of_one_process(tmp_path_factory.mktemp("single")) as (fleet, _):
+        yield fleet
+
+
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(40) as pool:
@@ -118,16 +134,15 @@ def test_who_may_not_take_tasks_is_told_at_once(fleet: Fleet, project: int) -> N
     assert fleet.worker().get("/task/get/99999?wait=20").status == 404
 
 
-def test_workers_are_served_in_the_order_in_which_they_came(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
-    with a_broker(tmp_path) as (fleet, _):
-        project = fleet.project()
-        producer = fleet.worker(project)
-        waiting = [Waiting(pool, fleet.worker(project), f"/task/get/{project}?wait=20") for _ in range(5)]
+def test_workers_are_served_in_the_order_in_which_they_came(single: Fleet, pool: ThreadPoolExecutor) -> None:
+    project = single.project()
+    producer = single.worker(project)
+    waiting = [Waiting(pool, single.worker(project), f"/task/get/{project}?wait=20") for _ in range(5)]
 
-        for number, first in enumerate(waiting):
-            task = producer.submit(project)
-            assert first.task() == task
-            assert [one.done() for one in waiting] == [n <= number for n in range(5)]
+    for number, first in enumerate(waiting):
+        task = producer.submit(project)
+        assert first.task() == task
+        assert [one.done() for one in waiting] == [n <= number for n in range(5)]
 
 
 def test_many_tasks_wake_many_workers(pool: ThreadPoolExecutor, fleet: Fleet, project: int) -> None:
@@ -272,23 +287,22 @@ def test_a_worker_that_is_paused_while_it_waits_gets_nothing(
     assert fleet.worker(project).take(project)["id"] == task
 
 
-def test_who_is_woken_and_may_take_nothing_lets_the_next_have_it(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
-    with a_broker(tmp_path) as (fleet, _):
-        project = fleet.project()
-        producer = fleet.worker(project)
-        # A look, which comes each second, would help now and then.
-        for _ in range(4):
-            paused, other = fleet.worker(project), fleet.worker(project)
-            first = Waiting(pool, paused, f"/task/get/{project}?wait=20")
-            second = Waiting(pool, other, f"/task/get/{project}?wait=20")
-            fleet.admin.post("/worker/set_paused", {"worker": paused.id, "paused": True}).content()
+def test_who_is_woken_and_may_take_nothing_lets_the_next_have_it(single: Fleet, pool: ThreadPoolExecutor) -> None:
+    project = single.project()
+    producer = single.worker(project)
+    # A look, which comes each second, would help now and then.
+    for _ in range(4):
+        paused, other = single.worker(project), single.worker(project)
+        first = Waiting(pool, paused, f"/task/get/{project}?wait=20")
+        second = Waiting(pool, other, f"/task/get/{project}?wait=20")
+        single.admin.post("/worker/set_paused", {"worker": paused.id, "paused": True}).content()
 
-            submitted = time.monotonic()
-            task = producer.submit(project)
+        submitted = time.monotonic()
+        task = producer.submit(project)
 
-            assert first.result().code == "worker_paused"
-            assert second.task() == task
-            assert second.answered() - submitted < SOON
+        assert first.result().code == "worker_paused"
+        assert second.task() == task
+        assert second.answered() - submitted < SOON
 
 
 def test_access_that_is_taken_while_a_worker_waits_is_taken(
@@ -369,17 +383,6 @@ def test_clients_that_go_as_their_task_comes_lose_none(pool: ThreadPoolExecutor,
     assert stats["counters"].get("retried", 0) == 0
 
 
-@contextmanager
-def a_broker(folder: Path) -> Iterator[tuple[Fleet, Serving]]:
-    """Of one process, where the order of all is known."""
-    serving = Serving.start(folder)
-    admin = serving.admin()
-    fleet = Fleet(serving.url, admin)
-    yield fleet, serving
-    fleet.close()
-    assert serving.stop() == 0
-
-
 def test_a_stop_ends_all_waits_at_once(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     serving = Serving.start(tmp_path, drain="2s")
     admin = serving.admin()
@@ -403,7 +406,7 @@ def test_a_stop_ends_all_waits_at_once(tmp_path: Path, pool: ThreadPoolExecutor)
 
 
 def test_a_store_that_went_away_and_came_back_serves_who_waited(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
-    with a_broker(tmp_path) as (fleet, serving):
+    with of_one_process(tmp_path) as (fleet, serving):
         project = fleet.project()
         worker, producer = fleet.worker(project), fleet.worker(project)
         waiting = Waiting(pool, worker, f"/task/get/{project}?wait=30")
