@@ -149,12 +149,10 @@ def _close_all(worker: WorkerCaller, client: Client, ledger: Ledger) -> None:
     """What was taken and never released comes back; all of it is closed in the end."""
 
     def drained() -> bool:
-        answer = client.send(f"/task/get/{ledger.project}")
-        if answer is not None and answer.body["ok"]:
+        while (answer := client.send(f"/task/get/{ledger.project}")) is not None and answer.body["ok"]:
             task = answer.body["content"]["task"]["id"]
             if worker.release(task):
                 ledger.closed[task] += 1
-            return False
         stats = worker.get(f"/project/stats/{ledger.project}").content()["stats"]
         return bool(stats["waiting"] + stats["assigned"] == 0)
 

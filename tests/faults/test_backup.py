@@ -112,7 +112,7 @@ class Load:
 
         def repeat(step: Callable[[WorkerCaller], None], worker: WorkerCaller) -> None:
             try:
-                while not end.is_set():
+                while not end.wait(0.01):
                     step(worker)
             except BaseException as error:
                 self.failures.append(error)

@@ -52,7 +52,7 @@ class Callers:
 
     def _call(self) -> None:
         with httpx.Client(base_url=self._url, headers={"Connection": "close"}, verify=False, timeout=20) as http:
-            while not self._over.is_set():
+            while not self._over.wait(0.02):
                 for answer in (
                     http.get("/project/list"),
                     http.post("/worker/create", content='{"alias": "w"}'),
