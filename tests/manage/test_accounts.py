@@ -2,10 +2,10 @@
 
 import io
 import os
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,6 +15,29 @@ from tests.manage.test_roles import is_admin
 from tests.serving import Serving
 
 PASSWORD = "a long password"
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+CreateAdmin = Callable[..., Done]
+
+
+@pytest.fixture
+def create_admin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CreateAdmin:
+    """Runs the command on these data, with a line on its standard input."""
+    for name in [name for name in os.environ if name.startswith("BROKER_")]:
+        monkeypatch.delenv(name)
+
+    def run(data: Path, name: str, password: str | bytes = "") -> Done:
+        given = password if isinstance(password, bytes) else f"{password}\n".encode()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
+        return Done(main(["create-admin", name, "--data-dir", str(data)]), *capsys.readouterr())
+
+    return run
 
 
 def log_in(url: str, username: str, password: str) -> Answer:
@@ -77,7 +100,7 @@ def test_a_new_password_must_be_one(fleet: Fleet, body: dict[str, object], field
     assert manager.get("/account").content()["logged_in"] is True
 
 
-def test_the_first_account_registers_even_when_nobody_may(tmp_path: Path) -> None:
+def test_the_first_account_registers_even_when_nobody_may(tmp_path: Path, create_admin: CreateAdmin) -> None:
     serving = Serving.start(tmp_path, allow_registration="no")
     first, second = serving.caller(), serving.caller()
 
@@ -95,23 +118,11 @@ def test_the_first_account_registers_even_when_nobody_may(tmp_path: Path) -> Non
     assert serving.stop() == 0
 
 
-def create_admin(data: Path, name: str, password: str = "") -> "subprocess.CompletedProcess[bytes]":
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
-    return subprocess.run(
-        [sys.executable, "-m", "broker", "create-admin", name, "--data-dir", str(data)],
-        env=environment,
-        input=f"{password}\n".encode(),
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-
-
-def test_an_operator_makes_and_promotes_admins_from_the_shell(tmp_path: Path) -> None:
+def test_an_operator_makes_and_promotes_admins_from_the_shell(tmp_path: Path, create_admin: CreateAdmin) -> None:
     data = tmp_path / "data"
     before = create_admin(data, "before", PASSWORD)
-    assert (before.returncode, before.stderr) == (0, b""), before.stderr
-    assert b"before" in before.stdout
+    assert (before.returncode, before.stderr) == (0, ""), before.stderr
+    assert "before" in before.stdout
 
     serving = Serving.start(tmp_path)
     boss, clerk = serving.caller(), serving.caller()
@@ -158,21 +169,13 @@ def logged_in(serving: Serving) -> Caller:
     ],
 )
 def test_an_account_that_cannot_be_is_one_line_and_exit_1(
-    refusing: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    password: str | bytes,
+    refusing: Path, create_admin: CreateAdmin, name: str, password: str | bytes
 ) -> None:
-    given = password if isinstance(password, bytes) else f"{password}\n".encode()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
+    refused = create_admin(refusing, name, password)
 
-    assert main(["create-admin", name, "--data-dir", str(refusing)]) == 1
-
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("broker: ")
-    assert said.err.count("\n") == 1
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("broker: ")
+    assert refused.stderr.count("\n") == 1
 
 
 @pytest.fixture(scope="module")
