@@ -152,12 +152,11 @@ def manager_like(fleet: Fleet, who: str) -> ManagerCaller:
 
 
 def asked(row: Row, who: str, scene: CallSetup, people: Fleet, managers: dict[str, ManagerCaller]) -> int:
-    caller: Caller = Caller(people.url)
+    caller: Caller = people.anybody
     if who == "worker":
-        caller.http.headers.update({"X-Worker-ID": str(scene.worker.id), "X-Secret": scene.worker.secret})
+        caller = scene.worker
     elif who != "nobody":
-        manager = manager_like(people, who) if row.path in ENDS_THE_SESSION else managers[who]
-        caller.http.cookies.update(manager.http.cookies)
+        caller = manager = manager_like(people, who) if row.path in ENDS_THE_SESSION else managers[who]
         if who in BITS:
             role = {"manager": manager.id, "role": BITS[who]}
             people.admin.post(f"/manager/set_role_for_project/{scene.project}", role).content()
@@ -169,7 +168,8 @@ def asked(row: Row, who: str, scene: CallSetup, people: Fleet, managers: dict[st
         body = BODIES[row.path](scene) if row.path in BODIES else EXAMPLES[row.path]
         options["content"] = body if isinstance(body, str) else json.dumps(body)
     answer = caller.send(row.method, path_of(row.path, scene), **options)
-    caller.close()
+    if who == "nobody":
+        caller.http.cookies.clear()
 
     if answer.body and row.path not in {"/metrics", "/openapi.json"}:
         assert answer.body["ok"] is (answer.status == 200), answer
