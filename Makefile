@@ -6,7 +6,8 @@ SERVE  ?=
 # Debian's Redis, a cluster of one node, and one of three with replicas; make test runs on the embedded store.
 STORES ?= redis node cluster
 # More processes than a small machine has cores, since tests mostly wait; each has brokers, stores and ports of its own.
-AT_ONCE := -n 3 --dist loadfile
+# In their own order: sorted by how many tests a file has, those with one long test would come last, and alone.
+AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
 # A test that hangs ends its process, so that the run names the test and fails.
 AT_ONCE += --max-worker-restart=0 -o faulthandler_timeout=240 -o faulthandler_exit_on_timeout=true
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
