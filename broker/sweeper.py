@@ -55,6 +55,11 @@ async def _drain(store: Store, project: int) -> bool:
     return (await store.maintenance.drain(project, CHUNK))[1]
 
 
+async def _promote(store: Store, project: int) -> bool:
+    """Groups that have rested may start a task again."""
+    return (await store.tasks.promote(project, BATCH))[0]
+
+
 async def _snapshot(store: Store, project: int) -> bool:
     """The counts of the project are stored, if it is time: the script decides."""
     await store.monitoring.take_snapshot(project)
@@ -66,6 +71,7 @@ EACH_ROUND = (
     Job("flush", lambda due: due.outbox, _flush),
     Job("expire_hashes", lambda due: due.expired, _expire_hashes),
     Job("drain", lambda due: due.drains, _drain),
+    Job("promote", lambda due: due.groups, _promote),
 )
 JOBS = (*EACH_ROUND, Job("snapshot", lambda due: True, _snapshot))
 

@@ -44,14 +44,22 @@ class Project(Struct):
     remember_closed: Annotated[int, Meta(ge=-1, description="Seconds; -1: for ever")]
 
 
-class ProjectTwice(Project):
+class WholeProject(Project):
+    """A project with all that it is configured with."""
+
+    group_delay: Annotated[float, Meta(ge=0, description="Seconds at least between two tasks of a group")]
+    group_limit: Annotated[int, Meta(ge=0, description="Tasks of a group held at once at most; 0: any number")]
+    group_order: Annotated[Literal["priority", "fair"], Meta(description="Which group comes first")]
+
+
+class ProjectTwice(WholeProject):
     """Each field appears twice, here and in `project`: existing clients read one or the other."""
 
-    project: Project
+    project: WholeProject
 
 
 class Projects(Struct):
-    projects: Annotated[list[Project], Meta(description="By name")]
+    projects: Annotated[list[WholeProject], Meta(description="By name")]
 
 
 class ProjectId(Struct):

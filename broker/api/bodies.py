@@ -1,7 +1,7 @@
 """The bodies that clients send. Unknown keys are ignored, ``null`` is absent, integers are JSON integers."""
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -29,6 +29,9 @@ MAX_BULK = 10_000
 
 MAX_RECIPE = 1 << 20
 """Bytes of UTF-8, unless a setting says otherwise."""
+
+LONGEST_DELAY = 315_360_000
+"""Seconds: ten years."""
 
 MAX_SECRET = 1 << 20
 """Characters of a project's secret."""
@@ -188,6 +191,21 @@ class ProjectFields(Struct):
         optional(
             "Seconds for which a submit with the hash of a closed task is refused as a duplicate; -1: for ever",
             default=0,
+        ),
+    ] = None
+    group_delay: Annotated[
+        Annotated[float, Meta(ge=0, le=LONGEST_DELAY)] | None,
+        optional("Seconds at least between two tasks of a group that are handed out; kept to 1 ms", default=0),
+    ] = None
+    group_limit: Annotated[
+        Count16 | None, optional("Tasks of a group that are held at once at most; 0: any number", default=0)
+    ] = None
+    group_order: Annotated[
+        Literal["priority", "fair"] | None,
+        optional(
+            "Which group comes first: `priority`: the one whose best task has the highest priority; `fair`: they take "
+            "turns",
+            default="priority",
         ),
     ] = None
 

@@ -18,7 +18,7 @@ from broker.api.routing import (
     Routes,
 )
 from broker.errors import BrokerError
-from broker.store.projects import SECRET, UNLIMITED, Project
+from broker.store.projects import FIELDS, SECRET, UNLIMITED, Project
 
 routes = Routes()
 
@@ -38,6 +38,7 @@ EXAMPLE: dict[str, object] = {
     "submit_rate": UNLIMITED,
     "remember_closed": 0,
 }
+WHOLE_EXAMPLE = EXAMPLE | {"group_delay": 0.5, "group_limit": 2, "group_order": "priority"}
 
 
 def view(project: Project) -> dict[str, object]:
@@ -50,7 +51,8 @@ async def as_json(call: Call, project: int, revision: int) -> orjson.Fragment:
 
 
 def _json(project: Project) -> bytes:
-    return orjson.dumps(view(project))
+    values = {name: value for name, value in project.values.items() if FIELDS[name].with_tasks}
+    return orjson.dumps({"id": project.id, **values})
 
 
 @routes.add(
@@ -83,6 +85,8 @@ def _json(project: Project) -> bytes:
                 "clone_url": "https://git.example/ada/crawler",
                 "git_repo": "ada/crawler",
                 "version": "1.4",
+                "group_delay": 0.5,
+                "group_limit": 2,
             },
             content={"id": 2},
         ),
@@ -154,7 +158,7 @@ async def delete(call: Call) -> Reply:
         path=PROJECT_ID,
         content=(answers.ProjectTwice,),
         refuses=NO_SUCH_PROJECT,
-        example=Example(path="/project/get/2", content={**EXAMPLE, "project": EXAMPLE}),
+        example=Example(path="/project/get/2", content={**WHOLE_EXAMPLE, "project": WHOLE_EXAMPLE}),
     ),
 )
 async def get(call: Call) -> Reply:
@@ -174,10 +178,10 @@ async def get(call: Call) -> Reply:
             path="/project/list",
             content={
                 "projects": [
-                    EXAMPLE
+                    WHOLE_EXAMPLE
                     | {"id": 1, "name": "index", "priority": 0, "chain": 0}
-                    | {"clone_url": "", "git_repo": "", "version": ""},
-                    EXAMPLE,
+                    | {"clone_url": "", "git_repo": "", "version": "", "group_delay": 0, "group_limit": 0},
+                    WHOLE_EXAMPLE,
                 ]
             },
         ),

@@ -31,6 +31,9 @@ class Project(Struct, frozen=True):
     assign_rate: float = 0
     submit_rate: float = 0
     remember_closed: int = 0
+    group_delay: float = 0
+    group_limit: int = 0
+    group_order: str = "priority"
 
 
 class Task(Struct, frozen=True):

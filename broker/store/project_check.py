@@ -59,7 +59,7 @@ class ProjectCheck:
         """Over the records that were not looked at yet, up to the last one that there is now."""
         last: int | None = None
         while last is None or self._next <= last:
-            args: Arguments = [self._next, _ENTRIES, _TASKS, self._repair]
+            args: Arguments = [self._next, _ENTRIES, _TASKS, self._repair, self._now]
             self._next, newest, tasks, found, hashes = await self._calls.call("check_records", self._keys, args)
             last = newest if last is None else last
             self.tasks += tasks

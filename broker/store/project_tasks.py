@@ -35,4 +35,4 @@ class ProjectTasks:
             raise BrokerError("not_found", "No failed task has this id")
 
     async def remove(self, project: int, task: int) -> None:
-        await self._calls.call("task_remove", self._keys.project(project), [task])
+        await self._calls.call("task_remove", self._keys.project(project), [self.now, task])

@@ -29,9 +29,13 @@ UNLIMITED = 1.7976931348623157e308
 
 class ProjectField(NamedTuple):
     default: Any
-    """What a project has that was created without it. Its type says how the store's text reads; a float is a rate."""
+    """What a project has that was created without it. Its type says how the store's text reads."""
     copied: bool = False
     """Whether the scripts of the project's own slot read it, and so a change is copied there."""
+    is_rate: bool = False
+    """0 is unlimited."""
+    with_tasks: bool = True
+    """Whether it is in the project of a task that is handed out: old clients know no others."""
 
 
 FIELDS: Mapping[str, ProjectField] = {
@@ -45,9 +49,12 @@ FIELDS: Mapping[str, ProjectField] = {
     "hidden": ProjectField(False),
     "chain": ProjectField(0, copied=True),
     "paused": ProjectField(False, copied=True),
-    "assign_rate": ProjectField(0.0, copied=True),
-    "submit_rate": ProjectField(0.0, copied=True),
+    "assign_rate": ProjectField(0.0, copied=True, is_rate=True),
+    "submit_rate": ProjectField(0.0, copied=True, is_rate=True),
     "remember_closed": ProjectField(0, copied=True),
+    "group_delay": ProjectField(0.0, copied=True, with_tasks=False),
+    "group_limit": ProjectField(0, copied=True, with_tasks=False),
+    "group_order": ProjectField("priority", copied=True, with_tasks=False),
 }
 
 DEFAULTS = {name: field.default for name, field in FIELDS.items() if name != "name"}
@@ -205,7 +212,9 @@ class Projects:
 
 
 def _project(id: int, roles: int, pairs: list[str]) -> Project:
-    fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    # A project that is older than a field has its default.
+    defaults = {name: _text(value, name) for name, value in DEFAULTS.items()}
+    fields = defaults | dict(zip(pairs[::2], pairs[1::2], strict=True))
     return Project(id, int(fields["revision"]), fields, roles)
 
 
@@ -216,7 +225,7 @@ def repo_key(fields: Mapping[str, Any]) -> str:
 
 def values_of(texts: Mapping[str, str]) -> dict[str, Any]:
     """The fields as the store has them, as values."""
-    return {name: _value(texts[name], field.default) for name, field in FIELDS.items()}
+    return {name: _value(texts[name], field) for name, field in FIELDS.items()}
 
 
 def pairs_of(values: Mapping[str, Any]) -> list[str]:
@@ -224,19 +233,20 @@ def pairs_of(values: Mapping[str, Any]) -> list[str]:
     return [text for name, value in values.items() for text in (name, _text(value, name))]
 
 
-def _value(text: str, default: Any) -> Any:
-    if isinstance(default, bool):
+def _value(text: str, field: ProjectField) -> Any:
+    if isinstance(field.default, bool):
         return text == "1"
-    if isinstance(default, float):
-        rate = float(text) or UNLIMITED
+    if isinstance(field.default, float):
+        number = float(text) or (UNLIMITED if field.is_rate else 0)
         # A client in the field reads no 2.0.
-        return int(rate) if rate.is_integer() and rate < 2**53 else rate
-    return type(default)(text)
+        return int(number) if number < 2**53 and number == int(number) else number
+    return type(field.default)(text)
 
 
 def _text(value: Any, name: str) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
-    if name in FIELDS and isinstance(FIELDS[name].default, float) and value in (0, UNLIMITED):
-        return "0"
+    if name in FIELDS and isinstance(FIELDS[name].default, float):
+        # Seconds are kept to 1 ms.
+        return "0" if value in (0, UNLIMITED) else str(value if FIELDS[name].is_rate else round(value, 3))
     return str(value)

@@ -52,6 +52,7 @@ class Due(NamedTuple):
     outbox: bool
     expired: bool
     drains: bool
+    groups: bool
 
 
 class Awaited(NamedTuple):
@@ -62,6 +63,8 @@ class Awaited(NamedTuple):
     assign_rate: float
     """0 for unlimited."""
     paused: bool
+    next_group: float | None
+    """Seconds until the next group may start a task, if that is known of any."""
 
 
 class Tasks:
@@ -92,7 +95,11 @@ class Tasks:
     ) -> Assigned:
         """Up to ``count`` tasks, at most CHUNK, to hold ``default_time`` seconds where they do not say."""
         args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
-        revision, assign_time, *rows = await self._calls.call("assign", self._keys.project(project), args)
+        keys, rows, more = self._keys.project(project), list[str](), 1
+        while more and not rows:
+            revision, assign_time, more, *rows = await self._calls.call("assign", keys, args)
+            # It has not been charged for what it looked at.
+            args[-1] = ""
         each = zip(rows[::2], rows[1::2], strict=True)
         return Assigned(int(revision), [_task(id, record, assign_time) for id, record in each])
 
@@ -120,11 +127,17 @@ class Tasks:
     async def awaited(self, project: int, seconds: float) -> Awaited:
         """What waits in a project; for so many seconds its channel tells of tasks that come. Raises ``not_found``."""
         args: Arguments = [self.now, round(seconds * 1000)]
-        fresh, voted, public, rate, paused = await self._calls.call("await", self._keys.project(project), args)
-        return Awaited(fresh, voted, bool(public), float(rate), bool(paused))
+        found = await self._calls.call("await", self._keys.project(project), args)
+        fresh, voted, public, rate, paused, next_group = found
+        return Awaited(fresh, voted, bool(public), float(rate), bool(paused), _seconds(next_group))
 
     async def due(self, project: int) -> Due:
         return Due(*map(bool, await self._calls.call("due", self._keys.project(project), [self.now])))
+
+    async def promote(self, project: int, limit: int) -> tuple[bool, float | None]:
+        """Groups whose time has come may start a task. Whether there are more, and :attr:`Awaited.next_group`."""
+        more, next_group = await self._calls.call("promote", self._keys.project(project), [self.now, limit])
+        return bool(more), _seconds(next_group)
 
     async def expire_hashes(self, project: int, limit: int) -> tuple[int, bool]:
         """Removes hashes of closed tasks that no longer count as duplicates, of about ``limit`` that it looks at.
@@ -181,6 +194,10 @@ def by_project(tasks: Sequence[int]) -> dict[int, list[int]]:
 
 def _flag(value: bool) -> str:
     return "1" if value else ""
+
+
+def _seconds(milliseconds: int) -> float | None:
+    return None if milliseconds < 0 else milliseconds / 1000
 
 
 def _task(id: str, record: str, assign_time: str | None) -> Task:

@@ -54,16 +54,18 @@ end
 
 -- add_tasks(base, texts, from, step, new): adds tasks. Their texts, as in include/task.lua, stand at `from` and each
 -- `step` after it. `new` has the project's `seq`, `place`, `remember_closed`, `known_hashes`, and the time: `now`, unix
--- ms, and `created`, unix s. Answers an id for each, false for a duplicate, and how many were added; the caller writes
--- `new.seq` and `new.place` when there are any. Its first write is one that the server refuses when memory is full:
+-- ms, and `created`, unix s; `new.apart[i]` is true for those that shall not wait. Answers an id for each, false for a
+-- duplicate, how many were added, and for how many of them a worker can be woken; the caller writes `new.seq` and
+-- `new.place` when there are any. Its first write is one that the server refuses when memory is full:
 -- then nothing was written. Few writes a task: each goes to the append-only file.
 local function add_tasks(base, texts, from, step, new)
   local remember, known, past = new.remember_closed or '0', nil, nil
   local suffix, ids, added, records, entries = suffix_of(base), {}, {}, {}, {}
   local count, seq, place, created = 0, new.seq, new.place, new.created .. ' '
+  local names, lists, apart = {}, {}, new.apart or {}
   for i = from, #texts, step do
     local text, id = texts[i], false
-    local hash, priority = string.match(text, '^(%-?%d*) ?(%-?%d*)')
+    local hash, priority, group = string.match(text, '^(%-?%d*) ?(%-?%d*)[ %d]*@?([^\n]*)')
     if hash ~= '' and not known then
       known = family_of(base, 'known', new.known_hashes)
       if remember ~= '0' then
@@ -75,14 +77,23 @@ local function add_tasks(base, texts, from, step, new)
       count = count + 1
       id = string.format('%d', seq + count) .. suffix
       added[count], records[count] = id, created .. text
-      entries[2 * count - 1] = score_of(tonumber(priority) or 0, math.min(place + count, LAST_PLACE))
-      entries[2 * count] = id
+      local score, list = score_of(tonumber(priority) or 0, math.min(place + count, LAST_PLACE)), entries
+      if group ~= '' and not apart[i] then
+        list = lists[group] or { best = score }
+        names[#names + 1] = not lists[group] and group or nil
+        lists[group], list.best = list, math.min(list.best, score)
+      end
+      if not apart[i] then
+        list[#list + 1], list[#list + 2] = score, id
+      end
     end
     ids[#ids + 1] = id
   end
   if count > 0 then
     add_records(base, seq + 1, added, records)
-    redis.call('ZADD', base .. ':queue', unpack(entries))
+    if #entries > 0 then
+      redis.call('ZADD', base .. ':queue', unpack(entries))
+    end
     if known then
       write_family(base, known)
     end
@@ -94,5 +105,10 @@ local function add_tasks(base, texts, from, step, new)
     end
   end
   new.seq, new.place = seq + count, place + count
-  return ids, count
+  local startable = #entries / 2
+  if #names > 0 then
+    --- @include "submit_groups"
+    startable = startable + submit_groups(base, new.now, names, lists)
+  end
+  return ids, count, startable
 end

@@ -1,13 +1,26 @@
 --- @include "assignment"
 --- @include "holder"
+--- @include "records"
 
--- find_task(base, task): where a task is: the state, its member in the set of that name, its score there. nil: nowhere.
+-- find_task(base, task): where a task is: the state, its score there, the key of the set, its member there, and its
+-- group, when it waits in one. nil: nowhere.
 local function find_task(base, task)
   for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
     local member = state == 'assigned' and assignment(task, holder_of(base, task) or '') or task
     local score = redis.call('ZSCORE', base .. ':' .. state, member)
     if score then
-      return state, member, score
+      return state, score, base .. ':' .. state, member
+    end
+  end
+  local _, _, _, _, _, _, _, group = parse_record(redis.call('HGET', bucket_of(base, task)))
+  if (group or '') ~= '' then
+    local gen = redis.call('HGET', base, 'group_gen') or '0'
+    for state, name in pairs({ queue = 'wait', verifying = 'verify' }) do
+      local key = string.format('%s:%s:%s:%s', base, name, gen, group)
+      local score = redis.call('ZSCORE', key, task)
+      if score then
+        return state, score, key, task, group
+      end
     end
   end
 end

@@ -3,22 +3,34 @@
 --- @include "drop_orphans"
 --- @include "set_retries"
 
--- put_back(base, tasks, again): as requeue, for up to 500 tasks whose records the caller has not read; those that have
--- lost theirs are dropped. `again`: no retry of them counts from here on.
-local function put_back(base, tasks, again)
-  local there, all_fields, orphans = {}, {}, {}
+-- put_back(base, now, tasks, members): as requeue, for up to 500 tasks whose records the caller has not read. `members`
+-- are those that they had in `assigned`; nil when they had failed: then no retry of them counts from here on. Those
+-- that have lost their record are dropped; the third answer is how many have not.
+local function put_back(base, now, tasks, members)
+  local there, all_fields, orphans, names, grouped = {}, {}, {}, {}, false
   for i, record in ipairs((records_of(base, tasks))) do
-    local fields = read_record(record)
+    local task, fields = tasks[i], read_record(record)
+    names[i] = fields and fields.group
+    grouped = grouped or names[i] ~= ''
     if fields then
-      there[#there + 1] = tasks[i]
+      there[#there + 1] = task
       all_fields[#there] = fields
-      if again and fields.retries > 0 then
-        set_retries(base, tasks[i], record, fields, 0)
+      if not members and fields.retries > 0 then
+        set_retries(base, task, record, fields, 0)
       end
     else
-      orphans[#orphans + 1] = tasks[i]
+      orphans[#orphans + 1] = task
     end
   end
+  local free = 0
+  if members and grouped then
+    --- @include "free_groups"
+    free = free_groups(base, now, members, names)
+  end
+  if members and #tasks > 0 then
+    redis.call('HDEL', base .. ':holders', unpack(tasks))
+  end
   drop_orphans(base, orphans)
-  return requeue(base, there, all_fields)
+  local fresh, voted = requeue(base, now, there, all_fields)
+  return fresh + free, voted, #there
 end

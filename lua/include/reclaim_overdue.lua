@@ -1,5 +1,5 @@
 --- @include "task_of"
---- @include "unassign"
+--- @include "put_back"
 --- @include "wake"
 
 -- reclaim_overdue(base, now, limit): takes up to `limit` tasks whose deadline has passed from their workers. Answers
@@ -14,10 +14,10 @@ local function reclaim_overdue(base, now, limit)
   for i, member in ipairs(overdue) do
     tasks[i] = task_of(member)
   end
-  local fresh, voted = unassign(base, tasks)
-  if fresh + voted > 0 then
-    redis.call('HINCRBY', base, 'reclaimed', fresh + voted)
-    wake(base, redis.call('HGET', base, 'awaited'), now, fresh, voted)
+  local fresh, voted, back = put_back(base, now, tasks, overdue)
+  if back > 0 then
+    redis.call('HINCRBY', base, 'reclaimed', back)
   end
-  return #tasks, fresh + voted
+  wake(base, redis.call('HGET', base, 'awaited'), now, fresh, voted)
+  return #tasks, back
 end

@@ -23,15 +23,23 @@ if found[2] or tonumber(found[1] or 0) >= revision then
 end
 
 redis.call('DEL', guard)
-local before = redis.call('HMGET', base, 'assign_rate', 'submit_rate', 'remember_closed')
+local before = redis.call('HMGET', base, 'assign_rate', 'submit_rate', 'remember_closed', 'group_limit')
 redis.call('HSET', base, 'revision', ARGV[2], unpack(ARGV, 3))
-local after = redis.call('HMGET', base, 'assign_rate', 'submit_rate', 'remember_closed')
+local after = redis.call('HMGET', base, 'assign_rate', 'submit_rate', 'remember_closed', 'group_limit')
 -- A new rate begins at once, not after what the old one still owes.
 if before[1] ~= after[1] then
   redis.call('HDEL', base, 'assign_paid_off')
 end
 if before[2] ~= after[2] then
   redis.call('HDEL', base, 'submit_paid_off')
+end
+if before[4] and before[4] ~= after[4] then
+  --- @include "tickets"
+  --- @include "wake"
+  local now = clock(ARGV[1])
+  local groups = open_groups(base, now)
+  begin_walk(groups)
+  wake(base, groups.awaited, now, 1, 0)
 end
 -- Hashes that were remembered for ever count from here on as those of tasks that have closed now.
 if before[3] == '-1' and after[3] ~= '-1' then

@@ -1,8 +1,9 @@
 --[[ assign: give a worker the best tasks that wait; the worker holds them until their deadline.
 
-  The best of `queue` and `verifying` by score, never a task that the worker has voted on. When nothing waits, up to
-  10 overdue tasks are reclaimed, and it looks once more. A task that has lost its record is dropped, and the next one
-  taken instead, until 1,000 were dropped.
+  The best by score of the tasks without a group and of the groups that may start one, never a task that the worker has
+  voted on. Groups whose time has come may start one from here on, at most 4 more than tasks are asked for. When nothing
+  waits, up to 10 overdue tasks are reclaimed, and it looks once more. A task that has lost its record is dropped, and
+  the next one taken instead, until 1,000 were dropped.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -13,7 +14,8 @@
   ARGV[5]  seconds to hold a task that says 0
   ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up
 
-  Returns  {revision, assign time (unix s), task...}, two for each task: its id, its record
+  Returns  {revision; assign time (unix s); 1 when it found none, and another call at once may find some, else 0;
+           task...}, two for each task: its id, its record
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
   Cost     O((tasks + dropped) * log queue), at most 1,500 dropped, and at most 2,000 steps in
            `verifying`
@@ -47,7 +49,8 @@ if wait > 0 then
 end
 
 local MOST_ORPHANS = 1000
-local orphans = 0
+-- `more`: a bound was reached, and another call may find some.
+local orphans, more = 0, false
 
 -- read(tasks): for each {task =, record =, seconds = its max_assign_time, as text, size = bytes of its recipe}, or
 -- false: its record is gone, and it is dropped.
@@ -99,28 +102,42 @@ local function take_first()
   return rows
 end
 
--- The best of both sets by score, never a task that the worker has voted on.
+-- The best by score of the tasks without a group and of the groups that may start one, never a task that the worker has
+-- voted on.
 local function take_best()
   --- @include "unvoted"
   redis.call('DEL', guard)
+  local tickets
+  if redis.call('EXISTS', base .. ':due', base .. ':ready', base .. ':ready_voted') > 0 then
+    --- @include "take_tickets"
+    tickets = open_tickets(base, now, worker, count)
+  end
   local rows, from_queue, from_verifying, size = {}, 0, {}, 0
-  local page, at, more = {}, 1, true
+  local page, at, behind = {}, 1, true
 
   -- Behind the first page it reads on only in place of orphans.
   local function first_queued()
-    if more and at > #page then
+    if behind and at > #page then
       page, at = redis.call('ZRANGE', base .. ':queue', from_queue, from_queue + count - 1, 'WITHSCORES'), 1
-      more = #page == 2 * count
+      behind = #page == 2 * count
     end
-    return page[at], page[at + 1]
+    return page[at], tonumber(page[at + 1] or math.huge)
   end
 
   local next_unvoted = unvoted(base, worker)
-  local voted_on, score = next_unvoted()
+  local voted_on, voted_score = next_unvoted()
   while #rows < count and orphans < MOST_ORPHANS do
-    local head, head_score = first_queued()
-    local verify = voted_on and not (head and tonumber(head_score) < tonumber(score))
-    local task = verify and voted_on or head
+    local task, score = first_queued()
+    local verify = voted_on and tonumber(voted_score) <= score
+    if verify then
+      task, score = voted_on, tonumber(voted_score)
+    end
+    local ticket = tickets and tickets.first()
+    if ticket and not (task and score <= ticket.score) then
+      task = ticket.task
+    else
+      ticket = nil
+    end
     if not task then
       break
     end
@@ -132,9 +149,14 @@ local function take_best()
     if row then
       rows[#rows + 1] = row
     end
-    if verify then
+    if ticket and row then
+      row.group = ticket.group
+      tickets.start(ticket)
+    elseif ticket then
+      tickets.drop(ticket)
+    elseif verify then
       from_verifying[#from_verifying + 1] = task
-      voted_on, score = next_unvoted()
+      voted_on, voted_score = next_unvoted()
     else
       from_queue, at = from_queue + 1, at + 2
     end
@@ -145,11 +167,16 @@ local function take_best()
   if #from_verifying > 0 then
     redis.call('ZREM', base .. ':verifying', unpack(from_verifying))
   end
+  if tickets then
+    tickets.close(#rows > 0)
+    more = tickets.more
+  end
   return rows
 end
 
 -- Both begin with a write that the server lets through when memory is full, and with it what follows.
-local take = redis.call('EXISTS', base .. ':verifying') == 0 and take_first or take_best
+local others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted')
+local take = others == 0 and take_first or take_best
 local rows, back = take(), 0
 while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
   --- @include "reclaim_overdue"
@@ -161,18 +188,20 @@ while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
   orphans = orphans + taken - back
 end
 if back > 0 then
+  local all = back == 10
   rows = take_best()
+  more = more or all
 end
 
-local given = { revision, assign_time }
+local given = { revision, assign_time, #rows == 0 and more and 1 or 0 }
 if #rows > 0 then
   local deadlines, holders, holder = {}, {}, worker .. ' ' .. assign_time
   for i, row in ipairs(rows) do
     local seconds = row.seconds
     deadlines[2 * i - 1] = now + (seconds ~= '' and seconds ~= '0' and seconds or default_time) * 1000
     deadlines[2 * i] = assignment(row.task, worker)
-    holders[2 * i - 1], holders[2 * i] = row.task, holder
-    given[2 * i + 1], given[2 * i + 2] = row.task, row.record
+    holders[2 * i - 1], holders[2 * i] = row.task, row.group and holder .. ' ' .. row.group or holder
+    given[2 * i + 2], given[2 * i + 3] = row.task, row.record
   end
   redis.call('ZADD', base .. ':assigned', unpack(deadlines))
   redis.call('HSET', base .. ':holders', unpack(holders))

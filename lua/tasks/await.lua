@@ -5,11 +5,13 @@
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  milliseconds for which to tell of tasks
 
-  Returns  {tasks without votes, tasks with votes, 1 if the project is public, assign rate, 1 if it is paused}
+  Returns  {tasks without votes that a worker may get now, tasks with votes, 1 if the project is public, assign rate,
+           1 if it is paused, ms until the next group may start one, -1 for none}
   Refuses  NOT_FOUND
   Cost     O(1)
 ]]
 --- @include "clock"
+--- @include "first_due"
 --- @include "project"
 
 local base, guard, lasting = KEYS[1], KEYS[2], tonumber(ARGV[2])
@@ -27,9 +29,10 @@ if tonumber(awaited or 0) < now + lasting / 2 then
   redis.call('HSET', base, 'awaited', string.format('%d', now + lasting))
 end
 return {
-  redis.call('ZCARD', base .. ':queue'),
-  redis.call('ZCARD', base .. ':verifying'),
+  redis.call('ZCARD', base .. ':queue') + redis.call('ZCARD', base .. ':ready'),
+  redis.call('ZCARD', base .. ':verifying') + redis.call('ZCARD', base .. ':ready_voted'),
   public == '1' and 1 or 0,
   rate or '0',
   paused == '1' and 1 or 0,
+  first_due(base, now),
 }

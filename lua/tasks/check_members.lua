@@ -66,9 +66,9 @@ end
 local function check_holders(list)
   local drains = redis.call('HGETALL', base .. ':drains')
   for i = 1, #list, 2 do
-    local task, worker = list[i], string.match(list[i + 1], '^(%d+) %d+$')
+    local task, worker = list[i], string.match(list[i + 1], '^(%d+) %d+')
     local held = worker and redis.call('ZSCORE', base .. ':assigned', assignment(task, worker))
-    if not held and not find_drained(base, drains, task) and differs('holder', task) then
+    if not held and not find_drained(base, drains, task, '') and differs('holder', task) then
       redis.call('HDEL', key, task)
     end
   end

@@ -11,12 +11,14 @@
   ARGV[2]  how many entries to look at, at most 5,000
   ARGV[3]  about how many tasks at most, 500 or fewer
   ARGV[4]  '1' to repair, '' to change nothing
+  ARGV[5]  now, unix ms; '' outside tests
 
   Returns  {entry to go on with; last entry there is; how many tasks; {what differs, its task, ...}: 'record',
            'nowhere', 'state', 'votes', 'voted' or 'known'; {hash...} of the tasks}
   Refuses  NOT_FOUND
   Cost     O(entries + tasks * (log queue + votes + maintenance calls in progress))
 ]]
+--- @include "clock"
 --- @include "project"
 --- @include "ids"
 --- @include "find_drained"
@@ -29,8 +31,9 @@
 
 local base, guard = KEYS[1], KEYS[2]
 local first, entries, limit, repair = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local now = clock(ARGV[5])
 
-local project_fields = project(base, 'seq', 'known_hashes')
+local project_fields = project(base, 'seq', 'known_hashes', 'group_gen')
 if not project_fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
@@ -59,9 +62,9 @@ if #tasks == 0 then
 end
 
 local STATES = { 'assigned', 'queue', 'verifying', 'failed' }
-local scores = {}
+local scores, group_scores, groups_of = {}, {}, {}
 for i, value in ipairs(redis.call('HMGET', base .. ':holders', unpack(tasks))) do
-  members[i] = assignment(tasks[i], string.match(value or '', '^(%d+) %d+$') or '')
+  members[i] = assignment(tasks[i], string.match(value or '', '^(%d+) %d+') or '')
 end
 for _, state in ipairs(STATES) do
   scores[state] = redis.call('ZMSCORE', base .. ':' .. state, unpack(state == 'assigned' and members or tasks))
@@ -80,6 +83,10 @@ end
 -- Takes a task out of all states but this one.
 local function take_out(i, but)
   for _, state in ipairs(STATES) do
+    if group_scores[state .. i] and state ~= but then
+      --- @include "leave_waiting"
+      leave_waiting(base, now, tasks[i], state, groups_of[i])
+    end
     if scores[state][i] and state ~= but then
       redis.call('ZREM', base .. ':' .. state, state == 'assigned' and members[i] or tasks[i])
     end
@@ -154,10 +161,25 @@ local function check(i, task, fields, operation)
   end
 end
 
+-- Where a task waits that has a group: in the sets of that group.
+local function look_in_group(i, group)
+  local gen = project_fields[4] or '0'
+  groups_of[i] = group
+  for state, name in pairs({ queue = 'wait', verifying = 'verify' }) do
+    local score = redis.call('ZSCORE', string.format('%s:%s:%s:%s', base, name, gen, group), tasks[i])
+    scores[state][i] = scores[state][i] or score
+    group_scores[state .. i] = score
+  end
+end
+
 for i, task in ipairs(tasks) do
-  local somewhere = scores.assigned[i] or scores.queue[i] or scores.verifying[i] or scores.failed[i]
-  local operation = not somewhere and find_drained(base, drains, task) or nil
   local fields = read_record(records[i])
+  local group = fields and fields.group or ''
+  if group ~= '' then
+    look_in_group(i, group)
+  end
+  local somewhere = scores.assigned[i] or scores.queue[i] or scores.verifying[i] or scores.failed[i]
+  local operation = not somewhere and find_drained(base, drains, task, group) or nil
   -- What maintenance deletes has left all else already.
   if operation ~= 'hard_reset' and operation ~= 'delete' then
     if is_lost(base, task, fields) then
@@ -171,6 +193,6 @@ for i, task in ipairs(tasks) do
   end
 end
 drop_orphans(base, lost)
-requeue(base, back, back_fields)
+requeue(base, now, back, back_fields)
 write_family(base, known)
 return { onward, last, #tasks, found, hashes }

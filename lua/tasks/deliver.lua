@@ -60,7 +60,7 @@ end
 
 local new = { seq = seq, place = tonumber(place or 0), remember_closed = remember, known_hashes = known_hashes,
   now = now, created = created }
-local ids, accepted = add_tasks(base, fresh, 1, 1, new)
+local ids, accepted, startable = add_tasks(base, fresh, 1, 1, new)
 redis.call('HSET', base .. ':delivered', source, string.format('%d ', read) .. table.concat(all, ' '))
 if accepted > 0 then
   redis.call('HSET', base, 'seq', new.seq, 'place', new.place, 'chained', (chained or 0) + accepted)
@@ -71,5 +71,5 @@ end
 if repeated > 0 then
   redis.call('HINCRBY', base, 'repeated', repeated)
 end
-wake(base, awaited, now, accepted, 0)
+wake(base, awaited, now, startable, 0)
 return { 1, accepted, repeated }

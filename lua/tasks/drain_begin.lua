@@ -43,7 +43,7 @@ local taken, drain = {}, nil
 for _, name in ipairs(CONCERNED[operation]) do
   taken[#taken + 1] = redis.call('EXISTS', base .. ':' .. name) == 1 and name or nil
 end
-for _, name in ipairs(deletes and { 'voted' } or {}) do
+for _, name in ipairs(deletes and { 'voted', 'due', 'ready', 'ready_voted' } or {}) do
   taken[#taken + 1] = redis.call('EXISTS', base .. ':' .. name) == 1 and name or nil
 end
 local hashes = false
@@ -58,6 +58,14 @@ for _, name in ipairs(taken) do
 end
 for _, state in ipairs(CONCERNED[operation]) do
   affected = affected + (drain and redis.call('ZCARD', drain .. ':' .. state) or 0)
+end
+if drain and deletes then
+  -- The tasks of groups stay where they are, under a number that nothing has from here on.
+  local waiting, verifying, gen = unpack(redis.call('HMGET', base, 'group_waiting', 'group_verifying', 'group_gen'))
+  affected = affected + (waiting or 0) + (verifying or 0)
+  redis.call('SET', drain .. ':gen', gen or '0')
+  redis.call('HDEL', base, 'group_waiting', 'group_verifying')
+  redis.call('HSET', base, 'group_gen', string.match(drain, '%d+$'))
 end
 if hashes then
   drop_family(base, 'known', drain)

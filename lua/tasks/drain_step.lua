@@ -11,8 +11,8 @@
 ]]
 --- @include "clock"
 --- @include "task_of"
+--- @include "put_back"
 --- @include "retry"
---- @include "unassign"
 --- @include "wake"
 
 local base, guard, limit = KEYS[1], KEYS[2], tonumber(ARGV[2])
@@ -36,31 +36,40 @@ redis.call('DEL', guard)
 local operation = redis.call('HGET', base .. ':drains', n)
 local drain = base .. ':drain:' .. n
 
-local done, all_fresh, all_voted = 0, 0, 0
+local done, all_fresh, all_voted, back = 0, 0, 0, 0
 
-local function work(tasks)
-  local fresh, voted = 0, 0
+local function work(members, tasks, state)
+  local fresh, voted, count = 0, 0, 0
   if operation == 'reset_failed' then
-    fresh, voted = retry(base, tasks)
+    fresh, voted, count = retry(base, now, tasks)
   elseif operation == 'reclaim_assigned' then
-    fresh, voted = unassign(base, tasks)
+    fresh, voted, count = put_back(base, now, tasks, members)
   else
+    if state == 'assigned' then
+      --- @include "free_groups"
+      -- Their holders say which groups these are: so it does not read the records.
+      fresh = free_groups(base, now, members, {})
+    end
     delete_tasks(base, tasks)
   end
-  all_fresh, all_voted = all_fresh + fresh, all_voted + voted
+  all_fresh, all_voted, back = all_fresh + fresh, all_voted + voted, back + count
 end
 
 for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
   local key = drain .. ':' .. state
-  local tasks = done < limit and redis.call('ZRANGE', key, 0, limit - done - 1) or {}
-  if #tasks > 0 then
-    redis.call('ZREMRANGEBYRANK', key, 0, #tasks - 1)
-    done = done + #tasks
-    for i, member in ipairs(tasks) do
+  local members, tasks = done < limit and redis.call('ZRANGE', key, 0, limit - done - 1) or {}, {}
+  if #members > 0 then
+    redis.call('ZREMRANGEBYRANK', key, 0, #members - 1)
+    done = done + #members
+    for i, member in ipairs(members) do
       tasks[i] = task_of(member)
     end
-    work(tasks)
+    work(members, tasks, state)
   end
+end
+if done < limit and redis.call('EXISTS', drain .. ':gen') == 1 then
+  --- @include "drain_groups"
+  done = done + drain_groups(base, now, drain, limit - done)
 end
 if done < limit then
   done = done + #redis.call('SPOP', drain .. ':voted', limit - done)
@@ -83,7 +92,6 @@ for i = 1, #families, 2 do
   end
 end
 
-local back = all_fresh + all_voted
 if operation == 'reclaim_assigned' and back > 0 then
   redis.call('HINCRBY', base, 'reclaimed', back)
 end
@@ -93,9 +101,11 @@ if done == limit then
 end
 
 redis.call('HDEL', base .. ':drains', n)
+redis.call('DEL', drain .. ':gen')
 if operation == 'delete' then
   redis.call('UNLINK', base .. ':drains', base .. ':access', base .. ':requests', base .. ':closed',
-    base .. ':delivered', base .. ':snapshots', base .. ':snapshots:old', base .. ':imported')
+    base .. ':delivered', base .. ':snapshots', base .. ':snapshots:old', base .. ':imported',
+    base .. ':limits', base .. ':resting')
   -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
   if redis.call('XLEN', base .. ':outbox') == 0 then
     redis.call('DEL', base .. ':outbox')

@@ -6,7 +6,7 @@
 
   Returns  {1 when a worker may find a task: one waits or is overdue, and the project is not paused; 1 when tasks are to
            be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed; 1 when maintenance
-           has tasks to work off}
+           has tasks to work off; 1 when groups are to be looked at}
   Refuses  nothing
   Cost     O(log assigned)
 ]]
@@ -17,9 +17,9 @@
 local base = KEYS[1]
 local now = clock(ARGV[1])
 
-local fields = project(base, 'paused', 'remember_closed')
+local fields = project(base, 'paused', 'remember_closed', 'limits_walk')
 if not fields then
-  return { 0, 0, 0, 0, 0 }
+  return { 0, 0, 0, 0, 0, 0 }
 end
 
 local function any(key, highest)
@@ -27,7 +27,9 @@ local function any(key, highest)
 end
 
 local overdue = any(':assigned', now)
-local waiting = overdue or any(':queue', '+inf') or any(':verifying', '+inf')
+local came = any(':due', now)
+local waiting = overdue or came or redis.call('EXISTS', base .. ':queue', base .. ':verifying', base .. ':ready',
+  base .. ':ready_voted') > 0
 local remember = fields[3] or '0'
 local expired = remember ~= '0' and remembered(base, now, remember).trim
 return {
@@ -36,4 +38,5 @@ return {
   redis.call('XLEN', base .. ':outbox') > 0 and 1 or 0,
   expired and 1 or 0,
   redis.call('EXISTS', base .. ':drains'),
+  (came or any(':resting', now) or fields[4]) and 1 or 0,
 }

@@ -38,7 +38,7 @@ for from = 1, #tasks, 500 do
     local whole = created and with_recipe(base, task, record, newline)
     -- One that has lost its record is no task any more.
     if whole then
-      rows[#rows + 1] = { task, whole, string.match(holders[i] or '', '%d+$') or false }
+      rows[#rows + 1] = { task, whole, string.match(holders[i] or '', '^%d+ (%d+)') or false }
     end
   end
 end

@@ -1,7 +1,7 @@
 --[[ rebase: the clock was set back: what began at a time that is still to come begins now, for as long as it had.
 
-  That is done for tasks that are held, so that their deadlines do not lie an hour further ahead, and for remembered
-  hashes. Any number of processes may do it, any number of times.
+  That is done for tasks that are held, so that their deadlines do not lie an hour further ahead, for groups that rest,
+  and for remembered hashes. Any number of processes may do it, any number of times.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -34,15 +34,31 @@ if part == 'held' then
   local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'COUNT', count)
   for i = 1, #scan[2], 2 do
     local member = scan[2][i]
-    local worker, begun = holder_of(base, task_of(member))
+    local _, begun = holder_of(base, task_of(member))
     begun = tonumber(begun or 0)
     -- A correction of a second moves nothing.
     if begun > seconds + 1 then
-      redis.call('HSET', base .. ':holders', task_of(member), string.format('%s %d', worker, seconds))
+      local row = redis.call('HGET', base .. ':holders', task_of(member))
+      redis.call('HSET', base .. ':holders', task_of(member), (string.gsub(row, '^(%d+) %d+', '%1 ' .. seconds, 1)))
       redis.call('ZADD', base .. ':assigned', 'LT', now + math.max(0, scan[2][i + 1] - begun * 1000), member)
     end
   end
-  return scan[1] == '0' and 'hashes 0' or 'held ' .. scan[1]
+  return scan[1] == '0' and 'due 0' or 'held ' .. scan[1]
+end
+
+-- A rest is as long as the delay at most. The end of a block keeps its date.
+if part == 'due' or part == 'resting' then
+  --- @include "tickets"
+  local groups = open_groups(base, now)
+  local scan = redis.call('ZSCAN', base .. ':' .. part, cursor, 'COUNT', count)
+  for i = 1, #scan[2], 2 do
+    local group, score = scan[2][i], tonumber(scan[2][i + 1])
+    local delay, _, blocked = limits_of(groups, group)
+    if score < FULL and score > now + delay and score ~= blocked - 0.5 then
+      redis.call('ZADD', base .. ':' .. part, now + delay, group)
+    end
+  end
+  return scan[1] ~= '0' and part .. ' ' .. scan[1] or part == 'due' and 'resting 0' or 'hashes 0'
 end
 
 local past = remembered(base, now, fields[2] or '0')

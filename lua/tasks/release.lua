@@ -65,6 +65,15 @@ end
 
 chain = chain or '0'
 local closed, gone, gone_hashes = 0, {}, {}
+-- Members of `assigned`, and their groups, as include/free_groups.lua wants them.
+local members, names = {}, {}
+
+local function note_group(task, group)
+  if group ~= '' then
+    members[#members + 1] = assignment(task, worker)
+    names[#members] = group
+  end
+end
 
 local function close_task(task, record, hash, newline)
   closed = closed + 1
@@ -72,6 +81,17 @@ local function close_task(task, record, hash, newline)
   gone[closed] = task
   if hash ~= '' then
     gone_hashes[#gone_hashes + 1] = hash
+  end
+end
+
+-- Groups of which a task is held no longer may start another one.
+local function free()
+  if #members > 0 then
+    --- @include "free_groups"
+    --- @include "wake"
+    local now = clock(given_now)
+    wake(base, awaited, now, free_groups(base, now, members, names), 0)
+    members, names = {}, {}
   end
 end
 
@@ -84,7 +104,8 @@ local function report(others, records)
   --- @include "requeue"
   --- @include "drop_orphans"
   --- @include "wake"
-  local counts, back, back_fields = {}, {}, {}
+  local counts, back, back_fields, orphans = {}, {}, {}, {}
+  local now = clock(given_now)
 
   local function count(name)
     counts[name] = (counts[name] or 0) + 1
@@ -118,15 +139,16 @@ local function report(others, records)
     if fields.verification_count > 1 then
       redis.call('SREM', base .. ':voted', task)
     end
-    redis.call('ZADD', base .. ':failed', (clock(given_now)), task)
+    redis.call('ZADD', base .. ':failed', now, task)
     return 'failed'
   end
 
   for _, i in ipairs(others) do
     local task, place, record = tasks[i], places[i], records[i]
     local result, fields = ARGV[place + 1], read_record(record)
+    note_group(task, fields and fields.group)
     if not fields then
-      drop_orphans(base, { task })
+      orphans[#orphans + 1] = task
     elseif result == OK then
       outcomes[place / 3] = vote(task, record, fields, ARGV[place + 2])
     elseif result == FAIL then
@@ -136,23 +158,24 @@ local function report(others, records)
       outcomes[place / 3] = go_back(task, fields)
     end
   end
-  local fresh, voted = requeue(base, back, back_fields)
+  free()
+  drop_orphans(base, orphans)
+  local fresh, voted = requeue(base, now, back, back_fields)
   for name, total in pairs(counts) do
     redis.call('HINCRBY', base, name, total)
   end
-  if awaited and fresh + voted > 0 then
-    wake(base, awaited, clock(given_now), fresh, voted)
-  end
+  wake(base, awaited, now, fresh, voted)
 end
 
 local records, buckets = records_of(base, tasks)
 local others = {}
 for i, record in ipairs(records) do
   local place = places[i]
-  local created, hash, _, _, _, needed, _, _, newline = parse_record(record)
+  local created, hash, _, _, _, needed, _, group, newline = parse_record(record)
   if created and ARGV[place + 1] == OK and (needed == '' or needed == '1') then
     close_task(tasks[i], record, hash, newline)
     outcomes[place / 3] = 'closed'
+    note_group(tasks[i], group)
   else
     others[#others + 1] = i
   end
@@ -160,6 +183,7 @@ end
 if #others > 0 then
   report(others, records)
 end
+free()
 redis.call('HDEL', base .. ':holders', unpack(tasks))
 if closed > 0 then
   delete_records(base, gone, #gone == #tasks and buckets or nil)

@@ -20,7 +20,8 @@ local base, guard = KEYS[1], KEYS[2]
 local now, interval, keep = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local key = base .. ':snapshots'
 
-if not project(base) then
+local fields = project(base, 'group_waiting', 'group_verifying')
+if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
@@ -54,7 +55,7 @@ if set_back or moving then
 end
 local awaiting = redis.call('SCARD', base .. ':voted')
 local unfinished = redis.call('ZCARD', base .. ':queue') + redis.call('ZCARD', base .. ':verifying')
-  + redis.call('ZCARD', base .. ':assigned')
+  + redis.call('ZCARD', base .. ':assigned') + (fields[2] or 0) + (fields[3] or 0)
 local failed = redis.call('ZCARD', base .. ':failed')
 -- What maintenance has taken and not put back yet is counted as what it was.
 local drains = redis.call('HGETALL', base .. ':drains')

@@ -12,14 +12,14 @@
 
 local base = KEYS[1]
 
-local totals = project(base, unpack(ARGV))
+local totals = project(base, 'group_waiting', 'group_verifying', unpack(ARGV))
 if not totals then
   return redis.error_reply('NOT_FOUND No such project')
 end
 return {
-  redis.call('ZCARD', base .. ':queue'),
-  redis.call('ZCARD', base .. ':verifying'),
+  redis.call('ZCARD', base .. ':queue') + (totals[2] or 0),
+  redis.call('ZCARD', base .. ':verifying') + (totals[3] or 0),
   redis.call('ZCARD', base .. ':assigned'),
   redis.call('ZCARD', base .. ':failed'),
-  unpack(totals, 2, #ARGV + 1),
+  unpack(totals, 4, #ARGV + 3),
 }

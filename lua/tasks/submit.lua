@@ -44,7 +44,7 @@ end
 
 local new = { seq = seq, place = tonumber(place or 0), remember_closed = remember, known_hashes = known, now = now,
   created = created }
-local ids, accepted = add_tasks(base, ARGV, 4, 1, new)
+local ids, accepted, startable = add_tasks(base, ARGV, 4, 1, new)
 
 charge_rate(base, 'submit_paid_off', rate, paid_off, now_us, accepted)
 if accepted > 0 then
@@ -53,5 +53,5 @@ end
 if accepted < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - accepted)
 end
-wake(base, awaited, now, accepted, 0)
+wake(base, awaited, now, startable, 0)
 return ids

@@ -18,7 +18,7 @@ local base, task = KEYS[1], ARGV[1]
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local state, _, score = find_task(base, task)
+local state, score = find_task(base, task)
 local found = state and manager_row(base, task, score, 0, tonumber(ARGV[2]))
 if not found then
   return redis.error_reply('NOT_FOUND No such task')

@@ -24,6 +24,7 @@
 --- @include "close_hashes"
 --- @include "delete_tasks"
 --- @include "read_record"
+--- @include "requeue"
 --- @include "votes"
 --- @include "wake"
 
@@ -67,17 +68,17 @@ local function vote(task, votes, needed)
   return enough
 end
 
--- Moves a task that waits to those that hold votes.
-local function verify(task)
-  local score = redis.call('ZSCORE', base .. ':queue', task)
-  redis.call('ZREM', base .. ':queue', task)
-  redis.call('ZADD', base .. ':verifying', score, task)
-end
-
-local fresh, voted, closed, closed_hashes = 0, 0, {}, {}
+-- What has failed or holds votes does not wait with the others.
 local new = { seq = seq, place = tonumber(place or 0), remember_closed = remember, known_hashes = known, now = now,
-  created = created }
-local ids, count = add_tasks(base, ARGV, first + TEXT, STEP, new)
+  created = created, apart = {} }
+for i = first, #ARGV, STEP do
+  new.apart[i + TEXT] = ARGV[i + FAILED] == '1' or ARGV[i + VOTES] ~= ''
+end
+local ids, count, fresh = add_tasks(base, ARGV, first + TEXT, STEP, new)
+redis.call('HSET', base, 'seq', string.format('%.0f', new.seq), 'place', new.place, 'imported',
+  (imported or 0) + count)
+
+local closed, closed_hashes, verifying, verifying_fields = {}, {}, {}, {}
 for n, task in ipairs(ids) do
   local i = first + STEP * (n - 1)
   local failed, votes = ARGV[i + FAILED] == '1', ARGV[i + VOTES]
@@ -86,34 +87,29 @@ for n, task in ipairs(ids) do
   local task_fields = task and read_record(record)
   local enough = task and votes ~= '' and vote(task, votes, task_fields.verification_count)
   if task and failed then
-    redis.call('ZREM', base .. ':queue', task)
     redis.call('SREM', base .. ':voted', task)
     redis.call('ZADD', base .. ':failed', now, task)
   elseif enough then
     -- Nobody would be left to vote on it.
-    redis.call('ZREM', base .. ':queue', task)
     closed[#closed + 1] = task
     close(base, task, record, '\n', chain or '0')
     closed_hashes[#closed_hashes + 1] = task_fields.hash ~= '' and task_fields.hash or nil
     outcome = 2
   elseif task and votes ~= '' then
-    verify(task)
-    voted = voted + 1
-  elseif task then
-    fresh = fresh + 1
+    verifying[#verifying + 1] = task
+    verifying_fields[#verifying] = task_fields
   end
   outcomes[#outcomes + 1] = outcome
 end
+local also_fresh, voted = requeue(base, now, verifying, verifying_fields)
 delete_tasks(base, closed)
 close_hashes(base, closed_hashes, remember, redis.call('HGET', base, 'known_hashes'), now)
 redis.call('HSET', base .. ':imported', source, ARGV[#ARGV - STEP + 1])
-redis.call('HSET', base, 'seq', string.format('%.0f', new.seq), 'place', new.place, 'imported',
-  (imported or 0) + count)
 if count < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - count)
 end
 if #closed > 0 then
   redis.call('HINCRBY', base, 'closed', #closed)
 end
-wake(base, awaited, now, fresh, voted)
+wake(base, awaited, now, fresh + also_fresh, voted)
 return outcomes

@@ -29,6 +29,6 @@ end
 
 redis.call('DEL', guard)
 redis.call('ZREM', base .. ':failed', task)
-local fresh, voted = retry(base, { task })
+local fresh, voted, back = retry(base, now, { task })
 wake(base, fields[2], now, fresh, voted)
-return fresh + voted
+return back

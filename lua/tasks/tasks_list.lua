@@ -1,6 +1,7 @@
 --[[ tasks_list: a page of the tasks in one state, in the order in which they come up.
 
-  A member of the set that has lost its record is left out; the number of all still counts it.
+  A member of the set that has lost its record is left out; the number of all still counts it. Tasks that wait in groups
+  follow those that have none, group by group, of the first 1,000 groups.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -22,12 +23,40 @@
 local base, state, offset, count = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local bytes, longest, most_votes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
-if not project(base) then
+local fields = project(base, 'group_gen', 'group_waiting', 'group_verifying')
+if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
 local key = base .. ':' .. state
 local found = redis.call('ZRANGE', key, offset, offset + count - 1, 'WITHSCORES')
+local total = redis.call('ZCARD', key)
+local in_groups = tonumber(state == 'queue' and fields[3] or state == 'verifying' and fields[4] or 0)
+
+-- Adds to the page what waits in groups, those first that may start one.
+local function add_grouped()
+  local skip, looked = math.max(0, offset - total), 0
+  local wait = string.format('%s:%s:%s:', base, state == 'queue' and 'wait' or 'verify', fields[2] or '0')
+  for _, set in ipairs({ state == 'queue' and ':ready' or ':ready_voted', ':due' }) do
+    for _, group in ipairs(redis.call('ZRANGE', base .. set, 0, 999 - looked)) do
+      looked = looked + 1
+      local there = redis.call('ZCARD', wait .. group)
+      local last = skip + count - #found / 2 - 1
+      for _, value in ipairs(skip < there and last >= skip and redis.call('ZRANGE', wait .. group, skip, last,
+        'WITHSCORES') or {}) do
+        found[#found + 1] = value
+      end
+      skip = math.max(0, skip - there)
+      if #found == 2 * count then
+        return
+      end
+    end
+  end
+end
+
+if in_groups > 0 and #found < 2 * count then
+  add_grouped()
+end
 local rows, size = {}, 0
 for i = 1, #found, 2 do
   local id = state == 'assigned' and task_of(found[i]) or found[i]
@@ -40,4 +69,4 @@ for i = 1, #found, 2 do
     rows[#rows + 1] = task
   end
 end
-return { redis.call('ZCARD', key), unpack(rows) }
+return { total + in_groups, unpack(rows) }

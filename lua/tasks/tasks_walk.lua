@@ -35,12 +35,12 @@ local drains = redis.call('HGETALL', base .. ':drains')
 
 -- Where a task is, or was before maintenance took it to put it back; nil when it is gone.
 local function state_of(task)
-  local state, _, score = find_task(base, task)
+  local state, score = find_task(base, task)
   if state then
     return state, score
   end
   local operation
-  operation, state, score = find_drained(base, drains, task)
+  operation, state, score = find_drained(base, drains, task, '')
   if operation == 'reset_failed' or operation == 'reclaim_assigned' then
     return state, score
   end

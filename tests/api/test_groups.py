@@ -1,5 +1,7 @@
 """Tasks that belong to a group: a host or a site."""
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -86,3 +88,74 @@ def test_a_group_that_cannot_be_one_is_refused(fleet: Fleet, group: object, why:
         assert (answer.status, answer.code) == (400, "invalid")
         assert why in answer.body["message"]
     assert worker.get(f"/task/get/{project}").code == "no_task"
+
+
+def test_a_group_starts_no_more_than_its_limit_at_once_and_not_before_its_delay(fleet: Fleet) -> None:
+    project = fleet.project(group_limit=2, group_delay=0.1)
+    workers = [fleet.worker(project) for _ in range(3)]
+    for n in range(6):
+        workers[0].submit(project, f"page {n}", group="slow.example")
+    workers[0].submit(project, "elsewhere", group="other.example")
+
+    first = workers[0].take(project)
+    other = workers[1].take(project)
+    assert (first["group"], other["group"]) == ("slow.example", "other.example")
+    assert workers[2].get(f"/task/get/{project}").code == "no_task"
+    begun = time.monotonic()
+    second = workers[2].get(f"/task/get/{project}?wait=5").content()["task"]
+    assert second["group"] == "slow.example"
+    assert time.monotonic() - begun < 1
+
+    # Two are held now: only a release lets a third one start.
+    time.sleep(0.15)
+    assert workers[1].get(f"/task/get/{project}").code == "no_task"
+    assert workers[0].release(first["id"])
+    assert workers[1].take(project)["group"] == "slow.example"
+
+
+@pytest.mark.parametrize("change", ["a release", "a higher limit"])
+def test_a_worker_that_waits_gets_a_task_as_soon_as_its_group_may_start_one(fleet: Fleet, change: str) -> None:
+    project = fleet.project(group_limit=1)
+    holder, waiter = fleet.worker(project), fleet.worker(project)
+    for n in range(2):
+        holder.submit(project, f"page {n}", group="a")
+    held = holder.take(project)
+    took: list[float] = []
+
+    def wait() -> None:
+        waiter.get(f"/task/get/{project}?wait=10").content()
+        took.append(time.monotonic())
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.3)
+    assert not took
+    begun = time.monotonic()
+    if change == "a release":
+        assert holder.release(held["id"])
+    else:
+        fleet.admin.post(f"/project/update/{project}", {"group_limit": 2}).content()
+    thread.join(10)
+
+    # A read of what waits, once a second, would find it later.
+    assert took.pop() - begun < 0.5
+
+
+def test_waiting_tasks_of_groups_are_counted_listed_and_removed(fleet: Fleet) -> None:
+    project = fleet.project(group_limit=1)
+    worker = fleet.worker(project)
+    plain = [worker.submit(project) for _ in range(2)]
+    grouped = [worker.submit(project, group=group) for group in ("a", "b", "a")]
+
+    page = fleet.admin.get(f"/project/tasks/{project}?state=queue").content()
+    assert page["total"] == 5
+    assert sorted(task["id"] for task in page["tasks"]) == sorted(plain + grouped)
+    rest = fleet.admin.get(f"/project/tasks/{project}?state=queue&offset=3&limit=2").content()
+    assert [task["id"] for task in rest["tasks"]] == [task["id"] for task in page["tasks"]][3:]
+    assert worker.get(f"/project/stats/{project}").content()["stats"]["waiting"] == 5
+    assert fleet.admin.get(f"/project/task/{project}/{grouped[0]}").content()["task"]["state"] == "queue"
+
+    fleet.admin.post(f"/project/remove_task/{project}/{grouped[0]}").content()
+    assert fleet.admin.get(f"/project/task/{project}/{grouped[0]}").status == 404
+    assert fleet.admin.post(f"/project/hard_reset/{project}").content()["affected_tasks"] == 4
+    assert fleet.admin.get(f"/project/tasks/{project}?state=queue").content() == {"total": 0, "tasks": []}

@@ -41,6 +41,9 @@ def test_a_project_needs_a_name_and_has_a_default_for_the_rest(fleet: Fleet) -> 
         "assign_rate": UNLIMITED,
         "submit_rate": UNLIMITED,
         "remember_closed": 0,
+        "group_delay": 0,
+        "group_limit": 0,
+        "group_order": "priority",
     }
 
 
@@ -60,6 +63,9 @@ def test_a_project_is_read_back_as_it_was_made(fleet: Fleet) -> None:
         "assign_rate": 2,
         "submit_rate": 0.1,
         "remember_closed": 3600,
+        "group_delay": 0.25,
+        "group_limit": 3,
+        "group_order": "fair",
     }
 
     project = fleet.project(**fields)
@@ -144,6 +150,9 @@ def test_a_rate_of_0_is_unlimited_and_every_other_is_kept(fleet: Fleet, field: s
         *product(["public", "hidden", "paused"], [0, 1, "true", []]),
         *product(["chain"], [-1, 2**53 + 1, "1", 1.5]),
         *product(["remember_closed"], [-2, 2**31, "1"]),
+        *product(["group_delay"], [-1, 315_360_001, "1"]),
+        *product(["group_limit"], [-1, 2**15, 1.5]),
+        *product(["group_order"], ["", "fast", 1]),
     ],
 )
 def test_a_field_that_cannot_be_right_is_refused_and_changes_nothing(fleet: Fleet, field: str, wrong: object) -> None:
@@ -164,6 +173,9 @@ def test_a_field_that_cannot_be_right_is_refused_and_changes_nothing(fleet: Flee
         ("priority", 2**53),
         *product(["clone_url", "git_repo", "version", "motd"], ["", LONG]),
         *product(["remember_closed"], [-1, 2**31 - 1]),
+        *product(["group_delay"], [0.001, 315_360_000]),
+        *product(["group_limit"], [0, 2**15 - 1]),
+        *product(["group_order"], ["priority", "fair"]),
     ],
 )
 def test_a_field_is_taken_to_its_edges(fleet: Fleet, field: str, edge: object) -> None:

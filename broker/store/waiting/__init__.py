@@ -19,7 +19,7 @@ from broker.store.projects import Projects
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Calls
 from broker.store.redis.subscription import Subscription
-from broker.store.tasks import Tasks
+from broker.store.tasks import CHUNK, Tasks
 from broker.store.waiting.wait_queue import WaitQueues
 from broker.store.waiting.waiter import Waiter, WaitQueue
 
@@ -36,6 +36,9 @@ _AT_ONCE = 100
 
 _TOGETHER = 50
 """Projects read together."""
+
+_PROMOTE = 0.02
+"""Seconds between two looks at the groups of a project, at least."""
 
 _CONNECT = 0.5
 """Seconds to wait for the subscription."""
@@ -54,6 +57,7 @@ class Waiters:
         self._reading_all = asyncio.Lock()
         self._notify = _NOTIFY
         self._background: list[asyncio.Task[None]] = []
+        self._promotions: set[asyncio.Task[None]] = set()
 
     async def enter(self, project: int, granted: Iterable[int] = ()) -> Waiter:
         """A waiter in a queue; project 0 for any. From now on it misses no task. Raises :class:`BrokerError`."""
@@ -68,15 +72,44 @@ class Waiters:
 
     async def close(self) -> None:
         self.queues.end_all()
-        for task in self._background:
+        for awaited in self.queues.projects.values():
+            if awaited.promotion is not None:
+                awaited.promotion.cancel()
+        tasks = [*self._background, *self._promotions]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _on_message(self, channel: str, message: str) -> None:
         match = _CHANNEL.search(channel)
         if match is not None and int(match[1]) in self.queues.projects:
-            fresh, voted = map(int, message.split())
+            fresh, voted, *milliseconds = map(int, message.split())
             self.queues.notify(int(match[1]), fresh, voted)
+            for until_start in milliseconds:
+                self._promote_in(int(match[1]), until_start / 1000)
+
+    def _promote_in(self, project: int, seconds: float) -> None:
+        """Groups of the project are looked at in so many seconds, if that is not done earlier."""
+        awaited, loop = self.queues.project(project), asyncio.get_running_loop()
+        if awaited.promotion is not None and awaited.promotion.when() <= loop.time() + seconds:
+            return
+        if awaited.promotion is not None:
+            awaited.promotion.cancel()
+        awaited.promotion = loop.call_later(max(seconds, _PROMOTE), self._begin_promotion, project)
+
+    def _begin_promotion(self, project: int) -> None:
+        if (awaited := self.queues.projects.get(project)) is not None:
+            awaited.promotion = None
+            task = asyncio.create_task(self._promote(project))
+            self._promotions.add(task)
+            task.add_done_callback(self._promotions.discard)
+
+    async def _promote(self, project: int) -> None:
+        """The script tells how many may start: so several processes wake no more workers than that."""
+        with suppress(BrokerError):
+            more, next_group = await self._tasks.promote(project, CHUNK)
+            if self.queues.concerned(project) and (more or next_group is not None):
+                self._promote_in(project, 0 if more else next_group or 0)
 
     async def _listen(self) -> None:
         if not self._background:
@@ -150,3 +183,5 @@ class Waiters:
         awaited.public, awaited.paused, awaited.rate = found.public, found.paused, found.assign_rate
         awaited.notified_until = begun + notify / 2
         self.queues.notify(project, min(found.fresh, _AT_ONCE), min(found.voted, 1))
+        if found.next_group is not None:
+            self._promote_in(project, found.next_group)

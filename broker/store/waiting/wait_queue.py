@@ -146,7 +146,13 @@ class WaitQueues:
         """Removes projects for which nobody waits."""
         for project, awaited in list(self.projects.items()):
             if awaited.pause is None and not self._queues_of(project):
+                if awaited.promotion is not None:
+                    awaited.promotion.cancel()
                 del self.projects[project]
+
+    def concerned(self, project: int) -> bool:
+        """Whether somebody waits for tasks of this project."""
+        return bool(self._queues_of(project))
 
     def project(self, project: int) -> AwaitedProject:
         found = self.projects.get(project)

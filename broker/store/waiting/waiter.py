@@ -111,6 +111,8 @@ class AwaitedProject:
         self.notified_until = 0.0
         """Until when the scripts publish tasks of this project, by the clock of the event loop."""
         self.reading = asyncio.Lock()
+        self.promotion: asyncio.TimerHandle | None = None
+        """When it fires, a group may start a task again."""
 
     def end_pause(self) -> None:
         if self.pause is not None:

@@ -1,0 +1,43 @@
+--- @include "ids"
+
+-- The tasks of a group wait in `:wait:<gen>:<group>`, those that hold votes in `:verify:<gen>:<group>`. A group that
+-- has any is either in `:due`, until it is looked at again, or it may start one: then it has a ticket for each of these
+-- sets that is not empty, in `:ready` and `:ready_voted`. Of a group with nothing waiting, `:resting` says until when
+-- it may not. `:held:<group>` has its tasks that are held.
+
+-- The score in `:due` is when a rest ends, unix ms; 0.5 less when a block ends then; or FULL and the epoch of the
+-- limits under which the group was found to have as many held as it may.
+local FULL = 2 ^ 52
+
+-- open_groups(base, now): what the functions of groups need to know of a project. They take places and count what
+-- waits, which close_groups writes; meanwhile nobody else takes places.
+local function open_groups(base, now)
+  local place, delay, limit, order, gen, epoch, walk, lost, awaited = unpack(redis.call('HMGET', base, 'place',
+    'group_delay', 'group_limit', 'group_order', 'group_gen', 'limits_epoch', 'limits_walk', 'holders_lost', 'awaited'))
+  local wait_prefix = string.format('%s:wait:%s:', base, gen or '0')
+  local verify_prefix = string.format('%s:verify:%s:', base, gen or '0')
+  place, delay = tonumber(place or 0), math.floor((delay or 0) * 1000 + 0.5)
+  return { base = base, now = now, place = place, first_place = place, fair = order == 'fair', walk = walk,
+    delay = delay, limit = tonumber(limit or 0), epoch = tonumber(epoch or 0), holders_lost = lost, waiting = 0,
+    wait_prefix = wait_prefix, verify_prefix = verify_prefix, verifying = 0, tickets = 0, voted_tickets = 0,
+    awaited = awaited }
+end
+
+local function close_groups(groups)
+  if groups.place > groups.first_place then
+    redis.call('HSET', groups.base, 'place', groups.place)
+  end
+  if groups.waiting ~= 0 then
+    redis.call('HINCRBY', groups.base, 'group_waiting', groups.waiting)
+  end
+  if groups.verifying ~= 0 then
+    redis.call('HINCRBY', groups.base, 'group_verifying', groups.verifying)
+  end
+end
+
+-- ticket_score(groups, score, place): of a group whose best task has this score: at its priority, or at 0 when groups
+-- take turns whatever their priority.
+local function ticket_score(groups, score, place)
+  local level = groups.fair and 0 or math.floor(score / PRIORITY_STEP)
+  return level * PRIORITY_STEP + math.min(place, LAST_PLACE)
+end

@@ -1,0 +1,36 @@
+--- @include "groups"
+
+-- submit_groups(base, now, names, lists): new tasks of these groups wait: for each a list of scores and tasks, and its
+-- `best` score. Answers how many groups have a ticket now.
+local function submit_groups(base, now, names, lists)
+  local groups, ready, started, waits = open_groups(base, now), {}, {}, 0
+  local due = redis.call('ZMSCORE', base .. ':due', unpack(names))
+  local resting = redis.call('ZMSCORE', base .. ':resting', unpack(names))
+  -- What a reset has not worked off yet says how long groups rest.
+  for _, n in ipairs(redis.call('HKEYS', base .. ':drains')) do
+    for i, score in ipairs(redis.call('ZMSCORE', base .. ':drain:' .. n .. ':due', unpack(names))) do
+      resting[i] = resting[i] or score and tonumber(score) < FULL and score
+    end
+  end
+  for i, group in ipairs(names) do
+    local list = lists[group]
+    redis.call('ZADD', groups.wait_prefix .. group, unpack(list))
+    groups.waiting = groups.waiting + #list / 2
+    if resting[i] and not due[i] then
+      started[#started + 1] = group
+      redis.call('ZADD', base .. ':due', resting[i], group)
+    elseif not due[i] then
+      ready[#ready + 1] = ticket_score(groups, list.best, list.best % PRIORITY_STEP)
+      ready[#ready + 1] = group
+    end
+  end
+  if #started > 0 then
+    redis.call('ZREM', base .. ':resting', unpack(started))
+  end
+  if #ready > 0 then
+    -- The ticket of a group that had one stays where it is, unless this task is better.
+    redis.call('ZADD', base .. ':ready', 'LT', unpack(ready))
+  end
+  close_groups(groups)
+  return #ready / 2
+end

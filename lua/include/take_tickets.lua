@@ -1,0 +1,113 @@
+--- @include "assignment"
+--- @include "tickets"
+--- @include "unvoted_ticket"
+
+-- open_tickets(base, now, worker, count): what `assign` asks of groups, in a call for `count` tasks. It promotes groups
+-- whose time has come, at most `count` + 4, and looks at as many that turn out not to start one; `more` says that such
+-- a bound was reached.
+local function open_tickets(base, now, worker, count)
+  local groups, bound, looks, steps = open_groups(base, now), count + 4, 0, 1000
+  local tickets = { more = promote(groups, bound) == bound }
+  local fresh, voted
+  local next_start = math.huge
+
+  local function look_again()
+    fresh, voted = nil, nil
+  end
+
+  local function look()
+    if fresh == nil then
+      local found = redis.call('ZRANGE', base .. ':ready', 0, 0, 'WITHSCORES')
+      local group = found[1]
+      local key = group and groups.wait_prefix .. group
+      fresh = group and { task = redis.call('ZRANGE', key, 0, 0)[1], score = tonumber(found[2]), group = group,
+        key = key, count = 'waiting' } or false
+    end
+    if voted == nil then
+      local task, score, group
+      task, score, group, steps = unvoted_ticket(groups, worker, steps)
+      tickets.more = tickets.more or steps == 0
+      voted = task and { task = task, score = score, group = group, key = groups.verify_prefix .. group,
+        count = 'verifying' } or false
+    end
+    return voted and not (fresh and fresh.score < voted.score) and voted or fresh
+  end
+
+  -- Whether a group may start one, as its ticket says; if not, it goes where it belongs.
+  local function may_start(one)
+    local group = one.group
+    local _, limit, blocked = limits_of(groups, group)
+    local later = blocked > now and blocked - 0.5 or is_full(groups, group, limit) and FULL + groups.epoch
+    if later or not one.task then
+      looks = looks + 1
+      look_again()
+      drop_tickets(groups, group)
+      if anything_waits(groups, group) then
+        redis.call('ZADD', base .. ':due', later or now, group)
+      end
+    end
+    return one.task and not later
+  end
+
+  -- The best that this worker may start: {task =, score =, group =}, or nil.
+  function tickets.first()
+    while looks <= bound do
+      local one = look()
+      if not one or may_start(one) then
+        return one or nil
+      end
+    end
+    tickets.more = true
+  end
+
+  local function take_off(one)
+    redis.call('ZREM', one.key, one.task)
+    groups[one.count] = groups[one.count] - 1
+    look_again()
+  end
+
+  -- start(one): a start takes both tickets of its group.
+  function tickets.start(one)
+    local group = one.group
+    take_off(one)
+    redis.call('SADD', base .. ':held:' .. group, assignment(one.task, worker))
+    if groups.holders_lost then
+      -- Or `is_full` would take it for one that nobody holds; the caller sets its deadline.
+      redis.call('ZADD', base .. ':assigned', now, assignment(one.task, worker))
+    end
+    drop_tickets(groups, group)
+    local delay, limit = limits_of(groups, group)
+    local waits = anything_waits(groups, group)
+    if delay > 0 then
+      next_start = waits and math.min(next_start, now + delay) or next_start
+      redis.call('ZADD', base .. (waits and ':due' or ':resting'), now + delay, group)
+    elseif waits and is_full(groups, group, limit) then
+      redis.call('ZADD', base .. ':due', FULL + groups.epoch, group)
+    elseif waits then
+      make_tickets(groups, group)
+    end
+  end
+
+  -- drop(one): it has lost its record.
+  function tickets.drop(one)
+    looks = looks + 1
+    take_off(one)
+    leave_group(groups, one.group)
+  end
+
+  -- close(found): writes what has changed. When nothing was found, groups that were full under earlier limits are
+  -- looked at again.
+  function tickets.close(found)
+    if not found and groups.walk then
+      walk_limits(groups, bound)
+      tickets.more = true
+    end
+    close_groups(groups)
+    -- Workers that wait are told when the first of the groups may start another.
+    if next_start < math.huge and now < tonumber(groups.awaited or 0) then
+      redis.pcall('PUBLISH', base .. ':wake', string.format('0 0 %d', next_start - now))
+    end
+  end
+
+  return tickets
+end

@@ -1,0 +1,192 @@
+--- @include "groups"
+
+local function best_score(key)
+  local score = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+  return score and tonumber(score)
+end
+
+-- own_limits(groups, group): the delay (ms) and limit that the group has of its own, nil for none, and until when it is
+-- blocked (unix ms), 0 for not; then who set that.
+local function own_limits(groups, group)
+  local row = redis.call('HGET', groups.base .. ':limits', group)
+  local delay, limit, blocked, by = string.match(row or '', '^(%S+) (%S+) (%S+) (.*)$')
+  return tonumber(delay or ''), tonumber(limit or ''), tonumber(blocked or '') or 0, by or ''
+end
+
+-- set_limits(groups, group, delay, limit, blocked, by): a row with nothing in it goes.
+local function set_limits(groups, group, delay, limit, blocked, by)
+  if delay or limit or blocked > groups.now then
+    redis.call('HSET', groups.base .. ':limits', group, string.format('%s %s %s %s', delay or '-', limit or '-',
+      blocked > groups.now and string.format('%d', blocked) or '-', by))
+  else
+    redis.call('HDEL', groups.base .. ':limits', group)
+  end
+end
+
+-- limits_of(groups, group): those that hold: delay (ms), limit, blocked until (unix ms). A block that is over is
+-- cleared.
+local function limits_of(groups, group)
+  local delay, limit, blocked, by = own_limits(groups, group)
+  if blocked > 0 and blocked <= groups.now then
+    set_limits(groups, group, delay, limit, 0, by)
+  end
+  return delay or groups.delay, limit or groups.limit, blocked
+end
+
+-- is_full(groups, group, limit): whether as many are held as may be. Where tasks were lost with all that named their
+-- group, `:held` may have some that nobody holds: 100 of them are looked at.
+local function is_full(groups, group, limit)
+  local key = groups.base .. ':held:' .. group
+  if limit == 0 or redis.call('SCARD', key) < limit then
+    return false
+  end
+  if not groups.holders_lost then
+    return true
+  end
+  local members = redis.call('SRANDMEMBER', key, 100)
+  for i, deadline in ipairs(redis.call('ZMSCORE', groups.base .. ':assigned', unpack(members))) do
+    if not deadline then
+      redis.call('SREM', key, members[i])
+    end
+  end
+  return redis.call('SCARD', key) >= limit
+end
+
+local function anything_waits(groups, group)
+  return redis.call('EXISTS', groups.wait_prefix .. group, groups.verify_prefix .. group) > 0
+end
+
+local function drop_tickets(groups, group)
+  redis.call('ZREM', groups.base .. ':ready', group)
+  redis.call('ZREM', groups.base .. ':ready_voted', group)
+end
+
+local function next_place(groups)
+  groups.place = groups.place + 1
+  return groups.place
+end
+
+local function make_ticket(groups, set, group, score)
+  redis.call('ZADD', groups.base .. set, ticket_score(groups, score, next_place(groups)), group)
+end
+
+-- make_tickets(groups, group): both at the END of their priority, that of the better task first.
+local function make_tickets(groups, group)
+  local wait, verify = best_score(groups.wait_prefix .. group), best_score(groups.verify_prefix .. group)
+  if wait and not (verify and verify < wait) then
+    make_ticket(groups, ':ready', group, wait)
+  end
+  if verify then
+    make_ticket(groups, ':ready_voted', group, verify)
+    groups.voted_tickets = groups.voted_tickets + 1
+  end
+  if wait and verify and verify < wait then
+    make_ticket(groups, ':ready', group, wait)
+  end
+  groups.tickets = groups.tickets + (wait and 1 or 0)
+end
+
+-- promote_one(groups, group): the time of a group in `:due` has come: it gets tickets, unless it is full or blocked.
+local function promote_one(groups, group)
+  local due = groups.base .. ':due'
+  if not anything_waits(groups, group) then
+    redis.call('ZREM', due, group)
+    return
+  end
+  local _, limit, blocked = limits_of(groups, group)
+  if blocked > groups.now then
+    redis.call('ZADD', due, blocked - 0.5, group)
+  elseif is_full(groups, group, limit) then
+    redis.call('ZADD', due, FULL + groups.epoch, group)
+  else
+    redis.call('ZREM', due, group)
+    make_tickets(groups, group)
+  end
+end
+
+-- promote(groups, count): those whose time has come, at most so many. Answers how many it has looked at.
+local function promote(groups, count)
+  local came = redis.call('ZRANGE', groups.base .. ':due', '-inf', groups.now, 'BYSCORE', 'LIMIT', 0, count)
+  for _, group in ipairs(came) do
+    promote_one(groups, group)
+  end
+  return #came
+end
+
+-- walk_limits(groups, count): looks again at groups that were full under earlier limits. Answers how many.
+local function walk_limits(groups, count)
+  if not groups.walk then
+    return 0
+  end
+  local found = redis.call('ZRANGE', groups.base .. ':due', FULL, string.format('(%d', FULL + groups.epoch), 'BYSCORE',
+    'LIMIT', 0, count)
+  for _, group in ipairs(found) do
+    local _, limit = limits_of(groups, group)
+    local due = is_full(groups, group, limit) and FULL + groups.epoch or groups.now
+    redis.call('ZADD', groups.base .. ':due', due, group)
+  end
+  if #found < count then
+    redis.call('HDEL', groups.base, 'limits_walk', 'holders_lost')
+    groups.walk, groups.holders_lost = false, false
+  end
+  return #found
+end
+
+-- begin_walk(groups): the limits have changed: those that were full are looked at again, step by step.
+local function begin_walk(groups)
+  groups.epoch, groups.walk = groups.epoch + 1, '1'
+  redis.call('HSET', groups.base, 'limits_epoch', groups.epoch, 'limits_walk', '1')
+end
+
+-- enter_group(groups, group, task, score, is_voted): the task waits in its group. A ticket of a group that something
+-- with votes enters takes a new, larger place: what `unvoted_ticket` has seen relies on that.
+local function enter_group(groups, group, task, score, is_voted)
+  redis.call('ZADD', (is_voted and groups.verify_prefix or groups.wait_prefix) .. group, score, task)
+  local count = is_voted and 'verifying' or 'waiting'
+  groups[count] = groups[count] + 1
+  local base = groups.base
+  if redis.call('ZSCORE', base .. ':due', group) then
+    return
+  end
+  local rest = redis.call('ZSCORE', base .. ':resting', group)
+  if rest then
+    redis.call('ZREM', base .. ':resting', group)
+    redis.call('ZADD', base .. ':due', rest, group)
+  elseif is_voted then
+    make_ticket(groups, ':ready_voted', group, best_score(groups.verify_prefix .. group))
+    groups.voted_tickets = groups.voted_tickets + 1
+  else
+    redis.call('ZADD', base .. ':ready', 'LT', ticket_score(groups, score, score % PRIORITY_STEP), group)
+    groups.tickets = groups.tickets + 1
+  end
+end
+
+-- refit(groups, set, group, score): the best task of a group has changed, not by a start: its ticket goes, or to
+-- another priority.
+local function refit(groups, set, group, score)
+  local key = groups.base .. set
+  local ticket = redis.call('ZSCORE', key, group)
+  if ticket and not score then
+    redis.call('ZREM', key, group)
+  elseif ticket and ticket_score(groups, score, 0) ~= math.floor(ticket / PRIORITY_STEP) * PRIORITY_STEP then
+    make_ticket(groups, set, group, score)
+  end
+end
+
+-- leave_group(groups, group): something has left what waits in a group, other than by a start.
+local function leave_group(groups, group)
+  local base, due = groups.base, redis.call('ZSCORE', groups.base .. ':due', group)
+  local wait, verify = best_score(groups.wait_prefix .. group), best_score(groups.verify_prefix .. group)
+  if not due then
+    refit(groups, ':ready', group, wait)
+    refit(groups, ':ready_voted', group, verify)
+  elseif not wait and not verify then
+    redis.call('ZREM', base .. ':due', group)
+    local _, _, blocked = limits_of(groups, group)
+    if tonumber(due) < FULL then
+      redis.call('ZADD', base .. ':resting', due, group)
+    elseif blocked > groups.now then
+      redis.call('ZADD', base .. ':resting', blocked - 0.5, group)
+    end
+  end
+end

@@ -1,0 +1,43 @@
+--[[ promote: groups whose time has come may start a task, and workers that wait are told.
+
+  Groups with nothing waiting whose rest is over are forgotten, and groups that were full under earlier limits are
+  looked at again. `assign` does the first by itself: this is for workers that wait.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  how many groups of each kind at most, 500 or fewer
+
+  Returns  {1 when there are more, else 0; ms until the next group may start one, -1 for none}
+  Refuses  nothing
+  Cost     O(groups * log groups)
+]]
+--- @include "clock"
+--- @include "first_due"
+--- @include "project"
+--- @include "tickets"
+--- @include "wake"
+
+local base, guard, count = KEYS[1], KEYS[2], tonumber(ARGV[2])
+local now = clock(ARGV[1])
+
+local fields = project(base, 'awaited')
+if not fields then
+  return { 0, -1 }
+end
+redis.call('DEL', guard)
+local groups = open_groups(base, now)
+local walked = walk_limits(groups, count)
+local came = promote(groups, count)
+local over = redis.call('ZRANGE', base .. ':resting', '-inf', now, 'BYSCORE', 'LIMIT', 0, count)
+for _, group in ipairs(over) do
+  local _, _, blocked = limits_of(groups, group)
+  if blocked > now then
+    redis.call('ZADD', base .. ':resting', blocked - 0.5, group)
+  else
+    redis.call('ZREM', base .. ':resting', group)
+  end
+end
+close_groups(groups)
+wake(base, fields[2], now, groups.tickets, groups.voted_tickets)
+return { (walked == count or came == count or #over == count) and 1 or 0, first_due(base, now) }
