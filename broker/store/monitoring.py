@@ -110,6 +110,8 @@ class Monitoring:
         self._history = round(history * 1000)
         self._held = SharedReads(self.count_held, most=_MOST_KEPT, duty=_HELD_DUTY, patience=_HELD_PATIENCE)
         self._recent = SharedReads(self._read_recent, most=_MOST_KEPT, duty=1, ttl=_RECENT_TTL)
+        self._newest = 0
+        """Up to when they are."""
         self.now = ""
 
     async def stats(self, project: int) -> Stats:
@@ -165,6 +167,10 @@ class Monitoring:
         """Those of the last ``seconds``, oldest first. All processes see the same ones for some seconds."""
         now = int(time.time())
         newest = now - now % _RECENT_TTL
+        if newest != self._newest:
+            # Nobody asks for the earlier ones again.
+            self._newest = newest
+            self._recent.clear()
         return await self._recent.get((project, newest, newest - seconds))
 
     async def _read_recent(self, which: tuple[int, int, int]) -> list[Snapshot]:

@@ -95,3 +95,7 @@ class SharedReads(Generic[K, T]):
         if len(self._reads) > self._most:
             self._reads.pop(next(iter(self._reads)))
         return await one.get()
+
+    def clear(self) -> None:
+        """Those that are under way still answer who has asked."""
+        self._reads.clear()

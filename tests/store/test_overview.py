@@ -1,10 +1,13 @@
 """The look at all projects: what it tells, and how it stays cheap."""
 
 import asyncio
+import gc
+import time
 
 import pytest
 
 from broker.store import Store, monitoring
+from broker.store.shared_read import SharedRead
 from tests.store.conftest import StoreFleet, new
 
 
@@ -87,3 +90,21 @@ def test_of_several_servers_the_fullest_counts() -> None:
     assert monitoring.fullest([info(50, 100), info(9, 10), info(500, 1000)]) == (9, 10)
     assert monitoring.fullest([info(50, 0), info(70, 0)]) == (70, 0)
     assert monitoring.fullest([]) is None
+
+
+async def test_recent_snapshots_are_kept_for_twenty_seconds_and_no_longer(
+    fleet: StoreFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects = [await fleet.project() for _ in range(3)]
+
+    def kept() -> int:
+        gc.collect()
+        return sum(isinstance(one, SharedRead) for one in gc.get_objects())
+
+    before = kept()
+    for second in range(0, 200, 10):
+        monkeypatch.setattr(time, "time", lambda now=second: 1_700_000_000 + now)
+        for project in projects:
+            assert await fleet.store.monitoring.recent(project, 7200) == []
+
+    assert kept() == before + len(projects)
