@@ -177,7 +177,7 @@ end
 -- Both begin with a write that the server lets through when memory is full, and with it what follows.
 local others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted')
 local take = others == 0 and take_first or take_best
-local rows, back = take(), 0
+local rows, back, reclaimed = take(), 0, false
 while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
   --- @include "reclaim_overdue"
   local taken
@@ -185,13 +185,14 @@ while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
   if taken == 0 then
     break
   end
+  reclaimed = true
   orphans = orphans + taken - back
 end
 if back > 0 then
-  local all = back == 10
   rows = take_best()
-  more = more or all
 end
+-- A group that is full no longer, as its task was reclaimed, is found by the next call.
+more = more or reclaimed
 
 local given = { revision, assign_time, #rows == 0 and more and 1 or 0 }
 if #rows > 0 then

@@ -437,3 +437,70 @@ async def test_the_oldest_task_that_waits_is_found_in_groups(fleet: StoreFleet) 
     assert await fleet.store.monitoring.oldest(project) == 10
     await fleet.take(project, worker)
     assert await fleet.store.monitoring.oldest(project) == 10
+
+
+async def test_a_get_finds_the_one_group_that_may_start_behind_many_that_are_full(fleet: StoreFleet) -> None:
+    project = await fleet.project(group_limit=1, group_delay=1)
+    worker = await fleet.worker(project)
+    await fleet.submit(project, worker, *[TaskFields("r", group=f"host {n // 2}") for n in range(60)])
+    assert len(await fleet.take(project, worker, 100)) == 30
+    fleet.passes(1)
+    await fleet.submit(project, worker, *[TaskFields("r", group="free") for _ in range(2)])
+    (started,) = await fleet.take(project, worker)
+    assert await fleet.release(project, worker, started.id) == "closed"
+    fleet.passes(1)
+
+    assert [task.fields.group for task in await fleet.take(project, worker)] == ["free"]
+    assert not await fleet.take(project, worker)
+
+
+@pytest.mark.parametrize("worked_off", [False, True])
+@pytest.mark.parametrize("more_waits", [False, True])
+async def test_a_group_rests_on_through_a_hard_reset(fleet: StoreFleet, worked_off: bool, more_waits: bool) -> None:
+    project = await fleet.project(group_delay=60)
+    worker = await fleet.worker(project)
+    tasks = [TaskFields("r", group="a") for _ in range(2 if more_waits else 1)]
+    await fleet.submit(project, worker, *tasks)
+    await fleet.take(project, worker)
+    await fleet.store.maintenance.begin_drain(project, "hard_reset")
+    while worked_off and (await fleet.store.maintenance.drain(project, 500))[1]:
+        pass
+
+    await fleet.submit(project, worker, *tasks)
+
+    assert not await fleet.take(project, worker)
+    fleet.passes(60)
+    assert len(await fleet.take(project, worker)) == 1
+
+
+async def test_a_group_is_free_again_when_its_held_task_is_lost_with_all_that_named_it(
+    fleet: StoreFleet, redis_url: str
+) -> None:
+    project = await fleet.project(group_limit=1)
+    worker = await fleet.worker(project)
+    await fleet.submit(project, worker, *[TaskFields("r", group="a") for _ in range(2)])
+    (held,) = await fleet.take(project, worker)
+    with looking_into(redis_url) as redis:
+        base = lose_record(redis, fleet.store.keys.project(project)[0].split(":")[0], held.id)
+        redis.hdel(f"{base}:holders", str(held.id))
+    assert not await fleet.take(project, worker)
+
+    fleet.passes(3600)
+
+    assert [task.fields.group for task in await fleet.take(project, worker)] == ["a"]
+
+
+async def test_a_group_counts_at_the_priority_of_the_task_that_this_worker_may_take(fleet: StoreFleet) -> None:
+    project = await fleet.project(public=True)
+    one, two = await fleet.worker(project), await fleet.worker(project)
+
+    def voted(priority: int, group: str) -> TaskFields:
+        return TaskFields("r", priority=priority, verification_count=3, group=group)
+
+    ids = await fleet.submit(project, one, voted(5, "a"), voted(0, "a"), voted(3, "b"))
+    for worker, mine in ((one, ids[:1]), (two, ids)):
+        held = [task.id for task in await fleet.take(project, worker, 3)]
+        for id in held:
+            await fleet.release(project, worker, id, 0 if id in mine else 2, 1)
+
+    assert [task.id for task in await fleet.take(project, one, 3)] == [ids[2], ids[1]]
