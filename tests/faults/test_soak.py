@@ -113,7 +113,10 @@ class Soak:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
-    running = Serving.start(tmp_path, workers=2, log_level="warning", login_limit="0")
+    # All crews have one address.
+    running = Serving.start(
+        tmp_path, workers=2, log_level="warning", login_limit="0", project_limit="0", register_limit="0"
+    )
     yield running
     assert running.stop() == 0
 
