@@ -1,10 +1,22 @@
 """The HTTP API, thin: it decodes, authenticates, calls the store, and encodes."""
 
-from broker.api import assign, logs, managers, monitoring, project_tasks, projects, service, tasks, webhooks, workers
+from broker.api import (
+    assign,
+    groups,
+    logs,
+    managers,
+    monitoring,
+    project_tasks,
+    projects,
+    service,
+    tasks,
+    webhooks,
+    workers,
+)
 from broker.api.routing import Route
 
 
 def routes() -> list[Route]:
     """Every call, those of workers first: routes are tried in order."""
-    modules = (tasks, assign, logs, workers, projects, managers, project_tasks, monitoring, webhooks, service)
+    modules = (tasks, assign, logs, workers, projects, managers, project_tasks, groups, monitoring, webhooks, service)
     return [route for module in modules for route in module.routes]

@@ -318,6 +318,28 @@ class BetweenQuery(Struct):
     newest: Moment = field(name="to")
 
 
+class GroupQuery(Struct):
+    group: Annotated[str, Meta(description="The group", min_length=1, max_length=255)]
+
+
+class GroupRow(Struct):
+    group: str
+    waiting: Annotated[int, Meta(ge=0, description="Tasks that wait, with or without votes")]
+    running: Annotated[int, Meta(ge=0, description="Tasks that are held")]
+    delay: Annotated[float, Meta(ge=0, description="Seconds at least between two gets")]
+    limit: Annotated[int, Meta(ge=0, description="Tasks held at once at most; 0: any number")]
+    own: Annotated[bool, Meta(description="It has a delay or a limit of its own")]
+    next: Annotated[
+        float | None, Meta(description="Unix seconds: when the next task may be handed out; null: now, or not known")
+    ]
+    blocked_until: Annotated[float | None, Meta(description="Unix seconds")]
+    set_by: Annotated[str | None, Meta(description="Who has set its limits, such as `manager 2`")]
+
+
+class OneGroup(Struct):
+    group: GroupRow
+
+
 class TaskPageQuery(Struct):
     state: Annotated[
         TaskState,

@@ -213,6 +213,22 @@ class ProjectFields(Struct):
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
 
+class SetGroup(Struct):
+    group: Annotated[str | None, needed("The group", minLength=1, maxLength=LONGEST_GROUP)] = None
+    delay: Annotated[
+        Annotated[float, Meta(ge=-1, le=LONGEST_DELAY)] | None,
+        optional("Its own `group_delay`, seconds; -1: the project's again"),
+    ] = None
+    limit: Annotated[
+        Annotated[int, Meta(ge=-1, le=2**15 - 1)] | None,
+        optional("Its own `group_limit`; 0: any number; -1: the project's again"),
+    ] = None
+    blocked_for: Annotated[
+        Annotated[float, Meta(ge=0, le=LONGEST_DELAY)] | None,
+        optional("Seconds for which none of its tasks is handed out; 0: it goes on"),
+    ] = None
+
+
 class NewProject(ProjectFields):
     """As ProjectFields, with a name."""
 

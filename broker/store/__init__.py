@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from broker.counters import Counters
 from broker.settings import Settings
 from broker.store.chain import Chain
+from broker.store.groups import Groups
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
@@ -38,6 +39,7 @@ class Store:
     maintenance: Maintenance
     worker_stats: WorkerStats
     project_tasks: ProjectTasks
+    groups: Groups
     overview: OverviewRead
     imports: Imports
     waiters: Waiters
@@ -52,6 +54,7 @@ class Store:
         text = "" if now is None else str(now)
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
+        self.groups.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -99,6 +102,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         maintenance=Maintenance(calls, keys, projects, chain),
         worker_stats=WorkerStats(projects, workers, monitoring),
         project_tasks=ProjectTasks(calls, keys),
+        groups=Groups(calls, keys),
         overview=OverviewRead(calls, projects, monitoring),
         imports=Imports(calls, keys, projects),
         waiters=Waiters(calls, keys, tasks, projects),
