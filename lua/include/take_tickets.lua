@@ -24,9 +24,9 @@ local function open_tickets(base, now, worker, count)
         key = key, count = 'waiting' } or false
     end
     if voted == nil then
-      local task, score, group
-      task, score, group, steps = unvoted_ticket(groups, worker, steps)
-      tickets.more = tickets.more or steps == 0
+      local task, score, group, learned
+      task, score, group, steps, learned = unvoted_ticket(groups, worker, steps)
+      tickets.more = tickets.more or steps == 0 and learned
       voted = task and { task = task, score = score, group = group, key = groups.verify_prefix .. group,
         count = 'verifying' } or false
     end

@@ -3,14 +3,15 @@
 
 -- unvoted_ticket(groups, worker, steps): the best of `:ready_voted` for this worker, which counts at the priority of
 -- the best task that this worker may take: task, score, group; nil: there is none. Then how many of the steps are left,
--- 0 when it did not get to the end.
+-- 0 when it did not get to the end, and whether `seen` has changed: then another call may get further.
 --
 -- `seen` holds, for `@` and a priority, the score up to which there is nothing for the worker in `:ready_voted`, and
 -- for `@`, a priority, a space and a group the score up to which it has voted on everything there.
 local function unvoted_ticket(groups, worker, steps)
-  local base, seen = groups.base, groups.base .. ':seen:' .. worker
+  local base, seen, learned = groups.base, groups.base .. ':seen:' .. worker, false
 
   local function mark(field, score)
+    learned = true
     redis.call('HSET', seen, field, score)
     redis.call('EXPIRE', seen, 86400)
   end
@@ -57,7 +58,7 @@ local function unvoted_ticket(groups, worker, steps)
       return '@' .. priority
     end)
     if not group and not score or best and best.score <= tonumber(score) then
-      return best and best.task, best and best.score, best and best.group, math.max(1, steps)
+      return best and best.task, best and best.score, best and best.group, math.max(1, steps), learned
     end
     if group then
       local task, its_score = first_in(group)
@@ -76,5 +77,5 @@ local function unvoted_ticket(groups, worker, steps)
     end
     from = '(' .. score
   end
-  return best and best.task, best and best.score, best and best.group, 0
+  return best and best.task, best and best.score, best and best.group, 0, learned
 end

@@ -1,5 +1,6 @@
 """Random walks over a project whose tasks have groups, held against what is promised: polite, and nothing withheld."""
 
+import asyncio
 import math
 import random
 from collections import Counter
@@ -504,3 +505,16 @@ async def test_a_group_counts_at_the_priority_of_the_task_that_this_worker_may_t
             await fleet.release(project, worker, id, 0 if id in mine else 2, 1)
 
     assert [task.id for task in await fleet.take(project, one, 3)] == [ids[2], ids[1]]
+
+
+async def test_a_worker_alone_that_has_voted_in_more_groups_than_a_get_looks_at_is_told_so(fleet: StoreFleet) -> None:
+    project = await fleet.project()
+    worker = await fleet.worker(project)
+    tasks = [TaskFields("r", priority=n, verification_count=2, group=f"host {n}") for n in range(1200)]
+    for start in range(0, 1200, 400):
+        await fleet.submit(project, worker, *tasks[start : start + 400])
+    while held := await fleet.take(project, worker, 400):
+        await fleet.store.tasks.release(project, worker, [(task.id, 0, 1) for task in held])
+
+    async with asyncio.timeout(20):
+        assert not await fleet.take(project, worker)
