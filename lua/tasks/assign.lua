@@ -17,8 +17,8 @@
   Returns  {revision; assign time (unix s); 1 when it found none, and another call at once may find some, else 0;
            task...}, two for each task: its id, its record
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
-  Cost     O((tasks + dropped) * log queue), at most 1,500 dropped, and at most 2,000 steps in
-           `verifying`
+  Cost     O((tasks + dropped + groups) * log queue), at most 1,500 dropped, 2 * tasks + 8 groups, and 2,000 steps
+           among tasks with votes
 ]]
 --- @include "clock"
 --- @include "project"
