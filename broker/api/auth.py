@@ -66,6 +66,11 @@ async def authorized(call: Call, role: int) -> int:
     return project
 
 
+def is_workers_call(call: Call) -> bool:
+    """Of a call that workers and managers may make, whose it is."""
+    return session_cookie(call) is None or b"x-worker-id" in call.headers
+
+
 def session_cookie(call: Call) -> str | None:
     header = call.header(b"cookie")
     return None if header is None else session_in(header, call.settings.cookie)

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from broker.errors import BrokerError, Invalid
 from broker.store.logs import LEVELS, UNUSED_LEVELS
-from broker.store.task_fields import LONGEST_GROUP
+from broker.store.task_fields import LONGEST_GROUP, checked_group
 
 T = TypeVar("T")
 
@@ -343,6 +343,14 @@ def one_of(name: str, value: T | None, other_name: str, other: T | None) -> T | 
     if value is not None and other is not None and value != other:
         raise Invalid(f"{other_name}: differs from {name}, which is the same field")
     return other if value is None else value
+
+
+def valid_group(text: str) -> str:
+    """``text``, if a task can have this group."""
+    try:
+        return checked_group(text)
+    except ValueError as error:
+        raise Invalid(str(error)) from None
 
 
 def non_empty(text: str | None, field: str, largest: int) -> str:

@@ -1,14 +1,13 @@
 """The groups of a project's tasks, such as hosts: how much waits, and limits of their own."""
 
 from broker.api import answers, auth
-from broker.api.bodies import SetGroup, required
+from broker.api.bodies import SetGroup, required, valid_group
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import EITHER, MANAGER, NO_SUCH_PROJECT, PROJECT_ID, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid
 from broker.store.groups import GroupRow
 from broker.store.projects import EDIT, READ
-from broker.store.task_fields import checked_group
 
 routes = Routes()
 
@@ -46,7 +45,7 @@ _EXAMPLE = {
 )
 async def get_group(call: Call) -> Reply:
     project = call.id("id")
-    if auth.session_cookie(call) is None or b"x-worker-id" in call.headers:
+    if auth.is_workers_call(call):
         worker = await auth.worker(call)
         if not await call.store.workers.access(project, worker.id):
             raise BrokerError("denied", "Needs access to the project")
@@ -88,10 +87,7 @@ async def set_group(call: Call) -> Reply:
 
 
 def _checked(group: str | None) -> str:
-    try:
-        return checked_group(required(group or None, "group"))
-    except ValueError as error:
-        raise Invalid(str(error)) from None
+    return valid_group(required(group or None, "group"))
 
 
 def _reply(row: GroupRow) -> Reply:

@@ -241,7 +241,7 @@ async def stats(call: Call) -> Reply:
 )
 async def get_secret(call: Call) -> Reply:
     project = call.id("id")
-    if auth.session_cookie(call) is None or b"x-worker-id" in call.headers:
+    if auth.is_workers_call(call):
         worker = await auth.worker(call)
         if "assign" not in await call.store.workers.access(project, worker.id):
             raise BrokerError("denied", "Needs ASSIGN on the project")

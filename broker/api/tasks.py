@@ -14,13 +14,14 @@ from broker.api.bodies import (
     non_empty,
     one_of,
     required,
+    valid_group,
 )
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hashes import hash64 as hash64_of
-from broker.store.task_fields import TaskFields, checked_group
+from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK, by_project, project_of
 from broker.store.workers import Worker
 
@@ -58,10 +59,7 @@ def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
         hash64 = hash64_of(unique)
     given = {name: value for name in _OPTIONAL if (value := getattr(body, name))}
     if "group" in given:
-        try:
-            checked_group(given["group"])
-        except ValueError as error:
-            raise Invalid(str(error)) from None
+        valid_group(given["group"])
     return TaskFields(recipe, **given, hash64=hash64 or "")
 
 

@@ -212,9 +212,7 @@ class Projects:
 
 
 def _project(id: int, roles: int, pairs: list[str]) -> Project:
-    # A project that is older than a field has its default.
-    defaults = {name: _text(value, name) for name, value in DEFAULTS.items()}
-    fields = defaults | dict(zip(pairs[::2], pairs[1::2], strict=True))
+    fields = _DEFAULT_TEXTS | dict(zip(pairs[::2], pairs[1::2], strict=True))
     return Project(id, int(fields["revision"]), fields, roles)
 
 
@@ -250,3 +248,7 @@ def _text(value: Any, name: str) -> str:
         # Seconds are kept to 1 ms.
         return "0" if value in (0, UNLIMITED) else str(value if FIELDS[name].is_rate else round(value, 3))
     return str(value)
+
+
+_DEFAULT_TEXTS = {name: _text(value, name) for name, value in DEFAULTS.items()}
+"""What a project has that is older than a field."""
