@@ -19,7 +19,7 @@ local function drain_groups(base, now, drain, limit)
     local entries = redis.call('ZRANGE', drain .. set, 0, math.max(0, limit - done - 1), 'WITHSCORES')
     for i = 1, #entries, 2 do
       local group, score = entries[i], tonumber(entries[i + 1])
-      local wait, verify = base .. ':wait:' .. gen .. ':' .. group, base .. ':verify:' .. gen .. ':' .. group
+      local wait, verify = group_key(base, 'queue', gen, group), group_key(base, 'verifying', gen, group)
       delete_some(wait)
       delete_some(verify)
       if done < limit and redis.call('EXISTS', wait, verify) == 0 then

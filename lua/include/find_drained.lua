@@ -1,4 +1,5 @@
 --- @include "assignment"
+--- @include "group_key"
 --- @include "holder"
 
 -- find_drained(base, drains, task, group): of the maintenance call that has taken this task and not worked it off yet:
@@ -15,8 +16,8 @@ local function find_drained(base, drains, task, group)
       end
     end
     local gen = group ~= '' and redis.call('GET', drain .. ':gen')
-    for state, name in pairs(gen and { queue = 'wait', verifying = 'verify' } or {}) do
-      local score = redis.call('ZSCORE', string.format('%s:%s:%s:%s', base, name, gen, group), task)
+    for _, state in ipairs(gen and { 'queue', 'verifying' } or {}) do
+      local score = redis.call('ZSCORE', group_key(base, state, gen, group), task)
       if score then
         return drains[i + 1], state, score
       end

@@ -1,4 +1,5 @@
 --- @include "assignment"
+--- @include "group_key"
 --- @include "holder"
 --- @include "records"
 
@@ -14,9 +15,9 @@ local function find_task(base, task)
   end
   local _, _, _, _, _, _, _, group = parse_record(redis.call('HGET', bucket_of(base, task)))
   if (group or '') ~= '' then
-    local gen = redis.call('HGET', base, 'group_gen') or '0'
-    for state, name in pairs({ queue = 'wait', verifying = 'verify' }) do
-      local key = string.format('%s:%s:%s:%s', base, name, gen, group)
+    local gen = redis.call('HGET', base, 'group_gen')
+    for _, state in ipairs({ 'queue', 'verifying' }) do
+      local key = group_key(base, state, gen, group)
       local score = redis.call('ZSCORE', key, task)
       if score then
         return state, score, key, task, group

@@ -1,3 +1,4 @@
+--- @include "group_key"
 --- @include "ids"
 
 -- The tasks of a group wait in `:wait:<gen>:<group>`, those that hold votes in `:verify:<gen>:<group>`. A group that
@@ -14,8 +15,7 @@ local FULL = 2 ^ 52
 local function open_groups(base, now)
   local place, delay, limit, order, gen, epoch, walk, lost, awaited = unpack(redis.call('HMGET', base, 'place',
     'group_delay', 'group_limit', 'group_order', 'group_gen', 'limits_epoch', 'limits_walk', 'holders_lost', 'awaited'))
-  local wait_prefix = string.format('%s:wait:%s:', base, gen or '0')
-  local verify_prefix = string.format('%s:verify:%s:', base, gen or '0')
+  local wait_prefix, verify_prefix = group_key(base, 'queue', gen, ''), group_key(base, 'verifying', gen, '')
   place, delay = tonumber(place or 0), math.floor((delay or 0) * 1000 + 0.5)
   return { base = base, now = now, place = place, first_place = place, fair = order == 'fair', walk = walk,
     delay = delay, limit = tonumber(limit or 0), epoch = tonumber(epoch or 0), holders_lost = lost, waiting = 0,

@@ -22,6 +22,7 @@
 --- @include "project"
 --- @include "ids"
 --- @include "find_drained"
+--- @include "group_key"
 --- @include "read_record"
 --- @include "records"
 --- @include "is_lost"
@@ -163,10 +164,9 @@ end
 
 -- Where a task waits that has a group: in the sets of that group.
 local function look_in_group(i, group)
-  local gen = project_fields[4] or '0'
   groups_of[i] = group
-  for state, name in pairs({ queue = 'wait', verifying = 'verify' }) do
-    local score = redis.call('ZSCORE', string.format('%s:%s:%s:%s', base, name, gen, group), tasks[i])
+  for _, state in ipairs({ 'queue', 'verifying' }) do
+    local score = redis.call('ZSCORE', group_key(base, state, project_fields[4], group), tasks[i])
     scores[state][i] = scores[state][i] or score
     group_scores[state .. i] = score
   end

@@ -13,6 +13,7 @@
   Cost     O((priorities + groups) * log queue)
 ]]
 --- @include "clock"
+--- @include "group_key"
 --- @include "priority_of"
 --- @include "records"
 
@@ -39,10 +40,10 @@ for _ = 1, priorities do
   from = score_of(tonumber(priority_of(first[2])) - 1, 0)
 end
 
-local gen = redis.call('HGET', base, 'group_gen') or '0'
+local gen = redis.call('HGET', base, 'group_gen')
 for _, set in ipairs({ ':ready', ':due' }) do
   for _, group in ipairs(redis.call('ZRANGE', base .. set, 0, priorities - 1)) do
-    local task = redis.call('ZRANGE', string.format('%s:wait:%s:%s', base, gen, group), 0, 0)[1]
+    local task = redis.call('ZRANGE', group_key(base, 'queue', gen, group), 0, 0)[1]
     if task then
       count(task)
     end

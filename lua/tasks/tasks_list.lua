@@ -16,6 +16,7 @@
   Refuses  NOT_FOUND
   Cost     O(log tasks in this state + tasks + votes)
 ]]
+--- @include "group_key"
 --- @include "project"
 --- @include "task_of"
 --- @include "manager_row"
@@ -36,13 +37,13 @@ local in_groups = tonumber(state == 'queue' and fields[3] or state == 'verifying
 -- Adds to the page what waits in groups, those first that may start one.
 local function add_grouped()
   local skip, looked = math.max(0, offset - total), 0
-  local wait = string.format('%s:%s:%s:', base, state == 'queue' and 'wait' or 'verify', fields[2] or '0')
   for _, set in ipairs({ state == 'queue' and ':ready' or ':ready_voted', ':due' }) do
     for _, group in ipairs(redis.call('ZRANGE', base .. set, 0, 999 - looked)) do
       looked = looked + 1
-      local there = redis.call('ZCARD', wait .. group)
+      local waits = group_key(base, state, fields[2], group)
+      local there = redis.call('ZCARD', waits)
       local last = skip + count - #found / 2 - 1
-      for _, value in ipairs(skip < there and last >= skip and redis.call('ZRANGE', wait .. group, skip, last,
+      for _, value in ipairs(skip < there and last >= skip and redis.call('ZRANGE', waits, skip, last,
         'WITHSCORES') or {}) do
         found[#found + 1] = value
       end
