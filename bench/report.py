@@ -12,8 +12,11 @@ from statistics import median
 from typing import Any
 
 from bench import BenchError, command, results
-from bench.results import Measured, Results
+from bench.results import Groups, Measured, Results
 from bench.targets import ROWS, Row
+
+GROUPED = ("submit 1", "assign 1", "release 1", "assign none")
+"""Calls that are drawn with and without groups."""
 
 _NOISE = 0.15
 """Of a core, taken by other programs, from which ratios are doubtful."""
@@ -79,8 +82,11 @@ def _parts(made: Results) -> Iterator[str]:
             for kind, costs in made.cluster.costs.items()
         )
         yield _section("cluster", ("store", "CPU of the primaries, us a call", "of one server's"), costs)
-    if made.waiters:
-        yield f"\n## waiters\n\n{made.waiters.line()}."
+    if made.groups:
+        yield from _groups(made.groups)
+    for waiters in (made.waiters, made.groupwaiters):
+        if waiters:
+            yield f"\n## waiters\n\n{waiters.line()}."
     if made.fleet:
         yield f"\n## fleet\n\n{made.fleet.line()}."
     yield f"\nTook {', '.join(f'{name} {seconds:.0f} s' for name, seconds in made.seconds.items())}."
@@ -110,6 +116,21 @@ def _scale(made: Results) -> Iterator[str]:
     yield _section("By connections", ("connections", "calls/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms"), runs)
 
 
+def _groups(groups: Groups) -> Iterator[str]:
+    few = next(iter(groups.sizes))
+    rows = []
+    for count, scripts in groups.sizes.items():
+        for name, script in scripts.items():
+            each, plain, of_few = (its.each() for its in (script, groups.plain[count][name], groups.sizes[few][name]))
+            ratios = f"{each / plain:.2f}", f"{each / of_few:.2f}"
+            rows.append((f"{int(count):,}", name, f"{each:.1f}", f"{plain:.1f}", *ratios))
+    head = ("groups", "script", "us", "without groups, us", "ratio", f"to {int(few):,} groups")
+    yield _section("groups: CPU of the store a task or call", head, rows)
+    used = {f"a task in groups of {each}" if int(each) else "a task without": b for each, b in groups.memory.items()}
+    used |= {f"a {name}": b for name, b in groups.entries.items()}
+    yield _section("groups: memory", ("what", "bytes"), ((what, f"{b:.0f}") for what, b in used.items()))
+
+
 def _doubts(made: Results) -> Iterator[str]:
     """What makes the numbers doubtful, one line each."""
     if made.http is None:
@@ -136,13 +157,18 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def draw(made: Results, path: Path) -> None:
-    """How much of the no-op each call reaches, and how soon answers come, as PNG."""
+    """How much of the no-op each call reaches, how soon answers come, and what groups cost, as PNG."""
     # Not imported by name: it is an extra, and the rest of the bench is typed without it.
-    figure: Any = import_module("matplotlib.figure").Figure(figsize=(11, 4.2), layout="constrained")
-    axes = figure.subplots(1, 2 if made.curve else 1, squeeze=False)[0]
-    _draw_rates(axes[0], made)
+    figure: Any = import_module("matplotlib.figure").Figure(layout="constrained")
+    count = sum(part is not None for part in (made.http, made.curve, made.groups))
+    figure.set_size_inches(5.5 * max(2, count), 4.2)
+    axes = iter(figure.subplots(1, max(1, count), squeeze=False)[0])
+    if made.http:
+        _draw_rates(next(axes), made)
     if made.curve:
-        _draw_curve(axes[1], made.curve.runs)
+        _draw_curve(next(axes), made.curve.runs)
+    if made.groups:
+        _draw_groups(next(axes), made.groups)
     cores = made.machine.get("cores", "?")
     figure.suptitle(f"task-broker {made.commit}, one server process, {cores} cores", fontsize=11)
     figure.savefig(path, dpi=110)
@@ -177,6 +203,22 @@ def _draw_curve(axes: Any, runs: list[Measured]) -> None:
     axes.set_ylabel("milliseconds, from when a request was due")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8, frameon=False)
+
+
+def _draw_groups(axes: Any, groups: Groups) -> None:
+    """A line for each call, by the number of groups; dashed without."""
+    counts = [int(n) for n in groups.sizes]
+    for name in GROUPED:
+        costs = [scripts[name].each() for scripts in groups.sizes.values()]
+        (line,) = axes.plot(counts, costs, "o-", markersize=3, label=name)
+        plain = [scripts[name].each() for scripts in groups.plain.values()]
+        axes.plot(counts, plain, "o--", markersize=3, linewidth=1, color=line.get_color())
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("groups, 99 % of them resting; dashed: tasks without groups")
+    axes.set_ylabel("microseconds of the store a call")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, frameon=False, ncols=2)
 
 
 def main() -> int:

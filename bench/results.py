@@ -205,6 +205,50 @@ class Waiters(msgspec.Struct, kw_only=True):
         )
 
 
+class GroupWaiters(msgspec.Struct, kw_only=True):
+    """``bench.waiters --groups``: gets that wait, of a project whose groups rest."""
+
+    waiters: int
+    groups: int
+    processes: int
+    starts: float
+    """Tasks that they got, and released, a second."""
+    handed_share: list[float]
+    """Of a core, of all server processes and of the store, while as many were got and released without waiting."""
+    waiting_share: list[float]
+    """The same while they waited."""
+    scripts: float
+    """That the store ran, a task; without waiting two."""
+    vain: float
+    """Workers that were woken, a task, and found nothing."""
+    delay: dict[str, float]
+    """Milliseconds from when a group may start until a worker has the task."""
+
+    def line(self) -> str:
+        handed, waiting = (
+            f"{sum(shares):.1%} of a core (servers {shares[0]:.1%}, store {shares[1]:.1%})"
+            for shares in (self.handed_share, self.waiting_share)
+        )
+        return (
+            f"{self.waiters:,} gets that wait for {self.groups:,} groups, {self.processes} server processes: "
+            f"{self.starts:,.0f} tasks a second take {waiting}, without waiting {handed}; {self.scripts:.2f} scripts "
+            f"a task, {self.vain:.2f} workers woken in vain; a worker has it {self.delay['p50']:.1f} ms after "
+            f"its group may start, p99 {self.delay['p99']:.1f}, at worst {self.delay['max']:.1f}"
+        )
+
+
+class Groups(msgspec.Struct, kw_only=True):
+    """``bench.groups``: by the number of groups, as text, and by script."""
+
+    sizes: dict[str, dict[str, Script]]
+    plain: dict[str, dict[str, Script]]
+    """The same of as many tasks without a group, by turns."""
+    memory: dict[str, float]
+    """Bytes a queued task, by how many tasks a group has; 0: tasks without a group."""
+    entries: dict[str, float]
+    """Bytes of each key or member of a key that a group takes, with as many groups as were measured at most."""
+
+
 class Results(msgspec.Struct, kw_only=True):
     """A results file; a question that was not asked is absent."""
 
@@ -221,9 +265,11 @@ class Results(msgspec.Struct, kw_only=True):
     fleet: Fleet | None = None
     cluster: Cluster | None = None
     waiters: Waiters | None = None
+    groupwaiters: GroupWaiters | None = None
+    groups: Groups | None = None
 
 
-Part = Http | Curve | Scripts | Scale | Fleet | Cluster | Waiters
+Part = Http | Curve | Scripts | Scale | Fleet | Cluster | Waiters | GroupWaiters | Groups
 
 
 def save(part: Part, seconds: float, folder: Path = FOLDER) -> Path:

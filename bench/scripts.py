@@ -20,11 +20,10 @@ from redis import Redis
 
 from bench import BenchError, command
 from bench.results import ROOT, Script, Scripts
-from bench.servers import environment, settle, store
-from bench.store_load import Costs, Project
+from bench.servers import environment, store
+from bench.store_load import Costs, Project, growth, manager
 from broker.settings import Settings
-from broker.store import Store, open_store
-from broker.store.redis.scripts import load
+from broker.store import open_store
 from broker.store.tasks import CHUNK
 
 RECIPES = 30, 100, 300
@@ -60,8 +59,8 @@ async def measure(settings: Settings, redis: Redis, queued: int, seconds: float)
     """Every script on a project with so many tasks: the hot ones in rounds, then the others."""
     opened = open_store(settings)
     try:
-        manager = await _manager(opened, redis)
-        project, empty = await Project.create(opened, manager), await Project.create(opened, manager)
+        account = await manager(opened, redis)
+        project, empty = await Project.create(opened, account), await Project.create(opened, account)
         began = time.monotonic()
         await project.fill(queued)
         command.say(f"  {queued:,} tasks queued, in {time.monotonic() - began:.1f} s")
@@ -86,8 +85,8 @@ async def take_turns(settings: Settings, redis: Redis, queued: int) -> None:
     """What :func:`against` asks of each checkout: a line on stdin is a turn, and its costs are the answer."""
     opened = open_store(settings)
     try:
-        manager = await _manager(opened, redis)
-        project, empty, drained = [await Project.create(opened, manager) for _ in range(3)]
+        account = await manager(opened, redis)
+        project, empty, drained = [await Project.create(opened, account) for _ in range(3)]
         await project.fill(queued)
         for _ in sys.stdin:
             costs = Costs(redis)
@@ -142,45 +141,18 @@ async def _drain(costs: Costs, project: Project, queued: int) -> None:
 
 async def memory(settings: Settings, redis: Redis, recipe: int, tasks: int) -> float:
     """Bytes that a queued task takes, with a hash and a recipe of so many bytes."""
-    bytes_each = await _growth(settings, redis, tasks, lambda project: project.fill(tasks, recipe))
+    bytes_each = await growth(settings, redis, tasks, lambda project: project.fill(tasks, recipe))
     command.say(f"  a recipe of {recipe} bytes: {bytes_each:.0f} bytes a task")
     return bytes_each
 
 
 async def remembered(settings: Settings, redis: Redis, how_long: str, tasks: int) -> float:
     """Bytes that are left of a closed task: its hash."""
-    bytes_each = await _growth(settings, redis, tasks, lambda project: project.close(tasks), REMEMBERED[how_long])
+    bytes_each = await growth(
+        settings, redis, tasks, lambda project: project.close(tasks), remember_closed=REMEMBERED[how_long]
+    )
     command.say(f"  a hash that is remembered {how_long}: {bytes_each:.1f} bytes")
     return bytes_each
-
-
-async def _growth(
-    settings: Settings, redis: Redis, tasks: int, add: Callable[[Project], Awaitable[None]], remember_closed: int = 0
-) -> float:
-    """Bytes by which the store grows, by task."""
-    opened = open_store(settings)
-    try:
-        manager = await _manager(opened, redis)
-        project = await Project.create(opened, manager, remember_closed=remember_closed)
-        before = _used(redis)
-        await add(project)
-        return round((_used(redis) - before) / tasks, 1)
-    finally:
-        await opened.close()
-
-
-async def _manager(opened: Store, redis: Redis) -> int:
-    """The first account of a store, which learns all scripts."""
-    for script in load().values():
-        redis.script_load(script.source)
-    return (await opened.managers.register("bench", "a long password", open_to_all=True)).id
-
-
-def _used(redis: Redis) -> int:
-    """Bytes, without what waits to be written to the append-only file."""
-    settle(redis)
-    seen = redis.info("memory")
-    return int(seen["used_memory"] - seen["mem_aof_buffer"])
 
 
 def _line(script: Script) -> str:

@@ -43,7 +43,8 @@ class Broker(Server):
 
     def __init__(self, serving: Serving, workers: int) -> None:
         super().__init__(httpx.URL(serving.url).port or 0, serving.servers(), serving.store())
-        self.redis = Redis.from_url(serving.store_url, decode_responses=True)
+        self.store_url = serving.store_url
+        self.redis = Redis.from_url(self.store_url, decode_responses=True)
         self._fleet = Fleet(serving.url, serving.admin())
         self._fleet.admin.http.timeout = _SETTLE
         self._callers = [self._fleet.worker(alias="bench") for _ in range(workers)]

@@ -3,16 +3,18 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from redis import Redis
 
 from bench import BenchError
 from bench.results import Script
 from bench.servers import settle
-from broker.store import Store
+from broker.settings import Settings
+from broker.store import Store, open_store
+from broker.store.redis.scripts import load
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK
 
@@ -37,24 +39,31 @@ async def gather(calls: Iterable[Awaitable[T]], in_flight: int = IN_FLIGHT) -> l
 class Project:
     """On the store, below HTTP, with a worker that may submit to it and take from it."""
 
-    def __init__(self, store: Store, project: int, worker: int) -> None:
+    def __init__(self, store: Store, project: int, worker: int, groups: int) -> None:
         self.store = store
         self.id = project
         self.worker = worker
+        self.groups = groups
+        """How many its tasks have, in turn; 0 for none."""
+        self._turns = itertools.count()
 
     @classmethod
-    async def create(cls, store: Store, manager: int, **configuration: int) -> "Project":
+    async def create(cls, store: Store, manager: int, *, groups: int = 0, **configuration: float) -> Self:
         project = await store.projects.create(manager, {"name": f"bench {next(_numbers)}", **configuration})
         worker = (await store.workers.create("bench"))[0].id
         await store.workers.request_access(project, worker, assign=True, submit=True)
         await store.workers.grant(project, worker)
-        return cls(store, project, worker)
+        return cls(store, project, worker, groups)
 
     async def submit(self, count: int, recipe: int = 30) -> None:
         """So many tasks in one call, each with a hash and a recipe of so many bytes."""
-        tasks = [TaskFields(f"{next(_numbers):0{recipe}d}", random.getrandbits(63) or 1) for _ in range(count)]
+        tasks = [self._task(recipe) for _ in range(count)]
         if None in await self.store.tasks.submit(self.id, self.worker, tasks):
             raise BenchError("two random hashes were the same")
+
+    def _task(self, recipe: int) -> TaskFields:
+        group = f"host{next(self._turns) % self.groups:07d}.example" if self.groups else ""
+        return TaskFields(f"{next(_numbers):0{recipe}d}", random.getrandbits(63) or 1, group=group)
 
     async def assign(self, count: int) -> list[int]:
         """The tasks' ids."""
@@ -78,6 +87,40 @@ class Project:
             await self.release(await self.assign(CHUNK))
 
         await gather((some() for _ in range(-(-count // CHUNK))), in_flight=4)
+
+
+async def manager(store: Store, redis: Redis) -> int:
+    """The first account of a store, which learns all scripts."""
+    for script in load().values():
+        redis.script_load(script.source)
+    return (await store.managers.register("bench", "a long password", open_to_all=True)).id
+
+
+async def growth(
+    settings: Settings,
+    redis: Redis,
+    tasks: int,
+    add: Callable[[Project], Awaitable[None]],
+    *,
+    groups: int = 0,
+    **configuration: float,
+) -> float:
+    """Bytes by which the store grows, by task."""
+    opened = open_store(settings)
+    try:
+        project = await Project.create(opened, await manager(opened, redis), groups=groups, **configuration)
+        before = _used(redis)
+        await add(project)
+        return round((_used(redis) - before) / tasks, 1)
+    finally:
+        await opened.close()
+
+
+def _used(redis: Redis) -> int:
+    """Bytes, without what waits to be written to the append-only file."""
+    settle(redis)
+    seen = redis.info("memory")
+    return int(seen["used_memory"] - seen["mem_aof_buffer"])
 
 
 class Costs:

@@ -113,6 +113,13 @@ def _remembered(how_long: str, must: float, aim: float) -> Row:
     )
 
 
+def _grouped(each: int, must: float, aim: float) -> Row:
+    what = f"memory a queued task in groups of {each}, hash, recipe of 100 bytes"
+    return Row(
+        what, lambda results: results.groups.memory.get(str(each)) if results.groups else None, must, aim, "bytes"
+    )
+
+
 def _scripts(results: Results, queued: str) -> dict[str, Script]:
     return results.scripts.sizes.get(queued, {}) if results.scripts else {}
 
@@ -157,6 +164,8 @@ ROWS = (
     _memory(300, 680, 620),
     _remembered("for ever", 12, 9.5),
     _remembered("for a time", 22, 18),
+    _grouped(100, 215, 190),
+    _grouped(5, 285, 250),
     _worst("any script at any size, one call at worst", SINGLE, 1),
     _worst("any batch of 500 at any size, one call at worst", BATCHES, 8),
     Row(

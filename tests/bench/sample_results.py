@@ -1,7 +1,11 @@
 """Results that nobody measured."""
 
+import msgspec
+
+from bench.groups import TASKS_A_GROUP
 from bench.http import HOT
-from bench.results import Curve, Fleet, Http, Measured, Pairs, Results, Scale, Script, Scripts
+from bench.report import GROUPED
+from bench.results import Curve, Fleet, Groups, Http, Measured, Pairs, Results, Scale, Script, Scripts
 from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, FEW, MANY, SINGLE
 
@@ -40,6 +44,7 @@ def made_up() -> Results:
         processes=_pairs(4_000, 6_000),
     )
     single = Script(calls=10, tasks=10, script_us=100, cpu_us=110, p99_us=50, worst_us=9_000, own_worst_us=2_000)
+    twice = msgspec.structs.replace(single, cpu_us=220)
     batch = Script(
         calls=10, tasks=5_000, script_us=25_000, cpu_us=30_000, p99_us=3_000, worst_us=4_000, own_worst_us=4_000
     )
@@ -65,6 +70,12 @@ def made_up() -> Results:
             processes={},
         ),
         fleet=Fleet(workers=1, tasks=1, seconds=1, calls=1, counters={}, wrong=[]),
+        groups=Groups(
+            sizes={FEW: dict.fromkeys(GROUPED, single), MANY: dict.fromkeys(GROUPED, twice)},
+            plain={FEW: dict.fromkeys(GROUPED, single), MANY: dict.fromkeys(GROUPED, single)},
+            memory=dict.fromkeys(map(str, TASKS_A_GROUP), 200.0),
+            entries={"ticket": 120.0},
+        ),
     )
 
 

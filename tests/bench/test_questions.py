@@ -9,7 +9,7 @@ import pytest
 
 from bench import results
 from bench.http import HOT
-from bench.report import markdown
+from bench.report import GROUPED, markdown
 from bench.results import Results
 from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, ROWS, SINGLE
@@ -29,7 +29,8 @@ def ask(folder: Path, module: str, *options: str) -> Results:
 
 def test_the_table_has_a_figure_in_each_row(tmp_path: Path) -> None:
     ask(tmp_path, "http", "--seconds", "0.1", "--rounds", "1", "--queued", "2000")
-    made = ask(tmp_path, "scripts", "--seconds", "0.1", "--queued", "1000", "--memory-tasks", "5000")
+    ask(tmp_path, "scripts", "--seconds", "0.1", "--queued", "1000", "--memory-tasks", "5000")
+    made = ask(tmp_path, "groups", "--seconds", "0.1", "--groups", "1000", "3000", "--memory-tasks", "5000")
 
     assert made.http is not None
     assert set(made.http.hot) == set(HOT)
@@ -38,6 +39,10 @@ def test_the_table_has_a_figure_in_each_row(tmp_path: Path) -> None:
     assert made.scripts.sizes["1000"].keys() >= {*SINGLE, *BATCHES}
     assert set(made.scripts.memory) == set(map(str, RECIPES))
     assert set(made.scripts.remembered) == set(REMEMBERED)
+    assert made.groups is not None
+    assert list(made.groups.sizes) == list(made.groups.plain) == ["1000", "3000"]
+    assert made.groups.sizes["3000"].keys() == made.groups.plain["1000"].keys() >= set(GROUPED)
+    assert min(made.groups.entries.values()) > 20
     absent = [row.what for row in ROWS if row.figure(made) is None]
     # What names a million tasks, or any size, is not claimed from a few.
     assert len(absent) == 4
@@ -92,7 +97,7 @@ def test_a_folder_without_a_broker_is_no_checkout_to_compare_with(tmp_path: Path
     assert "no checkout of the broker" in done.stderr
 
 
-@pytest.mark.parametrize("module", ["http", "scripts", "scale", "fleet", "report"])
+@pytest.mark.parametrize("module", ["http", "scripts", "scale", "groups", "waiters", "fleet", "report"])
 def test_each_command_says_how_it_is_used(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", f"bench.{module}", "--help"],
@@ -126,3 +131,15 @@ def test_what_waiting_workers_cost(tmp_path: Path) -> None:
     assert waiters is not None
     assert waiters.waiters == 100
     assert 0 < waiters.delay_ms <= waiters.worst_ms
+
+
+def test_what_workers_cost_that_wait_for_groups(tmp_path: Path) -> None:
+    asked = ["--groups", "5000", "--starts", "50", "--waiters", "50", "--processes", "2", "--seconds", "2"]
+
+    waiters = ask(tmp_path, "waiters", *asked).groupwaiters
+
+    assert waiters is not None
+    assert (waiters.waiters, waiters.processes) == (50, 2)
+    assert waiters.starts == pytest.approx(50, rel=0.2)
+    assert waiters.vain >= 0
+    assert 0 < waiters.delay["p50"] <= waiters.delay["max"]
