@@ -9,20 +9,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 
 import httpx
 
 from broker.processes import die_with_parent
 from tests.client import Caller
 
+_PORTS = range(10_000, 32_000)
+"""Below those that outgoing connections take, which might take one before the server that it is for."""
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = SystemRandom().choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(true: Callable[[], bool], seconds: float = 10) -> None:
