@@ -177,6 +177,13 @@ class Stats(Struct):
     verifying: Count
     assigned: Count
     failed: Count
+    groups_ready: Annotated[
+        int, Meta(ge=0, description="Groups that may start a task; at least so many where tasks wait for votes")
+    ]
+    groups_resting: Annotated[int, Meta(ge=0, description="Groups that may not start one before some time")]
+    groups_full: Annotated[int, Meta(ge=0, description="Groups of which as many tasks are held as may be")]
+    groups_blocked: Annotated[int, Meta(ge=0, description="Groups that are blocked; these rest or are full as well")]
+    orphaned: Annotated[int, Meta(ge=0, description="As in `counters`")]
     counters: Counters
 
 
@@ -338,6 +345,23 @@ class GroupRow(Struct):
 
 class OneGroup(Struct):
     group: GroupRow
+
+
+class GroupsQuery(Struct):
+    state: Annotated[
+        Literal["ready", "resting", "full", "blocked"],
+        Meta(
+            description="Groups that are `ready`: may start a task; `resting`: not before some time; `full`: as many "
+            "are held as may be; `blocked`: these rest or are full as well"
+        ),
+    ]
+    after: Annotated[str, Meta(description="The `next` of the page before")] | None = None
+    limit: Annotated[Limit, Meta(description="The most groups to list; default 100")] | None = None
+
+
+class GroupPage(Struct):
+    groups: list[GroupRow]
+    next: Annotated[str | None, Meta(description="What to send as `after` for the next page; null: this is the last")]
 
 
 class TaskPageQuery(Struct):

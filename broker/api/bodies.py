@@ -113,6 +113,10 @@ class BulkSubmit(Struct):
     ] = None
 
 
+SlowDown = Annotated[float, Meta(ge=-1, le=LONGEST_DELAY)]
+"""Seconds; 0 is the same as absent."""
+
+
 class ReleaseTask(Struct):
     task_id: Annotated[Int64 | None, needed("A task that the worker holds")] = None
     result: Annotated[Annotated[int, Meta(ge=0, le=2)] | None, needed("0 ok, 1 fail, 2 skip")] = None
@@ -120,6 +124,22 @@ class ReleaseTask(Struct):
         Int64 | None,
         optional(
             "The vote, with an ok for a task with a `verification_count` of 2 or more; 0 is a vote too", default=0
+        ),
+    ] = None
+    group_delay: Annotated[
+        SlowDown | None,
+        optional(
+            "Seconds at least between two gets in the task's group from the next one on; the project's if that is "
+            "more; 3,600 at most; -1: the project's again",
+            default=0,
+        ),
+    ] = None
+    group_blocked: Annotated[
+        SlowDown | None,
+        optional(
+            "Seconds for which no task of the task's group is handed out, as a Retry-After says; 86,400 at most; -1: "
+            "no longer",
+            default=0,
         ),
     ] = None
 
@@ -213,8 +233,11 @@ class ProjectFields(Struct):
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
 
-class SetGroup(Struct):
+class RemoveGroup(Struct):
     group: Annotated[str | None, needed("The group", minLength=1, maxLength=LONGEST_GROUP)] = None
+
+
+class SetGroup(RemoveGroup):
     delay: Annotated[
         Annotated[float, Meta(ge=-1, le=LONGEST_DELAY)] | None,
         optional("Its own `group_delay`, seconds; -1: the project's again"),
@@ -343,6 +366,12 @@ def one_of(name: str, value: T | None, other_name: str, other: T | None) -> T | 
     if value is not None and other is not None and value != other:
         raise Invalid(f"{other_name}: differs from {name}, which is the same field")
     return other if value is None else value
+
+
+def seconds_or_minus_1(value: float | None, field: str) -> float | None:
+    if value is not None and -1 < value < 0:
+        raise Invalid(f"{field}: seconds, 0 or more, or -1")
+    return value
 
 
 def valid_group(text: str) -> str:

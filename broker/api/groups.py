@@ -1,13 +1,25 @@
 """The groups of a project's tasks, such as hosts: how much waits, and limits of their own."""
 
 from broker.api import answers, auth
-from broker.api.bodies import SetGroup, required, valid_group
+from broker.api.bodies import RemoveGroup, SetGroup, required, seconds_or_minus_1, valid_group
 from broker.api.requests import Call
 from broker.api.responses import Reply
-from broker.api.routing import EITHER, MANAGER, NO_SUCH_PROJECT, PROJECT_ID, Example, Operation, Routes
+from broker.api.routing import (
+    EITHER,
+    MANAGER,
+    NEEDS_MAINTENANCE,
+    NEEDS_READ,
+    NO_SUCH_PROJECT,
+    PROJECT_ID,
+    Example,
+    Operation,
+    Routes,
+)
 from broker.errors import BrokerError, Invalid
-from broker.store.groups import GroupRow
-from broker.store.projects import EDIT, READ
+from broker.store.groups import GROUP_STATES, GroupRow
+from broker.store.projects import EDIT, MAINTENANCE, READ
+
+_PAGE = 100
 
 routes = Routes()
 
@@ -77,13 +89,59 @@ async def set_group(call: Call) -> Reply:
     asking = await auth.manager(call)
     project = await auth.authorized(call, EDIT)
     body = await call.decode(SetGroup)
-    if body.delay is not None and -1 < body.delay < 0:
-        raise Invalid("delay: seconds, 0 or more, or -1 for the project's")
-    group = _checked(body.group)
+    delay, group = seconds_or_minus_1(body.delay, "delay"), _checked(body.group)
     found = await call.store.groups.get(
-        project, group, delay=body.delay, limit=body.limit, blocked_for=body.blocked_for, by=f"manager {asking.id}"
+        project, group, delay=delay, limit=body.limit, blocked_for=body.blocked_for, by=f"manager {asking.id}"
     )
     return _reply(found)
+
+
+@routes.add(
+    "GET /project/groups/{id}",
+    Operation(
+        group="Maintenance",
+        summary="List a project's groups of tasks",
+        text="For managers with READ, also if the project is public. A page may be short, or empty, before the last "
+        "one: go on until `next` is null. A group that changes its state meanwhile may be missing or come twice.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        query=answers.GroupsQuery,
+        content=(answers.GroupPage,),
+        refuses={"invalid": "`state` is missing or none of these; `after` or `limit` is not valid"}
+        | NEEDS_READ
+        | NO_SUCH_PROJECT,
+        example=Example(path="/project/groups/2?state=blocked", content={"groups": [], "next": None}),
+    ),
+)
+async def list_groups(call: Call) -> Reply:
+    project = await auth.authorized(call, READ)
+    state, after, limit = call.query("state"), call.query("after"), call.number("limit", 1, 500)
+    if state not in GROUP_STATES:
+        raise Invalid(f"state: required, one of {', '.join(GROUP_STATES)}")
+    onward, rows = await call.store.groups.page(project, state, after or "", limit or _PAGE)
+    return Reply({"groups": [row._asdict() for row in rows], "next": onward or None})
+
+
+@routes.add(
+    "POST /project/remove_group/{id}",
+    Operation(
+        group="Maintenance",
+        summary="Delete the waiting tasks of a group",
+        text="For managers with MAINTENANCE. Selects all tasks of the group that wait, with or without votes, in one "
+        "step, and answers when they are deleted and their hashes are free, or after 30 seconds; the rest follows in "
+        "the background. Tasks that are held or have failed stay, and so do the group's limits. Safe to repeat.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        body=RemoveGroup,
+        content=(answers.AffectedTasks,),
+        refuses=NEEDS_MAINTENANCE | NO_SUCH_PROJECT,
+        example=Example(path="/project/remove_group/2", body={"group": "example.org"}, content={"affected_tasks": 0}),
+    ),
+)
+async def remove_group(call: Call) -> Reply:
+    project = await auth.authorized(call, MAINTENANCE)
+    group = _checked((await call.decode(RemoveGroup)).group)
+    return Reply({"affected_tasks": await call.store.maintenance.remove_group(project, group)})
 
 
 def _checked(group: str | None) -> str:

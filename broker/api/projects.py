@@ -199,9 +199,8 @@ async def list_all(call: Call) -> Reply:
     Operation(
         group="Projects",
         summary="Count a project's tasks",
-        text="For everybody; if the project is hidden, for managers with READ. Returns the tasks in each "
-        "state now, and "
-        "totals since the project was created.",
+        text="For everybody; if the project is hidden, for managers with READ and for workers with access. Returns the "
+        "tasks and groups in each state now, and totals since the project was created.",
         who=READER,
         path=PROJECT_ID,
         content=(answers.ProjectStats,),
@@ -214,6 +213,11 @@ async def list_all(call: Call) -> Reply:
                     "verifying": 0,
                     "assigned": 1,
                     "failed": 1,
+                    "groups_ready": 0,
+                    "groups_resting": 0,
+                    "groups_full": 0,
+                    "groups_blocked": 0,
+                    "orphaned": 0,
                     "counters": {"submitted": 3, "duplicates": 1, "assigned": 3, "closed": 1, "failed": 1},
                 }
             },
@@ -221,8 +225,9 @@ async def list_all(call: Call) -> Reply:
     ),
 )
 async def stats(call: Call) -> Reply:
-    project = await auth.readable(call, call.id("id"))
-    return Reply({"stats": (await call.store.monitoring.stats(project.id))._asdict()})
+    project = await auth.readable(call, call.id("id"), workers=True)
+    stats = await call.store.monitoring.stats(project.id)
+    return Reply({"stats": stats._asdict() | {"orphaned": stats.counters.get("orphaned", 0)}})
 
 
 @routes.add(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from broker import __version__
 from broker.counters import BOUNDS, Requests, Times
+from broker.store.groups import GROUP_STATES
 from broker.store.monitoring import TOTALS, Overview, ProjectCount
 from broker.store.redis.scripts import StoreMetrics
 
@@ -95,6 +96,12 @@ async def of_projects(counts: list[ProjectCount]) -> list[str]:
         for state in ("waiting", "verifying", "assigned", "failed")
     )
     lines = _family("tasks", "gauge", "Tasks, by state", states)
+    groups: Samples = (
+        (f'{label},state="{state}"}}', getattr(count.stats, f"groups_{state}"))
+        for label, count in counted
+        for state in GROUP_STATES
+    )
+    lines += _family("groups", "gauge", "Groups of tasks, by state; blocked ones rest or are full as well", groups)
     ages: Samples = ((f"{label}}}", count.oldest or 0) for label, count in counted)
     lines += _family("oldest_waiting_task_seconds", "gauge", _OLDEST, ages)
     for total, text in TOTALS.items():

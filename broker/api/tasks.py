@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from broker.api import answers, auth
 from broker.api.bodies import (
@@ -14,6 +14,7 @@ from broker.api.bodies import (
     non_empty,
     one_of,
     required,
+    seconds_or_minus_1,
     valid_group,
 )
 from broker.api.requests import Call
@@ -182,6 +183,9 @@ def _submitted(outcomes: list[int | None]) -> dict[str, object]:
         text="For the worker that holds the task, also if it is paused or has lost its access. `updated` is "
         "false, with "
         "a message, if the worker does not hold the task, or if its vote was counted and more votes are needed.\n\n"
+        "`group_delay` and `group_blocked` slow down the group of the task, on a public project too only for workers "
+        "that were granted access; others' values are ignored. They never speed up what managers have set: a delay of "
+        "theirs is the least, and -1 ends no block of theirs.\n\n"
         "Safe to repeat: “does not hold” then means that the release was done, or that the task was reclaimed.",
         who=TAKER,
         body=ReleaseTask,
@@ -197,7 +201,7 @@ def _submitted(outcomes: list[int | None]) -> dict[str, object]:
 async def release(call: Call) -> Reply:
     worker = await auth.worker(call)
     release = _checked_release(await call.decode(ReleaseTask))
-    project = project_of(release[0])
+    project = project_of(release.task)
     outcome = (await _released(call, worker, project, [release]))[0] if project else "not_held"
     return Reply({"updated": _UPDATED[outcome]}, _WHY_NOT.get(outcome))
 
@@ -238,7 +242,7 @@ async def bulk_release(call: Call) -> Reply:
         answered += len(positions)
 
     try:
-        await _in_parts([release[0] for release in releases], release_some)
+        await _in_parts([release.task for release in releases], release_some)
     except BrokerError as error:
         if not answered:
             raise
@@ -269,14 +273,33 @@ async def _in_parts(tasks: list[int], part: Callable[[int, list[int]], Awaitable
                 raise error
 
 
-def _checked_release(body: ReleaseTask) -> tuple[int, int, int]:
-    return required(body.task_id, "task_id"), required(body.result, "result"), body.verification or 0
+class _Release(NamedTuple):
+    task: int
+    result: int
+    verification: int
+    slow_down: tuple[float, float] | None
+    """The delay of its group, and for how long that is blocked, if any of them is given."""
 
 
-async def _released(call: Call, worker: Worker, project: int, releases: list[tuple[int, int, int]]) -> list[str]:
-    """The outcome of each. A chained project has the closed tasks before this returns, unless it cannot take them."""
+def _checked_release(body: ReleaseTask) -> _Release:
+    delay, blocked = body.group_delay, body.group_blocked
+    slow_down = None
+    if delay or blocked:
+        delay, blocked = seconds_or_minus_1(delay, "group_delay"), seconds_or_minus_1(blocked, "group_blocked")
+        slow_down = delay or 0, blocked or 0
+    task, result = required(body.task_id, "task_id"), required(body.result, "result")
+    return _Release(task, result, body.verification or 0, slow_down)
+
+
+async def _released(call: Call, worker: Worker, project: int, releases: list[_Release]) -> list[str]:
+    """The outcome of each. A chained project has the closed tasks before this returns, unless it cannot take them.
+
+    Groups slow down first: a call that dies in between has not let anybody hit a host too early.
+    """
     store = call.store
-    released = await store.tasks.release(project, worker.id, releases)
+    if slow_downs := [(release.task, *release.slow_down) for release in releases if release.slow_down]:
+        await store.groups.slow(project, worker.id, slow_downs)
+    released = await store.tasks.release(project, worker.id, [release[:3] for release in releases])
     if released.chained:
         await store.chain.flush_if_possible(project)
     return released.outcomes

@@ -5,6 +5,7 @@ from broker.client.credentials import Credentials
 from broker.client.types import (
     ClientError,
     Fail,
+    Group,
     Manager,
     NewTask,
     Project,
@@ -28,6 +29,7 @@ __all__ = [
     "ClientError",
     "Credentials",
     "Fail",
+    "Group",
     "Manager",
     "NewTask",
     "Project",

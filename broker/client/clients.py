@@ -14,7 +14,18 @@ from broker.client.calls import Nothing, Steps
 from broker.client.credentials import Credentials
 from broker.client.tasks import TaskCalls
 from broker.client.transport import AsyncTransport, BlockingTransport, method
-from broker.client.types import ClientError, Manager, Project, Refused, Stats, TaskPage, TaskState, WorkerInfo
+from broker.client.types import (
+    ClientError,
+    Group,
+    GroupState,
+    Manager,
+    Project,
+    Refused,
+    Stats,
+    TaskPage,
+    TaskState,
+    WorkerInfo,
+)
 
 
 class _CreatedWorker(Struct):
@@ -47,6 +58,19 @@ class _Projects(Struct):
 
 class _Stats(Struct):
     stats: Stats
+
+
+class _OneGroup(Struct):
+    group: Group
+
+
+class _GroupPage(Struct):
+    groups: list[Group]
+    next: str | None
+
+
+class _Affected(Struct):
+    affected_tasks: int
 
 
 class Calls(TaskCalls):
@@ -151,6 +175,47 @@ class Calls(TaskCalls):
         query: dict[str, object] = {"state": state, "offset": offset, "limit": limit}
         query |= {"full": 1} if full else {}
         return (yield from self._call("GET", f"/project/tasks/{project}", TaskPage, query=query, safe=True))
+
+    @method
+    def groups(self, project: int, state: GroupState) -> Steps[list[Group]]:
+        """All groups of the project's tasks that are in this state."""
+        found: list[Group] = []
+        query: dict[str, object] = {"state": state, "limit": 500}
+        while True:
+            page = yield from self._call("GET", f"/project/groups/{project}", _GroupPage, query=query, safe=True)
+            found += page.groups
+            if page.next is None:
+                return found
+            query["after"] = page.next
+
+    @method
+    def group(self, project: int, group: str) -> Steps[Group]:
+        """One group; it has zeros when the project has no tasks of it. For workers with access, too."""
+        query = {"group": group}
+        return (yield from self._call("GET", f"/project/group/{project}", _OneGroup, query=query, safe=True)).group
+
+    @method
+    def set_group(
+        self,
+        project: int,
+        group: str,
+        *,
+        delay: float | None = None,
+        limit: int | None = None,
+        blocked_for: float | None = None,
+    ) -> Steps[Group]:
+        """Gives a group limits of its own: seconds and tasks, -1 for the project's again; ``blocked_for`` 0: no longer.
+
+        None leaves a value as it is.
+        """
+        body = {"group": group, "delay": delay, "limit": limit, "blocked_for": blocked_for}
+        return (yield from self._call("POST", f"/project/group/{project}", _OneGroup, body=body, safe=True)).group
+
+    @method
+    def remove_group(self, project: int, group: str) -> Steps[int]:
+        """Deletes the tasks of a group that wait, and returns how many there were."""
+        path, body = f"/project/remove_group/{project}", {"group": group}
+        return (yield from self._call("POST", path, _Affected, body=body, safe=True)).affected_tasks
 
     @method
     def create_project(self, name: str, /, **fields: object) -> Steps[int]:

@@ -39,7 +39,9 @@ class ReleaseQueue:
         return len(self._queued)
 
     def put(self, task: Task, result: Result, verification: int = 0) -> None:
-        self._queued[task.id] = _Queued(task, Release(task.id, result, verification))
+        self._queued[task.id] = _Queued(
+            task, Release(task.id, result, verification, task.group_delay, task.group_blocked)
+        )
         self._emptied.clear()
         self._filled.set()
 

@@ -119,15 +119,23 @@ class TaskCalls(Caller):
         return (yield from self._call("GET", path, _Assigned, query=query, safe=False, allow=allow, wait=wait))
 
     @method
-    def release(self, task_id: int, result: Result = Result.OK, verification: int = 0) -> Steps[bool]:
+    def release(
+        self,
+        task_id: int,
+        result: Result = Result.OK,
+        verification: int = 0,
+        *,
+        group_delay: float = 0,
+        group_blocked: float = 0,
+    ) -> Steps[bool]:
         """Whether the release changed the task: it is closed, failed, or waits again.
 
         False: this worker does not hold the task, or more votes are needed. An OK is repeated when its answer is lost;
         False may then mean that the first attempt was carried out. A fail or a skip is not repeated, because another
         thread of this worker may have been assigned the task again: it raises ``Unreachable``. If it was not carried
-        out, the broker reclaims the task after its deadline.
+        out, the broker reclaims the task after its deadline. ``group_delay``, ``group_blocked``: see :class:`Release`.
         """
-        body = {"task_id": task_id, "result": result, "verification": verification}
+        body = Release(task_id, result, verification, group_delay, group_blocked)
         safe = result is Result.OK
         return (yield from self._call("POST", "/task/release", _Updated, body=body, safe=safe)).updated
 

@@ -36,7 +36,7 @@ class Project(Struct, frozen=True):
     group_order: str = "priority"
 
 
-class Task(Struct, frozen=True):
+class Task(Struct):
     """A task that a worker holds. ``max_assign_time`` is in seconds; 0 means the server's default."""
 
     id: int
@@ -51,6 +51,17 @@ class Task(Struct, frozen=True):
     assign_time: int = 0
     verification_count: int = 1
     group: str = ""
+    group_delay: float = 0
+    """As in :class:`Release`, which takes these along."""
+    group_blocked: float = 0
+
+    def slow_group(self, seconds: float) -> None:
+        """When this task is released, its group gets this delay; the project's if that is longer, an hour at most."""
+        self.group_delay = seconds or -1
+
+    def block_group(self, seconds: float) -> None:
+        """When this task is released, no task of its group is assigned for so long, a day at most; 0: no longer."""
+        self.group_blocked = seconds or -1
 
 
 class NewTask(Struct, frozen=True, omit_defaults=True):
@@ -71,11 +82,37 @@ class NewTask(Struct, frozen=True, omit_defaults=True):
 
 
 class Release(Struct, frozen=True):
-    """The release of one task. ``verification`` is used with OK when the task's ``verification_count`` is 2 or more."""
+    """The release of one task. ``verification`` is used with OK when the task's ``verification_count`` is 2 or more.
+
+    ``group_delay``, ``group_blocked``: seconds between two tasks of its group, and for which none is assigned; 0 leaves
+    that as it is, -1 ends what workers have set.
+    """
 
     task_id: int
     result: Result = Result.OK
     verification: int = 0
+    group_delay: float = 0
+    group_blocked: float = 0
+
+
+class Group(Struct, frozen=True):
+    """A group of tasks, such as a host. Times are unix seconds.
+
+    ``running``: tasks that are held. ``next``: when it may start a task, if that is known.
+    """
+
+    group: str
+    waiting: int = 0
+    running: int = 0
+    delay: float = 0
+    limit: int = 0
+    own: bool = False
+    next: float | None = None
+    blocked_until: float | None = None
+    set_by: str | None = None
+
+
+GroupState = Literal["ready", "resting", "full", "blocked"]
 
 
 class WorkerInfo(Struct, frozen=True):
@@ -121,6 +158,10 @@ class Stats(Struct):
     verifying: int = 0
     assigned: int = 0
     failed: int = 0
+    groups_ready: int = 0
+    groups_resting: int = 0
+    groups_full: int = 0
+    groups_blocked: int = 0
     counters: Counters = field(default_factory=Counters)
 
     @property

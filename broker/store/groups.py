@@ -1,9 +1,12 @@
 """Groups of a project's tasks: what waits and is held, and limits of their own (``lua/include/groups.lua``)."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
+
+GROUP_STATES = ("ready", "resting", "full", "blocked")
 
 
 class GroupRow(NamedTuple):
@@ -44,19 +47,40 @@ class Groups:
         """One group, after what is given was set: seconds, -1 for the project's again. Raises ``not_found``."""
         changes: Arguments = [_milliseconds(delay), _own(limit), _milliseconds(blocked_for)]
         args: Arguments = [self.now, group, *changes, by]
-        found = await self._calls.call("group", self._keys.project(project), args)
-        waiting, running, its_delay, its_limit, own, start, blocked, set_by = found
-        return GroupRow(
-            group,
-            waiting,
-            running,
-            its_delay / 1000,
-            its_limit,
-            bool(own),
-            None if start < 0 else start / 1000,
-            blocked / 1000 if blocked else None,
-            set_by or None,
-        )
+        return _row(group, await self._calls.call("group", self._keys.project(project), args))
+
+    async def page(self, project: int, state: str, after: str, limit: int) -> tuple[str, list[GroupRow]]:
+        """Those that are ready, resting, full or blocked, of up to ``limit`` that it looks at.
+
+        Before them, what to give as ``after`` for the next page, "" at the end. Raises ``not_found``, ``invalid``.
+        """
+        args: Arguments = [self.now, state, after, limit]
+        onward, *found = await self._calls.call("groups_list", self._keys.project(project), args)
+        return onward, [_row(group, row) for group, row in zip(found[::2], found[1::2], strict=True)]
+
+    async def slow(self, project: int, worker: int, changes: Sequence[tuple[int, float, float]]) -> None:
+        """``changes``: tasks that the worker holds, at most CHUNK, and of their groups the delay and for how long they
+        are blocked: seconds, 0 to leave it as it is, -1 to end what workers have set.
+        """
+        args: Arguments = [worker, self.now]
+        for task, delay, block in changes:
+            args += [task, _milliseconds(delay or None), _milliseconds(block or None)]
+        await self._calls.call("slow_groups", self._keys.project(project), args)
+
+
+def _row(group: str, found: list[Any]) -> GroupRow:
+    waiting, running, delay, limit, own, start, blocked, set_by = found
+    return GroupRow(
+        group,
+        waiting,
+        running,
+        delay / 1000,
+        limit,
+        bool(own),
+        None if start < 0 else start / 1000,
+        blocked / 1000 if blocked else None,
+        set_by or None,
+    )
 
 
 def _own(value: int | None) -> str:

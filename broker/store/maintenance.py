@@ -49,6 +49,13 @@ class Maintenance:
             await self._drain_all(project)
         return affected
 
+    async def remove_group(self, project: int, group: str) -> int:
+        """Removes what waits in a group, the answer is how many tasks. Raises ``not_found``."""
+        affected: int = await self._calls.call("remove_group", self._keys.project(project), [self.now, group])
+        if affected:
+            await self._drain_all(project)
+        return affected
+
     async def delete(self, manager: int, project: int) -> None:
         """Deletes the project, its tasks, its roles, and the chains to it. Raises ``not_found``, ``denied``.
 

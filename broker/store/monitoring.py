@@ -83,6 +83,12 @@ class Stats(NamedTuple):
     failed: int
     counters: dict[str, int]
     """Totals since the project began, by their names in ``TOTALS``."""
+    groups_ready: int = 0
+    """Groups that may start a task; of those that have some with votes and some without, at least so many."""
+    groups_resting: int = 0
+    groups_full: int = 0
+    groups_blocked: int = 0
+    """These rest or are full as well."""
 
 
 class Snapshot(NamedTuple):
@@ -115,12 +121,10 @@ class Monitoring:
         self.now = ""
 
     async def stats(self, project: int) -> Stats:
-        args: Arguments = [*TOTALS]
-        waiting, verifying, assigned, failed, *totals = await self._calls.call(
-            "stats", self._keys.project(project), args
-        )
+        found = await self._calls.call("stats", self._keys.project(project), [self.now, *TOTALS])
+        (waiting, verifying, assigned, failed), groups, totals = found[:4], found[4:8], found[8:]
         counters = {name: int(total) for name, total in zip(TOTALS, totals, strict=True) if total}
-        return Stats(waiting, verifying, assigned, failed, counters)
+        return Stats(waiting, verifying, assigned, failed, counters, *groups)
 
     async def oldest(self, project: int) -> int | None:
         """Seconds since the submit of the oldest waiting task among those that are first of their priority."""

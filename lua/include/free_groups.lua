@@ -24,7 +24,7 @@ local function free_groups(base, now, members, names)
     if due >= FULL then
       local _, limit, blocked = limits_of(groups, group)
       if not is_full(groups, group, limit) then
-        redis.call('ZADD', base .. ':due', now, group)
+        redis.call('ZADD', base .. ':due', blocked > now and blocked - 0.5 or now, group)
         free = free + (blocked > now and 0 or 1)
       end
     end

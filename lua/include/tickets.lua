@@ -5,32 +5,40 @@ local function best_score(key)
   return score and tonumber(score)
 end
 
--- own_limits(groups, group): the delay (ms) and limit that the group has of its own, nil for none, and until when it is
--- blocked (unix ms), 0 for not; then who set that.
+-- own_limits(groups, group): the delay (ms) and limit that the group has of its own, nil for none; the delay to which
+-- workers have slowed it down, 0 for none; until when it is blocked (unix ms), 0 for not; who set that.
 local function own_limits(groups, group)
   local row = redis.call('HGET', groups.base .. ':limits', group)
-  local delay, limit, blocked, by = string.match(row or '', '^(%S+) (%S+) (%S+) (.*)$')
-  return tonumber(delay or ''), tonumber(limit or ''), tonumber(blocked or '') or 0, by or ''
+  local blocked = redis.call('ZSCORE', groups.base .. ':blocked', group)
+  local delay, limit, slowed, by = string.match(row or '', '^(%S+) (%S+) (%S+) (.*)$')
+  return tonumber(delay or ''), tonumber(limit or ''), tonumber(slowed or '') or 0, tonumber(blocked or 0), by or ''
 end
 
--- set_limits(groups, group, delay, limit, blocked, by): a row with nothing in it goes.
-local function set_limits(groups, group, delay, limit, blocked, by)
-  if delay or limit or blocked > groups.now then
-    redis.call('HSET', groups.base .. ':limits', group, string.format('%s %s %s %s', delay or '-', limit or '-',
-      blocked > groups.now and string.format('%d', blocked) or '-', by))
+-- set_limits(groups, group, delay, limit, slowed, blocked, by): as own_limits answers them. A row with nothing in it
+-- goes.
+local function set_limits(groups, group, delay, limit, slowed, blocked, by)
+  local base, lasts = groups.base, blocked > groups.now
+  if delay or limit or slowed > 0 or lasts then
+    local row = string.format('%s %s %s %s', delay or '-', limit or '-', slowed > 0 and slowed or '-', by)
+    redis.call('HSET', base .. ':limits', group, row)
   else
-    redis.call('HDEL', groups.base .. ':limits', group)
+    redis.call('HDEL', base .. ':limits', group)
+  end
+  if lasts then
+    redis.call('ZADD', base .. ':blocked', blocked, group)
+  else
+    redis.call('ZREM', base .. ':blocked', group)
   end
 end
 
 -- limits_of(groups, group): those that hold: delay (ms), limit, blocked until (unix ms). A block that is over is
 -- cleared.
 local function limits_of(groups, group)
-  local delay, limit, blocked, by = own_limits(groups, group)
+  local delay, limit, slowed, blocked, by = own_limits(groups, group)
   if blocked > 0 and blocked <= groups.now then
-    set_limits(groups, group, delay, limit, 0, by)
+    set_limits(groups, group, delay, limit, slowed, 0, by)
   end
-  return delay or groups.delay, limit or groups.limit, blocked
+  return math.max(delay or groups.delay, slowed), limit or groups.limit, blocked
 end
 
 -- is_full(groups, group, limit): whether as many are held as may be. Where tasks were lost with all that named their

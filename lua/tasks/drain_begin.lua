@@ -27,11 +27,15 @@ end
 redis.call('DEL', guard)
 local deletes, affected = operation == 'hard_reset' or operation == 'delete', 0
 
--- What an earlier call has taken and not worked off yet would come back after this one: it is deleted, too.
+-- What an earlier call has taken and not worked off yet would come back after this one, or free hashes of new tasks: it
+-- is deleted, too.
 local earlier = deletes and redis.call('HGETALL', base .. ':drains') or {}
 for i = 1, #earlier, 2 do
-  if earlier[i + 1] == 'reset_failed' or earlier[i + 1] == 'reclaim_assigned' then
+  local puts_back = earlier[i + 1] == 'reset_failed' or earlier[i + 1] == 'reclaim_assigned'
+  if puts_back or earlier[i + 1] == 'remove_group' then
     redis.call('HSET', base .. ':drains', earlier[i], 'hard_reset')
+  end
+  if puts_back then
     for _, state in ipairs(ALL) do
       affected = affected + redis.call('ZCARD', base .. ':drain:' .. earlier[i] .. ':' .. state)
     end

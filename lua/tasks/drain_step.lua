@@ -44,6 +44,9 @@ local function work(members, tasks, state)
     fresh, voted, count = retry(base, now, tasks)
   elseif operation == 'reclaim_assigned' then
     fresh, voted, count = put_back(base, now, tasks, members)
+  elseif operation == 'remove_group' then
+    --- @include "remove_tasks"
+    remove_tasks(base, tasks)
   else
     if state == 'assigned' then
       --- @include "free_groups"
@@ -105,7 +108,7 @@ redis.call('DEL', drain .. ':gen')
 if operation == 'delete' then
   redis.call('UNLINK', base .. ':drains', base .. ':access', base .. ':requests', base .. ':closed',
     base .. ':delivered', base .. ':snapshots', base .. ':snapshots:old', base .. ':imported',
-    base .. ':limits', base .. ':resting')
+    base .. ':limits', base .. ':blocked', base .. ':resting')
   -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
   if redis.call('XLEN', base .. ':outbox') == 0 then
     redis.call('DEL', base .. ':outbox')

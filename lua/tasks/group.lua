@@ -1,6 +1,7 @@
 --[[ group: what is known of a group, after changing its limits if asked to.
 
-  A changed delay counts from the next start. The end of a block never comes before that of a rest.
+  A changed delay counts from the next start, and ends what workers have slowed down. The end of a block never comes
+  before that of a rest.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -11,14 +12,14 @@
   ARGV[5]  ms for which it is blocked, 0 to end that; '' leaves it as it is
   ARGV[6]  who changes that, as text
 
-  Returns  {waiting, held, delay (ms), limit, 1 when it has a delay or limit of its own, when it may start one again
-           (unix ms) or -1, blocked until (unix ms) or 0, who has set that or ''}
+  Returns  a row, as include/group_row.lua says
   Refuses  NOT_FOUND
   Cost     O(log groups)
 ]]
 --- @include "clock"
 --- @include "project"
---- @include "tickets"
+--- @include "group_row"
+--- @include "change_group"
 --- @include "wake"
 
 local base, guard, group = KEYS[1], KEYS[2], ARGV[2]
@@ -31,48 +32,20 @@ if not fields then
 end
 local groups = open_groups(base, now)
 
--- Only an entry that says when the old block ends moves: a rest stays as it is.
-local function move_block(before, blocked)
-  for _, set in ipairs({ ':due', ':resting' }) do
-    local score = tonumber(redis.call('ZSCORE', base .. set, group) or nil)
-    if score and before > 0 and score == before - 0.5 then
-      if blocked > now or set == ':due' then
-        redis.call('ZADD', base .. set, blocked > now and blocked - 0.5 or now, group)
-      else
-        redis.call('ZREM', base .. set, group)
-      end
-    end
-    if score then
-      return
-    end
-  end
-  if blocked > now then
-    drop_tickets(groups, group)
-    redis.call('ZADD', base .. (anything_waits(groups, group) and ':due' or ':resting'), blocked - 0.5, group)
-  end
-end
-
--- '-' is no number: nil, the project's.
-local function wanted(value, before)
-  if value == '' then
-    return before
-  end
-  return tonumber(value)
-end
-
 local function change()
-  local delay, limit, before, by = own_limits(groups, group)
-  local blocked = wanted_block == '' and before or now + wanted_block
-  redis.call('DEL', guard)
-  by = wanted_by ~= '' and wanted_by or by
-  set_limits(groups, group, wanted(wanted_delay, delay), wanted(wanted_limit, limit), blocked, by)
+  local delay, limit, slowed, blocked = own_limits(groups, group)
+  if wanted_delay ~= '' then
+    -- '-' is no number: nil, the project's.
+    delay, slowed = tonumber(wanted_delay), 0
+  end
+  if wanted_limit ~= '' then
+    limit = tonumber(wanted_limit)
+  end
   if wanted_block ~= '' then
-    move_block(before, blocked)
+    blocked = now + wanted_block
   end
-  local _, its_limit = limits_of(groups, group)
-  if tonumber(redis.call('ZSCORE', base .. ':due', group) or 0) >= FULL and not is_full(groups, group, its_limit) then
-    redis.call('ZADD', base .. ':due', now, group)
-  end
+  redis.call('DEL', guard)
+  change_group(groups, group, delay, limit, slowed, blocked, wanted_by)
   promote(groups, 1)
   close_groups(groups)
   wake(base, fields[2], now, groups.tickets, groups.voted_tickets)
@@ -81,16 +54,4 @@ end
 if wanted_delay .. wanted_limit .. wanted_block ~= '' then
   change()
 end
-local own_delay, own_limit, blocked, by = own_limits(groups, group)
-local due, rest = redis.call('ZSCORE', base .. ':due', group), redis.call('ZSCORE', base .. ':resting', group)
-local next_start = tonumber(due or rest or 0)
-return {
-  redis.call('ZCARD', groups.wait_prefix .. group) + redis.call('ZCARD', groups.verify_prefix .. group),
-  redis.call('SCARD', base .. ':held:' .. group),
-  own_delay or groups.delay,
-  own_limit or groups.limit,
-  (own_delay or own_limit) and 1 or 0,
-  next_start > now and next_start < FULL and math.ceil(next_start) or -1,
-  blocked > now and blocked or 0,
-  by,
-}
+return group_row(groups, group)

@@ -14,8 +14,7 @@
 --- @include "clock"
 --- @include "project"
 --- @include "find_task"
---- @include "drop_orphans"
---- @include "free_hash"
+--- @include "remove_tasks"
 
 local base, guard, task = KEYS[1], KEYS[2], ARGV[2]
 local now = clock(ARGV[1])
@@ -26,7 +25,7 @@ if not project(base) or not state then
 end
 
 redis.call('DEL', guard)
-local created, hash, _, _, _, _, _, group = parse_record(redis.call('HGET', bucket_of(base, task)))
+local created, _, _, _, _, _, _, group = parse_record(redis.call('HGET', bucket_of(base, task)))
 if waits_in then
   --- @include "leave_waiting"
   leave_waiting(base, now, task, state, waits_in)
@@ -39,15 +38,5 @@ if state == 'assigned' and group ~= '' then
   local free = free_groups(base, now, { member }, { created and group })
   wake(base, redis.call('HGET', base, 'awaited'), now, free, 0)
 end
-if not created then
-  drop_orphans(base, { task })
-  return 1
-end
-delete_tasks(base, { task })
-if hash ~= '' then
-  local known = family_of(base, 'known', redis.call('HGET', base, 'known_hashes'))
-  free_hash(known, hash, number_of(known.salt, hash))
-  write_family(base, known)
-end
-redis.call('HINCRBY', base, 'removed', 1)
+remove_tasks(base, { task })
 return 1

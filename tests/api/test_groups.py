@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.client import Caller, Fleet
+from tests.client import Fleet
 
 STRANGE = (
     "example.org",
@@ -159,99 +159,3 @@ def test_waiting_tasks_of_groups_are_counted_listed_and_removed(fleet: Fleet) ->
     assert fleet.admin.get(f"/project/task/{project}/{grouped[0]}").status == 404
     assert fleet.admin.post(f"/project/hard_reset/{project}").content()["affected_tasks"] == 4
     assert fleet.admin.get(f"/project/tasks/{project}?state=queue").content() == {"total": 0, "tasks": []}
-
-
-def group_of(caller: Caller, project: int, group: str) -> dict[str, Any]:
-    row: dict[str, Any] = caller.get(f"/project/group/{project}?group={group}").content()["group"]
-    return row
-
-
-def test_a_group_has_limits_of_its_own_until_the_projects_count_again(fleet: Fleet) -> None:
-    project = fleet.project(group_limit=1, group_delay=60)
-    worker = fleet.worker(project)
-    for _ in range(4):
-        worker.submit(project, group="a")
-    never_seen = group_of(worker, project, "b")
-    assert never_seen == {
-        **{"group": "b", "waiting": 0, "running": 0, "delay": 60, "limit": 1, "own": False},
-        **{"next": None, "blocked_until": None, "set_by": None},
-    }
-
-    path = f"/project/group/{project}"
-    row = fleet.admin.post(path, {"group": "a", "delay": 0, "limit": 3}).content()["group"]
-    assert (row["delay"], row["limit"], row["own"], row["set_by"]) == (0, 3, True, "manager 1")
-    assert [worker.take(project)["group"] for _ in range(3)] == ["a"] * 3
-    assert worker.get(f"/task/get/{project}").code == "no_task"
-    row = group_of(fleet.admin, project, "a")
-    assert (row["waiting"], row["running"]) == (1, 3)
-
-    row = fleet.admin.post(path, {"group": "a", "delay": -1, "limit": 0}).content()["group"]
-    assert (row["delay"], row["limit"], row["own"]) == (60, 0, True)
-    assert worker.take(project)["group"] == "a"
-    row = fleet.admin.post(path, {"group": "a", "limit": -1}).content()["group"]
-    assert (row["limit"], row["own"], row["next"] is None) == (1, False, False)
-
-
-def test_a_blocked_group_starts_nothing_until_it_is_let_go_on(fleet: Fleet) -> None:
-    project = fleet.project()
-    worker = fleet.worker(project)
-    path = f"/project/group/{project}"
-    first = worker.submit(project, group="a")
-    assert fleet.admin.post(path, {"group": "a", "blocked_for": 3600}).content()["group"]["blocked_until"] > time.time()
-    assert fleet.admin.post(path, {"group": "b", "blocked_for": 3600}).content()["group"]["waiting"] == 0
-    worker.submit(project, group="b")
-    other = worker.submit(project, group="c")
-
-    assert worker.take(project)["id"] == other
-    assert worker.get(f"/task/get/{project}").code == "no_task"
-
-    row = fleet.admin.post(path, {"group": "a", "blocked_for": 0}).content()["group"]
-    assert (row["blocked_until"], row["next"]) == (None, None)
-    assert worker.take(project)["id"] == first
-    assert worker.get(f"/task/get/{project}").code == "no_task"
-
-
-def test_a_block_ends_by_itself_and_shortens_no_rest(fleet: Fleet) -> None:
-    project = fleet.project(group_delay=60)
-    worker = fleet.worker(project)
-    path = f"/project/group/{project}"
-    for group in ("a", "a", "b"):
-        worker.submit(project, group=group)
-    worker.take(project)
-    for group in ("a", "b"):
-        fleet.admin.post(path, {"group": group, "blocked_for": 0.2}).content()
-
-    task = worker.get(f"/task/get/{project}?wait=5").content()["task"]
-
-    assert task["group"] == "b"
-    assert worker.get(f"/task/get/{project}").code == "no_task"
-    assert group_of(worker, project, "a")["next"] > time.time() + 30
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"group": ""},
-        {"group": "a\n"},
-        *({"group": "a", "delay": value} for value in (-2, -0.5, 315_360_001, "1")),
-        *({"group": "a", "limit": value} for value in (-2, 2**15, 1.5)),
-        *({"group": "a", "blocked_for": value} for value in (-1, 315_360_001)),
-    ],
-)
-def test_limits_that_cannot_be_are_refused_with_the_name_of_the_field(fleet: Fleet, body: dict[str, Any]) -> None:
-    answer = fleet.admin.post(f"/project/group/{fleet.project()}", body)
-
-    assert (answer.status, answer.code) == (400, "invalid")
-    assert list(body)[-1:] == [] or list(body)[-1] in answer.body["message"]
-
-
-def test_a_group_is_shown_to_those_who_have_access_and_changed_by_those_who_may_edit(fleet: Fleet) -> None:
-    project = fleet.project()
-    path = f"/project/group/{project}"
-    assert fleet.worker().get(f"{path}?group=a").status == 403
-    assert fleet.manager().get(f"{path}?group=a").status == 403
-    assert fleet.manager().post(path, {"group": "a", "limit": 1}).status == 403
-    assert fleet.admin.get("/project/group/99998?group=a").status == 404
-    assert fleet.admin.post("/project/group/99998", {"group": "a"}).status == 404
-    assert fleet.admin.get(path).status == 400

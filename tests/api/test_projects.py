@@ -357,7 +357,7 @@ def test_a_hidden_project_is_read_with_the_read_role_only(fleet: Fleet) -> None:
     project = fleet.project(owner, hidden=True)
 
     for path in (f"/project/get/{project}", f"/project/stats/{project}"):
-        for who in (fleet.anybody, fleet.worker(project)):
+        for who in (fleet.anybody, fleet.worker()):
             assert (who.get(path).status, who.get(path).code) == (401, "not_logged_in")
         for role in (0, 31 - 1):
             owner.post(f"/manager/set_role_for_project/{project}", {"manager": other.id, "role": role}).content()
@@ -400,7 +400,8 @@ def test_stats_count_the_tasks_of_each_state_and_what_has_happened(fleet: Fleet)
     stats = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]
 
     counters = stats.pop("counters")
-    assert stats == {"waiting": 2, "verifying": 1, "assigned": 1, "failed": 1}
+    shown = {name: count for name, count in stats.items() if count}
+    assert shown == {"waiting": 2, "verifying": 1, "assigned": 1, "failed": 1}
     expected = {
         "submitted": 6,
         "duplicates": 1,

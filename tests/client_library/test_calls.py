@@ -81,6 +81,30 @@ async def test_many_tasks_are_submitted_assigned_and_released(client: Any, fleet
     assert (stats.failed, stats.counters.skipped) == (1, 1)
 
 
+async def test_groups_are_listed_limited_slowed_down_and_removed(client: Any, fleet: Fleet) -> None:
+    asking = await ask(client.register(f"groups-{type(client).__name__[:5]}", "correct horse"))
+    project = await ask(client.create_project(f"groups of {type(client).__name__}", group_limit=1))
+    await become_worker(client, fleet, project)
+    names = [f"host {n}" for n in range(3)]
+    await ask(client.submit_many(project, [NewTask("r", group=name) for name in names * 2]))
+
+    tasks = await ask(client.get_many(project, count=10))
+    assert [group.group for group in await ask(client.groups(project, "full"))] == names
+    assert (await ask(client.project_stats(project))).groups_full == 3
+    await ask(client.release(tasks[0].id, group_delay=5))
+    await ask(client.release_many([Release(tasks[1].id, group_blocked=60), Release(tasks[2].id)]))
+    assert (await ask(client.group(project, names[0]))).delay == 5
+    assert (await ask(client.group(project, names[1]))).blocked_until > time.time()
+
+    own = await ask(client.set_group(project, names[2], limit=2, blocked_for=60))
+    assert (own.limit, own.own, own.set_by) == (2, True, f"manager {asking.id}")
+    assert [group.group for group in await ask(client.groups(project, "ready"))] == names[:1]
+    assert await ask(client.remove_group(project, names[0])) == 1
+    assert await ask(client.get(project)) is None
+    await ask(client.set_group(project, names[2], blocked_for=0))
+    assert (await ask(client.get(project))).group == names[2]
+
+
 async def test_more_tasks_than_one_call_takes_are_submitted_and_duplicates_named(client: Any, fleet: Fleet) -> None:
     project = fleet.project()
     await become_worker(client, fleet, project)

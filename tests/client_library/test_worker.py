@@ -40,6 +40,34 @@ def test_each_task_is_called_once_and_closed(fleet: Fleet, worker_file: WorkerFi
     assert 8 <= most <= 16
 
 
+def test_a_function_slows_the_group_of_its_task_down(fleet: Fleet, worker_file: WorkerFile, producer: Producer) -> None:
+    project = fleet.project()
+    submitter = producer(project)
+    for recipe in ("429", "slow", "quick"):
+        submitter.submit(project, recipe, group=f"{recipe}.example")
+        submitter.submit(project, recipe, group=f"{recipe}.example", priority=-1)
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
+    seen: list[str] = []
+
+    @worker.task(project=project)
+    async def fetch(task: Task) -> None:
+        seen.append(task.recipe)
+        if task.recipe == "429":
+            task.block_group(60)
+            raise Skip("Retry-After: 60")
+        if task.recipe == "slow":
+            task.slow_group(30)
+
+    with running(worker):
+        until(lambda: counters(fleet, project).get("closed") == 4)
+
+    assert sorted(seen) == ["429", "quick", "quick", "slow", "slow"]
+    path = f"/project/group/{project}?group="
+    blocked, slow = (fleet.admin.get(path + name).content()["group"] for name in ("429.example", "slow.example"))
+    assert blocked["blocked_until"] > time.time() + 30
+    assert (blocked["waiting"], slow["delay"]) == (2, 30)
+
+
 def test_a_task_fails_when_its_function_raises_or_returns_something_else(
     fleet: Fleet, worker_file: WorkerFile, producer: Producer, caplog: pytest.LogCaptureFixture
 ) -> None:

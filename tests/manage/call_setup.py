@@ -99,6 +99,7 @@ QUERIES: dict[str, Callable[[CallSetup], str]] = {
     "/project/monitoring/{id}": lambda s: "?count=10",
     "/project/monitoring-between/{id}": lambda s: "?from=1&to=9999999999",
     "/project/group/{id}": lambda s: "?group=example.org",
+    "/project/groups/{id}": lambda s: "?state=ready",
 }
 
 

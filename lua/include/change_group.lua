@@ -1,0 +1,37 @@
+--- @include "tickets"
+
+-- Only an entry that says when the old block ends moves, or one whose time has come: a rest stays as it is.
+local function move_block(groups, group, before, blocked)
+  local base, now = groups.base, groups.now
+  for _, set in ipairs({ ':due', ':resting' }) do
+    local score = tonumber(redis.call('ZSCORE', base .. set, group) or nil)
+    if score and (score <= now or before > 0 and score == before - 0.5) then
+      if blocked > now or set == ':due' then
+        redis.call('ZADD', base .. set, blocked > now and blocked - 0.5 or now, group)
+      else
+        redis.call('ZREM', base .. set, group)
+      end
+    end
+    if score then
+      return
+    end
+  end
+  if blocked > now then
+    drop_tickets(groups, group)
+    redis.call('ZADD', base .. (anything_waits(groups, group) and ':due' or ':resting'), blocked - 0.5, group)
+  end
+end
+
+-- change_group(groups, group, delay, limit, slowed, blocked, by): these limits hold from here on, as own_limits answers
+-- them. A group that may start one because of that is found by the next `promote`.
+local function change_group(groups, group, delay, limit, slowed, blocked, by)
+  local _, _, _, before = own_limits(groups, group)
+  set_limits(groups, group, delay, limit, slowed, blocked, by)
+  if blocked ~= before then
+    move_block(groups, group, before, blocked)
+  end
+  local due = redis.call('ZSCORE', groups.base .. ':due', group)
+  if tonumber(due or 0) >= FULL and not is_full(groups, group, limit or groups.limit) then
+    redis.call('ZADD', groups.base .. ':due', groups.now, group)
+  end
+end

@@ -1,0 +1,20 @@
+--- @include "tickets"
+
+-- group_row(groups, group): what is known of a group: {waiting, held, delay (ms), limit, 1 when it has limits of its
+-- own, when it may start one again (unix ms) or -1, blocked until (unix ms) or 0, who has set that or ''}.
+local function group_row(groups, group)
+  local base, now = groups.base, groups.now
+  local delay, limit, slowed, blocked, by = own_limits(groups, group)
+  local due, rest = redis.call('ZSCORE', base .. ':due', group), redis.call('ZSCORE', base .. ':resting', group)
+  local next_start = tonumber(due or rest or 0)
+  return {
+    redis.call('ZCARD', groups.wait_prefix .. group) + redis.call('ZCARD', groups.verify_prefix .. group),
+    redis.call('SCARD', base .. ':held:' .. group),
+    math.max(delay or groups.delay, slowed),
+    limit or groups.limit,
+    (delay or limit or slowed > 0) and 1 or 0,
+    next_start > now and next_start < FULL and math.ceil(next_start) or -1,
+    blocked > now and blocked or 0,
+    by,
+  }
+end

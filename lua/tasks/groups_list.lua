@@ -1,0 +1,101 @@
+--[[ groups_list: the groups that are in one state, a page of them.
+
+  'ready': they may start a task; 'resting': not before some time; 'full': as many are held as may be; 'blocked': these
+  rest or are full as well.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  the state
+  ARGV[3]  where to go on, as an earlier page said; '' to begin
+  ARGV[4]  how many groups to look at, at most
+
+  Returns  {where to go on, '' at the end; for each group: its name and a row, as include/group_row.lua says}
+  Refuses  NOT_FOUND, INVALID
+  Cost     O(groups * log groups)
+]]
+--- @include "clock"
+--- @include "project"
+--- @include "group_row"
+
+local base, state, after, limit = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local now = clock(ARGV[1])
+local full = string.format('%d', FULL)
+
+-- Those in a state, one after the other: a set, and which scores of it.
+local PARTS = {}
+PARTS.ready = { { ':ready', '-inf', '+inf' }, { ':ready_voted', '-inf', '+inf' }, { ':due', '-inf', now } }
+PARTS.resting = { { ':due', '(' .. now, '(' .. full }, { ':resting', '(' .. now, '+inf' } }
+PARTS.full = { { ':due', full, '+inf' } }
+PARTS.blocked = { { ':blocked', '(' .. now, '+inf' } }
+
+if not project(base) then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+local part, score, last_group = string.match(after, '^([1-3]) (%-?[%d.]+e?%+?%d*) (.+)$')
+if after ~= '' and not tonumber(score) then
+  return redis.error_reply('INVALID after: not what the page before answered as `next`')
+end
+
+-- Whether a text comes first as the server sorts: by bytes. Lua's own comparison depends on the server's language.
+local function is_before(one, other)
+  for i = 1, math.min(#one, #other) do
+    local a, b = string.byte(one, i), string.byte(other, i)
+    if a ~= b then
+      return a < b
+    end
+  end
+  return #one < #other
+end
+
+-- How many entries of a set are not behind this one, which may have left it meanwhile.
+local function count_up_to(key, score_of, group)
+  local low, high = redis.call('ZCOUNT', key, '-inf', '(' .. score_of), redis.call('ZCOUNT', key, '-inf', score_of)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_before(group, redis.call('ZRANGE', key, middle, middle)[1]) then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end
+
+local groups, rows, looked, onward = open_groups(base, now), {}, 0, ''
+
+local function add(set, name)
+  local row = group_row(groups, name)
+  -- With votes and without, it is ready once; and it is not when its rest is over but a block lasts.
+  local is_twice = set == ':ready_voted' and redis.call('ZSCORE', base .. ':ready', name)
+  if not is_twice and not (state == 'ready' and row[7] > 0) then
+    rows[#rows + 1] = name
+    rows[#rows + 1] = row
+  end
+end
+
+-- page_of(n, set, lowest, highest): adds those of this part, the n-th, up to the limit.
+local function page_of(n, set, lowest, highest)
+  local key = base .. set
+  local first = redis.call('ZCARD', key) - redis.call('ZCOUNT', key, lowest, '+inf')
+  local stop = redis.call('ZCOUNT', key, '-inf', highest)
+  if n == tonumber(part) then
+    first = math.max(first, count_up_to(key, score, last_group))
+  end
+  local count = math.min(stop - first, limit - looked)
+  local found = count > 0 and redis.call('ZRANGE', key, first, first + count - 1, 'WITHSCORES') or {}
+  for i = 1, #found, 2 do
+    add(set, found[i])
+  end
+  looked = looked + #found / 2
+  if count > 0 and looked == limit then
+    onward = string.format('%d %s %s', n, found[#found], found[#found - 1])
+  end
+end
+
+for n = tonumber(part or 1), #PARTS[state] do
+  if looked < limit then
+    page_of(n, unpack(PARTS[state][n]))
+  end
+end
+return { onward, unpack(rows) }
