@@ -1,6 +1,7 @@
 --- @include "assignment"
 --- @include "tickets"
 --- @include "unvoted_ticket"
+--- @include "wake"
 
 -- open_tickets(base, now, worker, count): what `assign` asks of groups, in a call for `count` tasks. It promotes groups
 -- whose time has come, at most `count` + 4, and looks at as many that turn out not to start one; `more` says that such
@@ -103,10 +104,12 @@ local function open_tickets(base, now, worker, count)
       tickets.more = true
     end
     close_groups(groups)
-    -- Workers that wait are told when the first of the groups may start another.
-    if next_start < math.huge and now < tonumber(groups.awaited or 0) then
-      redis.pcall('PUBLISH', base .. ':wake', string.format('0 0 %d', next_start - now))
-    end
+    -- Workers that wait are told of tickets that were made and are left, and when the first of the groups may start
+    -- another.
+    local left, left_voted = groups.tickets, groups.voted_tickets
+    left = left > 0 and math.min(left, redis.call('ZCARD', base .. ':ready')) or 0
+    left_voted = left_voted > 0 and math.min(left_voted, redis.call('ZCARD', base .. ':ready_voted')) or 0
+    wake(base, groups.awaited, now, left, left_voted, next_start < math.huge and next_start - now)
   end
 
   return tickets

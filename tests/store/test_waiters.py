@@ -76,6 +76,39 @@ async def test_a_task_wakes_one_in_each_process(open_yard: StoreFleet, other: St
 
 
 @pytest.mark.usefixtures("seldom")
+async def test_a_group_that_may_start_one_task_after_the_other_wakes_one_worker_after_the_other(
+    open_yard: StoreFleet,
+) -> None:
+    project = await open_yard.project()
+    worker = await open_yard.worker(project)
+    entered = [await open_yard.store.waiters.enter(project) for _ in range(2)]
+    await open_yard.submit(project, worker, *(new()._replace(group="a") for _ in range(2)))
+
+    for waiter in entered:
+        assert await woken(waiter)
+        assert len(await open_yard.take(project, worker)) == 1
+
+
+@pytest.mark.usefixtures("seldom")
+async def test_a_get_tells_of_the_groups_whose_rest_is_over_and_that_it_leaves(
+    open_yard: StoreFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.store.waiting._PROMOTE", 3600.0)
+    project = await open_yard.project(group_delay=0.1)
+    worker = await open_yard.worker(project)
+    await open_yard.submit(project, worker, *(new()._replace(group=group) for group in ("a", "b", "c") * 2))
+    assert len(await open_yard.take(project, worker, 3)) == 3
+    entered = [await open_yard.store.waiters.enter(project) for _ in range(3)]
+    await asyncio.sleep(0.15)
+
+    assert len(await open_yard.take(project, worker)) == 1
+
+    assert await woken(entered[0])
+    assert await woken(entered[1])
+    assert entered[2].wake is None
+
+
+@pytest.mark.usefixtures("seldom")
 async def test_word_comes_though_the_store_forgot_all_scripts_and_cut_the_connection(
     open_yard: StoreFleet, settings: Settings
 ) -> None:
