@@ -30,8 +30,10 @@ local function change_group(groups, group, delay, limit, slowed, blocked, by)
   if blocked ~= before then
     move_block(groups, group, before, blocked)
   end
-  local due = redis.call('ZSCORE', groups.base .. ':due', group)
-  if tonumber(due or 0) >= FULL and not is_full(groups, group, limit or groups.limit) then
+  local due = tonumber(redis.call('ZSCORE', groups.base .. ':due', group) or 0)
+  if due >= FULL and not is_full(groups, group, limit or groups.limit) then
     redis.call('ZADD', groups.base .. ':due', groups.now, group)
+    due = groups.now
   end
+  tell_rest(groups, due)
 end

@@ -25,7 +25,11 @@ local function free_groups(base, now, members, names)
       local _, limit, blocked = limits_of(groups, group)
       if not is_full(groups, group, limit) then
         redis.call('ZADD', base .. ':due', blocked > now and blocked - 0.5 or now, group)
-        free = free + (blocked > now and 0 or 1)
+        if blocked > now then
+          tell_rest(groups, blocked - 0.5)
+        else
+          free = free + 1
+        end
       end
     end
   end

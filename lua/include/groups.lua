@@ -41,3 +41,14 @@ local function ticket_score(groups, score, place)
   local level = groups.fair and 0 or math.floor(score / PRIORITY_STEP)
   return level * PRIORITY_STEP + math.min(place, LAST_PLACE)
 end
+
+-- tell_rest(groups, at): a group in `:due` may start a task at this time, unix ms. Workers that wait are told, unless
+-- another one may earlier: of that they know.
+local function tell_rest(groups, at)
+  if at < FULL and groups.now < tonumber(groups.awaited or 0) then
+    local first = redis.call('ZRANGE', groups.base .. ':due', 0, 0, 'WITHSCORES')[2]
+    if first and tonumber(first) == at then
+      redis.pcall('PUBLISH', groups.base .. ':wake', string.format('0 0 %d', math.max(0, math.ceil(at - groups.now))))
+    end
+  end
+end

@@ -3,7 +3,7 @@
 -- submit_groups(base, now, names, lists): new tasks of these groups wait: for each a list of scores and tasks, and its
 -- `best` score. Answers how many groups have a ticket now.
 local function submit_groups(base, now, names, lists)
-  local groups, ready, started, waits = open_groups(base, now), {}, {}, 0
+  local groups, ready, started, earliest = open_groups(base, now), {}, {}, math.huge
   local due = redis.call('ZMSCORE', base .. ':due', unpack(names))
   local resting = redis.call('ZMSCORE', base .. ':resting', unpack(names))
   -- What a reset has not worked off yet says how long groups rest.
@@ -17,7 +17,7 @@ local function submit_groups(base, now, names, lists)
     redis.call('ZADD', groups.wait_prefix .. group, unpack(list))
     groups.waiting = groups.waiting + #list / 2
     if resting[i] and not due[i] then
-      started[#started + 1] = group
+      started[#started + 1], earliest = group, math.min(earliest, tonumber(resting[i]))
       redis.call('ZADD', base .. ':due', resting[i], group)
     elseif not due[i] then
       ready[#ready + 1] = ticket_score(groups, list.best, list.best % PRIORITY_STEP)
@@ -26,6 +26,7 @@ local function submit_groups(base, now, names, lists)
   end
   if #started > 0 then
     redis.call('ZREM', base .. ':resting', unpack(started))
+    tell_rest(groups, earliest)
   end
   if #ready > 0 then
     -- The ticket of a group that had one stays where it is, unless this task is better.

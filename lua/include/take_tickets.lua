@@ -45,6 +45,7 @@ local function open_tickets(base, now, worker, count)
       drop_tickets(groups, group)
       if anything_waits(groups, group) then
         redis.call('ZADD', base .. ':due', later or now, group)
+        tell_rest(groups, later or now)
       end
     end
     return one.task and not later
@@ -104,12 +105,12 @@ local function open_tickets(base, now, worker, count)
       tickets.more = true
     end
     close_groups(groups)
-    -- Workers that wait are told of tickets that were made and are left, and when the first of the groups may start
-    -- another.
+    -- Workers that wait are told of tickets that were made and are left.
     local left, left_voted = groups.tickets, groups.voted_tickets
     left = left > 0 and math.min(left, redis.call('ZCARD', base .. ':ready')) or 0
     left_voted = left_voted > 0 and math.min(left_voted, redis.call('ZCARD', base .. ':ready_voted')) or 0
-    wake(base, groups.awaited, now, left, left_voted, next_start < math.huge and next_start - now)
+    wake(base, groups.awaited, now, left, left_voted)
+    tell_rest(groups, next_start)
   end
 
   return tickets

@@ -160,6 +160,7 @@ local function enter_group(groups, group, task, score, is_voted)
   if rest then
     redis.call('ZREM', base .. ':resting', group)
     redis.call('ZADD', base .. ':due', rest, group)
+    tell_rest(groups, tonumber(rest))
   elseif is_voted then
     make_ticket(groups, ':ready_voted', group, best_score(groups.verify_prefix .. group))
     groups.voted_tickets = groups.voted_tickets + 1

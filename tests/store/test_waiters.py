@@ -10,6 +10,7 @@ from redis import RedisCluster
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
+from broker.store.tasks import SKIP
 from broker.store.waiting.waiter import Waiter
 from tests.store.conftest import StoreFleet, new
 from tests.stores import looking_into
@@ -106,6 +107,46 @@ async def test_a_get_tells_of_the_groups_whose_rest_is_over_and_that_it_leaves(
     assert await woken(entered[0])
     assert await woken(entered[1])
     assert entered[2].wake is None
+
+
+@pytest.mark.usefixtures("seldom")
+@pytest.mark.parametrize("returned", [False, True])
+async def test_a_task_that_comes_while_its_group_rests_wakes_a_worker_when_the_rest_is_over(
+    open_yard: StoreFleet, returned: bool
+) -> None:
+    project = await open_yard.project(group_delay=0.3)
+    worker = await open_yard.worker(project)
+    await open_yard.submit(project, worker, new()._replace(group="a"))
+    (held,) = await open_yard.take(project, worker)
+    waiter = await open_yard.store.waiters.enter(project)
+
+    if returned:
+        assert await open_yard.release(project, worker, held.id, SKIP) == "returned"
+    else:
+        await open_yard.submit(project, worker, new()._replace(group="a"))
+
+    assert await woken(waiter)
+    assert len(await open_yard.take(project, worker)) == 1
+
+
+@pytest.mark.usefixtures("seldom")
+async def test_a_start_is_told_only_when_no_other_group_may_start_earlier(
+    open_yard: StoreFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = await open_yard.project(group_delay=60)
+    worker = await open_yard.worker(project)
+    await open_yard.submit(project, worker, *(new()._replace(group=group) for group in ("a", "b", "c") * 2))
+    told = list[str]()
+    monkeypatch.setattr(open_yard.store.waiters._subscription, "_on_message", lambda _, message: told.append(message))
+    await open_yard.store.waiters.enter(project)
+
+    for _ in range(3):
+        await open_yard.take(project, worker)
+        await asyncio.sleep(0.01)
+    await open_yard.submit(project, worker, new())
+    await until(lambda: "1 0" in told)
+
+    assert told == ["0 0 60000", "1 0"]
 
 
 @pytest.mark.usefixtures("seldom")

@@ -108,7 +108,7 @@ class Waiters:
         """The script tells how many may start: so several processes wake no more workers than that."""
         with suppress(BrokerError):
             more, next_group = await self._tasks.promote(project, CHUNK)
-            if self.queues.concerned(project) and (more or next_group is not None):
+            if project in self.queues.projects and (more or next_group is not None):
                 self._promote_in(project, 0 if more else next_group or 0)
 
     async def _listen(self) -> None:

@@ -150,10 +150,6 @@ class WaitQueues:
                     awaited.promotion.cancel()
                 del self.projects[project]
 
-    def concerned(self, project: int) -> bool:
-        """Whether somebody waits for tasks of this project."""
-        return bool(self._queues_of(project))
-
     def project(self, project: int) -> AwaitedProject:
         found = self.projects.get(project)
         if found is None:
