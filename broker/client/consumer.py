@@ -76,6 +76,7 @@ class Consumer:
         self._slots = asyncio.Semaphore(handler.concurrency)
         self._freed = asyncio.Event()
         self._skipped = False
+        self._backoff = Backoff(0.2)
         self._blocked_by = ""
         self._begun: set[int] = set()
         self.works: dict[int, _Work] = {}
@@ -84,24 +85,23 @@ class Consumer:
         """Runs until it is cancelled. Raises :class:`Refused` when waiting would not help."""
         await self._client.request_access(self._handler.project, submit=self._handler.submit)
         await self._resume_leftovers()
-        backoff = Backoff(0.2)
         while True:
             room = await self._room()
             began = monotonic()
             try:
                 tasks = await self._get(room)
             except Unreachable:
-                await asyncio.sleep(backoff.pause())
+                await asyncio.sleep(self._backoff.pause())
                 await self._resume_leftovers()
                 continue
             for task in tasks:
                 self._begin(task)
             skipped, self._skipped = self._skipped, False
             if tasks and not skipped:
-                backoff.reset()
+                self._backoff.reset()
             elif skipped or monotonic() - began < (self._wait / 2 or _SOON):
                 # A broker without long polls, or with a task that everybody skips, would be asked without end.
-                await asyncio.sleep(backoff.pause())
+                await asyncio.sleep(self._backoff.pause())
 
     async def give_back_leftovers(self) -> None:
         for task in await self._leftovers():
@@ -188,6 +188,9 @@ class Consumer:
             return Result.OK, _checked(found)
         except Skip as skip:
             self._skipped = True
+            if task.group and task.group_blocked > 0 and not task.project.public:
+                # The block keeps this task away; it only has to arrive first. A public project may ignore it.
+                self._backoff.reset()
             log.info("task %d of project %d was skipped: %s", task.id, task.project.id, skip)
             return Result.SKIP, 0
         except Fail as fail:

@@ -57,11 +57,16 @@ class Task(Struct):
 
     def slow_group(self, seconds: float) -> None:
         """When this task is released, its group gets this delay; the project's if that is longer, an hour at most."""
-        self.group_delay = seconds or -1
+        self.group_delay = _bounded(seconds, 3600)
 
     def block_group(self, seconds: float) -> None:
         """When this task is released, no task of its group is assigned for so long, a day at most; 0: no longer."""
-        self.group_blocked = seconds or -1
+        self.group_blocked = _bounded(seconds, 86_400)
+
+
+def _bounded(seconds: float, most: float) -> float:
+    """A site may ask for any number, and the broker refuses a release with one that is out of range."""
+    return min(seconds, most) if seconds > 0 else -1
 
 
 class NewTask(Struct, frozen=True, omit_defaults=True):

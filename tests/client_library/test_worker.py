@@ -1,6 +1,7 @@
 """A running worker: what its functions return or raise decides how their tasks are released."""
 
 import asyncio
+import math
 import threading
 import time
 from pathlib import Path
@@ -118,6 +119,50 @@ def test_a_worker_pauses_after_a_skip(fleet: Fleet, worker_file: WorkerFile, pro
     assert counters(fleet, project)["retried"] == 0
     # Pauses of at least 0.2, 0.4 and 0.8 s; a task may come at the end of the one before.
     assert times[3] - times[0] > 0.5
+
+
+def test_pauses_after_skips_that_block_their_groups_do_not_grow(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer
+) -> None:
+    project = fleet.project()
+    submitter = producer(project)
+    for number in range(7):
+        submitter.submit(project, str(number), group=f"{number}.example")
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
+    times: list[float] = []
+
+    @worker.task(project=project)
+    def act(task: Task) -> None:
+        times.append(time.monotonic())
+        task.block_group(60)
+        raise Skip("Retry-After: 60")
+
+    with running(worker):
+        until(lambda: counters(fleet, project)["skipped"] == 7)
+
+    # Pauses that double would be 0.2 + 0.4 + 0.8 + 1.6 + 3.2 s.
+    assert times[6] - times[0] < 6
+
+
+@pytest.mark.parametrize("seconds", [10**30, math.inf, -5])
+def test_a_site_may_ask_for_any_pause(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, seconds: float
+) -> None:
+    project = fleet.project()
+    producer(project).submit(project, "page", group="a.example")
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
+
+    @worker.task(project=project)
+    def act(task: Task) -> None:
+        task.slow_group(seconds)
+        task.block_group(seconds)
+
+    with running(worker):
+        until(lambda: counters(fleet, project)["closed"] == 1)
+
+    group = fleet.admin.get(f"/project/group/{project}?group=a.example").content()["group"]
+    asked = seconds > 0
+    assert (group["delay"], group["blocked_until"] is not None) == (3600 if asked else 0, asked)
 
 
 def test_functions_that_block_run_in_threads_side_by_side(
