@@ -49,7 +49,7 @@ Harm = Callable[[Ledger, Serving], None]
 class Client:
     """Submits, takes and releases, and writes down what it hears."""
 
-    def __init__(self, worker: WorkerCaller, number: int, ledger: Ledger) -> None:
+    def __init__(self, worker: Caller, number: int, ledger: Ledger) -> None:
         self._worker = worker
         self._first = 1 + number * MOST
         self._ledger = ledger
