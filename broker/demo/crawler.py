@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from html import unescape
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import httpx
@@ -15,6 +15,8 @@ import httpx
 from broker.client import AsyncClient, NewTask, Result, Stats, Task, Unreachable, verification
 
 _IDLE = 0.1  # seconds until a worker that found nothing asks again
+# An HTML parser takes 100 times as long, and the crawlers, who share a thread, would wait.
+_LINK = re.compile(r"""<a\s[^>]*?href=["']([^"']+)["']""", re.IGNORECASE)
 _TAG = re.compile(rb"<[^>]*>")
 _WORD = re.compile(rb"\w+")
 
@@ -36,22 +38,10 @@ def plan(url: str) -> tuple[int, Fault]:
     return 1 + (number // 20 % 4 == 0), faults.get(number % 20, Fault.NONE)
 
 
-class _Links(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.found += [value for name, value in attributes if tag == "a" and name == "href" and value]
-
-
 def links(url: str, html: str) -> list[str]:
     """Addresses on the same site that a page links to, each once, in order, without fragments."""
-    parser = _Links()
-    parser.feed(html)
-    parser.close()
     site = urlsplit(url)[:2]
-    targets = dict.fromkeys(urldefrag(urljoin(url, link)).url for link in parser.found)
+    targets = dict.fromkeys(urldefrag(urljoin(url, unescape(link))).url for link in _LINK.findall(html))
     return [target for target in targets if urlsplit(target)[:2] == site]
 
 
