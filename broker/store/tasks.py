@@ -95,11 +95,11 @@ class Tasks:
     ) -> Assigned:
         """Up to ``count`` tasks, at most CHUNK, to hold ``default_time`` seconds where they do not say."""
         args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
-        keys, rows, more = self._keys.project(project), list[str](), 1
-        while more and not rows:
-            revision, assign_time, more, *rows = await self._calls.call("assign", keys, args)
+        keys, rows, goes_on = self._keys.project(project), list[str](), True
+        while goes_on and not rows:
+            revision, assign_time, onward, *rows = await self._calls.call("assign", keys, args)
             # It has not been charged for what it looked at.
-            args[-1] = ""
+            args[-1], goes_on = onward, bool(onward)
         each = zip(rows[::2], rows[1::2], strict=True)
         return Assigned(int(revision), [_task(id, record, assign_time) for id, record in each])
 

@@ -13,11 +13,13 @@ local FULL = 2 ^ 52
 -- open_groups(base, now): what the functions of groups need to know of a project. They take places and count what
 -- waits, which close_groups writes; meanwhile nobody else takes places.
 local function open_groups(base, now)
-  local place, delay, limit, order, gen, epoch, walk, lost, awaited = unpack(redis.call('HMGET', base, 'place',
-    'group_delay', 'group_limit', 'group_order', 'group_gen', 'limits_epoch', 'limits_walk', 'holders_lost', 'awaited'))
+  local place, voted_place, delay, limit, order, gen, epoch, walk, lost, awaited = unpack(redis.call('HMGET', base,
+    'place', 'voted_place', 'group_delay', 'group_limit', 'group_order', 'group_gen', 'limits_epoch', 'limits_walk',
+    'holders_lost', 'awaited'))
   local wait_prefix, verify_prefix = group_key(base, 'queue', gen, ''), group_key(base, 'verifying', gen, '')
   place, delay = tonumber(place or 0), math.floor((delay or 0) * 1000 + 0.5)
   return { base = base, now = now, place = place, first_place = place, fair = order == 'fair', walk = walk,
+    voted_place = tonumber(voted_place or 0),
     delay = delay, limit = tonumber(limit or 0), epoch = tonumber(epoch or 0), holders_lost = lost, waiting = 0,
     wait_prefix = wait_prefix, verify_prefix = verify_prefix, verifying = 0, tickets = 0, voted_tickets = 0,
     awaited = awaited }
@@ -25,7 +27,7 @@ end
 
 local function close_groups(groups)
   if groups.place > groups.first_place then
-    redis.call('HSET', groups.base, 'place', groups.place)
+    redis.call('HSET', groups.base, 'place', groups.place, 'voted_place', groups.voted_place)
   end
   if groups.waiting ~= 0 then
     redis.call('HINCRBY', groups.base, 'group_waiting', groups.waiting)

@@ -2,7 +2,7 @@
 --- @include "votes"
 
 -- requeue(base, now, tasks, all_fields): puts tasks that are nowhere at the END of their priority, so that a task that
--- always fails blocks no other. They take new, larger places: what `unvoted` knows of `verifying` relies on that. The
+-- always fails blocks no other. They take new, larger places: what `include/unvoted.lua` knows relies on that. The
 -- fields are those of their records. Answers for how many without and with votes a worker can be woken.
 local function requeue(base, now, tasks, all_fields)
   if #tasks == 0 then
@@ -26,6 +26,7 @@ local function requeue(base, now, tasks, all_fields)
   end
   if #voted > 0 then
     redis.call('ZADD', base .. ':verifying', unpack(voted))
+    redis.call('HSET', base, 'voted_place', place + #tasks)
   end
   local fresh_count, voted_count = #fresh / 2, #voted / 2
   if #grouped > 0 then

@@ -3,17 +3,22 @@
 --- @include "unvoted_ticket"
 --- @include "wake"
 
--- open_tickets(base, now, worker, count): what `assign` asks of groups, in a call for `count` tasks. It promotes groups
--- whose time has come, at most `count` + 4, and looks at as many that turn out not to start one; `more` says that such
--- a bound was reached.
-local function open_tickets(base, now, worker, count)
-  local groups, bound, looks, steps = open_groups(base, now), count + 4, 0, 1000
+-- open_tickets(base, now, worker, count, onward): what `assign` asks of groups, in a call for `count` tasks. It
+-- promotes groups whose time has come, at most `count` + 4, and looks at as many that turn out not to start one; `more`
+-- says that such a bound was reached. `walk`, which goes on at `onward`, is over those with votes.
+local function open_tickets(base, now, worker, count, onward)
+  local groups, bound, looks = open_groups(base, now), count + 4, 0
   local tickets = { more = promote(groups, bound) == bound }
-  local fresh, voted
+  local walk = open_walk(base, worker, groups.voted_place, onward)
+  local fresh, voted, looked_up_to
+  tickets.walk = walk
   local next_start = math.huge
 
-  local function look_again()
-    fresh, voted = nil, nil
+  local function look_again(group)
+    fresh = nil
+    if voted and voted.group == group then
+      voted, walk.tickets = nil, from('-inf')
+    end
   end
 
   local function look()
@@ -24,12 +29,14 @@ local function open_tickets(base, now, worker, count)
       fresh = group and { task = redis.call('ZRANGE', key, 0, 0)[1], score = tonumber(found[2]), group = group,
         key = key, count = 'waiting' } or false
     end
+    if voted ~= nil and groups.voted_place > looked_up_to then
+      voted, walk.tickets = nil, from('-inf')
+    end
     if voted == nil then
-      local task, score, group, learned
-      task, score, group, steps, learned = unvoted_ticket(groups, worker, steps)
-      tickets.more = tickets.more or steps == 0 and learned
-      voted = task and { task = task, score = score, group = group, key = groups.verify_prefix .. group,
-        count = 'verifying' } or false
+      looked_up_to = groups.voted_place
+      local one = not (walk.done and looked_up_to == walk.place) and unvoted_ticket(groups, walk)
+      voted = one and { task = one.task, score = one.score, group = one.group,
+        key = groups.verify_prefix .. one.group, count = 'verifying' } or false
     end
     return voted and not (fresh and fresh.score < voted.score) and voted or fresh
   end
@@ -41,7 +48,7 @@ local function open_tickets(base, now, worker, count)
     local later = blocked > now and blocked - 0.5 or is_full(groups, group, limit) and FULL + groups.epoch
     if later or not one.task then
       looks = looks + 1
-      look_again()
+      look_again(group)
       drop_tickets(groups, group)
       if anything_waits(groups, group) then
         redis.call('ZADD', base .. ':due', later or now, group)
@@ -65,7 +72,7 @@ local function open_tickets(base, now, worker, count)
   local function take_off(one)
     redis.call('ZREM', one.key, one.task)
     groups[one.count] = groups[one.count] - 1
-    look_again()
+    look_again(one.group)
   end
 
   -- start(one): a start takes both tickets of its group.

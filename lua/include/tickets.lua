@@ -75,7 +75,11 @@ local function next_place(groups)
 end
 
 local function make_ticket(groups, set, group, score)
-  redis.call('ZADD', groups.base .. set, ticket_score(groups, score, next_place(groups)), group)
+  local place = next_place(groups)
+  redis.call('ZADD', groups.base .. set, ticket_score(groups, score, place), group)
+  if set == ':ready_voted' then
+    groups.voted_place = place
+  end
 end
 
 -- make_tickets(groups, group): both at the END of their priority, that of the better task first.
@@ -147,7 +151,7 @@ local function begin_walk(groups)
 end
 
 -- enter_group(groups, group, task, score, is_voted): the task waits in its group. A ticket of a group that something
--- with votes enters takes a new, larger place: what `unvoted_ticket` has seen relies on that.
+-- with votes enters takes a new, larger place: what `include/unvoted.lua` knows relies on that.
 local function enter_group(groups, group, task, score, is_voted)
   redis.call('ZADD', (is_voted and groups.verify_prefix or groups.wait_prefix) .. group, score, task)
   local count = is_voted and 'verifying' or 'waiting'

@@ -1,41 +1,100 @@
 --- @include "priority_of"
 
--- unvoted(base, worker): gives the tasks of `verifying` that this worker has not voted on, best first, one a call.
---
--- `seen` holds, by priority, the score up to which the worker has voted on everything: the scan jumps there, or a lone
--- worker would walk its own votes at every call. It is exact because whatever enters `verifying` takes a larger place.
--- Those that share the last place say nothing of each other: they are looked at one by one.
-local function unvoted(base, worker)
-  local key = base .. ':seen:' .. worker
-  local from, skipped, steps = '-inf', 0, 0
-  return function()
-    while steps < 1000 do
-      steps = steps + 1
-      local found = redis.call('ZRANGE', base .. ':verifying', from, '+inf', 'BYSCORE', 'LIMIT', skipped, 1,
-        'WITHSCORES')
-      local task, score = found[1], found[2]
-      if not task then
-        return nil
-      end
-      local priority = priority_of(score)
-      local voted_up_to = redis.call('HGET', key, priority)
-      if voted_up_to and tonumber(score) <= tonumber(voted_up_to) then
-        from, skipped = '(' .. voted_up_to, 0
-      else
-        local voted = redis.call('HEXISTS', base .. ':votes:' .. task, worker) == 1
-        if tonumber(score) == score_of(priority, LAST_PLACE) then
-          from, skipped = score, from == score and skipped + 1 or 1
-        else
-          from, skipped = '(' .. score, 0
-          if voted then
-            redis.call('HSET', key, priority, score)
-            redis.call('EXPIRE', key, 86400)
-          end
-        end
-        if not voted then
-          return task, score
-        end
-      end
+-- A worker gets no task that it has voted on: walks over tasks with votes pass those, best first. What a walk learns
+-- stands in `:seen:<worker>`, or a lone worker would walk over its own votes at every call. A mark is a score of a set
+-- and a priority: the worker has voted on all up to there. `*` is a place: on all that took it or an earlier one. That
+-- is exact because whatever enters these sets takes a larger place; the last one is the project's `voted_place`.
+-- Those that share the last place of a priority say nothing of each other: they are looked at one by one.
+
+local function from(score, skipped)
+  return { score = score, skipped = tonumber(skipped or 0) }
+end
+
+-- open_walk(base, worker, voted_place, onward): a walk of 1,000 steps. `onward` is where an earlier one says to go on.
+-- `place` is that of the mark `*` when nothing is found, and `done` that it is there; `verifying` and `tickets` say
+-- where the walk is in `:verifying` and `:ready_voted`.
+local function open_walk(base, worker, voted_place, onward)
+  local seen = base .. ':seen:' .. worker
+  local seen_all = voted_place > 0 and tonumber(redis.call('HGET', seen, '*') or 0) or 0
+  local walk = { base = base, worker = worker, seen = seen, marks = {}, steps = 1000, place = voted_place }
+  walk.done, walk.verifying, walk.tickets = seen_all >= voted_place, from('-inf'), from('-inf')
+  local place, score, skipped, ticket, tickets_skipped, inner, inner_skipped, group = string.match(onward,
+    '^(%d+) (%S+) (%d+) (%S+) (%d+) (%S+) (%d+) (.*)$')
+  if place and not walk.done then
+    walk.place = tonumber(place)
+    walk.verifying, walk.tickets = from(score, skipped), from(ticket, tickets_skipped)
+    walk.tickets.inner, walk.tickets.group = from(inner, inner_skipped), group
+  end
+  return walk
+end
+
+-- close_walk(walk): writes the marks; if the walk came to the end, that the worker has voted on all there is. Where to
+-- go on, or '' when no step was missing.
+local function close_walk(walk)
+  local verifying, tickets = walk.verifying, walk.tickets
+  local ended = verifying.ended and tickets.ended
+  if ended and not walk.done then
+    walk.marks['*'] = walk.place
+  end
+  local list = {}
+  for field, value in pairs(walk.marks) do
+    list[#list + 1], list[#list + 2] = field, value
+  end
+  if #list > 0 then
+    redis.call('HSET', walk.seen, unpack(list))
+    redis.call('EXPIRE', walk.seen, 86400)
+  end
+  if walk.done or ended or walk.steps > 0 then
+    return ''
+  end
+  local inner = tickets.inner or from('-inf')
+  return string.format('%d %s %d %s %d %s %d %s', walk.place, verifying.score, verifying.skipped, tickets.score,
+    tickets.skipped, inner.score, inner.skipped, tickets.group or '')
+end
+
+-- mark(walk, prefix, score): the marks of a set are told from others by their prefix.
+local function mark(walk, prefix, score)
+  local priority = priority_of(score)
+  if tonumber(score) ~= score_of(priority, LAST_PLACE) then
+    walk.marks[prefix .. priority] = score
+  end
+end
+
+-- next_entry(walk, key, at, prefix): the next of a set that is behind what the marks say, and its score; nil: there is
+-- none, and `at.ended` is true, or no step is left. `at` is where the walk is in this set.
+local function next_entry(walk, key, at, prefix)
+  while walk.steps > 0 do
+    walk.steps = walk.steps - 1
+    local found = redis.call('ZRANGE', key, at.score, '+inf', 'BYSCORE', 'LIMIT', at.skipped, 1, 'WITHSCORES')
+    local member, score = found[1], found[2]
+    if not member then
+      at.ended = true
+      return nil
+    end
+    local priority = priority_of(score)
+    local field = prefix .. priority
+    local seen_up_to = walk.marks[field] or redis.call('HGET', walk.seen, field)
+    if seen_up_to and tonumber(score) <= tonumber(seen_up_to) then
+      at.score, at.skipped = '(' .. seen_up_to, 0
+    elseif tonumber(score) == score_of(priority, LAST_PLACE) then
+      at.score, at.skipped = score, at.score == score and at.skipped + 1 or 1
+      return member, score
+    else
+      at.score, at.skipped = '(' .. score, 0
+      return member, score
     end
   end
+end
+
+-- next_unvoted(walk, key, at, prefix): the next task of a set on which the worker has not voted; else as next_entry.
+local function next_unvoted(walk, key, at, prefix)
+  local task, score
+  repeat
+    task, score = next_entry(walk, key, at, prefix)
+    local voted = task and redis.call('HEXISTS', walk.base .. ':votes:' .. task, walk.worker) == 1
+    if voted then
+      mark(walk, prefix, score)
+    end
+  until not voted
+  return task, score
 end

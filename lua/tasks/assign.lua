@@ -12,12 +12,12 @@
   ARGV[3]  how many tasks, at most 500
   ARGV[4]  bytes of recipes at which to stop; one task is always given
   ARGV[5]  seconds to hold a task that says 0
-  ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up
+  ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up; or where to go on
 
-  Returns  {revision; assign time (unix s); 1 when it found none, and another call at once may find some, else 0;
-           task...}, two for each task: its id, its record
+  Returns  {revision; assign time (unix s); where another call at once is to go on, when it found none but did not get
+           to the end, else ''; task...}, two for each task: its id, its record
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
-  Cost     O((tasks + dropped + groups) * log queue), at most 1,500 dropped, 2 * tasks + 8 groups, and 2,000 steps
+  Cost     O((tasks + dropped + groups) * log queue), at most 1,500 dropped, 2 * tasks + 8 groups, and 1,000 steps
            among tasks with votes
 ]]
 --- @include "clock"
@@ -30,7 +30,7 @@
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us, assign_time = clock(ARGV[2])
 local count, bytes, default_time = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local first_chunk = ARGV[6] == '1'
+local first_chunk, onward = ARGV[6] == '1', ARGV[6]
 
 local fields = project(base, 'paused', 'public', 'assign_rate', 'assign_paid_off', 'assigned')
 if not fields then
@@ -49,8 +49,8 @@ if wait > 0 then
 end
 
 local MOST_ORPHANS = 1000
--- `more`: a bound was reached, and another call may find some.
-local orphans, more = 0, false
+-- `more`: a bound was reached, and another call may find some; `walk_on`: where a walk over tasks with votes was then.
+local orphans, more, walk_on = 0, false, ''
 
 -- read(tasks): for each {task =, record =, seconds = its max_assign_time, as text, size = bytes of its recipe}, or
 -- false: its record is gone, and it is dropped.
@@ -107,10 +107,14 @@ end
 local function take_best()
   --- @include "unvoted"
   redis.call('DEL', guard)
-  local tickets
+  local tickets, walk
   if redis.call('EXISTS', base .. ':due', base .. ':ready', base .. ':ready_voted') > 0 then
     --- @include "take_tickets"
-    tickets = open_tickets(base, now, worker, count)
+    tickets = open_tickets(base, now, worker, count, onward)
+    walk = tickets.walk
+  else
+    walk = open_walk(base, worker, tonumber(redis.call('HGET', base, 'voted_place') or 0), onward)
+    walk.tickets.ended = true
   end
   local rows, from_queue, from_verifying, size = {}, 0, {}, 0
   local page, at, behind = {}, 1, true
@@ -124,13 +128,18 @@ local function take_best()
     return page[at], tonumber(page[at + 1] or math.huge)
   end
 
-  local next_unvoted = unvoted(base, worker)
-  local voted_on, voted_score = next_unvoted()
+  local function next_with_votes()
+    if not walk.done then
+      return next_unvoted(walk, base .. ':verifying', walk.verifying, '')
+    end
+  end
+
+  local with_votes, voted_score = next_with_votes()
   while #rows < count and orphans < MOST_ORPHANS do
     local task, score = first_queued()
-    local verify = voted_on and tonumber(voted_score) <= score
+    local verify = with_votes and tonumber(voted_score) <= score
     if verify then
-      task, score = voted_on, tonumber(voted_score)
+      task, score = with_votes, tonumber(voted_score)
     end
     local ticket = tickets and tickets.first()
     if ticket and not (task and score <= ticket.score) then
@@ -156,7 +165,7 @@ local function take_best()
       tickets.drop(ticket)
     elseif verify then
       from_verifying[#from_verifying + 1] = task
-      voted_on, voted_score = next_unvoted()
+      with_votes, voted_score = next_with_votes()
     else
       from_queue, at = from_queue + 1, at + 2
     end
@@ -171,6 +180,7 @@ local function take_best()
     tickets.close(#rows > 0)
     more = tickets.more
   end
+  walk_on = close_walk(walk)
   return rows
 end
 
@@ -194,7 +204,8 @@ end
 -- A group that is full no longer, as its task was reclaimed, is found by the next call.
 more = more or reclaimed
 
-local given = { revision, assign_time, #rows == 0 and more and 1 or 0 }
+local unfinished = walk_on ~= '' and walk_on or more and '-' or ''
+local given = { revision, assign_time, #rows == 0 and unfinished or '' }
 if #rows > 0 then
   local deadlines, holders, holder = {}, {}, worker .. ' ' .. assign_time
   for i, row in ipairs(rows) do

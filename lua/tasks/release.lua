@@ -160,7 +160,13 @@ local function report(others, records)
   end
   free()
   drop_orphans(base, orphans)
+  local own_votes = #back > 0 and not counts.skipped and not counts.retried
+  local voted_place = own_votes and redis.call('HGET', base, 'voted_place')
   local fresh, voted = requeue(base, now, back, back_fields)
+  if own_votes then
+    --- @include "note_own_votes"
+    note_own_votes(base, worker, voted_place)
+  end
   for name, total in pairs(counts) do
     redis.call('HINCRBY', base, name, total)
   end

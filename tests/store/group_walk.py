@@ -164,7 +164,7 @@ class Walk:
             assert task.fields == its.new
             assert worker not in its.votes
             assert self.may_start(its.new.group), f"impolite: {its.new.group}"
-            if n == 0 and not overdue:
+            if n == 0 and not overdue and not self.draining:
                 can = [t for id, t in self.can_take(worker) if t.new.group not in late or t is its]
                 assert self.level(its) == max(map(self.level, can))
             del self.waiting[task.id]

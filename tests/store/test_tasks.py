@@ -7,6 +7,8 @@ import pytest
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store
+from broker.store.redis.scripts import Arguments
+from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK
 from broker.sweeper import BATCH, sweep, sweep_if_claimed
 from tests.store.conftest import StoreFleet, new
@@ -15,6 +17,10 @@ from tests.stores import commands_of, keys_like, looking_into
 
 def calls_of(redis: Any, command: str) -> int:
     return sum(stats.get(f"cmdstat_{command}", {}).get("calls", 0) for stats in commands_of(redis))
+
+
+def all_calls(redis: Any) -> int:
+    return sum(command["calls"] for stats in commands_of(redis) for command in stats.values())
 
 
 async def test_a_rate_admits_what_it_says_and_tells_how_long_to_wait(fleet: StoreFleet) -> None:
@@ -252,24 +258,56 @@ async def test_a_round_that_another_process_has_claimed_is_left_to_it(fleet: Sto
     assert (await fleet.store.monitoring.stats(project)).assigned == 1
 
 
-async def test_a_lone_worker_walks_its_own_votes_once(fleet: StoreFleet, redis_url: str) -> None:
+@pytest.mark.parametrize("grouped", [False, True])
+async def test_a_lone_worker_never_walks_over_its_own_votes(
+    fleet: StoreFleet, redis_url: str, settings: Settings, grouped: bool
+) -> None:
     project = await fleet.project()
     voter, other = await fleet.worker(project), await fleet.worker(project)
-    for _ in range(6):
-        await fleet.submit(project, voter, *(new(votes=2) for _ in range(CHUNK)))
+    for start in range(0, 3_000, CHUNK):
+        tasks = (new(votes=2, priority=n)._replace(group=f"host {n}" if grouped else "") for n in range(CHUNK))
+        await fleet.submit(project, voter, *(task._replace(priority=task.priority + start) for task in tasks))
     while held := await fleet.take(project, voter, CHUNK):
         await fleet.store.tasks.release(project, voter, [(task.id, 0, 0) for task in held])
 
-    with looking_into(redis_url) as redis:
-        # The scan that found nothing took at most 1,000 steps a call, and remembered how far it came.
-        for _ in range(3):
-            await fleet.take(project, voter)
-        before = calls_of(redis, "zrange")
+    async def commands_of_an_empty_get() -> int:
+        before = all_calls(redis)
         assert await fleet.take(project, voter) == []
-        # The queue, the jump, the end, and once more the overdue ones.
-        assert calls_of(redis, "zrange") - before <= 4
+        return all_calls(redis) - before
 
-    assert len(await fleet.take(project, other, CHUNK)) == CHUNK
+    with looking_into(redis_url) as redis:
+        assert await commands_of_an_empty_get() < 20
+        redis.delete(f"{settings.prefix}:{{project:{project}}}:seen:{voter}")
+        assert await commands_of_an_empty_get() > 3_000
+        assert await commands_of_an_empty_get() < 20
+
+    (late,) = await fleet.submit(project, other, new(votes=2))
+    while late not in (taken := [task.id for task in await fleet.take(project, other, CHUNK)]):
+        assert taken
+    assert await fleet.release(project, other, late) == "voted"
+    assert [task.id for task in await fleet.take(project, voter)] == [late]
+
+
+@pytest.mark.parametrize("group", ["", "a"])
+async def test_a_vote_does_not_hide_what_another_worker_has_voted_on_before(fleet: StoreFleet, group: str) -> None:
+    project = await fleet.project()
+    one, other = await fleet.worker(project), await fleet.worker(project)
+    await fleet.submit(project, one, *(new(votes=2)._replace(group=group) for _ in range(2)))
+    (its,), (others,) = await fleet.take(project, one), await fleet.take(project, other)
+    assert await fleet.release(project, other, others.id) == "voted"
+
+    assert await fleet.release(project, one, its.id) == "voted"
+
+    assert [task.id for task in await fleet.take(project, one, 2)] == [others.id]
+
+
+async def test_a_vote_on_a_task_whose_group_rests_is_counted(fleet: StoreFleet) -> None:
+    project = await fleet.project(group_delay=60)
+    worker = await fleet.worker(project)
+    (task, _) = await fleet.submit(project, worker, *(new(votes=2)._replace(group="a") for _ in range(2)))
+    await fleet.take(project, worker)
+
+    assert await fleet.release(project, worker, task) == "voted"
 
 
 async def test_what_is_known_of_a_workers_votes_is_forgotten_after_a_day(
@@ -306,19 +344,38 @@ async def test_a_get_that_finds_nothing_reclaims_ten_tasks_and_hands_them_out(fl
     assert (stats.waiting, stats.assigned, stats.counters["reclaimed"]) == (1, 11, 12)
 
 
-async def test_a_scan_of_votes_is_bounded(fleet: StoreFleet, redis_url: str, settings: Settings) -> None:
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("priorities", [1, 2_000])
+async def test_a_walk_over_votes_takes_a_thousand_steps_a_call_and_finds_what_is_behind_them(
+    fleet: StoreFleet, redis_url: str, settings: Settings, priorities: int, grouped: bool
+) -> None:
     project = await fleet.project()
-    voter = await fleet.worker(project)
-    for _ in range(4):
-        await fleet.submit(project, voter, *(new(votes=2) for _ in range(CHUNK)))
+    voter, other = await fleet.worker(project), await fleet.worker(project)
+
+    def task(n: int, priority: int) -> TaskFields:
+        return new(votes=2, priority=priority)._replace(group=f"host {n % 7}" if grouped else "")
+
+    await fleet.submit(project, other, task(3, -1))
+    (last,) = await fleet.take(project, other)
+    for start in range(0, 2_000, CHUNK):
+        await fleet.submit(project, voter, *(task(n, n % priorities) for n in range(start, start + CHUNK)))
     while held := await fleet.take(project, voter, CHUNK):
         await fleet.store.tasks.release(project, voter, [(task.id, 0, 0) for task in held])
+    assert await fleet.release(project, other, last.id) == "voted"
+
+    async def walk() -> list[str]:
+        """As a get does."""
+        onward, ids = "1", list[str]()
+        while onward and not ids:
+            before = calls_of(redis, "zrange")
+            args: Arguments = [voter, fleet.store.now, 1, 1 << 20, 60, onward]
+            _, _, onward, *ids = await fleet.store.calls.call("assign", fleet.store.keys.project(project), args)
+            assert calls_of(redis, "zrange") - before <= 1_010
+        return ids[:1]
 
     with looking_into(redis_url) as redis:
         redis.delete(f"{settings.prefix}:{{project:{project}}}:seen:{voter}")
-        before = calls_of(redis, "zrange")
-        assert await fleet.take(project, voter) == []
-        assert calls_of(redis, "zrange") - before <= 1003
+        assert await walk() == [str(last.id)]
 
 
 async def test_a_batch_of_large_recipes_stops_at_eight_mebibytes(fleet: StoreFleet) -> None:
