@@ -147,11 +147,13 @@ async def _now_or_later(call: Call, worker: Worker, project: int, count: int | N
     wait = call.number("wait", 0, _MAX_WAIT)
     if call.client.gone:
         raise Disconnected
-    try:
-        return await _answer(call, worker, await take(worker), count)
-    except BrokerError as refused:
-        if not wait or refused.code not in _PASSES:
-            raise
+    # Where others wait, it will probably wait as well, and asks the store when it has entered.
+    if not (wait and call.store.waiters.listens(project)):
+        try:
+            return await _answer(call, worker, await take(worker), count)
+        except BrokerError as refused:
+            if not wait or refused.code not in _PASSES:
+                raise
     begun = asyncio.get_running_loop().time()
     try:
         return await _wait(call, project, count, take, begun + wait)

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
 from tests.client import Answer, Caller, Fleet, WorkerCaller
 from tests.serving import Serving, until
@@ -285,6 +286,21 @@ def test_a_worker_that_is_paused_while_it_waits_gets_nothing(
 
     assert waiting.result().code == "worker_paused"
     assert fleet.worker(project).take(project)["id"] == task
+
+
+def test_a_get_asks_the_store_once_before_it_waits_where_others_wait(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    with of_one_process(tmp_path) as (fleet, serving), Redis.from_url(serving.store_url) as redis:
+        project = fleet.project()
+        workers = [fleet.worker(project) for _ in range(2)]
+        waiting = [Waiting(pool, workers[0], f"/task/get/{project}?wait=20")]
+        redis.config_resetstat()
+
+        waiting.append(Waiting(pool, workers[1], f"/task/get/{project}?wait=20"))
+
+        # Each get of a project that is not public asks whether the worker has access, with this command.
+        assert redis.info("commandstats")["cmdstat_hexists"]["calls"] == 1
+        submitted = [workers[0].submit(project) for _ in waiting]
+        assert [each.task() for each in waiting] == submitted
 
 
 def test_who_is_woken_and_may_take_nothing_lets_the_next_have_it(single: Fleet, pool: ThreadPoolExecutor) -> None:

@@ -59,6 +59,12 @@ class Waiters:
         self._background: list[asyncio.Task[None]] = []
         self._promotions: set[asyncio.Task[None]] = set()
 
+    def listens(self, project: int) -> bool:
+        """Whether a waiter of this project can enter at once: its tasks are told already, as others wait for them."""
+        awaited = self.queues.projects.get(project)
+        told = awaited is not None and awaited.notified_until >= asyncio.get_running_loop().time()
+        return told and self._subscription.active.is_set()
+
     async def enter(self, project: int, granted: Iterable[int] = ()) -> Waiter:
         """A waiter in a queue; project 0 for any. From now on it misses no task. Raises :class:`BrokerError`."""
         waiter = self.queues.enter(project, granted)
