@@ -117,14 +117,17 @@ def _scale(made: Results) -> Iterator[str]:
 
 
 def _groups(groups: Groups) -> Iterator[str]:
-    few = next(iter(groups.sizes))
-    rows = []
-    for count, scripts in groups.sizes.items():
-        for name, script in scripts.items():
-            each, plain, of_few = (its.each() for its in (script, groups.plain[count][name], groups.sizes[few][name]))
-            ratios = f"{each / plain:.2f}", f"{each / of_few:.2f}"
-            rows.append((f"{int(count):,}", name, f"{each:.1f}", f"{plain:.1f}", *ratios))
-    head = ("groups", "script", "us", "without groups, us", "ratio", f"to {int(few):,} groups")
+    rows = (
+        (
+            f"{int(count):,}",
+            name,
+            *(f"{costs[count][name].each():.1f}" for costs in (groups.sizes, groups.plain)),
+            f"{groups.ratio(count, name):.2f}",
+        )
+        for count, scripts in groups.sizes.items()
+        for name in scripts
+    )
+    head = ("groups", "script", "us", "without groups, us", "ratio")
     yield _section("groups: CPU of the store a task or call", head, rows)
     used = {f"a task in groups of {each}" if int(each) else "a task without": b for each, b in groups.memory.items()}
     used |= {f"a {name}": b for name, b in groups.entries.items()}
@@ -206,17 +209,16 @@ def _draw_curve(axes: Any, runs: list[Measured]) -> None:
 
 
 def _draw_groups(axes: Any, groups: Groups) -> None:
-    """A line for each call, by the number of groups; dashed without."""
-    counts = [int(n) for n in groups.sizes]
-    for name in GROUPED:
-        costs = [scripts[name].each() for scripts in groups.sizes.values()]
-        (line,) = axes.plot(counts, costs, "o-", markersize=3, label=name)
-        plain = [scripts[name].each() for scripts in groups.plain.values()]
-        axes.plot(counts, plain, "o--", markersize=3, linewidth=1, color=line.get_color())
+    """A line for each call, by the number of groups."""
+    for name, marker in zip(GROUPED, "osd^", strict=True):
+        ratios = [groups.ratio(count, name) for count in groups.sizes]
+        axes.plot([int(count) for count in groups.sizes], ratios, f"{marker}-", markersize=4, label=name)
+    axes.axhline(1, color=_PLAIN, linewidth=1)
+    axes.text(1.01, 1, "without\ngroups", color=_PLAIN, va="center", fontsize=8, transform=axes.get_yaxis_transform())
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("groups, 99 % of them resting; dashed: tasks without groups")
-    axes.set_ylabel("microseconds of the store a call")
+    axes.set_xlabel("groups, 99 % of them resting")
+    axes.set_ylabel("CPU of the store a call, to that without groups")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, frameon=False, ncols=2)
 

@@ -219,8 +219,8 @@ class GroupWaiters(msgspec.Struct, kw_only=True):
     """The same while they waited."""
     scripts: float
     """That the store ran, a task; without waiting two."""
-    vain: float
-    """Workers that were woken, a task, and found nothing."""
+    woken: float
+    """Workers that were woken, a task."""
     delay: dict[str, float]
     """Milliseconds from when a group may start until a worker has the task."""
 
@@ -232,7 +232,7 @@ class GroupWaiters(msgspec.Struct, kw_only=True):
         return (
             f"{self.waiters:,} gets that wait for {self.groups:,} groups, {self.processes} server processes: "
             f"{self.starts:,.0f} tasks a second take {waiting}, without waiting {handed}; {self.scripts:.2f} scripts "
-            f"a task, {self.vain:.2f} workers woken in vain; a worker has it {self.delay['p50']:.1f} ms after "
+            f"a task, {self.woken:.2f} workers woken; one has it {self.delay['p50']:.1f} ms after "
             f"its group may start, p99 {self.delay['p99']:.1f}, at worst {self.delay['max']:.1f}"
         )
 
@@ -247,6 +247,10 @@ class Groups(msgspec.Struct, kw_only=True):
     """Bytes a queued task, by how many tasks a group has; 0: tasks without a group."""
     entries: dict[str, float]
     """Bytes of each key or member of a key that a group takes, with as many groups as were measured at most."""
+
+    def ratio(self, count: str, name: str) -> float:
+        """What a call costs with so many groups, to what it costs without."""
+        return self.sizes[count][name].each() / self.plain[count][name].each()
 
 
 class Results(msgspec.Struct, kw_only=True):

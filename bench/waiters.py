@@ -131,9 +131,6 @@ async def measure_groups(served: Broker, waiters: int, groups: int, starts: int,
     if not got:
         raise BenchError("no worker has a task")
     ran.subtract(scripts)
-    # HEXISTS: each get of a project that is not public asks for the worker's access. A worker has asked twice in vain
-    # when it begins to wait, and once when it has a task.
-    vain = ran["hexists"] - 3 * got
     return GroupWaiters(
         waiters=waiters,
         groups=groups,
@@ -142,7 +139,9 @@ async def measure_groups(served: Broker, waiters: int, groups: int, starts: int,
         handed_share=[handed.server_share, handed.store_share],
         waiting_share=[round(used.server / took, 3), round(used.store / took, 3)],
         scripts=round(ran["evalsha"] / got, 2),
-        vain=round(vain / got, 2),
+        # A get of a project that is not public asks by HEXISTS whether the worker has access: once when it comes, and
+        # each time that it is woken.
+        woken=round(ran["hexists"] / got - 1, 2),
         delay=delays.summary(),
     )
 

@@ -60,11 +60,11 @@ def test_the_table_names_every_row_with_its_goal() -> None:
     assert "| any script at any size, one call at worst | 2.00 ms | 1 ms |  | not met |  |" in table
 
 
-def test_what_groups_cost_is_compared_with_tasks_without_and_with_few_groups() -> None:
+def test_what_groups_cost_is_compared_with_tasks_without() -> None:
     text = markdown(made_up())
 
-    assert "| 1,000 | assign 1 | 11.0 | 11.0 | 1.00 | 1.00 |" in text
-    assert "| 1,000,000 | assign 1 | 22.0 | 11.0 | 2.00 | 2.00 |" in text
+    assert "| 1,000 | assign 1 | 11.0 | 11.0 | 1.00 |" in text
+    assert "| 1,000,000 | assign 1 | 22.0 | 11.0 | 2.00 |" in text
     assert "| memory a queued task in groups of 100, hash, recipe of 100 bytes | 200 bytes | 215 bytes |" in text
     assert "| a task in groups of 5 | 200 |" in text
     assert "| a ticket | 120 |" in text
