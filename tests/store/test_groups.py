@@ -74,6 +74,40 @@ async def test_a_get_costs_no_more_however_many_groups_rest(fleet: StoreFleet, r
     assert commands[1] < 20
 
 
+@pytest.mark.parametrize("how", ["blocked", "emptied", "lost"])
+async def test_ten_thousand_groups_that_start_nothing_cost_a_get_no_more_than_a_few(
+    fleet: StoreFleet, redis_url: str, how: str
+) -> None:
+    project = await fleet.project()
+    worker = await fleet.worker(project)
+    groups = [f"host {n}" for n in range(10_000)]
+    for start in range(0, len(groups), 500):
+        await fleet.submit(project, worker, *[TaskFields("r", group=group) for group in groups[start : start + 500]])
+    (free,) = await fleet.submit(project, worker, TaskFields("r", group="free"))
+    keys, prefix = fleet.store.keys.project(project), f"{fleet.store.keys.project(project)[0]}:wait:0:"
+
+    with looking_into(redis_url) as redis:
+        for start in range(0, len(groups), 100):
+            some = groups[start : start + 100]
+            if how == "blocked":
+                await asyncio.gather(*(fleet.store.groups.get(project, group, blocked_for=60) for group in some))
+            elif how == "emptied":
+                await asyncio.gather(*(fleet.store.maintenance.remove_group(project, group) for group in some))
+            else:
+                redis.delete(*(prefix + group for group in some))
+        onward, ids, most = "1", list[str](), 0
+        while onward and not ids:
+            redis.config_resetstat()
+            _, _, onward, *ids = await fleet.store.calls.call(
+                "assign", keys, [worker, fleet.store.now, 1, 1, 60, onward]
+            )
+            stats = redis.info("commandstats")
+            most = max(most, sum(of["calls"] for name, of in stats.items() if name != "cmdstat_config|resetstat"))
+
+    assert ids[:1] == [str(free)]
+    assert most < 100
+
+
 async def test_the_oldest_task_that_waits_is_found_in_groups(fleet: StoreFleet) -> None:
     project = await fleet.project(group_limit=1)
     worker = await fleet.worker(project)
