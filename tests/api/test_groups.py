@@ -43,6 +43,35 @@ def test_a_task_keeps_its_group_through_retries(fleet: Fleet, group: str, fields
     assert fleet.admin.get(f"/project/task/{project}/{task}").content()["task"]["group"] == group
 
 
+@pytest.mark.parametrize("group", ["", "10", "a @ b", " "])
+@pytest.mark.parametrize("failures", [0, 1])
+@pytest.mark.parametrize(
+    "fields", [{}, {"priority": 4}, {"max_retries": 2}, {"max_assign_time": 60}, {"verification_count": 2}]
+)
+def test_a_task_keeps_its_group_and_fields_in_a_chain(
+    fleet: Fleet, group: str, failures: int, fields: dict[str, Any]
+) -> None:
+    target = fleet.project()
+    source = fleet.project(chain=target)
+    worker, other = fleet.worker(source, target), fleet.worker(source, target)
+    task = worker.submit(source, "10 20\n30", group=group, **fields)
+    for _ in range(failures):
+        worker.take(source)
+        worker.release(task, result=1)
+        if fields.get("max_retries", 0) < 2:
+            # Its votes stand, and it has no retries again.
+            fleet.admin.post(f"/project/retry_task/{source}/{task}").content()
+    for voter in (worker, other)[: fields.get("verification_count", 1)]:
+        given = voter.take(source)
+        voter.release(task, verification=7)
+
+    chained = worker.get(f"/task/get/{target}?wait=20").content()["task"]
+
+    same = ("recipe", "group", "priority", "max_retries", "max_assign_time", "verification_count")
+    assert [chained[name] for name in same] == [given[name] for name in same]
+    assert (chained["group"], chained["retries"]) == (group, 0)
+
+
 def test_tasks_of_one_call_have_groups_of_their_own(fleet: Fleet) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
