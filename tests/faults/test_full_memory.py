@@ -98,3 +98,45 @@ def test_a_full_broker_refuses_what_is_new_and_drains(small: Fleet, serving: Ser
 def waiting(small: Fleet, project: int) -> int:
     stats = small.anybody.get(f"/project/stats/{project}").content()["stats"]
     return int(stats["waiting"])
+
+
+def test_groups_of_a_full_broker_stay_polite_and_drain(small: Fleet, serving: Serving) -> None:
+    project = small.project(group_limit=1, group_delay=0.05)
+    worker, other = small.worker(project), small.worker(project)
+    for _ in range(4):
+        worker.submit(project, group="a", max_retries=9)
+        worker.submit(project, group="b", verification_count=2)
+    worker.submit(project, group="c")
+    worker.submit(project, group="d")
+    limit_memory(serving, 1)
+    assert worker.post("/task/submit", {"project": project, "recipe": "r", "group": "a"}).status == 503
+
+    # A limit, a block, and their end; a removal.
+    path = f"/project/group/{project}"
+    assert small.admin.post(path, {"group": "c", "limit": 3, "blocked_for": 60}).content()["group"]["own"] is True
+    assert small.admin.post(f"/project/remove_group/{project}", {"group": "d"}).content()["affected_tasks"] == 1
+    assert {worker.take(project)["group"] for _ in range(2)} == {"a", "b"}
+    assert worker.get(f"/task/get/{project}").code == "no_task"
+    assert small.admin.post(path, {"group": "c", "blocked_for": 0}).content()["group"]["blocked_until"] is None
+    held = worker.get(f"/task/assigned/{project}").content()["tasks"]
+    assert worker.take(project)["group"] == "c"
+
+    # Released in each way, with what slows its group down.
+    for task in held:
+        result = 1 if task["group"] == "a" else 2
+        body = {"task_id": task["id"], "result": result, "group_delay": 0.1, "group_blocked": 0.1}
+        assert worker.post("/task/release", body).content()["updated"] is True
+    assert [row["group"] for row in small.admin.get(f"/project/groups/{project}?state=blocked").content()["groups"]]
+    assert small.admin.post(f"/project/reclaim_assigned_tasks/{project}").content()["affected_tasks"] == 1
+
+    def left() -> int:
+        for caller in (worker, other):
+            answer = caller.get(f"/task/get/{project}?count=10")
+            for task in answer.content()["tasks"] if answer.body["ok"] else []:
+                caller.release(task["id"])
+        stats = small.anybody.get(f"/project/stats/{project}").content()["stats"]
+        return int(stats["waiting"] + stats["verifying"] + stats["assigned"])
+
+    until(lambda: left() == 0, 20)
+    limit_memory(serving, 0)
+    assert worker.submit(project, group="a") > 0
