@@ -1,27 +1,33 @@
+--- @include "full"
 --- @include "task_of"
---- @include "tickets"
 
 -- free_groups(base, now, members, names): these members of `assigned` are held no longer; the names are those of their
 -- groups, '' for none. Of one that has lost its record, false: only `:holders` still knows. Answers how many groups may
 -- start one because of that.
 local function free_groups(base, now, members, names)
-  local groups, free = open_groups(base, now), 0
+  local full, unknown, free = {}, false, 0
   for i, member in ipairs(members) do
     local group = names[i]
     if not group then
       local holder = redis.call('HGET', base .. ':holders', task_of(member))
       group = string.match(holder or '', '^%d+ %d+ ?(.*)$') or ''
-      if not holder then
-        redis.call('HSET', base, 'holders_lost', '1')
-        begin_walk(groups)
-      end
+      unknown = unknown or not holder
     end
-    local due = 0
     if group ~= '' then
       redis.call('SREM', base .. ':held:' .. group, member)
-      due = tonumber(redis.call('ZSCORE', base .. ':due', group) or 0)
+      if tonumber(redis.call('ZSCORE', base .. ':due', group) or 0) >= FULL then
+        full[group] = true
+      end
     end
-    if due >= FULL then
+  end
+  if unknown or next(full) then
+    --- @include "tickets"
+    local groups = open_groups(base, now)
+    if unknown then
+      redis.call('HSET', base, 'holders_lost', '1')
+      begin_walk(groups)
+    end
+    for group in pairs(full) do
       local _, limit, blocked = limits_of(groups, group)
       if not is_full(groups, group, limit) then
         redis.call('ZADD', base .. ':due', blocked > now and blocked - 0.5 or now, group)

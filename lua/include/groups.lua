@@ -1,3 +1,4 @@
+--- @include "full"
 --- @include "group_key"
 --- @include "ids"
 
@@ -5,10 +6,6 @@
 -- has any is either in `:due`, until it is looked at again, or it may start one: then it has a ticket for each of these
 -- sets that is not empty, in `:ready` and `:ready_voted`. Of a group with nothing waiting, `:resting` says until when
 -- it may not. `:held:<group>` has its tasks that are held.
-
--- The score in `:due` is when a rest ends, unix ms; 0.5 less when a block ends then; or FULL and the epoch of the
--- limits under which the group was found to have as many held as it may.
-local FULL = 2 ^ 52
 
 -- open_groups(base, now): what the functions of groups need to know of a project. They take places and count what
 -- waits, which close_groups writes; meanwhile nobody else takes places.
@@ -18,16 +15,18 @@ local function open_groups(base, now)
     'holders_lost', 'awaited'))
   local wait_prefix, verify_prefix = group_key(base, 'queue', gen, ''), group_key(base, 'verifying', gen, '')
   place, delay = tonumber(place or 0), math.floor((delay or 0) * 1000 + 0.5)
-  return { base = base, now = now, place = place, first_place = place, fair = order == 'fair', walk = walk,
-    voted_place = tonumber(voted_place or 0),
-    delay = delay, limit = tonumber(limit or 0), epoch = tonumber(epoch or 0), holders_lost = lost, waiting = 0,
-    wait_prefix = wait_prefix, verify_prefix = verify_prefix, verifying = 0, tickets = 0, voted_tickets = 0,
-    awaited = awaited }
+  voted_place = tonumber(voted_place or 0)
+  return { base = base, now = now, place = place, first_place = place, voted_place = voted_place,
+    first_voted_place = voted_place, fair = order == 'fair', walk = walk, delay = delay,
+    limit = tonumber(limit or 0), epoch = tonumber(epoch or 0), holders_lost = lost, waiting = 0, verifying = 0,
+    wait_prefix = wait_prefix, verify_prefix = verify_prefix, tickets = 0, voted_tickets = 0, awaited = awaited }
 end
 
 local function close_groups(groups)
-  if groups.place > groups.first_place then
+  if groups.voted_place > groups.first_voted_place then
     redis.call('HSET', groups.base, 'place', groups.place, 'voted_place', groups.voted_place)
+  elseif groups.place > groups.first_place then
+    redis.call('HSET', groups.base, 'place', groups.place)
   end
   if groups.waiting ~= 0 then
     redis.call('HINCRBY', groups.base, 'group_waiting', groups.waiting)

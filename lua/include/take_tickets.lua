@@ -44,7 +44,11 @@ local function open_tickets(base, now, worker, count, onward)
   -- Whether a group may start one, as its ticket says; if not, it goes where it belongs.
   local function may_start(one)
     local group = one.group
-    local _, limit, blocked = limits_of(groups, group)
+    if one.delay then
+      -- It has been looked at.
+      return true
+    end
+    local delay, limit, blocked = limits_of(groups, group)
     local later = blocked > now and blocked - 0.5 or is_full(groups, group, limit) and FULL + groups.epoch
     if later or not one.task then
       looks = looks + 1
@@ -55,6 +59,7 @@ local function open_tickets(base, now, worker, count, onward)
         tell_rest(groups, later or now)
       end
     end
+    one.delay, one.limit = delay, limit
     return one.task and not later
   end
 
@@ -85,15 +90,14 @@ local function open_tickets(base, now, worker, count, onward)
       redis.call('ZADD', base .. ':assigned', now, assignment(one.task, worker))
     end
     drop_tickets(groups, group)
-    local delay, limit = limits_of(groups, group)
     local waits = anything_waits(groups, group)
-    if delay > 0 then
-      next_start = waits and math.min(next_start, now + delay) or next_start
-      redis.call('ZADD', base .. (waits and ':due' or ':resting'), now + delay, group)
-    elseif waits and is_full(groups, group, limit) then
+    if one.delay > 0 then
+      next_start = waits and math.min(next_start, now + one.delay) or next_start
+      redis.call('ZADD', base .. (waits and ':due' or ':resting'), now + one.delay, group)
+    elseif waits and is_full(groups, group, one.limit) then
       redis.call('ZADD', base .. ':due', FULL + groups.epoch, group)
     elseif waits then
-      make_tickets(groups, group)
+      make_tickets(groups, group, best_scores(groups, group))
     end
   end
 
@@ -112,12 +116,14 @@ local function open_tickets(base, now, worker, count, onward)
       tickets.more = true
     end
     close_groups(groups)
-    -- Workers that wait are told of tickets that were made and are left.
-    local left, left_voted = groups.tickets, groups.voted_tickets
-    left = left > 0 and math.min(left, redis.call('ZCARD', base .. ':ready')) or 0
-    left_voted = left_voted > 0 and math.min(left_voted, redis.call('ZCARD', base .. ':ready_voted')) or 0
-    wake(base, groups.awaited, now, left, left_voted)
-    tell_rest(groups, next_start)
+    if now < tonumber(groups.awaited or 0) then
+      -- Workers that wait are told of tickets that were made and are left.
+      local left, left_voted = groups.tickets, groups.voted_tickets
+      left = left > 0 and math.min(left, redis.call('ZCARD', base .. ':ready')) or 0
+      left_voted = left_voted > 0 and math.min(left_voted, redis.call('ZCARD', base .. ':ready_voted')) or 0
+      wake(base, groups.awaited, now, left, left_voted)
+      tell_rest(groups, next_start)
+    end
   end
 
   return tickets

@@ -1,16 +1,24 @@
 --- @include "groups"
 
-local function best_score(key)
-  local score = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
-  return score and tonumber(score)
+-- best_scores(groups, group): of its best task without votes, and of that with votes; nil for none.
+local function best_scores(groups, group)
+  local wait = redis.call('ZRANGE', groups.wait_prefix .. group, 0, 0, 'WITHSCORES')[2]
+  local verify = groups.voted_place > 0 and redis.call('ZRANGE', groups.verify_prefix .. group, 0, 0, 'WITHSCORES')[2]
+  return tonumber(wait or nil), tonumber(verify or nil)
 end
 
 -- own_limits(groups, group): the delay (ms) and limit that the group has of its own, nil for none; the delay to which
 -- workers have slowed it down, 0 for none; until when it is blocked (unix ms), 0 for not; who set that.
 local function own_limits(groups, group)
-  local row = redis.call('HGET', groups.base .. ':limits', group)
+  if groups.any_limits == nil then
+    groups.any_limits = redis.call('EXISTS', groups.base .. ':limits') == 1
+  end
+  local row = groups.any_limits and redis.call('HGET', groups.base .. ':limits', group)
+  if not row then
+    return nil, nil, 0, 0, ''
+  end
   local blocked = redis.call('ZSCORE', groups.base .. ':blocked', group)
-  local delay, limit, slowed, by = string.match(row or '', '^(%S+) (%S+) (%S+) (.*)$')
+  local delay, limit, slowed, by = string.match(row, '^(%S+) (%S+) (%S+) (.*)$')
   return tonumber(delay or ''), tonumber(limit or ''), tonumber(slowed or '') or 0, tonumber(blocked or 0), by or ''
 end
 
@@ -21,6 +29,7 @@ local function set_limits(groups, group, delay, limit, slowed, blocked, by)
   if delay or limit or slowed > 0 or lasts then
     local row = string.format('%s %s %s %s', delay or '-', limit or '-', slowed > 0 and slowed or '-', by)
     redis.call('HSET', base .. ':limits', group, row)
+    groups.any_limits = true
   else
     redis.call('HDEL', base .. ':limits', group)
   end
@@ -66,7 +75,9 @@ end
 
 local function drop_tickets(groups, group)
   redis.call('ZREM', groups.base .. ':ready', group)
-  redis.call('ZREM', groups.base .. ':ready_voted', group)
+  if groups.voted_place > 0 then
+    redis.call('ZREM', groups.base .. ':ready_voted', group)
+  end
 end
 
 local function next_place(groups)
@@ -82,9 +93,9 @@ local function make_ticket(groups, set, group, score)
   end
 end
 
--- make_tickets(groups, group): both at the END of their priority, that of the better task first.
-local function make_tickets(groups, group)
-  local wait, verify = best_score(groups.wait_prefix .. group), best_score(groups.verify_prefix .. group)
+-- make_tickets(groups, group, wait, verify): both at the END of their priority, that of the better task first, by these
+-- best scores.
+local function make_tickets(groups, group, wait, verify)
   if wait and not (verify and verify < wait) then
     make_ticket(groups, ':ready', group, wait)
   end
@@ -101,7 +112,8 @@ end
 -- promote_one(groups, group): the time of a group in `:due` has come: it gets tickets, unless it is full or blocked.
 local function promote_one(groups, group)
   local due = groups.base .. ':due'
-  if not anything_waits(groups, group) then
+  local wait, verify = best_scores(groups, group)
+  if not wait and not verify then
     redis.call('ZREM', due, group)
     return
   end
@@ -112,7 +124,7 @@ local function promote_one(groups, group)
     redis.call('ZADD', due, FULL + groups.epoch, group)
   else
     redis.call('ZREM', due, group)
-    make_tickets(groups, group)
+    make_tickets(groups, group, wait, verify)
   end
 end
 
@@ -157,6 +169,9 @@ local function enter_group(groups, group, task, score, is_voted)
   local count = is_voted and 'verifying' or 'waiting'
   groups[count] = groups[count] + 1
   local base = groups.base
+  if is_voted then
+    groups.voted_place = next_place(groups)
+  end
   if redis.call('ZSCORE', base .. ':due', group) then
     return
   end
@@ -166,7 +181,8 @@ local function enter_group(groups, group, task, score, is_voted)
     redis.call('ZADD', base .. ':due', rest, group)
     tell_rest(groups, tonumber(rest))
   elseif is_voted then
-    make_ticket(groups, ':ready_voted', group, best_score(groups.verify_prefix .. group))
+    local _, verify = best_scores(groups, group)
+    make_ticket(groups, ':ready_voted', group, verify)
     groups.voted_tickets = groups.voted_tickets + 1
   else
     redis.call('ZADD', base .. ':ready', 'LT', ticket_score(groups, score, score % PRIORITY_STEP), group)
@@ -189,7 +205,7 @@ end
 -- leave_group(groups, group): something has left what waits in a group, other than by a start.
 local function leave_group(groups, group)
   local base, due = groups.base, redis.call('ZSCORE', groups.base .. ':due', group)
-  local wait, verify = best_score(groups.wait_prefix .. group), best_score(groups.verify_prefix .. group)
+  local wait, verify = best_scores(groups, group)
   if not due then
     refit(groups, ':ready', group, wait)
     refit(groups, ':ready_voted', group, verify)

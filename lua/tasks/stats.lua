@@ -11,12 +11,11 @@
   Cost     O(totals)
 ]]
 --- @include "clock"
+--- @include "full"
 --- @include "project"
 
 local base = KEYS[1]
 local now = clock(ARGV[1])
--- Below it, the score of a group in `:due` is a time.
-local FULL = '4503599627370496'
 
 local totals = project(base, 'group_waiting', 'group_verifying', unpack(ARGV, 2))
 if not totals then
@@ -34,7 +33,7 @@ return {
   redis.call('ZCARD', base .. ':assigned'),
   redis.call('ZCARD', base .. ':failed'),
   ready + count(':due', '-inf', now),
-  count(':due', '(' .. now, '(' .. FULL) + count(':resting', '(' .. now, '+inf'),
+  count(':due', '(' .. now, string.format('(%d', FULL)) + count(':resting', '(' .. now, '+inf'),
   count(':due', FULL, '+inf'),
   count(':blocked', '(' .. now, '+inf'),
   unpack(totals, 4, #ARGV + 2),
