@@ -16,10 +16,13 @@ local function open_groups(base, now)
   local wait_prefix, verify_prefix = group_key(base, 'queue', gen, ''), group_key(base, 'verifying', gen, '')
   place, delay = tonumber(place or 0), math.floor((delay or 0) * 1000 + 0.5)
   voted_place = tonumber(voted_place or 0)
-  return { base = base, now = now, place = place, first_place = place, voted_place = voted_place,
-    first_voted_place = voted_place, fair = order == 'fair', walk = walk, delay = delay,
-    limit = tonumber(limit or 0), epoch = tonumber(epoch or 0), holders_lost = lost, waiting = 0, verifying = 0,
-    wait_prefix = wait_prefix, verify_prefix = verify_prefix, tickets = 0, voted_tickets = 0, awaited = awaited }
+  local groups = { base = base, now = now, fair = order == 'fair', delay = delay, limit = tonumber(limit or 0) }
+  groups.place, groups.first_place = place, place
+  groups.voted_place, groups.first_voted_place = voted_place, voted_place
+  groups.epoch, groups.walk, groups.holders_lost = tonumber(epoch or 0), walk, lost
+  groups.wait_prefix, groups.verify_prefix, groups.awaited = wait_prefix, verify_prefix, awaited
+  groups.waiting, groups.verifying, groups.tickets, groups.voted_tickets = 0, 0, 0, 0
+  return groups
 end
 
 local function close_groups(groups)

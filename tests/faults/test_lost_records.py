@@ -30,5 +30,5 @@ def test_a_lost_record_costs_its_own_task_and_no_other(fleet: Fleet, serving: Se
 
     stats = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]
     assert stats.pop("counters") == {"submitted": 6, "assigned": 4, "orphaned": 3}
-    assert stats == {"waiting": 0, "verifying": 0, "assigned": 3, "failed": 0}
+    assert {state: count for state, count in stats.items() if count} == {"assigned": 3, "orphaned": 3}
     assert Metrics.of(fleet.url)("tasks_orphaned_total", project=project) == 3
