@@ -5,7 +5,7 @@ import enum
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -13,8 +13,9 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import httpx
 
 from broker.client import AsyncClient, NewTask, Result, Stats, Task, Unreachable, verification
+from broker.demo.site import Host
 
-_IDLE = 0.1  # seconds until a worker that found nothing asks again
+_WAIT = 1  # seconds that a worker lets the broker look for a page
 # An HTML parser takes 100 times as long, and the crawlers, who share a thread, would wait.
 _LINK = re.compile(r"""<a\s[^>]*?href=["']([^"']+)["']""", re.IGNORECASE)
 _TAG = re.compile(rb"<[^>]*>")
@@ -38,11 +39,10 @@ def plan(url: str) -> tuple[int, Fault]:
     return 1 + (number // 20 % 4 == 0), faults.get(number % 20, Fault.NONE)
 
 
-def links(url: str, html: str) -> list[str]:
-    """Addresses on the same site that a page links to, each once, in order, without fragments."""
-    site = urlsplit(url)[:2]
+def links(url: str, html: str, hosts: Container[str]) -> list[str]:
+    """Addresses on these hosts that a page links to, each once, in order, without fragments."""
     targets = dict.fromkeys(urldefrag(urljoin(url, unescape(link))).url for link in _LINK.findall(html))
-    return [target for target in targets if urlsplit(target)[:2] == site]
+    return [target for target in targets if urlsplit(target).netloc in hosts]
 
 
 @dataclass
@@ -65,6 +65,7 @@ class Ledger:
     index: Closed = field(default_factory=Closed)
     failed: int = 0
     abandoned: int = 0
+    told_to_wait: int = 0
     duplicates: int = 0
     words: int = 0
     lost: int = 0  # answers that nobody saw because a connection was lost
@@ -74,7 +75,14 @@ class Crawler:
     """What is closed in ``pages`` is chained to ``index``. All workers run until ``done`` is set."""
 
     def __init__(
-        self, manager: AsyncClient, workers: list[AsyncClient], site: httpx.AsyncClient, pages: int, index: int
+        self,
+        manager: AsyncClient,
+        workers: list[AsyncClient],
+        http: httpx.AsyncClient,
+        hosts: Container[str],
+        *,
+        pages: int,
+        index: int,
     ) -> None:
         self.workers = workers
         self.done = asyncio.Event()
@@ -82,10 +90,12 @@ class Crawler:
         self.stats = Stats(), Stats()
         """Of both projects, as the broker counted when it was asked last."""
         self._manager = manager
-        self._site = site
+        self._http = http
+        self._hosts = hosts
         self._pages = pages
         self._index = index
         self._faulted: set[str] = set()  # pages that have failed or have been abandoned as planned
+        self._fetched: dict[str, bytes] = {}  # for the index, which asks no host again
 
     async def finished(self) -> bool:
         """Whether both projects have nothing left."""
@@ -108,19 +118,16 @@ class Crawler:
         self.ledger.duplicates += outcomes.count(None)
 
     async def work(self, worker: AsyncClient) -> None:
-        """A page to crawl and a page to index in turn, a short pause when there is neither."""
+        """Indexes what there is to index, else crawls a page."""
         while not self.done.is_set():
-            idle = True
-            for project, handle in ((self._pages, self._crawl), (self._index, self._count_words)):
-                if task := await self._get(worker, project):
-                    await handle(worker, task)
-                    idle = False
-            if idle:
-                await asyncio.sleep(_IDLE)
+            if task := await self._get(worker, self._index):
+                await self._count_words(worker, task)
+            elif task := await self._get(worker, self._pages, _WAIT):
+                await self._crawl(worker, task)
 
-    async def _get(self, worker: AsyncClient, project: int) -> Task | None:
+    async def _get(self, worker: AsyncClient, project: int, wait: int = 0) -> Task | None:
         try:
-            return await worker.get(project)
+            return await worker.get(project, wait=wait)
         except Unreachable:
             # A task that was assigned without anybody knowing comes back when its time is over.
             return None
@@ -133,32 +140,38 @@ class Crawler:
             self.ledger.abandoned += 1
         elif fault is Fault.FAIL:
             self.ledger.failed += 1
-            await self._release(worker, task, None)
+            await self._release(worker, task, Result.FAIL)
         else:
-            content = await self._fetch(url)
-            if content is not None:
-                await self.submit(worker, links(url, content.decode()))
-            if await self._release(worker, task, content):
+            await self._fetch(worker, task)
+
+    async def _fetch(self, worker: AsyncClient, task: Task) -> None:
+        url = task.recipe
+        try:
+            response = await self._http.get(url)
+        except httpx.TransportError:
+            response = httpx.Response(503)
+        if response.status_code == 429:
+            self.ledger.told_to_wait += 1
+            task.block_group(int(response.headers["Retry-After"]))
+            await self._release(worker, task, Result.SKIP)
+        elif not response.is_success:
+            await self._release(worker, task, Result.FAIL)
+        else:
+            self._fetched[url] = response.content
+            await self.submit(worker, links(url, response.text, self._hosts))
+            if await self._release(worker, task, Result.OK, response.content):
                 self.ledger.pages.add(url, task.verification_count)
 
     async def _count_words(self, worker: AsyncClient, task: Task) -> None:
-        content = await self._fetch(task.recipe)
-        if await self._release(worker, task, content):
+        content = self._fetched[task.recipe]
+        if await self._release(worker, task, Result.OK, content):
             self.ledger.index.add(task.recipe, task.verification_count)
-            self.ledger.words += len(_WORD.findall(_TAG.sub(b" ", content or b"")))
+            self.ledger.words += len(_WORD.findall(_TAG.sub(b" ", content)))
 
-    async def _fetch(self, url: str) -> bytes | None:
+    async def _release(self, worker: AsyncClient, task: Task, result: Result, content: bytes = b"") -> bool:
+        """True when this closed the task."""
         try:
-            response = await self._site.get(url)
-        except httpx.TransportError:
-            return None
-        return response.content if response.is_success else None
-
-    async def _release(self, worker: AsyncClient, task: Task, content: bytes | None) -> bool:
-        """As failed without content. True when this closed the task."""
-        result = Result.FAIL if content is None else Result.OK
-        try:
-            updated = await worker.release(task.id, result, verification(content or b""))
+            updated = await worker.release(task.id, result, verification(content), group_blocked=task.group_blocked)
         except Unreachable:
             return False
         return result is Result.OK and updated
@@ -169,14 +182,19 @@ def _task(url: str) -> NewTask:
     return NewTask(
         url,
         unique_string=url,
+        group=urlsplit(url).netloc,
         max_retries=5,
         max_assign_time=2 if fault is Fault.ABANDON else 30,
         verification_count=votes,
     )
 
 
-def discrepancies(expected: set[str], ledger: Ledger, pages: Stats, index: Stats) -> Iterator[str]:
-    """Everything that does not balance, one line each; nothing when each expected page was closed once in both."""
+def discrepancies(
+    expected: set[str], ledger: Ledger, pages: Stats, index: Stats, hosts: Iterable[Host]
+) -> Iterator[str]:
+    """Everything that does not balance, one line each; nothing when each expected page was closed once in both, and
+    no host was asked for more than it allows.
+    """
     yield from _project("pages", expected, ledger.pages.times, pages, ledger.lost)
     yield from _project("index", expected, ledger.index.times, index, ledger.lost)
     refused = pages.counters.duplicates
@@ -184,6 +202,10 @@ def discrepancies(expected: set[str], ledger: Ledger, pages: Stats, index: Stats
         yield f"pages: the broker refused {refused} duplicates, the workers were told of {ledger.duplicates}"
     if pages.counters.reclaimed < ledger.abandoned:
         yield f"pages: {ledger.abandoned} tasks were abandoned, but {pages.counters.reclaimed} reclaimed"
+    for host in hosts:
+        for what, (count, allowed) in host.measured().items():
+            if count > allowed:
+                yield f"{host.name}: {count} requests {what}, {allowed} allowed"
 
 
 def _project(name: str, expected: set[str], closed: Counter[str], stats: Stats, lost: int) -> Iterator[str]:
@@ -207,8 +229,8 @@ def _some(urls: Iterable[str]) -> str:
     return f"{first} and {len(others)} more" if others else first
 
 
-def summary(ledger: Ledger, pages: Stats, index: Stats) -> str:
-    """A line for each thing that happened, a column for each project."""
+def summary(ledger: Ledger, pages: Stats, index: Stats, hosts: Iterable[Host]) -> str:
+    """A line for each thing that happened, a column for each project; and a line for what each host has measured."""
     rows = [
         ("closed", pages.counters.closed, index.counters.closed),
         ("  by two workers' votes", ledger.pages.by_two_votes, ledger.index.by_two_votes),
@@ -216,8 +238,15 @@ def summary(ledger: Ledger, pages: Stats, index: Stats) -> str:
         ("failed on purpose", ledger.failed, 0),
         ("abandoned on purpose", ledger.abandoned, 0),
         ("reclaimed", pages.counters.reclaimed, index.counters.reclaimed),
+        ("told to wait by a 429", ledger.told_to_wait, 0),
         ("duplicates refused", pages.counters.duplicates, index.counters.duplicates),
         ("left over", pages.unfinished + pages.failed, index.unfinished + index.failed),
     ]
-    lines = [f"{name:<26}{in_pages:>10,}{in_index:>10,}" for name, in_pages, in_index in rows]
-    return "\n".join([f"{'':<26}{'pages':>10}{'index':>10}", *lines])
+    lines = [f"{'':<26}{'pages':>10}{'index':>10}"]
+    lines += [f"{name:<26}{in_pages:>10,}{in_index:>10,}" for name, in_pages, in_index in rows]
+    columns = "at once", "in a second", "after its 429"
+    lines += ["", f"{'most requests, of allowed':<26}" + "".join(f"{column:>15}" for column in columns)]
+    for host in hosts:
+        cells = {what: f"{count} of {allowed}" for what, (count, allowed) in host.measured().items()}
+        lines.append(f"{host.name:<26}" + "".join(f"{cells.get(column, '-'):>15}" for column in columns))
+    return "\n".join(lines)

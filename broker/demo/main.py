@@ -24,7 +24,7 @@ from broker.cli import whole_number
 from broker.cli.output import Progress
 from broker.client import AsyncClient, ClientError, Refused
 from broker.demo.crawler import Crawler, discrepancies, summary
-from broker.demo.site import START, DemoError, Site, render_pages
+from broker.demo.site import START, DemoError, Host, Site, render_pages
 
 _DESCRIPTION = """\
 Crawls a real site with a fleet of workers over the HTTP API, offline and in
@@ -33,10 +33,22 @@ under a minute.
 The site is the documentation of Python's standard library, rendered with pydoc
 and served on 127.0.0.1. The workers take pages from the project "pages",
 extract links and submit them, and release with a hash of the content. A closed
-page is chained to the project "index", where it is taken once more. Some pages
-need two workers that agree, some fail the first time, and some are abandoned
-and come back by themselves. At the end each page must have been closed exactly
-once in both projects.
+page is chained to the project "index", which counts the words of what was
+fetched. Some pages need two workers that agree, some fail the first time, and
+some are abandoned and come back by themselves. At the end each page must have
+been closed exactly once in both projects.
+
+The site has two hosts, on two ports. A page's group is its host. The project
+"pages" has the group_delay and the group_limit that the first host allows, and
+the second host, which is slower, has limits of its own. In the middle, the
+second host answers 429 with "Retry-After: 1", and the workers block its group
+for that time. Each host measures what it is asked for, and the demo fails if
+that is more than it allows:
+- at once: group_limit
+- in any second: 1 / group_delay + 1, and group_limit more, because requests
+  that were delayed on their way may arrive together with the next ones
+- after its first 429, until the time is over: group_limit, for requests that
+  were on their way
 
 Without a broker at --url, one is started for the length of the demo, with its
 data in a temporary directory.
@@ -72,7 +84,9 @@ def _seconds(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when every page was closed once in both projects; else 1, with the reason in a line."""
+    """0 when every page was closed once in both projects, and the hosts allow what they measured; else 1, with the
+    reason in a line.
+    """
     progress = Progress(sys.stderr)
     try:
         return 0 if asyncio.run(_perform(arguments, progress)) else 1
@@ -100,7 +114,7 @@ class _Transport(httpx.AsyncHTTPTransport):
 
 
 async def _perform(arguments: argparse.Namespace, progress: Progress) -> bool:
-    """True when each page was closed once in both projects."""
+    """True when each page was closed once in both projects, and no host was asked for more than it allows."""
     _cancel_at_signal()
     deadline = asyncio.get_running_loop().time() + arguments.timeout
     async with contextlib.AsyncExitStack() as stack:
@@ -108,33 +122,36 @@ async def _perform(arguments: argparse.Namespace, progress: Progress) -> bool:
             async with asyncio.timeout_at(deadline):
                 directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="broker-demo-")))
                 site = await _render(arguments.pages, directory, progress)
-                address = await stack.enter_async_context(site.serve())
+                await stack.enter_async_context(site.serve())
                 transport = _Transport()
                 http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
                 manager = await _manager(arguments, directory, progress, stack)
                 fetch = await stack.enter_async_context(httpx.AsyncClient(timeout=30, trust_env=False))
-                crawler, names = await _create_crawler(manager, http, fetch, arguments.workers)
+                crawler, names = await _create_crawler(manager, http, fetch, site.hosts, arguments.workers)
         except TimeoutError:
             raise DemoError(f"not ready to crawl after {arguments.timeout:.0f} s") from None
 
-        progress.say(f"{arguments.workers} workers crawl {address}{START} in project {names}")
+        progress.say(f"{arguments.workers} workers crawl {site.url(START)} in project {names}")
         began = time.monotonic()
-        finished = await _crawl(crawler, address + START, deadline, progress)
+        finished = await _crawl(crawler, site.url(START), deadline, progress)
         seconds = time.monotonic() - began
         crawler.ledger.lost = transport.lost
         pages, index = crawler.stats
-        expected = {address + path for path in site.walk()}
+        expected = set(map(site.url, site.walk()))
         wrong = [] if finished else [f"not finished after {arguments.timeout:.0f} s"]
-        wrong += discrepancies(expected, crawler.ledger, pages, index)
+        wrong += discrepancies(expected, crawler.ledger, pages, index, site.hosts)
         print(
-            f"\n{summary(crawler.ledger, pages, index)}\n\n"
+            f"\n{summary(crawler.ledger, pages, index, site.hosts)}\n\n"
             f"{seconds:.1f} s, {pages.counters.closed / seconds:.1f} pages/s crawled and indexed, "
             f"{crawler.ledger.words:,} words; {transport.calls:,} calls of the API, {transport.calls / seconds:.0f}/s"
         )
         if wrong:
             print("\n  ".join(["books do not balance:", *wrong]))
         else:
-            print(f"books balance: each of the {len(expected)} pages was closed once in pages and once in index")
+            print(
+                f"books balance: each of the {len(expected)} pages was closed once in pages and once in index,\n"
+                "  and no host was asked for more than it allows"
+            )
         return not wrong
 
 
@@ -208,12 +225,15 @@ async def started(directory: Path) -> AsyncIterator[str]:
 
 
 async def _create_crawler(
-    manager: AsyncClient, http: httpx.AsyncClient, fetch: httpx.AsyncClient, size: int
+    manager: AsyncClient, http: httpx.AsyncClient, fetch: httpx.AsyncClient, hosts: tuple[Host, Host], size: int
 ) -> tuple[Crawler, str]:
     """On two new projects, with as many new workers; and the names of the projects."""
     index, index_name = await _create_project(manager, "index")
+    host, slower = hosts
     # Remembered for ever: a page that was crawled must not come back through a link that is found later.
-    pages, pages_name = await _create_project(manager, "pages", chain=index, remember_closed=-1)
+    fields = {"chain": index, "remember_closed": -1, "group_delay": host.delay, "group_limit": host.limit}
+    pages, pages_name = await _create_project(manager, "pages", **fields)
+    await manager.set_group(pages, slower.name, delay=slower.delay, limit=slower.limit)
     workers = []
     for number in range(1, size + 1):
         worker = AsyncClient(manager.url, http=http)
@@ -222,10 +242,11 @@ async def _create_crawler(
             await worker.request_access(project, submit=submit)
             await manager.accept_request(project, worker.worker.id)
         workers.append(worker)
-    return Crawler(manager, workers, fetch, pages, index), f"{pages_name}, which is chained to {index_name}"
+    crawler = Crawler(manager, workers, fetch, {each.name for each in hosts}, pages=pages, index=index)
+    return crawler, f"{pages_name}, which is chained to {index_name}"
 
 
-async def _create_project(manager: AsyncClient, name: str, **fields: int) -> tuple[int, str]:
+async def _create_project(manager: AsyncClient, name: str, **fields: float) -> tuple[int, str]:
     """A private project of this name, or of this name and a suffix when there is one already."""
     try:
         return await manager.create_project(name, **fields), name

@@ -1,4 +1,4 @@
-"""The site to crawl: the Python documentation, rendered with pydoc, kept in memory, served on a free port of 127.0.0.1.
+"""The site to crawl: the Python documentation, rendered with pydoc, kept in memory, served on two ports of 127.0.0.1.
 
 Child processes render it: they run this module as a script, isolated (``python -I -S``) and silenced, since they import
 every public module of the standard library. Nothing but that library is imported here.
@@ -7,6 +7,7 @@ every public module of the standard library. Nothing but that library is importe
 import asyncio
 import contextlib
 import json
+import math
 import os
 import pkgutil
 import pydoc
@@ -14,12 +15,15 @@ import re
 import sys
 import warnings
 from asyncio.subprocess import DEVNULL, PIPE
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from functools import partial
 from html import unescape
 from itertools import count
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
+from zlib import crc32
 
 START = "index.html"
 
@@ -28,6 +32,8 @@ _EXCLUDED = {"test", "tests", "idlelib", "lib2to3", "tkinter", "this", "antigrav
 _LONGEST = 1 << 26
 """Bytes of a page in JSON."""
 
+_ANSWER_TIME = 0.06  # seconds until a page is sent, so that requests meet
+
 _LINK = re.compile(rb'<a\s[^>]*?href="([^"]*)"[^>]*>')
 
 
@@ -35,10 +41,59 @@ class DemoError(Exception):
     """Ends a demo early. Its text is the one line that the user reads."""
 
 
+class Host:
+    """One address of the site: what it allows crawlers, and what it measures."""
+
+    def __init__(self, delay: float, limit: int, busy: int = 0) -> None:
+        self.delay = delay
+        """Seconds between two requests."""
+        self.limit = limit
+        """Requests at once."""
+        self._busy = busy  # seconds: once half of its pages have been asked for, it answers 429 for so long
+        self._busy_until = 0.0
+        self.name = ""
+        """The host and port."""
+        self.pages: dict[str, bytes] = {}
+        self.requests = self.in_flight = self._most_at_once = self._most_a_second = self._refused = 0
+        self._last_second: deque[float] = deque()
+
+    def receive(self, path: str, now: float) -> tuple[str, bytes]:
+        """The status, with headers of its own, and the body of the answer. It is in flight until ``answered``."""
+        self.requests += 1
+        self.in_flight += 1
+        self._most_at_once = max(self._most_at_once, self.in_flight)
+        self._last_second.append(now)
+        while self._last_second[0] < now - 1:
+            self._last_second.popleft()
+        self._most_a_second = max(self._most_a_second, len(self._last_second))
+        if self._busy and not self._busy_until and self.requests > 1 + len(self.pages) / 2:
+            self._busy_until = now + self._busy
+        if now < self._busy_until:
+            self._refused += 1
+            return f"429 Too Many Requests\r\nRetry-After: {math.ceil(self._busy_until - now)}", b""
+        html = self.pages.get(path)
+        return ("404 Not Found", b"<title>Not found</title>") if html is None else ("200 OK", html)
+
+    def answered(self) -> None:
+        self.in_flight -= 1
+
+    def measured(self) -> dict[str, tuple[int, int]]:
+        """The most requests at once, in any second, and after the first 429 while it lasts; and how many are allowed.
+
+        Requests that are under way, at most ``limit``, may come together with the next ones, and after a 429.
+        """
+        counts = {
+            "at once": (self._most_at_once, self.limit),
+            "in a second": (self._most_a_second, int(1 / self.delay) + 1 + self.limit),
+        }
+        return counts | ({"after its 429": (self._refused - 1, self.limit)} if self._refused else {})
+
+
 class Site:
     """Pages by path. Links to pages that are not here (private modules, pages above ``--pages``) are taken out."""
 
     def __init__(self, pages: Mapping[str, bytes]) -> None:
+        self.hosts = Host(0.02, 6), Host(0.05, 2, busy=1)
         self.pages: dict[str, bytes] = {}
         for path, html in pages.items():
             self.pages[path] = _LINK.sub(lambda link: b"<a>" if _is_dead(link[1], pages) else link[0], html)
@@ -54,36 +109,55 @@ class Site:
             border += new
         return reached
 
+    def url(self, path: str) -> str:
+        return f"http://{self._host(path).name}/{path}"
+
+    def _host(self, path: str) -> Host:
+        """Every fourth page is on the second host."""
+        return self.hosts[crc32(path.encode()) % 4 == 0]
+
     @contextlib.asynccontextmanager
-    async def serve(self) -> AsyncIterator[str]:
-        """Serves the pages while the block runs; gives the address, ending in a slash."""
+    async def serve(self) -> AsyncIterator[None]:
+        """Serves the pages while the block runs, each on its host, with links that name the host of their page."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Connection(self.pages), "127.0.0.1", 0)
-        try:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        finally:
-            server.close()
+        with contextlib.ExitStack() as stack:
+            for host in self.hosts:
+                server = await loop.create_server(partial(_Connection, host), "127.0.0.1", 0)
+                stack.callback(server.close)
+                host.name = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            for path, html in self.pages.items():
+                self._host(path).pages[path] = _LINK.sub(self._with_host, html)
+            yield
+
+    def _with_host(self, link: re.Match[bytes]) -> bytes:
+        target = _target(link[1])
+        if target not in self.pages:
+            return link[0]
+        return link[0].replace(link[1], f"http://{self._host(target).name}/".encode() + link[1])
 
 
 class _Connection(asyncio.Protocol):
     """Answers GET and keeps the connection open: all that the crawlers need."""
 
-    def __init__(self, pages: Mapping[str, bytes]) -> None:
-        self._pages = pages
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
         *requests, self._received = (self._received + data).split(b"\r\n\r\n")
         for request in requests:
             path = request.partition(b" /")[2].partition(b" ")[0].decode("latin-1")
-            html = self._pages.get(path)
-            status = b"404 Not Found" if html is None else b"200 OK"
-            body = html or b"<title>Not found</title>"
-            head = b"HTTP/1.1 %b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
-            self._transport.write(head % (status, len(body)) + body)
+            status, body = self._host.receive(path, loop.time())
+            loop.call_later(_ANSWER_TIME if status == "200 OK" else 0, self._answer, status, body)
+
+    def _answer(self, status: str, body: bytes) -> None:
+        self._host.answered()
+        head = f"HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._transport.write(head.encode() + body)
 
 
 def _target(link: bytes) -> str:

@@ -5,20 +5,23 @@ import pytest
 from broker.demo.crawler import Fault, links, plan
 
 SITE = "http://127.0.0.1:8000/"
+OTHER = "http://127.0.0.1:8001/"
 
 
-def test_links_are_those_of_the_same_site_each_once_and_without_fragments() -> None:
-    html = """
+def test_links_are_those_to_the_hosts_of_the_site_each_once_and_without_fragments() -> None:
+    html = f"""
       <a href="os.html">os</a> <a href="os.html#-getcwd">again</a> <A HREF='topic?key=or&amp;x'>or</A> <a href="#here">
       <a href="https://docs.python.org/3/">elsewhere</a> <a href="file:/usr/lib/os.py">file</a> <a name="here">
-      <a href="/json.html">root</a> <link href="style.css"> &lt;a href="escaped.html"&gt;
+      <a href="/json.html">root</a> <a href="{OTHER}re.html">other host</a>
+      <link href="style.css"> &lt;a href="escaped.html"&gt;
     """
 
-    assert links(SITE + "index.html", html) == [
+    assert links(SITE + "index.html", html, {"127.0.0.1:8000", "127.0.0.1:8001"}) == [
         SITE + "os.html",
         SITE + "topic?key=or&x",
         SITE + "index.html",
         SITE + "json.html",
+        OTHER + "re.html",
     ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -58,11 +59,15 @@ def _left_behind(directory: Path) -> list[str]:
     return found
 
 
-def test_a_crawl_of_forty_pages_balances_and_leaves_nothing_behind(tmp_path: Path, unused_url: str) -> None:
+def test_a_crawl_of_forty_pages_balances_waits_after_a_429_and_leaves_nothing_behind(
+    tmp_path: Path, unused_url: str
+) -> None:
     status, output, errors = _demo(tmp_path, "--pages", "40", "--url", unused_url)
 
     assert status == 0, output + errors
     assert "books balance" in output
+    assert re.search(r"^told to wait by a 429 +[1-9]", output, re.MULTILINE)
+    assert re.search(r"^127\.0\.0\.1:\d+ +\d of 2 +\d+ of 23 +\d of 2$", output, re.MULTILINE)
     assert f"no broker at {unused_url}: started one" in errors
     assert _left_behind(tmp_path) == []
 

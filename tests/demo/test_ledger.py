@@ -7,6 +7,7 @@ import pytest
 
 from broker.client import Stats
 from broker.demo.crawler import Ledger, discrepancies, summary
+from broker.demo.site import Host
 
 PAGES = {"a.html", "b.html", "c.html"}
 
@@ -21,9 +22,11 @@ class Crawled:
             self.ledger.index.add(page, votes=2)
         self.pages = stats(counters={"closed": 3, "assigned": 5, "reclaimed": 1, "duplicates": 4})
         self.index = stats(counters={"closed": 3, "assigned": 6})
+        self.host = Host(delay=0.5, limit=1, busy=1)
+        self.host.name = "docs:80"
 
     def wrong(self) -> list[str]:
-        return list(discrepancies(PAGES, self.ledger, self.pages, self.index))
+        return list(discrepancies(PAGES, self.ledger, self.pages, self.index, [self.host]))
 
 
 def stats(**fields: object) -> Stats:
@@ -62,6 +65,11 @@ def _not_reclaimed(crawled: Crawled) -> None:
     crawled.ledger.abandoned = 2
 
 
+def _two_at_once(crawled: Crawled) -> None:
+    crawled.host.receive("a.html", 0)
+    crawled.host.receive("b.html", 5)
+
+
 def test_books_balance_when_each_page_was_closed_once_in_both_projects() -> None:
     assert Crawled().wrong() == []
 
@@ -77,6 +85,7 @@ def test_books_balance_when_each_page_was_closed_once_in_both_projects() -> None
         (_failed, "index: 1 still failed"),
         (_duplicates_differ, "pages: the broker refused 4 duplicates, the workers were told of 5"),
         (_not_reclaimed, "pages: 2 tasks were abandoned, but 1 reclaimed"),
+        (_two_at_once, "docs:80: 2 requests at once, 1 allowed"),
     ],
 )
 def test_books_that_do_not_balance_say_what_is_wrong(change: Callable[[Crawled], None], line: str) -> None:
@@ -107,8 +116,11 @@ def test_an_answer_that_was_lost_on_the_way_excuses_a_client_but_not_the_broker(
 def test_the_table_has_a_line_for_each_thing_and_aligned_columns() -> None:
     crawled = Crawled()
     crawled.pages.counters.duplicates = 12345
-    lines = summary(crawled.ledger, crawled.pages, crawled.index).splitlines()
+    text = summary(crawled.ledger, crawled.pages, crawled.index, [crawled.host])
+    lines, hosts = (part.splitlines() for part in text.split("\n\n"))
 
     assert {len(line) for line in lines} == {len(lines[0])}
     assert lines[0].split() == ["pages", "index"]
     assert "duplicates refused            12,345         0" in lines
+    assert len(hosts[0]) == len(hosts[1])
+    assert " ".join(hosts[1].split()) == "docs:80 0 of 1 0 of 4 -"
