@@ -14,6 +14,8 @@ SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.t
 TURNED = "\N{RIGHT-TO-LEFT OVERRIDE}evil\N{RIGHT-TO-LEFT ISOLATE}"
 WORD = "x" * 10_000
 HOSTILE = f"{SCRIPT}{TURNED}"
+GROUPS = ("<b>&\"'", HOSTILE, WORD[:255], " two  spaces ", "100%/a?b#c+d")
+"""Names of groups that no page should trust."""
 
 
 class SampleData:
@@ -26,6 +28,7 @@ class SampleData:
         self.index = self.fleet.project(name="Python docs: index", priority=5)
         self.busy = self._busy()
         self.hostile = self._hostile()
+        self.grouped = self._grouped()
         self.empty = self.fleet.project(name="Not begun yet")
         self.paused = self.fleet.project(name="Shop prices", paused=True, assign_rate=2.5, submit_rate=100)
         worker = self.fleet.worker(self.paused, alias="prices-1")
@@ -110,6 +113,25 @@ class SampleData:
         asking.post("/project/request_access", {"project": project, "assign": True}).content()
         worker.post("/log/error", {"scope": HOSTILE, "message": f"{HOSTILE} {WORD}", "timestamp": 1}).content()
         worker.post("/log/warn", {"scope": WORD, "message": HOSTILE, "timestamp": 2**63 - 1}).content()
+        return project
+
+    def _grouped(self) -> int:
+        """Groups in every state."""
+        project = self.fleet.project(name="Sites", hidden=True, group_delay=3600, group_limit=1)
+        worker = self.fleet.worker(project, alias="sites-1")
+        for group in ("a.example", "b.example", "c.example", *GROUPS):
+            for n in range(2):
+                worker.submit(project, f"https://{group}/{n}", group=group, verification_count=2)
+            if group == "a.example":
+                worker.take(project)
+            elif group == "b.example":
+                worker.release(worker.take(project)["id"], verification=1)
+        for group, changes in (
+            ("b.example", {"delay": 7200.5, "limit": 3}),
+            ("c.example", {"blocked_for": 86_400}),
+            (WORD[:255], {"delay": 0.25, "limit": 0, "blocked_for": 600}),
+        ):
+            self.admin.post(f"/project/group/{project}", {"group": group, **changes}).content()
         return project
 
     def _logs(self, worker: WorkerCaller) -> None:

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, ViewportSize, expect
 
-from tests.browser.sample_data import SampleData
+from tests.browser.sample_data import WORD, SampleData
 from tests.browser.tab import Tab
 
 AXE = Axe()
@@ -42,6 +42,15 @@ PAGES = {
     "tasks-hostile": "projects/{hostile}/tasks",
     "task": "projects/{hostile}/tasks/{task}",
     "task-gone": "projects/{busy}/tasks/1",
+    "groups": "projects/{grouped}/groups",
+    "groups-resting": "projects/{grouped}/groups?state=resting",
+    "groups-full": "projects/{grouped}/groups?state=full",
+    "groups-blocked": "projects/{grouped}/groups?state=blocked",
+    "groups-none": "projects/{busy}/groups",
+    "group": "projects/{grouped}/groups?group=a.example",
+    "group-hostile": "projects/{grouped}/groups?group={word}",
+    "project-grouped": "projects/{grouped}",
+    "tasks-grouped": "projects/{grouped}/tasks",
     "settings": "projects/{busy}/settings",
     "new-project": "projects/new",
     "access": "projects/{busy}/access",
@@ -78,7 +87,13 @@ def looked_at(tab: Tab, name: str) -> None:
 def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str) -> None:
     gone = name in {"not-found", "task-gone"}
     place = PAGES[name].format(
-        busy=sample.busy, empty=sample.empty, paused=sample.paused, hostile=sample.hostile, task=sample.hostile_task
+        busy=sample.busy,
+        empty=sample.empty,
+        paused=sample.paused,
+        grouped=sample.grouped,
+        word=WORD[:255],
+        hostile=sample.hostile,
+        task=sample.hostile_task,
     )
 
     tab.go(place)

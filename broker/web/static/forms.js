@@ -104,6 +104,10 @@ export function body(form) {
       case "rate":
         values[name] = field.disabled ? 0 : Number(value);
         break;
+      case "own":
+        // Empty: as the project says.
+        values[name] = value === "" ? -1 : Number(value);
+        break;
       case "bit":
         values[name] = (values[name] ?? 0) + (field.checked ? Number(value) : 0);
         break;
