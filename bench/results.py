@@ -219,8 +219,8 @@ class GroupWaiters(msgspec.Struct, kw_only=True):
     """The same while they waited."""
     scripts: float
     """That the store ran, a task; without waiting two."""
-    woken: float
-    """Workers that were woken, a task."""
+    asked: float
+    """How often workers asked the store for a task, for each that they got."""
     delay: dict[str, float]
     """Milliseconds from when a group may start until a worker has the task."""
 
@@ -232,7 +232,7 @@ class GroupWaiters(msgspec.Struct, kw_only=True):
         return (
             f"{self.waiters:,} gets that wait for {self.groups:,} groups, {self.processes} server processes: "
             f"{self.starts:,.0f} tasks a second take {waiting}, without waiting {handed}; {self.scripts:.2f} scripts "
-            f"a task, {self.woken:.2f} workers woken; one has it {self.delay['p50']:.1f} ms after "
+            f"a task, workers ask {self.asked:.2f} times for one; one has it {self.delay['p50']:.1f} ms after "
             f"its group may start, p99 {self.delay['p99']:.1f}, at worst {self.delay['max']:.1f}"
         )
 

@@ -156,40 +156,46 @@ async def _now_or_later(call: Call, worker: Worker, project: int, count: int | N
                 raise
     begun = asyncio.get_running_loop().time()
     try:
-        return await _wait(call, project, count, take, begun + wait)
+        return await _wait(call, worker, project, count, take, until=begun + wait)
     finally:
         call.served.waited = asyncio.get_running_loop().time() - begun
 
 
-async def _wait(call: Call, project: int, count: int | None, take: Take, until: float) -> Reply:
+async def _wait(call: Call, worker: Worker, project: int, count: int | None, take: Take, *, until: float) -> Reply:
     """Answers as soon as there is a task. A client that sends no more has probably left: the wait ends."""
     queues = call.store.waiters.queues
     granted = () if project else await call.store.workers.projects((await _ready_worker(call)).id)
+    asks = not (call.store.waiters.listens(project) and queues.finds_nothing(project, worker.id))
     waiter = await call.store.waiters.enter(project, granted)
+    waiter.worker = worker.id
     timer = asyncio.get_running_loop().call_at(until, waiter.end)
     call.client.on_leave(waiter.end)
     wake: Wake | None = None
+    refused = _no_task()
     try:
         while True:
-            try:
-                # While it waited, its secret may have been changed, or the worker paused.
-                worker = await _ready_worker(call)
-                found = await (take(worker) if wake is None else _take(call, wake.project, worker, count))
-            except BrokerError as error:
-                if isinstance(error, Unavailable):
-                    queues.unanswered(waiter)
-                if error.code not in (_PASSES if project else _ELSEWHERE):
-                    raise
-                refused = error
-            else:
-                queues.found(waiter, wake)
-                return await _answer(call, worker, found, count)
-            queues.refused(waiter, wake, refused)
+            if asks:
+                try:
+                    # While it waited, its secret may have been changed, or the worker paused.
+                    worker = await _ready_worker(call)
+                    found = await (take(worker) if wake is None else _take(call, wake.project, worker, count))
+                except BrokerError as error:
+                    if isinstance(error, Unavailable):
+                        queues.unanswered(waiter)
+                    if error.code not in (_PASSES if project else _ELSEWHERE):
+                        raise
+                    refused = error
+                else:
+                    queues.found(waiter, wake)
+                    return await _answer(call, worker, found, count)
+                queues.refused(waiter, wake, refused)
             wake = await waiter.woken()
             if call.client.gone:
                 raise Disconnected
-            if wake is None:
+            if wake is None and asks:
                 raise refused if refused.code == "paused" else _no_task()
+            # At the end of its wait as well, if it has not asked yet: it may have lost its access.
+            asks = True
     finally:
         queues.leave(waiter)
         timer.cancel()

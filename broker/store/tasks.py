@@ -67,6 +67,14 @@ class Awaited(NamedTuple):
     """Seconds until the next group may start a task, if that is known of any."""
 
 
+class Promoted(NamedTuple):
+    more: bool
+    next_group: float | None
+    """As in :class:`Awaited`."""
+    own: int
+    """Groups that may start a task, of which no other process was told."""
+
+
 class Tasks:
     def __init__(self, calls: Calls, keys: Keys) -> None:
         self._calls = calls
@@ -134,10 +142,13 @@ class Tasks:
     async def due(self, project: int) -> Due:
         return Due(*map(bool, await self._calls.call("due", self._keys.project(project), [self.now])))
 
-    async def promote(self, project: int, limit: int) -> tuple[bool, float | None]:
-        """Groups whose time has come may start a task. Whether there are more, and :attr:`Awaited.next_group`."""
-        more, next_group = await self._calls.call("promote", self._keys.project(project), [self.now, limit])
-        return bool(more), _seconds(next_group)
+    async def promote(self, project: int, limit: int, waiting: int = 0) -> Promoted:
+        """Groups whose time has come may start a task. Of as many as there are ``waiting`` workers here, others are
+        not told.
+        """
+        args: Arguments = [self.now, limit, waiting]
+        more, next_group, own = await self._calls.call("promote", self._keys.project(project), args)
+        return Promoted(bool(more), _seconds(next_group), own)
 
     async def expire_hashes(self, project: int, limit: int) -> tuple[int, bool]:
         """Removes hashes of closed tasks that no longer count as duplicates, of about ``limit`` that it looks at.

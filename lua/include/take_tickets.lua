@@ -5,10 +5,13 @@
 
 -- open_tickets(base, now, worker, count, onward): what `assign` asks of groups, in a call for `count` tasks. It
 -- promotes groups whose time has come, at most `count` + 4, and looks at as many that turn out not to start one; `more`
--- says that such a bound was reached. `walk`, which goes on at `onward`, is over those with votes.
+-- says that such a bound was reached. Where workers wait, it promotes no more than it needs, as `promote` wakes as many
+-- workers as it promotes groups. `walk`, which goes on at `onward`, is over those with votes.
 local function open_tickets(base, now, worker, count, onward)
   local groups, bound, looks = open_groups(base, now), count + 4, 0
-  local tickets = { more = promote(groups, bound) == bound }
+  local is_awaited = now < tonumber(groups.awaited or 0)
+  local most = not is_awaited and bound or redis.call('EXISTS', base .. ':ready') == 1 and 0 or count
+  local tickets = { more = promote(groups, most) == most }
   local walk = open_walk(base, worker, groups.voted_place, onward)
   local fresh, voted, looked_up_to
   tickets.walk = walk
@@ -116,7 +119,7 @@ local function open_tickets(base, now, worker, count, onward)
       tickets.more = true
     end
     close_groups(groups)
-    if now < tonumber(groups.awaited or 0) then
+    if is_awaited then
       -- Workers that wait are told of tickets that were made and are left.
       local left, left_voted = groups.tickets, groups.voted_tickets
       left = left > 0 and math.min(left, redis.call('ZCARD', base .. ':ready')) or 0

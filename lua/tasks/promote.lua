@@ -7,8 +7,10 @@
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  how many groups of each kind at most, 500 or fewer
+  ARGV[3]  how many workers wait where this is called from: of so many groups others are not told
 
-  Returns  {1 when there are more, else 0; ms until the next group may start one, -1 for none}
+  Returns  {1 when there are more, else 0; ms until the next group may start one, -1 for none; of how many groups with
+           tasks without votes nobody else was told}
   Refuses  nothing
   Cost     O(groups * log groups)
 ]]
@@ -23,7 +25,7 @@ local now = clock(ARGV[1])
 
 local fields = project(base, 'awaited')
 if not fields then
-  return { 0, -1 }
+  return { 0, -1, 0 }
 end
 redis.call('DEL', guard)
 local groups = open_groups(base, now)
@@ -39,5 +41,6 @@ for _, group in ipairs(over) do
   end
 end
 close_groups(groups)
-wake(base, fields[2], now, groups.tickets, groups.voted_tickets)
-return { (walked == count or came == count or #over == count) and 1 or 0, first_due(base, now) }
+local own = math.min(groups.tickets, tonumber(ARGV[3]))
+wake(base, fields[2], now, groups.tickets - own, groups.voted_tickets)
+return { (walked == count or came == count or #over == count) and 1 or 0, first_due(base, now), own }

@@ -432,3 +432,54 @@ def test_a_store_that_went_away_and_came_back_serves_who_waited(tmp_path: Path, 
         until(lambda: producer.post("/task/submit", {"project": project, "recipe": "r"}).status == 200)
 
         assert waiting.result().content()["task"]["recipe"] == "r"
+
+
+def test_a_worker_that_waits_again_gets_what_those_before_it_may_not(single: Fleet, pool: ThreadPoolExecutor) -> None:
+    project = single.project()
+    voter, other = single.worker(project), single.worker(project)
+    # It is known to have access.
+    assert pool.submit(other.get, f"/task/get/{project}?wait=1").result().code == "no_task"
+    voter.submit(project, verification_count=2)
+    voter.release(voter.take(project)["id"])
+    waiting = pool.submit(voter.get, f"/task/get/{project}?wait=2")
+    time.sleep(0.3)
+
+    begun = time.monotonic()
+    assert other.get(f"/task/get/{project}?wait=5").content()["task"]["verification_count"] == 2
+
+    assert time.monotonic() - begun < SOON
+    assert waiting.result().code == "no_task"
+
+
+def test_workers_that_wait_again_are_served_in_the_order_of_their_calls(
+    single: Fleet, pool: ThreadPoolExecutor
+) -> None:
+    project = single.project()
+    workers, submitter = [single.worker(project) for _ in range(3)], single.worker(project)
+    path = f"/task/get/{project}?wait=10"
+    for _ in range(2):
+        waiting = []
+        for worker in workers:
+            waiting.append(pool.submit(worker.get, path))
+            time.sleep(0.1)
+        for answer in waiting:
+            submitted = submitter.submit(project)
+            assert answer.result().content()["task"]["id"] == submitted
+        for worker in workers:
+            (held,) = worker.get(f"/task/assigned/{project}").content()["tasks"]
+            worker.release(held["id"])
+
+
+def test_a_worker_that_has_lost_its_access_is_told_so_at_the_end_of_its_wait(
+    single: Fleet, pool: ThreadPoolExecutor
+) -> None:
+    project = single.project()
+    stays, leaves = single.worker(project), single.worker(project)
+    assert leaves.get(f"/task/get/{project}?wait=1").code == "no_task"
+    waiting = pool.submit(stays.get, f"/task/get/{project}?wait=3")
+    time.sleep(0.3)
+    single.admin.post(f"/project/reject_request/{project}/{leaves.id}").content()
+
+    assert leaves.get(f"/task/get/{project}?wait=1").code == "denied"
+
+    assert waiting.result().code == "no_task"

@@ -486,7 +486,7 @@ class Walk:
         self.advance(400_000)
         more = True
         while more:
-            more, _ = await self.store.tasks.promote(self.project, 50)
+            more = (await self.store.tasks.promote(self.project, 50)).more
         await self.assign(self.workers[0], 20)
         left = [key.removeprefix(self.base) for key in keys_like(self.redis, f"{self.base}:*")]
         strange = [

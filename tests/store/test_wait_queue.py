@@ -167,6 +167,40 @@ def test_one_task_wakes_one_in_order_of_arrival_wherever_it_waits() -> None:
 
 
 @in_a_loop
+def test_a_worker_need_not_ask_when_others_wait_whom_every_task_reaches_first() -> None:
+    queues = WaitQueues()
+    known, stranger = 7, 8
+    first = queues.enter(P, ())
+    first.worker = known
+    assert not queues.finds_nothing(P, known)
+    queues.notify(P, 1, 0)
+    queues.refused(first, first.wake, NO_TASK)
+
+    assert queues.finds_nothing(P, known)
+    assert not queues.finds_nothing(P, stranger)
+    assert not queues.finds_nothing(Q, known)
+    for field in ("has_votes", "paused"):
+        setattr(queues.project(P), field, True)
+        assert not queues.finds_nothing(P, known)
+        setattr(queues.project(P), field, False)
+    # It is asking: nobody waits.
+    queues.notify(P, 1, 0)
+    assert not queues.finds_nothing(P, known)
+
+
+@in_a_loop
+def test_a_worker_that_was_denied_asks_again() -> None:
+    queues = WaitQueues()
+    first, other = queues.enter(P, ()), queues.enter(P, ())
+    first.worker = 7
+    queues.notify(P, 1, 0)
+    queues.refused(first, first.wake, DENIED)
+
+    assert other.wake
+    assert not queues.finds_nothing(P, 7)
+
+
+@in_a_loop
 def test_who_wakes_in_vain_a_thousand_times_keeps_one_place() -> None:
     queues = WaitQueues()
     waiter = queues.enter(P, ())

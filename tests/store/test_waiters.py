@@ -91,7 +91,7 @@ async def test_a_group_that_may_start_one_task_after_the_other_wakes_one_worker_
 
 
 @pytest.mark.usefixtures("seldom")
-async def test_a_get_tells_of_the_groups_whose_rest_is_over_and_that_it_leaves(
+async def test_a_get_where_workers_wait_finds_groups_whose_rest_is_over_and_wakes_nobody(
     open_yard: StoreFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("broker.store.waiting._PROMOTE", 3600.0)
@@ -99,14 +99,27 @@ async def test_a_get_tells_of_the_groups_whose_rest_is_over_and_that_it_leaves(
     worker = await open_yard.worker(project)
     await open_yard.submit(project, worker, *(new()._replace(group=group) for group in ("a", "b", "c") * 2))
     assert len(await open_yard.take(project, worker, 3)) == 3
-    entered = [await open_yard.store.waiters.enter(project) for _ in range(3)]
+    waiter = await open_yard.store.waiters.enter(project)
     await asyncio.sleep(0.15)
 
     assert len(await open_yard.take(project, worker)) == 1
+    assert len(await open_yard.take(project, worker, 3)) == 2
+    assert waiter.wake is None
 
-    assert await woken(entered[0])
-    assert await woken(entered[1])
-    assert entered[2].wake is None
+
+@pytest.mark.usefixtures("seldom")
+async def test_as_many_workers_wake_in_all_processes_as_groups_may_start(open_yard: StoreFleet, other: Store) -> None:
+    project = await open_yard.project(group_delay=0.3)
+    worker = await open_yard.worker(project)
+    groups = [f"host {n}" for n in range(8)]
+    await open_yard.submit(project, worker, *(new()._replace(group=group) for group in groups * 2))
+    assert len(await open_yard.take(project, worker, 8)) == 8
+    entered = [await store.waiters.enter(project) for store in (open_yard.store, other) for _ in range(6)]
+
+    await until(lambda: sum(waiter.wake is not None for waiter in entered) >= 8)
+
+    await asyncio.sleep(0.1)
+    assert sum(waiter.wake is not None for waiter in entered) == 8
 
 
 @pytest.mark.usefixtures("seldom")

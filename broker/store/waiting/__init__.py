@@ -2,12 +2,14 @@
 
 The scripts that add a task, or put one back, publish that on a channel of its project while somebody waits for it
 (``lua/include/wake.lua``). Each process subscribes to these channels once, and wakes as many of its waiters as there
-are tasks (``wait_queue.py``). A woken waiter asks the store like any other request, and waits again when it finds
+are tasks (``wait_queue.py``); of groups whose rest is over, the process that promotes them wakes its own first, and the
+others hear of what is left. A woken waiter asks the store like any other request, and waits again when it finds
 nothing. Each process also reads once a second what is waiting in the projects concerned: a lost message only delays.
 """
 
 import asyncio
 import logging
+import random
 import re
 import time
 from collections.abc import Iterable
@@ -38,7 +40,7 @@ _TOGETHER = 50
 """Projects read together."""
 
 _PROMOTE = 0.02
-"""Seconds between two looks at the groups of a project, at least."""
+"""Seconds between two looks at the groups of a project, on average at least."""
 
 _CONNECT = 0.5
 """Seconds to wait for the subscription."""
@@ -90,6 +92,7 @@ class Waiters:
         match = _CHANNEL.search(channel)
         if match is not None and int(match[1]) in self.queues.projects:
             fresh, voted, *milliseconds = map(int, message.split())
+            self.queues.project(int(match[1])).has_votes |= voted > 0
             self.queues.notify(int(match[1]), fresh, voted)
             for until_start in milliseconds:
                 self._promote_in(int(match[1]), until_start / 1000)
@@ -101,7 +104,8 @@ class Waiters:
             return
         if awaited.promotion is not None:
             awaited.promotion.cancel()
-        awaited.promotion = loop.call_later(max(seconds, _PROMOTE), self._begin_promotion, project)
+        pause = max(seconds, random.uniform(0.5, 1.5) * _PROMOTE)  # noqa: S311
+        awaited.promotion = loop.call_later(pause, self._begin_promotion, project)
 
     def _begin_promotion(self, project: int) -> None:
         if (awaited := self.queues.projects.get(project)) is not None:
@@ -111,11 +115,13 @@ class Waiters:
             task.add_done_callback(self._promotions.discard)
 
     async def _promote(self, project: int) -> None:
-        """The script tells how many may start: so several processes wake no more workers than that."""
+        """Wakes as many as may start, and others are told of what is left. Which process is first is left to chance."""
         with suppress(BrokerError):
-            more, next_group = await self._tasks.promote(project, CHUNK)
-            if project in self.queues.projects and (more or next_group is not None):
-                self._promote_in(project, 0 if more else next_group or 0)
+            more, next_group, own = await self._tasks.promote(project, CHUNK, self.queues.waiting_for(project))
+            if project in self.queues.projects:
+                self.queues.notify(project, own, 0)
+                if more or next_group is not None:
+                    self._promote_in(project, 0 if more else next_group or 0)
 
     async def _listen(self) -> None:
         if not self._background:
@@ -187,7 +193,7 @@ class Waiters:
         if awaited.rate != found.assign_rate:
             awaited.end_pause()
         awaited.public, awaited.paused, awaited.rate = found.public, found.paused, found.assign_rate
-        awaited.notified_until = begun + notify / 2
+        awaited.notified_until, awaited.has_votes = begun + notify / 2, found.voted > 0
         self.queues.notify(project, min(found.fresh, _AT_ONCE), min(found.voted, 1))
         if found.next_group is not None:
             self._promote_in(project, found.next_group)

@@ -15,6 +15,9 @@ from broker.store.waiting.waiter import AwaitedProject, Waiter, WaitQueue, Wake
 _PASSES = 32
 """Waiters that are woken one after the other for a task with votes, as some of them may have voted on it already."""
 
+_ADMITTED = 60.0
+"""Seconds for which a worker counts as one that may get tasks of a project."""
+
 _TICK = 0.01
 """Seconds of a rate that are assigned together, as the scripts do (``lua/include/rate.lua``)."""
 
@@ -44,6 +47,12 @@ class WaitQueues:
             waiter.end()
         return waiter
 
+    def finds_nothing(self, project: int, worker: int) -> bool:
+        """Whether others wait whom every task would reach first: then the worker can wait without asking the store."""
+        queue, awaited = self.in_project.get(project), self.project(project)
+        admitted = awaited.admitted.get(worker, -_ADMITTED) > asyncio.get_running_loop().time() - _ADMITTED
+        return admitted and not awaited.paused and not awaited.has_votes and bool(queue and queue.first())
+
     def leave(self, waiter: Waiter) -> None:
         """If it was woken and has not asked the store, the next one is woken instead."""
         queue, wake = waiter.queue, waiter.wake
@@ -60,7 +69,8 @@ class WaitQueues:
             self._take_kept(project)
 
     def found(self, waiter: Waiter, wake: Wake | None) -> None:
-        """The woken waiter has a task."""
+        """The waiter has a task."""
+        self._admit(waiter)
         if wake is not None:
             waiter.wake = None
             if self.project(wake.project).rate:
@@ -78,6 +88,8 @@ class WaitQueues:
         """
         queue = waiter.queue
         project = wake.project if wake else queue.project
+        if error.code == "no_task":
+            self._admit(waiter)
         if project and error.code == "rate_limited":
             self._pause(project, error.delay or 0, more=True)
         elif project and error.code == "paused":
@@ -96,6 +108,10 @@ class WaitQueues:
         self._wake_for_kept(queue)
         if passes:
             self.wake(Wake(wake.project, passes - 1, min(wake.before, waiter.number)), keep=False)
+
+    def waiting_for(self, project: int) -> int:
+        """How many may be woken for tasks of this project."""
+        return sum(queue.count - queue.asking for queue in self._queues_of(project))
 
     def notify(self, project: int, fresh: int, voted: int) -> None:
         """So many tasks may be waiting in the project, without and with votes."""
@@ -144,7 +160,9 @@ class WaitQueues:
 
     def remove_unused(self) -> None:
         """Removes projects for which nobody waits."""
+        long_ago = asyncio.get_running_loop().time() - _ADMITTED
         for project, awaited in list(self.projects.items()):
+            awaited.admitted = {worker: at for worker, at in awaited.admitted.items() if at > long_ago}
             if awaited.pause is None and not self._queues_of(project):
                 if awaited.promotion is not None:
                     awaited.promotion.cancel()
@@ -184,6 +202,10 @@ class WaitQueues:
         awaited, queue = self.projects.get(project), self.in_project.get(project)
         anywhere = self.anywhere.values() if awaited and awaited.public else self.granted.get(project, ())
         return [*anywhere] if queue is None else [queue, *anywhere]
+
+    def _admit(self, waiter: Waiter) -> None:
+        if waiter.queue.project:
+            self.project(waiter.queue.project).admitted[waiter.worker] = asyncio.get_running_loop().time()
 
     def _pause(self, project: int, delay: float, *, more: bool) -> None:
         """Wakes nobody for ``delay`` seconds, whatever the pause was before; then somebody, if there is more."""

@@ -19,7 +19,7 @@ class Wake(NamedTuple):
 class Waiter:
     """A request that waits for a task. When woken, it asks the store, and waits again if there is no task."""
 
-    __slots__ = ("_woken", "ended", "number", "queue", "waiting", "wake")
+    __slots__ = ("_woken", "ended", "number", "queue", "waiting", "wake", "worker")
 
     def __init__(self, queue: "WaitQueue", number: int) -> None:
         self.queue = queue
@@ -30,6 +30,8 @@ class Waiter:
         self.wake: Wake | None = None
         """Why it was woken, until the store has answered."""
         self.ended = False
+        self.worker = 0
+        """Whose request it is; 0: that does not count."""
         self._woken: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
 
     async def woken(self) -> Wake | None:
@@ -108,6 +110,10 @@ class AwaitedProject:
         """Whether a task may be waiting when the pause ends."""
         self.kept: deque[Wake] = deque()
         """Wakes that came while all waiters concerned were asking the store."""
+        self.has_votes = False
+        """Whether tasks with votes may be waiting: some worker may get one that those who wait may not."""
+        self.admitted: dict[int, float] = {}
+        """Workers that may get tasks of it, and when the store said so last, by the clock of the event loop."""
         self.notified_until = 0.0
         """Until when the scripts publish tasks of this project, by the clock of the event loop."""
         self.reading = asyncio.Lock()
