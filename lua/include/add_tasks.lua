@@ -62,7 +62,7 @@ local function add_tasks(base, texts, from, step, new)
   local remember, known, past = new.remember_closed or '0', nil, nil
   local suffix, ids, added, records, entries = suffix_of(base), {}, {}, {}, {}
   local count, seq, place, created = 0, new.seq, new.place, new.created .. ' '
-  local names, lists, apart = {}, {}, new.apart or {}
+  local names, lists, apart = nil, nil, new.apart
   for i = from, #texts, step do
     local text, id = texts[i], false
     local hash, priority, group = string.match(text, '^(%-?%d*) ?(%-?%d*)[ %d]*@?([^\n]*)')
@@ -78,12 +78,15 @@ local function add_tasks(base, texts, from, step, new)
       id = string.format('%d', seq + count) .. suffix
       added[count], records[count] = id, created .. text
       local score, list = score_of(tonumber(priority) or 0, math.min(place + count, LAST_PLACE)), entries
-      if group ~= '' and not apart[i] then
+      if apart and apart[i] then
+        list = nil
+      elseif group ~= '' then
+        names, lists = names or {}, lists or {}
         list = lists[group] or { best = score }
         names[#names + 1] = not lists[group] and group or nil
         lists[group], list.best = list, math.min(list.best, score)
       end
-      if not apart[i] then
+      if list then
         list[#list + 1], list[#list + 2] = score, id
       end
     end
@@ -106,7 +109,7 @@ local function add_tasks(base, texts, from, step, new)
   end
   new.seq, new.place = seq + count, place + count
   local startable = #entries / 2
-  if #names > 0 then
+  if names then
     --- @include "submit_groups"
     startable = startable + submit_groups(base, new.now, names, lists)
   end

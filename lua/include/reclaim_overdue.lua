@@ -2,13 +2,9 @@
 --- @include "put_back"
 --- @include "wake"
 
--- reclaim_overdue(base, now, limit): takes up to `limit` tasks whose deadline has passed from their workers. Answers
--- how many, and how many of them wait again; the others had lost their record.
-local function reclaim_overdue(base, now, limit)
-  local overdue = redis.call('ZRANGE', base .. ':assigned', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
-  if #overdue == 0 then
-    return 0, 0
-  end
+-- reclaim_overdue(base, now, overdue): takes these members of `assigned`, one or more, from their workers. Answers how
+-- many tasks wait again; the others had lost their record.
+local function reclaim_overdue(base, now, overdue)
   redis.call('ZREM', base .. ':assigned', unpack(overdue))
   local tasks = {}
   for i, member in ipairs(overdue) do
@@ -19,5 +15,5 @@ local function reclaim_overdue(base, now, limit)
     redis.call('HINCRBY', base, 'reclaimed', back)
   end
   wake(base, redis.call('HGET', base, 'awaited'), now, fresh, voted)
-  return #tasks, back
+  return back
 end

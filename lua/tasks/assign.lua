@@ -30,7 +30,7 @@
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us, assign_time = clock(ARGV[2])
 local count, bytes, default_time = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local first_chunk, onward = ARGV[6] == '1', ARGV[6]
+local first_chunk = ARGV[6] == '1'
 
 local fields = project(base, 'paused', 'public', 'assign_rate', 'assign_paid_off', 'assigned')
 if not fields then
@@ -49,8 +49,7 @@ if wait > 0 then
 end
 
 local MOST_ORPHANS = 1000
--- `more`: a bound was reached, and another call may find some; `walk_on`: where a walk over tasks with votes was then.
-local orphans, more, walk_on = 0, false, ''
+local orphans = 0
 
 -- read(tasks): for each {task =, record =, seconds = its max_assign_time, as text, size = bytes of its recipe}, or
 -- false: its record is gone, and it is dropped.
@@ -103,17 +102,17 @@ local function take_first()
 end
 
 -- The best by score of the tasks without a group and of the groups that may start one, never a task that the worker has
--- voted on.
+-- voted on; and where another call may find some, when a bound was reached, else ''.
 local function take_best()
   --- @include "unvoted"
   redis.call('DEL', guard)
   local tickets, walk
   if redis.call('EXISTS', base .. ':due', base .. ':ready', base .. ':ready_voted') > 0 then
     --- @include "take_tickets"
-    tickets = open_tickets(base, now, worker, count, onward)
+    tickets = open_tickets(base, now, worker, count, ARGV[6])
     walk = tickets.walk
   else
-    walk = open_walk(base, worker, tonumber(redis.call('HGET', base, 'voted_place') or 0), onward)
+    walk = open_walk(base, worker, tonumber(redis.call('HGET', base, 'voted_place') or 0), ARGV[6])
     walk.tickets.ended = true
   end
   local rows, from_queue, from_verifying, size = {}, 0, {}, 0
@@ -178,34 +177,32 @@ local function take_best()
   end
   if tickets then
     tickets.close(#rows > 0)
-    more = tickets.more
   end
-  walk_on = close_walk(walk)
-  return rows
+  local onward = close_walk(walk)
+  return rows, onward == '' and tickets and tickets.more and '-' or onward
 end
 
 -- Both begin with a write that the server lets through when memory is full, and with it what follows.
 local others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted')
 local take = others == 0 and take_first or take_best
-local rows, back, reclaimed = take(), 0, false
+local rows, onward = take()
+local back = 0
 while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
-  --- @include "reclaim_overdue"
-  local taken
-  taken, back = reclaim_overdue(base, now, 10)
-  if taken == 0 then
+  local overdue = redis.call('ZRANGE', base .. ':assigned', '-inf', now, 'BYSCORE', 'LIMIT', 0, 10)
+  if #overdue == 0 then
     break
   end
-  reclaimed = true
-  orphans = orphans + taken - back
+  --- @include "reclaim_overdue"
+  back = reclaim_overdue(base, now, overdue)
+  -- A group that is full no longer, as its task was reclaimed, is found by the next call.
+  onward = '-'
+  orphans = orphans + #overdue - back
 end
 if back > 0 then
   rows = take_best()
 end
--- A group that is full no longer, as its task was reclaimed, is found by the next call.
-more = more or reclaimed
 
-local unfinished = walk_on ~= '' and walk_on or more and '-' or ''
-local given = { revision, assign_time, #rows == 0 and unfinished or '' }
+local given = { revision, assign_time, #rows == 0 and onward or '' }
 if #rows > 0 then
   local deadlines, holders, holder = {}, {}, worker .. ' ' .. assign_time
   for i, row in ipairs(rows) do

@@ -16,4 +16,8 @@ local base, guard = KEYS[1], KEYS[2]
 local now, limit = clock(ARGV[1]), tonumber(ARGV[2])
 
 redis.call('DEL', guard)
-return (reclaim_overdue(base, now, limit))
+local overdue = redis.call('ZRANGE', base .. ':assigned', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
+if #overdue > 0 then
+  reclaim_overdue(base, now, overdue)
+end
+return #overdue

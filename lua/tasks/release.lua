@@ -65,15 +65,8 @@ end
 
 chain = chain or '0'
 local closed, gone, gone_hashes = 0, {}, {}
--- Members of `assigned`, and their groups, as include/free_groups.lua wants them.
-local members, names = {}, {}
-
-local function note_group(task, group)
-  if group ~= '' then
-    members[#members + 1] = assignment(task, worker)
-    names[#members] = group
-  end
-end
+-- Of tasks that have a group or have lost their record: members of `assigned`, and what include/free_groups.lua wants.
+local members, names
 
 local function close_task(task, record, hash, newline)
   closed = closed + 1
@@ -81,17 +74,6 @@ local function close_task(task, record, hash, newline)
   gone[closed] = task
   if hash ~= '' then
     gone_hashes[#gone_hashes + 1] = hash
-  end
-end
-
--- Groups of which a task is held no longer may start another one.
-local function free()
-  if #members > 0 then
-    --- @include "free_groups"
-    --- @include "wake"
-    local now = clock(given_now)
-    wake(base, awaited, now, free_groups(base, now, members, names), 0)
-    members, names = {}, {}
   end
 end
 
@@ -146,7 +128,6 @@ local function report(others, records)
   for _, i in ipairs(others) do
     local task, place, record = tasks[i], places[i], records[i]
     local result, fields = ARGV[place + 1], read_record(record)
-    note_group(task, fields and fields.group)
     if not fields then
       orphans[#orphans + 1] = task
     elseif result == OK then
@@ -158,7 +139,6 @@ local function report(others, records)
       outcomes[place / 3] = go_back(task, fields)
     end
   end
-  free()
   drop_orphans(base, orphans)
   local own_votes = #back > 0 and not counts.skipped and not counts.retried
   local voted_place = own_votes and redis.call('HGET', base, 'voted_place')
@@ -181,15 +161,24 @@ for i, record in ipairs(records) do
   if created and ARGV[place + 1] == OK and (needed == '' or needed == '1') then
     close_task(tasks[i], record, hash, newline)
     outcomes[place / 3] = 'closed'
-    note_group(tasks[i], group)
   else
     others[#others + 1] = i
   end
+  if group ~= '' then
+    members, names = members or {}, names or {}
+    members[#members + 1] = assignment(tasks[i], worker)
+    names[#members] = group or false
+  end
+end
+if members then
+  --- @include "free_groups"
+  --- @include "wake"
+  local now = clock(given_now)
+  wake(base, awaited, now, free_groups(base, now, members, names), 0)
 end
 if #others > 0 then
   report(others, records)
 end
-free()
 redis.call('HDEL', base .. ':holders', unpack(tasks))
 if closed > 0 then
   delete_records(base, gone, #gone == #tasks and buckets or nil)
