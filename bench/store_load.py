@@ -62,7 +62,7 @@ class Project:
             raise BenchError("two random hashes were the same")
 
     def _task(self, recipe: int) -> TaskFields:
-        group = f"host{next(self._turns) % self.groups:07d}.example" if self.groups else ""
+        group = f"host{next(self._turns) % self.groups}.example" if self.groups else ""
         return TaskFields(f"{next(_numbers):0{recipe}d}", random.getrandbits(63) or 1, group=group)
 
     async def assign(self, count: int) -> list[int]:

@@ -1,26 +1,25 @@
 --- @include "assignment"
 --- @include "tickets"
---- @include "unvoted_ticket"
 --- @include "wake"
 
--- open_tickets(base, now, worker, count, onward): what `assign` asks of groups, in a call for `count` tasks. It
--- promotes groups whose time has come, at most `count` + 4, and looks at as many that turn out not to start one; `more`
--- says that such a bound was reached. Where workers wait, it promotes no more than it needs, as `promote` wakes as many
--- workers as it promotes groups. `walk`, which goes on at `onward`, is over those with votes.
-local function open_tickets(base, now, worker, count, onward)
+-- open_tickets(base, now, worker, count): what `assign` asks of groups, in a call for `count` tasks. It promotes groups
+-- whose time has come, at most `count` + 4, and looks at as many that turn out not to start one; `more` says that such
+-- a bound was reached. Where workers wait, it promotes no more than it needs, as `promote` wakes as many workers as it
+-- promotes groups. Where there are votes the caller sets `walk`, as include/unvoted.lua opens it, and `best_voted`,
+-- which is unvoted_ticket, from the beginning on if its argument is true.
+local function open_tickets(base, now, worker, count)
   local groups, bound, looks = open_groups(base, now), count + 4, 0
   local is_awaited = now < tonumber(groups.awaited or 0)
   local most = not is_awaited and bound or redis.call('EXISTS', base .. ':ready') == 1 and 0 or count
   local tickets = { more = promote(groups, most) == most }
-  local walk = open_walk(base, worker, groups.voted_place, onward)
-  local fresh, voted, looked_up_to
-  tickets.walk = walk
+  local fresh, voted, looked_up_to, from_start
+  tickets.groups = groups
   local next_start = math.huge
 
   local function look_again(group)
     fresh = nil
     if voted and voted.group == group then
-      voted, walk.tickets = nil, from('-inf')
+      voted, from_start = nil, true
     end
   end
 
@@ -33,11 +32,13 @@ local function open_tickets(base, now, worker, count, onward)
         key = key, count = 'waiting' } or false
     end
     if voted ~= nil and groups.voted_place > looked_up_to then
-      voted, walk.tickets = nil, from('-inf')
+      voted, from_start = nil, true
     end
     if voted == nil then
       looked_up_to = groups.voted_place
-      local one = not (walk.done and looked_up_to == walk.place) and unvoted_ticket(groups, walk)
+      local walk = tickets.walk
+      local one = walk and not (walk.done and looked_up_to == walk.place) and tickets.best_voted(from_start)
+      from_start = false
       voted = one and { task = one.task, score = one.score, group = one.group,
         key = groups.verify_prefix .. one.group, count = 'verifying' } or false
     end

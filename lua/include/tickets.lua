@@ -150,8 +150,8 @@ local function walk_limits(groups, count)
     redis.call('ZADD', groups.base .. ':due', due, group)
   end
   if #found < count then
-    redis.call('HDEL', groups.base, 'limits_walk', 'holders_lost')
-    groups.walk, groups.holders_lost = false, false
+    redis.call('HDEL', groups.base, 'limits_walk')
+    groups.walk = false
   end
   return #found
 end

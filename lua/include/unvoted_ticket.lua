@@ -1,4 +1,4 @@
---- @include "tickets"
+--- @include "groups"
 --- @include "unvoted"
 
 -- unvoted_ticket(groups, walk): the best of `:ready_voted` for this worker, {task =, score =, group =}, or nil. A

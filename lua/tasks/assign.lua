@@ -101,19 +101,45 @@ local function take_first()
   return rows
 end
 
+-- Whether a group may start a task, or is to be looked at again.
+local function some_group_may_start()
+  if redis.call('EXISTS', base .. ':ready', base .. ':ready_voted') > 0 then
+    return true
+  end
+  local first_due = redis.call('ZRANGE', base .. ':due', 0, 0, 'WITHSCORES')[2]
+  return first_due and (tonumber(first_due) <= now or redis.call('HGET', base, 'limits_walk'))
+end
+
 -- The best by score of the tasks without a group and of the groups that may start one, never a task that the worker has
 -- voted on; and where another call may find some, when a bound was reached, else ''.
 local function take_best()
-  --- @include "unvoted"
   redis.call('DEL', guard)
-  local tickets, walk
-  if redis.call('EXISTS', base .. ':due', base .. ':ready', base .. ':ready_voted') > 0 then
+  local tickets
+  if some_group_may_start() then
     --- @include "take_tickets"
-    tickets = open_tickets(base, now, worker, count, ARGV[6])
-    walk = tickets.walk
-  else
-    walk = open_walk(base, worker, tonumber(redis.call('HGET', base, 'voted_place') or 0), ARGV[6])
-    walk.tickets.ended = true
+    tickets = open_tickets(base, now, worker, count)
+  end
+  local voted_place = tickets and tickets.groups.voted_place or tonumber(redis.call('HGET', base, 'voted_place') or 0)
+  local walk, next_with_votes, close_votes
+  if voted_place > 0 then
+    --- @include "unvoted"
+    walk = open_walk(base, worker, voted_place, ARGV[6])
+    next_with_votes = function()
+      if not walk.done then
+        return next_unvoted(walk, base .. ':verifying', walk.verifying, '')
+      end
+    end
+    close_votes = close_walk
+    if tickets then
+      --- @include "unvoted_ticket"
+      tickets.walk = walk
+      tickets.best_voted = function(from_start)
+        walk.tickets = from_start and from('-inf') or walk.tickets
+        return unvoted_ticket(tickets.groups, walk)
+      end
+    else
+      walk.tickets.ended = true
+    end
   end
   local rows, from_queue, from_verifying, size = {}, 0, {}, 0
   local page, at, behind = {}, 1, true
@@ -127,13 +153,10 @@ local function take_best()
     return page[at], tonumber(page[at + 1] or math.huge)
   end
 
-  local function next_with_votes()
-    if not walk.done then
-      return next_unvoted(walk, base .. ':verifying', walk.verifying, '')
-    end
+  local with_votes, voted_score
+  if walk then
+    with_votes, voted_score = next_with_votes()
   end
-
-  local with_votes, voted_score = next_with_votes()
   while #rows < count and orphans < MOST_ORPHANS do
     local task, score = first_queued()
     local verify = with_votes and tonumber(voted_score) <= score
@@ -178,7 +201,7 @@ local function take_best()
   if tickets then
     tickets.close(#rows > 0)
   end
-  local onward = close_walk(walk)
+  local onward = walk and close_votes(walk) or ''
   return rows, onward == '' and tickets and tickets.more and '-' or onward
 end
 

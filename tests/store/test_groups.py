@@ -169,8 +169,9 @@ async def test_a_removal_that_a_hard_reset_overtakes_frees_no_hash_of_a_new_task
     assert await fleet.store.tasks.submit(project, worker, [task]) == [None]
 
 
+@pytest.mark.parametrize("limited", ["before", "after"])
 async def test_a_group_is_free_again_when_its_held_task_is_lost_with_all_that_named_it(
-    fleet: StoreFleet, redis_url: str
+    fleet: StoreFleet, redis_url: str, limited: str
 ) -> None:
     project = await fleet.project(group_limit=1)
     worker = await fleet.worker(project)
@@ -180,8 +181,15 @@ async def test_a_group_is_free_again_when_its_held_task_is_lost_with_all_that_na
         base = lose_record(redis, fleet.store.keys.project(project)[0].split(":")[0], held.id)
         redis.hdel(f"{base}:holders", str(held.id))
     assert not await fleet.take(project, worker)
+    if limited == "after":
+        # Meanwhile no group is full: what is lost is not looked for.
+        await fleet.store.projects.update(None, project, {"group_limit": 0})
+        await fleet.take(project, worker)
 
     fleet.passes(3600)
+    await fleet.store.tasks.reclaim(project, 10)
+    await fleet.store.tasks.promote(project, 10)
+    await fleet.store.projects.update(None, project, {"group_limit": 1})
 
     assert [task.fields.group for task in await fleet.take(project, worker)] == ["a"]
 
