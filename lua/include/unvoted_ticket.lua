@@ -10,6 +10,8 @@ local function unvoted_ticket(groups, walk)
     local score_before, skipped_before = at.score, at.skipped
     local group, score = next_entry(walk, groups.base .. ':ready_voted', at, '@')
     if not group or best and best.score <= tonumber(score) then
+      -- There is one that may not be taken now.
+      at.ended = at.ended and not best
       return best
     end
     local inner = at.group == group and at.inner or from('-inf')

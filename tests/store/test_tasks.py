@@ -301,6 +301,22 @@ async def test_a_vote_does_not_hide_what_another_worker_has_voted_on_before(flee
     assert [task.id for task in await fleet.take(project, one, 2)] == [others.id]
 
 
+@pytest.mark.parametrize("group", ["", "a"])
+async def test_a_get_that_takes_something_better_does_not_hide_a_task_with_votes(
+    fleet: StoreFleet, group: str
+) -> None:
+    project = await fleet.project()
+    one, other = await fleet.worker(project), await fleet.worker(project)
+    (voted,) = await fleet.submit(project, one, new(votes=2)._replace(group=group))
+    await fleet.take(project, other)
+    await fleet.release(project, other, voted)
+    (better,) = await fleet.submit(project, one, new(priority=1))
+
+    assert [task.id for task in await fleet.take(project, one)] == [better]
+
+    assert [task.id for task in await fleet.take(project, one)] == [voted]
+
+
 async def test_a_vote_on_a_task_whose_group_rests_is_counted(fleet: StoreFleet) -> None:
     project = await fleet.project(group_delay=60)
     worker = await fleet.worker(project)
