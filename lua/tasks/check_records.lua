@@ -14,7 +14,7 @@
   ARGV[5]  now, unix ms; '' outside tests
 
   Returns  {entry to go on with; last entry there is; how many tasks; {what differs, its task, ...}: 'record',
-           'nowhere', 'state', 'votes', 'voted' or 'known'; {hash...} of the tasks}
+           'nowhere', 'state', 'ticket', 'votes', 'voted' or 'known'; {hash...} of the tasks}
   Refuses  NOT_FOUND
   Cost     O(entries + tasks * (log queue + votes + maintenance calls in progress))
 ]]
@@ -162,6 +162,16 @@ local function check(i, task, fields, operation)
   end
 end
 
+-- A group that has something waiting has a ticket, or is in `:due`: the next look there gives it one.
+local function check_ticket(task, group, set)
+  local there = redis.call('ZSCORE', base .. ':due', group) or redis.call('ZSCORE', base .. set, group)
+  if not there and differs('ticket', task) then
+    local rest = redis.call('ZSCORE', base .. ':resting', group)
+    redis.call('ZREM', base .. ':resting', group)
+    redis.call('ZADD', base .. ':due', rest or now, group)
+  end
+end
+
 -- Where a task waits that has a group: in the sets of that group.
 local function look_in_group(i, group)
   groups_of[i] = group
@@ -169,6 +179,9 @@ local function look_in_group(i, group)
     local score = redis.call('ZSCORE', group_key(base, state, project_fields[4], group), tasks[i])
     scores[state][i] = scores[state][i] or score
     group_scores[state .. i] = score
+    if score then
+      check_ticket(tasks[i], group, state == 'queue' and ':ready' or ':ready_voted')
+    end
   end
 end
 

@@ -213,3 +213,30 @@ async def test_hashes_that_are_trimmed_while_they_are_counted_are_no_damage(flee
     assert (await fleet.store.tasks.due(project)).expired is False
     assert check.differences["sample"] == set()
     assert await differences(fleet, project) == {}
+
+
+@pytest.mark.parametrize("votes", [1, 2])
+@pytest.mark.parametrize("rests", [False, True])
+async def test_a_group_that_has_lost_its_ticket_has_one_again(
+    fleet: StoreFleet, settings: Settings, votes: int, rests: bool
+) -> None:
+    project = await fleet.project(group_delay=60)
+    worker, other = await fleet.worker(project), await fleet.worker(project)
+    ids = await fleet.submit(project, worker, *(new(votes=votes)._replace(group="a") for _ in range(2)))
+    if votes == 2 or rests:
+        await fleet.take(project, worker)
+        await fleet.release(project, worker, ids[0] or 0, 0 if votes == 2 else 2)
+    if not rests:
+        fleet.passes(60)
+        await fleet.store.tasks.promote(project, 10)
+    assert await differences(fleet, project) == {}
+    with looking_into(settings.redis_url) as redis:
+        base = fleet.store.keys.project(project)[0]
+        redis.delete(f"{base}:ready", f"{base}:ready_voted", f"{base}:due")
+    assert await fleet.take(project, other) == []
+
+    assert set(await differences(fleet, project)) == {"ticket"}
+    assert set(await differences(fleet, project, repair=True)) == {"ticket"}
+    assert await differences(fleet, project) == {}
+
+    assert len(await fleet.take(project, other)) == 1

@@ -302,9 +302,7 @@ async def test_a_vote_does_not_hide_what_another_worker_has_voted_on_before(flee
 
 
 @pytest.mark.parametrize("group", ["", "a"])
-async def test_a_get_that_takes_something_better_does_not_hide_a_task_with_votes(
-    fleet: StoreFleet, group: str
-) -> None:
+async def test_a_get_that_takes_something_better_does_not_hide_a_task_with_votes(fleet: StoreFleet, group: str) -> None:
     project = await fleet.project()
     one, other = await fleet.worker(project), await fleet.worker(project)
     (voted,) = await fleet.submit(project, one, new(votes=2)._replace(group=group))
