@@ -27,6 +27,8 @@ HOT = [f"hot{n}.example" for n in range(8)]
 """Their tasks come first, so they always start as many as they may."""
 GROUPS = [*HOT, *(f"host{n}.example" for n in range(32))]
 LIVE = ("waiting", "verifying", "assigned")
+BLOCKED_FOR = 0.3
+"""Seconds for which a fetcher blocks a group."""
 HELD_FOR = 1
 """Seconds, the ``max_assign_time`` of the tasks."""
 
@@ -78,7 +80,20 @@ class Fetcher(Client):
             return
         result = 1 if fire and what < 0.15 else 2 if fire and what < 0.2 else 0
         start.until = min(start.until, time.monotonic())
-        self.send("/task/release", {"task_id": task["id"], "result": result})
+        release = {"task_id": task["id"], "result": result}
+        if fire and self._chance.random() < 0.1:
+            self._release_and_block(self._log.groups[task["group"]], release)
+        else:
+            self.send("/task/release", release)
+
+    def _release_and_block(self, group: GroupLog, release: dict[str, Any]) -> None:
+        """As after a 429 with Retry-After."""
+        block = Block(math.inf, time.monotonic() + BLOCKED_FOR)
+        group.blocks.append(block)
+        answer = self.send("/task/release", {**release, "group_blocked": BLOCKED_FOR})
+        if answer is not None and answer.content()["updated"]:
+            block.begin = time.monotonic()
+            self.saw["blocks"] += 1
 
 
 class Manager(Client):
@@ -162,12 +177,12 @@ class Manager(Client):
 
     def unblock(self) -> None:
         for group in self._log.groups.values():
-            if group.blocks and group.blocks[-1].end > time.monotonic():
+            if any(block.end > time.monotonic() for block in group.blocks):
                 self._end_block(group)
                 self._set_group(group, blocked_for=0)
 
     def _end_block(self, group: GroupLog) -> None:
-        for block in group.blocks[-1:]:
+        for block in group.blocks:
             block.end = min(block.end, time.monotonic())
 
     def reset_failed(self) -> None:
