@@ -6,7 +6,8 @@ local function group_row(groups, group)
   local base, now = groups.base, groups.now
   local delay, limit, slowed, blocked, by = own_limits(groups, group)
   local due, rest = redis.call('ZSCORE', base .. ':due', group), redis.call('ZSCORE', base .. ':resting', group)
-  local next_start = tonumber(due or rest or 0)
+  -- A block that was set meanwhile may end after the rest.
+  local next_start = math.max(tonumber(due or rest or 0), blocked)
   return {
     redis.call('ZCARD', groups.wait_prefix .. group) + redis.call('ZCARD', groups.verify_prefix .. group),
     redis.call('SCARD', base .. ':held:' .. group),

@@ -210,6 +210,21 @@ async def test_a_group_counts_at_the_priority_of_the_task_that_this_worker_may_t
     assert [task.id for task in await fleet.take(project, one, 3)] == [ids[2], ids[1]]
 
 
+async def test_a_group_that_rests_and_is_blocked_for_longer_says_when_the_block_ends(fleet: StoreFleet) -> None:
+    project = await fleet.project(group_delay=60)
+    worker = await fleet.worker(project)
+    await fleet.submit(project, worker, *[TaskFields("r", group="a") for _ in range(2)])
+    await fleet.take(project, worker)
+    resting = await fleet.store.groups.get(project, "a")
+
+    blocked = await fleet.store.groups.get(project, "a", blocked_for=3600, by="manager 1")
+    assert blocked.next == blocked.blocked_until
+    fleet.passes(61)
+    assert (await fleet.store.groups.get(project, "a")).next == blocked.blocked_until
+    assert (await fleet.store.groups.get(project, "a", blocked_for=30)).next == fleet.now / 1000 + 30
+    assert resting.next == fleet.now / 1000 - 1
+
+
 async def test_a_worker_alone_that_has_voted_in_more_groups_than_a_get_looks_at_is_told_so(fleet: StoreFleet) -> None:
     project = await fleet.project()
     worker = await fleet.worker(project)
