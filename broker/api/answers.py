@@ -335,7 +335,7 @@ class GroupRow(Struct):
     running: Annotated[int, Meta(ge=0, description="Tasks that are held")]
     delay: Annotated[float, Meta(ge=0, description="Seconds at least between two gets")]
     limit: Annotated[int, Meta(ge=0, description="Tasks held at once at most; 0: any number")]
-    own: Annotated[bool, Meta(description="It has a delay or a limit of its own")]
+    own: Annotated[bool, Meta(description="It has a delay or a limit of its own, or workers have slowed it down")]
     next: Annotated[
         float | None, Meta(description="Unix seconds: when the next task may be handed out; null: now, or not known")
     ]

@@ -156,7 +156,7 @@ local function walk_limits(groups, count)
   return #found
 end
 
--- begin_walk(groups): the limits have changed: those that were full are looked at again, step by step.
+-- begin_walk(groups): groups that were full may be so no longer: they are looked at again, step by step.
 local function begin_walk(groups)
   groups.epoch, groups.walk = groups.epoch + 1, '1'
   redis.call('HSET', groups.base, 'limits_epoch', groups.epoch, 'limits_walk', '1')
