@@ -17,7 +17,8 @@ local function open_walk(base, worker, voted_place, onward)
   local seen = base .. ':seen:' .. worker
   local seen_all = voted_place > 0 and tonumber(redis.call('HGET', seen, '*') or 0) or 0
   local walk = { base = base, worker = worker, seen = seen, marks = {}, steps = 1000, place = voted_place }
-  walk.done, walk.verifying, walk.tickets = seen_all >= voted_place, from('-inf'), from('-inf')
+  walk.done = voted_place > 0 and seen_all >= voted_place
+  walk.verifying, walk.tickets = from('-inf'), from('-inf')
   local place, score, skipped, ticket, tickets_skipped, inner, inner_skipped, group = string.match(onward,
     '^(%d+) (%S+) (%d+) (%S+) (%d+) (%S+) (%d+) (.*)$')
   if place and not walk.done then

@@ -104,7 +104,7 @@ end
 -- Whether the worker has voted on all that waits with votes, as include/unvoted.lua says.
 local function has_seen_all()
   local seen_up_to = redis.call('HGET', base .. ':seen:' .. worker, '*')
-  return seen_up_to and tonumber(seen_up_to) >= tonumber(redis.call('HGET', base, 'voted_place') or 0)
+  return seen_up_to and tonumber(seen_up_to) >= tonumber(redis.call('HGET', base, 'voted_place') or math.huge)
 end
 
 -- Whether a group may start a task for this worker, or is to be looked at again.
@@ -129,7 +129,7 @@ local function take_best()
   end
   local voted_place = tickets and tickets.groups.voted_place or tonumber(redis.call('HGET', base, 'voted_place') or 0)
   local walk, next_with_votes, close_votes
-  if voted_place > 0 then
+  if voted_place > 0 or redis.call('EXISTS', base .. ':verifying') == 1 then
     --- @include "unvoted"
     walk = open_walk(base, worker, voted_place, ARGV[6])
     next_with_votes = function()
