@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from broker.api.bodies import Id, Int64
+from broker.store.groups import GroupState
 from broker.store.monitoring import Counters
 
 Time = Annotated[int, Meta(description="Unix seconds")]
@@ -349,7 +350,7 @@ class OneGroup(Struct):
 
 class GroupsQuery(Struct):
     state: Annotated[
-        Literal["ready", "resting", "full", "blocked"],
+        GroupState,
         Meta(
             description="Groups that are `ready`: may start a task; `resting`: not before some time; `full`: as many "
             "are held as may be; `blocked`: these rest or are full as well"

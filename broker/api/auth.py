@@ -52,16 +52,16 @@ async def readable(call: Call, id: int, *, workers: bool = False) -> Project:
     """The project, if the caller may see it: a hidden one needs READ, or with ``workers``, a worker with access."""
     asking = await manager_if_any(call)
     project = await call.store.projects.get(id, asking.id if asking else None)
-    if not project.visible and not (workers and await _has_access(call, id)):
+    is_workers = workers and b"x-worker-id" in call.headers
+    if not project.visible and not (is_workers and await has_access(call, id)):
         if asking is None:
             raise BrokerError("not_logged_in", "Not logged in: the project is hidden")
         raise BrokerError("denied", "Needs the READ role on the project: it is hidden")
     return project
 
 
-async def _has_access(call: Call, project: int) -> bool:
-    if b"x-worker-id" not in call.headers:
-        return False
+async def has_access(call: Call, project: int) -> bool:
+    """Whether the worker who asks was granted any access to the project."""
     asking = await worker(call)
     return bool(await call.store.workers.access(project, asking.id))
 

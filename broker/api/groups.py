@@ -58,8 +58,7 @@ _EXAMPLE = {
 async def get_group(call: Call) -> Reply:
     project = call.id("id")
     if auth.is_workers_call(call):
-        worker = await auth.worker(call)
-        if not await call.store.workers.access(project, worker.id):
+        if not await auth.has_access(call, project):
             raise BrokerError("denied", "Needs access to the project")
     else:
         await auth.authorized(call, READ)
@@ -90,7 +89,7 @@ async def set_group(call: Call) -> Reply:
     project = await auth.authorized(call, EDIT)
     body = await call.decode(SetGroup)
     delay, group = seconds_or_minus_1(body.delay, "delay"), _checked(body.group)
-    found = await call.store.groups.get(
+    found = await call.store.groups.set_limits(
         project, group, delay=delay, limit=body.limit, blocked_for=body.blocked_for, by=f"manager {asking.id}"
     )
     return _reply(found)

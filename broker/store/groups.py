@@ -1,12 +1,13 @@
 """Groups of a project's tasks: what waits and is held, and limits of their own (``lua/include/groups.lua``)."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 
-GROUP_STATES = ("ready", "resting", "full", "blocked")
+GroupState = Literal["ready", "resting", "full", "blocked"]
+GROUP_STATES: tuple[str, ...] = get_args(GroupState)
 
 
 class GroupRow(NamedTuple):
@@ -34,7 +35,11 @@ class Groups:
         self._keys = keys
         self.now = ""
 
-    async def get(
+    async def get(self, project: int, group: str) -> GroupRow:
+        """Raises ``not_found``."""
+        return await self.set_limits(project, group)
+
+    async def set_limits(
         self,
         project: int,
         group: str,
@@ -44,7 +49,7 @@ class Groups:
         blocked_for: float | None = None,
         by: str = "",
     ) -> GroupRow:
-        """One group, after what is given was set: seconds, -1 for the project's again. Raises ``not_found``."""
+        """The group after what is given was set: seconds, -1 for the project's again. Raises ``not_found``."""
         changes: Arguments = [_milliseconds(delay), _own(limit), _milliseconds(blocked_for)]
         args: Arguments = [self.now, group, *changes, by]
         return _row(group, await self._calls.call("group", self._keys.project(project), args))

@@ -52,8 +52,7 @@ local function open_tickets(base, now, worker, count)
       -- It has been looked at.
       return true
     end
-    local delay, limit, blocked = limits_of(groups, group)
-    local later = blocked > now and blocked - 0.5 or is_full(groups, group, limit) and FULL + groups.epoch
+    local later, delay, limit = held_up(groups, group)
     if later or not one.task then
       looks = looks + 1
       look_again(group)

@@ -69,6 +69,14 @@ local function is_full(groups, group, limit)
   return redis.call('SCARD', key) >= limit
 end
 
+-- held_up(groups, group): where in `:due` a group belongs that may not start a task, by its block or as it is full;
+-- false: it may. Then the delay and limit that hold.
+local function held_up(groups, group)
+  local delay, limit, blocked = limits_of(groups, group)
+  local later = blocked > groups.now and blocked - 0.5 or is_full(groups, group, limit) and FULL + groups.epoch
+  return later, delay, limit
+end
+
 local function anything_waits(groups, group)
   return redis.call('EXISTS', groups.wait_prefix .. group, groups.verify_prefix .. group) > 0
 end
@@ -117,11 +125,9 @@ local function promote_one(groups, group)
     redis.call('ZREM', due, group)
     return
   end
-  local _, limit, blocked = limits_of(groups, group)
-  if blocked > groups.now then
-    redis.call('ZADD', due, blocked - 0.5, group)
-  elseif is_full(groups, group, limit) then
-    redis.call('ZADD', due, FULL + groups.epoch, group)
+  local later = held_up(groups, group)
+  if later then
+    redis.call('ZADD', due, later, group)
   else
     redis.call('ZREM', due, group)
     make_tickets(groups, group, wait, verify)

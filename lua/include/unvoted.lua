@@ -1,3 +1,4 @@
+--- @include "has_seen_all"
 --- @include "priority_of"
 
 -- A worker gets no task that it has voted on: walks over tasks with votes pass those, best first. What a walk learns
@@ -15,9 +16,8 @@ end
 -- where the walk is in `:verifying` and `:ready_voted`.
 local function open_walk(base, worker, voted_place, onward)
   local seen = base .. ':seen:' .. worker
-  local seen_all = voted_place > 0 and tonumber(redis.call('HGET', seen, '*') or 0) or 0
   local walk = { base = base, worker = worker, seen = seen, marks = {}, steps = 1000, place = voted_place }
-  walk.done = voted_place > 0 and seen_all >= voted_place
+  walk.done = has_seen_all(base, worker, voted_place)
   walk.verifying, walk.tickets = from('-inf'), from('-inf')
   local place, score, skipped, ticket, tickets_skipped, inner, inner_skipped, group = string.match(onward,
     '^(%d+) (%S+) (%d+) (%S+) (%d+) (%S+) (%d+) (.*)$')

@@ -101,17 +101,13 @@ local function take_first()
   return rows
 end
 
--- Whether the worker has voted on all that waits with votes, as include/unvoted.lua says.
-local function has_seen_all()
-  local seen_up_to = redis.call('HGET', base .. ':seen:' .. worker, '*')
-  return seen_up_to and tonumber(seen_up_to) >= tonumber(redis.call('HGET', base, 'voted_place') or math.huge)
-end
-
 -- Whether a group may start a task for this worker, or is to be looked at again.
 local function some_group_may_start()
+  --- @include "has_seen_all"
   if redis.call('EXISTS', base .. ':ready') == 1 then
     return true
-  elseif redis.call('EXISTS', base .. ':ready_voted') == 1 and not has_seen_all() then
+  elseif redis.call('EXISTS', base .. ':ready_voted') == 1
+    and not has_seen_all(base, worker, tonumber(redis.call('HGET', base, 'voted_place') or 0)) then
     return true
   end
   local first_due = redis.call('ZRANGE', base .. ':due', 0, 0, 'WITHSCORES')[2]

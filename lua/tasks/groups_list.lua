@@ -1,12 +1,9 @@
 --[[ groups_list: the groups that are in one state, a page of them.
 
-  'ready': they may start a task; 'resting': not before some time; 'full': as many are held as may be; 'blocked': these
-  rest or are full as well.
-
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  the state
+  ARGV[2]  the state, as include/group_states.lua tells them apart
   ARGV[3]  where to go on, as an earlier page said; '' to begin
   ARGV[4]  how many groups to look at, at most
 
@@ -17,17 +14,11 @@
 --- @include "clock"
 --- @include "project"
 --- @include "group_row"
+--- @include "group_states"
 
 local base, state, after, limit = KEYS[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now = clock(ARGV[1])
-local full = string.format('%d', FULL)
-
--- Those in a state, one after the other: a set, and which scores of it.
-local PARTS = {}
-PARTS.ready = { { ':ready', '-inf', '+inf' }, { ':ready_voted', '-inf', '+inf' }, { ':due', '-inf', now } }
-PARTS.resting = { { ':due', '(' .. now, '(' .. full }, { ':resting', '(' .. now, '+inf' } }
-PARTS.full = { { ':due', full, '+inf' } }
-PARTS.blocked = { { ':blocked', '(' .. now, '+inf' } }
+local parts = group_states(now)[state]
 
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
@@ -93,9 +84,9 @@ local function page_of(n, set, lowest, highest)
   end
 end
 
-for n = tonumber(part or 1), #PARTS[state] do
+for n = tonumber(part or 1), #parts do
   if looked < limit then
-    page_of(n, unpack(PARTS[state][n]))
+    page_of(n, unpack(parts[n]))
   end
 end
 return { onward, unpack(rows) }

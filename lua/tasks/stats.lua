@@ -5,13 +5,13 @@
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2+] names of totals
 
-  Returns  {waiting, verifying, assigned, failed; how many groups are ready, resting, full, blocked, as groups_list
-           says; total...}, a total as text, false for one that was never counted
+  Returns  {waiting, verifying, assigned, failed; how many groups are ready, resting, full, blocked, as
+           include/group_states.lua tells them apart; total...}, a total as text, false for one that was never counted
   Refuses  NOT_FOUND
   Cost     O(totals)
 ]]
 --- @include "clock"
---- @include "full"
+--- @include "group_states"
 --- @include "project"
 
 local base = KEYS[1]
@@ -22,19 +22,28 @@ if not totals then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
-local function count(set, lowest, highest)
-  return redis.call('ZCOUNT', base .. set, lowest, highest)
+-- How many are in each part of a state.
+local function counts(parts)
+  local found = {}
+  for i, part in ipairs(parts) do
+    local set, lowest, highest = unpack(part)
+    found[i] = redis.call('ZCOUNT', base .. set, lowest, highest)
+  end
+  return unpack(found)
 end
 
-local ready = math.max(redis.call('ZCARD', base .. ':ready'), redis.call('ZCARD', base .. ':ready_voted'))
+local states = group_states(now)
+local fresh, voted, come = counts(states.ready)
+local due, resting = counts(states.resting)
 return {
   redis.call('ZCARD', base .. ':queue') + (totals[2] or 0),
   redis.call('ZCARD', base .. ':verifying') + (totals[3] or 0),
   redis.call('ZCARD', base .. ':assigned'),
   redis.call('ZCARD', base .. ':failed'),
-  ready + count(':due', '-inf', now),
-  count(':due', '(' .. now, string.format('(%d', FULL)) + count(':resting', '(' .. now, '+inf'),
-  count(':due', FULL, '+inf'),
-  count(':blocked', '(' .. now, '+inf'),
+  -- Those that have tasks with votes and without count once, if all of the fewer ones do.
+  math.max(fresh, voted) + come,
+  due + resting,
+  (counts(states.full)),
+  (counts(states.blocked)),
   unpack(totals, 4, #ARGV + 2),
 }

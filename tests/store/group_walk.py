@@ -282,7 +282,7 @@ class Walk:
         delay = chance.choice([None, None, -1, 0, 100, 2000])
         limit = chance.choice([None, None, -1, 0, 1, 3])
         blocked = chance.choice([None, None, 0, 50, 500, 5000])
-        found = await self.store.groups.get(
+        found = await self.store.groups.set_limits(
             self.project,
             group,
             delay=None if delay is None else seconds(delay),
@@ -459,8 +459,9 @@ class Walk:
             dict(self.redis.zrange(f"{self.base}:{name}", 0, -1, withscores=True))
             for name in ("ready", "ready_voted", "due", "resting")
         )
+        startable = {*ready, *voted, *(name for name in due if due[name] <= self.now)}
         its = {
-            "ready": {*ready, *voted, *(name for name in due if due[name] <= self.now >= self.limits[name].blocked)},
+            "ready": {name for name in startable if self.limits[name].blocked <= self.now},
             "resting": {group for group, score in [*due.items(), *resting.items()] if self.now < score < FULL},
             "full": {group for group, score in due.items() if score >= FULL},
             "blocked": {group for group, its in self.limits.items() if its.blocked > self.now},
@@ -472,7 +473,7 @@ class Walk:
         await self.store.projects.update(None, self.project, {"group_delay": 0.7, "group_limit": 2})
         self.delay, self.limit = 700, 2
         for group in self.limits:
-            await self.store.groups.get(self.project, group, delay=-1, limit=-1, blocked_for=0, by="manager 1")
+            await self.store.groups.set_limits(self.project, group, delay=-1, limit=-1, blocked_for=0, by="manager 1")
             self.limits[group] = Limits()
         for n in range(3000):
             if not self.waiting and not self.held:

@@ -90,7 +90,7 @@ async def test_ten_thousand_groups_that_start_nothing_cost_a_get_no_more_than_a_
         for start in range(0, len(groups), 100):
             some = groups[start : start + 100]
             if how == "blocked":
-                await asyncio.gather(*(fleet.store.groups.get(project, group, blocked_for=60) for group in some))
+                await asyncio.gather(*(fleet.store.groups.set_limits(project, group, blocked_for=60) for group in some))
             elif how == "emptied":
                 await asyncio.gather(*(fleet.store.maintenance.remove_group(project, group) for group in some))
             else:
@@ -217,11 +217,11 @@ async def test_a_group_that_rests_and_is_blocked_for_longer_says_when_the_block_
     await fleet.take(project, worker)
     resting = await fleet.store.groups.get(project, "a")
 
-    blocked = await fleet.store.groups.get(project, "a", blocked_for=3600, by="manager 1")
+    blocked = await fleet.store.groups.set_limits(project, "a", blocked_for=3600, by="manager 1")
     assert blocked.next == blocked.blocked_until
     fleet.passes(61)
     assert (await fleet.store.groups.get(project, "a")).next == blocked.blocked_until
-    assert (await fleet.store.groups.get(project, "a", blocked_for=30)).next == fleet.now / 1000 + 30
+    assert (await fleet.store.groups.set_limits(project, "a", blocked_for=30)).next == fleet.now / 1000 + 30
     assert resting.next == fleet.now / 1000 - 1
 
 

@@ -81,8 +81,7 @@ class Waiters:
     async def close(self) -> None:
         self.queues.end_all()
         for awaited in self.queues.projects.values():
-            if awaited.promotion is not None:
-                awaited.promotion.cancel()
+            awaited.end_promotion()
         tasks = [*self._background, *self._promotions]
         for task in tasks:
             task.cancel()
@@ -90,20 +89,20 @@ class Waiters:
 
     def _on_message(self, channel: str, message: str) -> None:
         match = _CHANNEL.search(channel)
-        if match is not None and int(match[1]) in self.queues.projects:
+        project = int(match[1]) if match is not None else 0
+        if project in self.queues.projects:
             fresh, voted, *milliseconds = map(int, message.split())
-            self.queues.project(int(match[1])).has_votes |= voted > 0
-            self.queues.notify(int(match[1]), fresh, voted)
+            self.queues.project(project).has_votes |= voted > 0
+            self.queues.notify(project, fresh, voted)
             for until_start in milliseconds:
-                self._promote_in(int(match[1]), until_start / 1000)
+                self._promote_in(project, until_start / 1000)
 
     def _promote_in(self, project: int, seconds: float) -> None:
         """Groups of the project are looked at in so many seconds, if that is not done earlier."""
         awaited, loop = self.queues.project(project), asyncio.get_running_loop()
         if awaited.promotion is not None and awaited.promotion.when() <= loop.time() + seconds:
             return
-        if awaited.promotion is not None:
-            awaited.promotion.cancel()
+        awaited.end_promotion()
         pause = max(seconds, random.uniform(0.5, 1.5) * _PROMOTE)  # noqa: S311
         awaited.promotion = loop.call_later(pause, self._begin_promotion, project)
 

@@ -164,8 +164,7 @@ class WaitQueues:
         for project, awaited in list(self.projects.items()):
             awaited.admitted = {worker: at for worker, at in awaited.admitted.items() if at > long_ago}
             if awaited.pause is None and not self._queues_of(project):
-                if awaited.promotion is not None:
-                    awaited.promotion.cancel()
+                awaited.end_promotion()
                 del self.projects[project]
 
     def project(self, project: int) -> AwaitedProject:

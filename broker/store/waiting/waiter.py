@@ -120,6 +120,11 @@ class AwaitedProject:
         self.promotion: asyncio.TimerHandle | None = None
         """When it fires, a group may start a task again."""
 
+    def end_promotion(self) -> None:
+        if self.promotion is not None:
+            self.promotion.cancel()
+        self.promotion = None
+
     def end_pause(self) -> None:
         if self.pause is not None:
             self.pause.cancel()
