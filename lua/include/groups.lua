@@ -46,6 +46,18 @@ local function ticket_score(groups, score, place)
   return level * PRIORITY_STEP + math.min(place, LAST_PLACE)
 end
 
+-- add_drained_rests(groups, names, rests): `rests` are the scores of these groups in `:resting`, false for none. Those
+-- are added that a reset has taken and not worked off yet: groups rest on through it.
+local function add_drained_rests(groups, names, rests)
+  groups.drains = groups.drains or redis.call('HKEYS', groups.base .. ':drains')
+  for _, n in ipairs(groups.drains) do
+    for i, score in ipairs(redis.call('ZMSCORE', groups.base .. ':drain:' .. n .. ':due', unpack(names))) do
+      local rest = tonumber(score or 0)
+      rests[i] = rests[i] or rest > groups.now and rest < FULL and score
+    end
+  end
+end
+
 -- tell_rest(groups, at): a group in `:due` may start a task at this time, unix ms. Workers that wait are told, unless
 -- another one may earlier: of that they know.
 local function tell_rest(groups, at)

@@ -6,12 +6,7 @@ local function submit_groups(base, now, names, lists)
   local groups, ready, started, earliest = open_groups(base, now), {}, {}, math.huge
   local due = redis.call('ZMSCORE', base .. ':due', unpack(names))
   local resting = redis.call('ZMSCORE', base .. ':resting', unpack(names))
-  -- What a reset has not worked off yet says how long groups rest.
-  for _, n in ipairs(redis.call('HKEYS', base .. ':drains')) do
-    for i, score in ipairs(redis.call('ZMSCORE', base .. ':drain:' .. n .. ':due', unpack(names))) do
-      resting[i] = resting[i] or score and tonumber(score) < FULL and score
-    end
-  end
+  add_drained_rests(groups, names, resting)
   for i, group in ipairs(names) do
     local list = lists[group]
     redis.call('ZADD', groups.wait_prefix .. group, unpack(list))

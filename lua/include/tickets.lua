@@ -181,7 +181,9 @@ local function enter_group(groups, group, task, score, is_voted)
   if redis.call('ZSCORE', base .. ':due', group) then
     return
   end
-  local rest = redis.call('ZSCORE', base .. ':resting', group)
+  local rests = { redis.call('ZSCORE', base .. ':resting', group) }
+  add_drained_rests(groups, { group }, rests)
+  local rest = rests[1]
   if rest then
     redis.call('ZREM', base .. ':resting', group)
     redis.call('ZADD', base .. ':due', rest, group)

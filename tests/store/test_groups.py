@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from broker.store.task_fields import TaskFields
+from broker.store.transfer import ImportedTask
 from tests.store.conftest import StoreFleet
 from tests.store.group_walk import Walk
 from tests.stores import looking_into, lose_record
@@ -151,6 +152,24 @@ async def test_a_group_rests_on_through_a_hard_reset(fleet: StoreFleet, worked_o
     assert not await fleet.take(project, worker)
     fleet.passes(60)
     assert len(await fleet.take(project, worker)) == 1
+
+
+async def test_a_group_rests_for_tasks_with_votes_that_are_imported_while_a_reset_is_worked_off(
+    fleet: StoreFleet,
+) -> None:
+    project = await fleet.project(group_delay=60)
+    one, two = await fleet.worker(project), await fleet.worker(project)
+    await fleet.submit(project, one, *[TaskFields("r", group="a") for _ in range(2)])
+    await fleet.take(project, one)
+    await fleet.store.maintenance.begin_drain(project, "hard_reset")
+
+    voted = ImportedTask(1, "", 0, f"{one}:7", TaskFields("r", verification_count=2, group="a"))
+    await fleet.store.imports.tasks(project, "dump", [voted])
+
+    fleet.passes(59)
+    assert not await fleet.take(project, two)
+    fleet.passes(1)
+    assert len(await fleet.take(project, two)) == 1
 
 
 async def test_a_removal_that_a_hard_reset_overtakes_frees_no_hash_of_a_new_task(fleet: StoreFleet) -> None:
