@@ -56,7 +56,7 @@ async def _drain(store: Store, project: int) -> bool:
 
 
 async def _promote(store: Store, project: int) -> bool:
-    """Groups that have rested may start a task again."""
+    """Groups that have rested may start a task again, and delayed tasks whose time has come wait."""
     return (await store.tasks.promote(project, BATCH))[0]
 
 
@@ -71,7 +71,7 @@ EACH_ROUND = (
     Job("flush", lambda due: due.outbox, _flush),
     Job("expire_hashes", lambda due: due.expired, _expire_hashes),
     Job("drain", lambda due: due.drains, _drain),
-    Job("promote", lambda due: due.groups, _promote),
+    Job("promote", lambda due: due.promote, _promote),
 )
 JOBS = (*EACH_ROUND, Job("snapshot", lambda due: True, _snapshot))
 

@@ -13,6 +13,7 @@ from broker.store.monitoring import Counters
 
 Time = Annotated[int, Meta(description="Unix seconds")]
 Count = Annotated[int, Meta(ge=0)]
+Round = Annotated[int, Meta(ge=1, description="Rises each time that it closes and comes again")]
 Group = Annotated[str, Meta(description='The host or site that it is for; "": none')]
 
 
@@ -51,6 +52,10 @@ class WholeProject(Project):
     group_delay: Annotated[float, Meta(ge=0, description="Seconds at least between two tasks of a group")]
     group_limit: Annotated[int, Meta(ge=0, description="Tasks of a group held at once at most; 0: any number")]
     group_order: Annotated[Literal["priority", "fair"], Meta(description="Which group comes first")]
+    retry_delay: Annotated[float, Meta(ge=0, description="Seconds before a task that has failed may be had again")]
+    retry_delay_max: Annotated[float, Meta(ge=0, description="Up to which `retry_delay` doubles; 0: it does not")]
+    max_reclaims: Annotated[int, Meta(ge=0, description="Reclaims after which a task is failed; 0: any number")]
+    max_votes: Annotated[int, Meta(ge=0, description="Votes that may disagree; 0: any number")]
 
 
 class ProjectTwice(WholeProject):
@@ -89,6 +94,7 @@ class Task(Struct):
     assign_time: Time
     verification_count: Annotated[int, Meta(ge=1)]
     group: Group
+    round: Round
     project: Project
 
 
@@ -121,6 +127,10 @@ class Updated(Struct):
 
 class AllUpdated(Struct):
     updated: Annotated[list[bool], Meta(description="In the order of the requests")]
+
+
+class Returned(Struct):
+    returned: Annotated[list[bool], Meta(description="In the order of the tasks; false: no longer held")]
 
 
 class Extended(Struct):
@@ -176,6 +186,7 @@ class Stats(Struct):
 
     waiting: Count
     verifying: Count
+    delayed: Annotated[int, Meta(ge=0, description="Tasks that no worker gets before some time")]
     assigned: Count
     failed: Count
     groups_ready: Annotated[
@@ -184,6 +195,7 @@ class Stats(Struct):
     groups_resting: Annotated[int, Meta(ge=0, description="Groups that may not start one before some time")]
     groups_full: Annotated[int, Meta(ge=0, description="Groups of which as many tasks are held as may be")]
     groups_blocked: Annotated[int, Meta(ge=0, description="Groups that are blocked; these rest or are full as well")]
+    errors: Annotated[int, Meta(ge=0, description="Tasks that failed at their last attempt")]
     orphaned: Annotated[int, Meta(ge=0, description="As in `counters`")]
     counters: Counters
 
@@ -231,7 +243,13 @@ class Vote(Struct):
     verification: Int64
 
 
-TaskState = Literal["queue", "verifying", "assigned", "failed"]
+TaskState = Literal["queue", "verifying", "delayed", "assigned", "failed"]
+
+
+class TaskError(Struct):
+    message: Annotated[str, Meta(description='As the worker gave it; "": none')]
+    worker: Annotated[Id | None, Meta(description="Null: its votes did not agree")]
+    time: Time
 
 
 class ManagedTask(Struct):
@@ -244,6 +262,9 @@ class ManagedTask(Struct):
     recipe_bytes: Annotated[int, Meta(ge=0, description="Of the whole recipe")]
     priority: int
     retries: Count
+    reclaims: Annotated[int, Meta(ge=0, description="How often it was reclaimed after its deadline or given back")]
+    round: Round
+    error: Annotated[TaskError | None, Meta(description="Why its last attempt failed")]
     max_retries: Count
     max_assign_time: Count
     verification_count: Annotated[int, Meta(ge=1)]
@@ -254,6 +275,7 @@ class ManagedTask(Struct):
     assign_time: Time | None
     deadline: Annotated[int | None, Meta(description="Unix seconds; for an assigned task")]
     fail_time: Annotated[int | None, Meta(description="Unix seconds; for a failed task")]
+    not_before: Annotated[float | None, Meta(description="Unix seconds; for a delayed task")]
     vote_count: Count
     votes: Annotated[list[Vote], Meta(description="About a hundred of them at most")]
 
@@ -305,6 +327,7 @@ class About(Struct):
 
 _TASKS_TO_GET = "The most tasks to get, with at most about 8 MiB of recipes, in `content.tasks`"
 _SECONDS_TO_WAIT = "The most seconds to wait for a task, if there is none"
+_SECONDS_TO_HOLD = "The most seconds to hold the tasks; what has a `max_assign_time` is held no longer than that"
 _WHOLE_RECIPES = "Whole recipes; the page then ends after about 8 MiB of recipes"
 
 Offset = Annotated[int, Meta(ge=0, lt=10**9)]
@@ -315,6 +338,7 @@ Moment = Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, inclusi
 class TakeQuery(Struct):
     count: Annotated[int, Meta(ge=1, le=1000, description=_TASKS_TO_GET)] | None = None
     wait: Annotated[int, Meta(ge=0, le=60, description=_SECONDS_TO_WAIT)] | None = None
+    hold: Annotated[int, Meta(ge=1, le=86_400, description=_SECONDS_TO_HOLD)] | None = None
 
 
 class SnapshotsQuery(Struct):

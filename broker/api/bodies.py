@@ -27,11 +27,17 @@ Alias = Annotated[str, Meta(max_length=16_384)]
 MAX_BULK = 10_000
 """Tasks of one bulk call, unless a setting says otherwise."""
 
+MAX_IDS = 1000
+"""Tasks that a call may name that is not for many."""
+
 MAX_RECIPE = 1 << 20
 """Bytes of UTF-8, unless a setting says otherwise."""
 
 LONGEST_DELAY = 315_360_000
 """Seconds: ten years."""
+
+LONGEST_MESSAGE = 1000
+"""Characters of why a task failed that are kept."""
 
 MAX_SECRET = 1 << 20
 """Characters of a project's secret."""
@@ -51,6 +57,10 @@ def needed(text: str, **bounds: Any) -> Meta:
 def optional(text: str, *, default: object = None, **bounds: Any) -> Meta:
     """As :func:`needed`, of a field that may be absent or null: then it is ``default``."""
     return Meta(description=text, extra_json_schema={"x-default": default, **bounds})
+
+
+Duration = Annotated[float, Meta(ge=0, le=LONGEST_DELAY)]
+"""Seconds, kept to 1 ms; on a task and its release 0 is the same as absent."""
 
 
 class WorkerAlias(Struct):
@@ -96,6 +106,13 @@ class SubmitTask(Struct):
             maxLength=LONGEST_GROUP,
         ),
     ] = None
+    delay: Annotated[
+        Duration | None, optional("Seconds before which no worker gets the task; kept to 1 ms", default=0)
+    ] = None
+    not_before: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        optional("Instead of `delay`: unix seconds, at most ten years ahead; 0: at once", default=0),
+    ] = None
     hash64: Annotated[
         Int64 | None, optional("A second task with the same hash is refused as a duplicate; 0: no hash", default=0)
     ] = None
@@ -124,6 +141,25 @@ class ReleaseTask(Struct):
         Int64 | None,
         optional(
             "The vote, with an ok for a task with a `verification_count` of 2 or more; 0 is a vote too", default=0
+        ),
+    ] = None
+    message: Annotated[
+        str | None,
+        optional(f"With a fail: why; the first {LONGEST_MESSAGE:,} characters are kept", default=""),
+    ] = None
+    delay: Annotated[
+        Duration | None,
+        optional(
+            "With a fail or skip: seconds before which no worker gets the task again, instead of the project's "
+            "`retry_delay`",
+            default=0,
+        ),
+    ] = None
+    again_in: Annotated[
+        Duration | None,
+        optional(
+            "With an ok: the task comes again after so many seconds, in its next `round`, if this release closes it",
+            default=0,
         ),
     ] = None
     group_delay: Annotated[
@@ -159,6 +195,10 @@ class ExtendTasks(Struct):
     seconds: Annotated[
         Annotated[int, Meta(ge=1, le=2**31 - 1)] | None, needed("The new deadline, in seconds from now")
     ] = None
+
+
+class TaskIds(Struct):
+    task_ids: Annotated[list[Int64] | None, needed(f"Tasks, at most {MAX_IDS:,}", minItems=1, maxItems=MAX_IDS)] = None
 
 
 class LogLine(Struct):
@@ -226,6 +266,30 @@ class ProjectFields(Struct):
             "Which group comes first: `priority`: the one whose best task has the highest priority; `fair`: they take "
             "turns",
             default="priority",
+        ),
+    ] = None
+    retry_delay: Annotated[
+        Duration | None,
+        optional(
+            "Seconds, and up to a tenth more, before which no worker gets a task again that has failed; then other "
+            "workers get it first; 0: at once",
+            default=0,
+        ),
+    ] = None
+    retry_delay_max: Annotated[
+        Duration | None,
+        optional("`retry_delay` doubles at each fail of a task, up to this; 0: it does not double", default=0),
+    ] = None
+    max_reclaims: Annotated[
+        Count16 | None,
+        optional("A task that is reclaimed more often than this is failed; 0: any number", default=0),
+    ] = None
+    max_votes: Annotated[
+        Count16 | None,
+        optional(
+            "A task that has so many votes, and not enough of them agree, is failed; 0: any number; less than its "
+            "`verification_count` counts as that",
+            default=0,
         ),
     ] = None
 

@@ -20,7 +20,7 @@ from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_fields import Row, TaskFields
 from broker.store.tasks import project_of
 
-_STATES = {"queue": 1, "verifying": 1, "assigned": 1, "failed": 2}
+_STATES = {"queue": 1, "verifying": 1, "delayed": 1, "assigned": 1, "failed": 2}
 """The task's status, as the original tracker counted: 1 new, 2 failed."""
 
 _SHORT = 200
@@ -39,11 +39,15 @@ _EXAMPLE_FAILED = {
     "recipe_bytes": 21,
     "hash64": 5158252350249958646,
     "retries": 1,
+    "reclaims": 0,
+    "round": 1,
+    "error": {"message": "HTTP 500", "worker": 1, "time": 1795469335},
     "created": 1795469334,
     "assignee": None,
     "assign_time": None,
     "deadline": None,
     "fail_time": 1795469335,
+    "not_before": None,
     "vote_count": 0,
     "votes": [],
 }
@@ -153,11 +157,15 @@ def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
         "recipe_bytes": row.length,
         "hash64": int(hash64) if hash64 else None,
         "retries": row.retries,
+        "reclaims": row.reclaims,
+        "round": row.round,
+        "error": row.error and row.error._asdict(),
         "created": row.created,
         "assignee": row.assignee,
         "assign_time": row.assign_time,
         "deadline": int(row.score) // 1000 if state == "assigned" else None,
         "fail_time": int(row.score) // 1000 if state == "failed" else None,
+        "not_before": row.score / 1000 if state == "delayed" else None,
         "vote_count": row.vote_count,
         "votes": [{"worker": worker, "verification": vote} for worker, vote in row.votes],
     }

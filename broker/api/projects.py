@@ -38,7 +38,10 @@ EXAMPLE: dict[str, object] = {
     "submit_rate": UNLIMITED,
     "remember_closed": 0,
 }
-WHOLE_EXAMPLE = EXAMPLE | {"group_delay": 0.5, "group_limit": 2, "group_order": "priority"}
+WHOLE_EXAMPLE = EXAMPLE | {
+    **{"group_delay": 0.5, "group_limit": 2, "group_order": "priority"},
+    **{"retry_delay": 0, "retry_delay_max": 0, "max_reclaims": 0, "max_votes": 0},
+}
 
 
 def view(project: Project) -> dict[str, object]:
@@ -211,12 +214,14 @@ async def list_all(call: Call) -> Reply:
                 "stats": {
                     "waiting": 0,
                     "verifying": 0,
+                    "delayed": 0,
                     "assigned": 1,
                     "failed": 1,
                     "groups_ready": 0,
                     "groups_resting": 0,
                     "groups_full": 0,
                     "groups_blocked": 0,
+                    "errors": 1,
                     "orphaned": 0,
                     "counters": {"submitted": 3, "duplicates": 1, "assigned": 3, "closed": 1, "failed": 1},
                 }

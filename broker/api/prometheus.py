@@ -18,6 +18,7 @@ TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _CALLS = "From a call of the store to its answer; the rate of the sum is the average number of calls under way"
 _WRITES = "Writes to the store; calls divided by writes is how many calls share one write"
 _OLDEST = "Seconds since the submit of the oldest task that is first of its priority; 0 if no task is waiting"
+_OVERDUE = "Seconds since the time of the first delayed task that still does not wait; 0 if there is none"
 _BOUNDS = [f"{bound:g}" for bound in BOUNDS]
 
 Samples = Iterable[tuple[str, float]]
@@ -93,7 +94,7 @@ async def of_projects(counts: list[ProjectCount]) -> list[str]:
     states: Samples = (
         (f'{label},state="{state}"}}', getattr(count.stats, state))
         for label, count in counted
-        for state in ("waiting", "verifying", "assigned", "failed")
+        for state in ("waiting", "verifying", "delayed", "assigned", "failed")
     )
     lines = _family("tasks", "gauge", "Tasks, by state", states)
     groups: Samples = (
@@ -102,8 +103,12 @@ async def of_projects(counts: list[ProjectCount]) -> list[str]:
         for state in GROUP_STATES
     )
     lines += _family("groups", "gauge", "Groups of tasks, by state; blocked ones rest or are full as well", groups)
-    ages: Samples = ((f"{label}}}", count.oldest or 0) for label, count in counted)
+    errors: Samples = ((f"{label}}}", count.stats.errors) for label, count in counted)
+    lines += _family("task_errors", "gauge", "Tasks that failed at their last attempt", errors)
+    ages: Samples = ((f"{label}}}", count.oldest.waiting or 0) for label, count in counted)
     lines += _family("oldest_waiting_task_seconds", "gauge", _OLDEST, ages)
+    overdue: Samples = ((f"{label}}}", count.oldest.delayed or 0) for label, count in counted)
+    lines += _family("oldest_delayed_task_seconds", "gauge", _OVERDUE, overdue)
     for total, text in TOTALS.items():
         await asyncio.sleep(0)
         rows = ((f"{label}}}", count.stats.counters.get(total, 0)) for label, count in counted)

@@ -1,16 +1,21 @@
 """The calls of workers on tasks that they add or hold: submit, release, extend."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from broker.api import answers, auth
 from broker.api.bodies import (
+    LONGEST_DELAY,
+    LONGEST_MESSAGE,
+    MAX_IDS,
     BulkRelease,
     BulkSubmit,
     ExtendTasks,
     ReleaseTask,
     SubmitTask,
+    TaskIds,
     non_empty,
     one_of,
     required,
@@ -23,13 +28,13 @@ from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.hashes import hash64 as hash64_of
 from broker.store.task_fields import TaskFields
-from broker.store.tasks import CHUNK, by_project, project_of
+from broker.store.tasks import CHUNK, FAIL, OK, by_project, project_of, result_of
 from broker.store.workers import Worker
 
 T = TypeVar("T")
 C = TypeVar("C")
 
-_OPTIONAL = TaskFields._fields[2:]
+_OPTIONAL = TaskFields._fields[2:-1]
 """Fields that a worker may leave out; 0 and "" are as good as absent."""
 
 _AT_ONCE = 16
@@ -61,7 +66,18 @@ def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
     given = {name: value for name in _OPTIONAL if (value := getattr(body, name))}
     if "group" in given:
         valid_group(given["group"])
-    return TaskFields(recipe, **given, hash64=hash64 or "")
+    return TaskFields(recipe, **given, hash64=hash64 or "", start=_start(body) if body.delay or body.not_before else "")
+
+
+def _start(body: SubmitTask) -> str:
+    """As :attr:`TaskFields.start`."""
+    if body.delay and body.not_before:
+        raise Invalid("not_before: send this or delay, not both")
+    if body.not_before is None or not body.not_before:
+        return f"+{round((body.delay or 0) * 1000)}"
+    if body.not_before > time.time() + LONGEST_DELAY:
+        raise Invalid("not_before: more than ten years ahead")
+    return f"={round(body.not_before * 1000)}"
 
 
 @routes.add(
@@ -221,7 +237,7 @@ async def release(call: Call) -> Reply:
         refuses={"invalid": "a release is not valid; nothing was released"},
         example=Example(
             path="/task/bulk_release",
-            body={"requests": [{"task_id": 200002, "result": 1}, {"task_id": 100002, "result": 2}]},
+            body={"requests": [{"task_id": 200002, "result": 1, "message": "HTTP 500"}, {"task_id": 100002, "result": 2}]},
             content={"updated": [True, False]},
         ),
     ),
@@ -275,7 +291,8 @@ async def _in_parts(tasks: list[int], part: Callable[[int, list[int]], Awaitable
 
 class _Release(NamedTuple):
     task: int
-    result: int
+    result: int | str
+    """As :func:`result_of` gives it."""
     verification: int
     slow_down: tuple[float, float] | None
     """The delay of its group, and for how long that is blocked, if any of them is given."""
@@ -288,7 +305,18 @@ def _checked_release(body: ReleaseTask) -> _Release:
         delay, blocked = seconds_or_minus_1(delay, "group_delay"), seconds_or_minus_1(blocked, "group_blocked")
         slow_down = delay or 0, blocked or 0
     task, result = required(body.task_id, "task_id"), required(body.result, "result")
+    if body.delay or body.again_in or body.message:
+        return _Release(task, _result(body, result), body.verification or 0, slow_down)
     return _Release(task, result, body.verification or 0, slow_down)
+
+
+def _result(body: ReleaseTask, result: int) -> int | str:
+    if result == OK:
+        return result_of(result, body.again_in or 0)
+    if body.again_in:
+        raise Invalid("again_in: only with the result 0")
+    message = (body.message or "")[:LONGEST_MESSAGE] if result == FAIL else ""
+    return result_of(result, body.delay or 0, message)
 
 
 async def _released(call: Call, worker: Worker, project: int, releases: list[_Release]) -> list[str]:
@@ -340,6 +368,41 @@ async def extend(call: Call) -> Reply:
 
     await _in_parts(tasks, extend_some)
     return Reply({"extended": extended})
+
+
+@routes.add(
+    "POST /task/give_back",
+    Operation(
+        group="Tasks",
+        summary="Give tasks back",
+        text="For the worker that holds the tasks, of any projects: what it finds of its own earlier runs in "
+        "`/task/assigned`. They are waiting again, and that counts as a reclaim: with the project's `max_reclaims`, a "
+        "task that ends each of its workers is failed at some time. Release as skip what is not to count. Safe to "
+        "repeat.",
+        who=WORKER,
+        body=TaskIds,
+        content=(answers.Returned,),
+        example=Example(
+            path="/task/give_back",
+            body={"task_ids": [100002, 200002]},
+            content={"returned": [True, False]},
+        ),
+    ),
+)
+async def give_back(call: Call) -> Reply:
+    worker = await auth.worker(call)
+    tasks = required((await call.decode(TaskIds)).task_ids, "task_ids")
+    if not 1 <= len(tasks) <= MAX_IDS:
+        raise Invalid(f"task_ids: must have 1 to {MAX_IDS} entries")
+    returned = [False] * len(tasks)
+
+    async def give_some_back(project: int, positions: list[int]) -> None:
+        done = await call.store.tasks.give_back(project, worker.id, [tasks[position] for position in positions])
+        for position, back in zip(positions, done, strict=True):
+            returned[position] = back
+
+    await _in_parts(tasks, give_some_back)
+    return Reply({"returned": returned})
 
 
 def _batch(call: Call, items: list[T] | None, field: str = "requests") -> list[T]:

@@ -15,6 +15,7 @@ _TEXTS = {
     "nowhere": ("tasks have a record, but no state: nobody gets them", "task", "they wait again"),
     "state": ("tasks are in two states, or wait in the wrong set", "task", "in one state now"),
     "ticket": ("tasks wait in a group that has no ticket: nobody gets them", "task", "the group may start one again"),
+    "error": ("entries of :errors are of no task", "task", "removed"),
     "holder": ("entries of :holders do not agree with :assigned", "task", "corrected"),
     "votes": ("tasks have a tally that does not count their votes", "task", "counted again"),
     "voted": ("tasks are wrongly in :voted, or missing there", "task", "corrected"),

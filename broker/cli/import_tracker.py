@@ -219,7 +219,7 @@ class Import:
             ImportedTask(
                 row.id,
                 row.failed,
-                row.retries,
+                (row.retries, 0, 1),
                 ",".join(kept[row.id]),
                 row.fields,
             )

@@ -82,7 +82,7 @@ def span(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24:,} days"
 
 
-def local_time(unix_seconds: int | None) -> str:
+def local_time(unix_seconds: float | None) -> str:
     """Empty for None."""
     return "" if unix_seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_seconds))
 

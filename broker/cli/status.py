@@ -11,11 +11,11 @@ from broker.cli.output import local_time, one_line, print_json, table
 from broker.client import Client, Refused
 from broker.client.types import Project, Stats, TaskRow
 
-_STATES = ("queue", "verifying", "assigned", "failed")
+_STATES = ("queue", "verifying", "delayed", "assigned", "failed")
 _PAGE = 500
 _RECIPE = 40
 """Characters of a recipe that a narrow terminal shows at least, on a second line if necessary."""
-_MORE_COLUMNS = {"assigned": ("worker", "deadline"), "failed": ("failed",)}
+_MORE_COLUMNS = {"delayed": ("not before",), "assigned": ("worker", "deadline"), "failed": ("failed",)}
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def _status(arguments: argparse.Namespace) -> int:
         for project, stats in found:
             print_json({"id": project.id, "name": project.name, "paused": project.paused, "stats": stats})
     elif found:
-        head = ("id", "project", "waiting", "verifying", "assigned", "failed", "closed", "")
+        head = ("id", "project", "waiting", "verifying", "delayed", "assigned", "failed", "closed", "")
         print(table(head, [_project_row(project, stats) for project, stats in found]))
     else:
         print("no projects")
@@ -52,7 +52,7 @@ def _stats(client: Client, project: int) -> Stats | None:
 
 
 def _project_row(project: Project, stats: Stats) -> tuple[int | str, ...]:
-    counts = (stats.waiting, stats.verifying, stats.assigned, stats.failed, stats.counters.closed)
+    counts = (stats.waiting, stats.verifying, stats.delayed, stats.assigned, stats.failed, stats.counters.closed)
     return (str(project.id), one_line(project.name, 40), *counts, "paused" if project.paused else "")
 
 
@@ -109,6 +109,8 @@ def _cells(row: TaskRow, state: str) -> list[int | str]:
     cells: list[int | str] = [str(row.id), row.priority, row.retries, local_time(row.created)]
     if state == "assigned":
         cells += [str(row.assignee), local_time(row.deadline)]
+    if state == "delayed":
+        cells += [local_time(row.not_before)]
     if state == "failed":
         cells += [local_time(row.fail_time)]
     return cells

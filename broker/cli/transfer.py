@@ -15,6 +15,7 @@ from broker.cli.store import CONTINUES, run_on_store
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store import Store
+from broker.store.task_fields import TaskError
 from broker.store.transfer import CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask, batches
 from broker.transfer.files import BadLines, decoded, encoded, is_blank, without_mark
 
@@ -133,9 +134,10 @@ def _tasks(stream: BinaryIO, *, votes: bool) -> Iterator[ImportedTask]:
         yield ImportedTask(
             number=number,
             failed="1" if line.state == "failed" else "",
-            retries=line.retries,
+            counts=(line.retries, line.reclaims, line.round),
             votes=",".join(f"{worker}:{vote}" for worker, vote in line.votes) if wanted else "",
             fields=line.fields(),
+            error=TaskError(line.error.message, line.error.worker, line.error.time) if line.error else None,
         )
 
 

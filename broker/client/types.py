@@ -34,6 +34,10 @@ class Project(Struct, frozen=True):
     group_delay: float = 0
     group_limit: int = 0
     group_order: str = "priority"
+    retry_delay: float = 0
+    retry_delay_max: float = 0
+    max_reclaims: int = 0
+    max_votes: int = 0
 
 
 class Task(Struct):
@@ -51,6 +55,7 @@ class Task(Struct):
     assign_time: int = 0
     verification_count: int = 1
     group: str = ""
+    round: int = 1
     group_delay: float = 0
     """As in :class:`Release`, which takes these along."""
     group_blocked: float = 0
@@ -161,8 +166,10 @@ class Stats(Struct):
 
     waiting: int = 0
     verifying: int = 0
+    delayed: int = 0
     assigned: int = 0
     failed: int = 0
+    errors: int = 0
     groups_ready: int = 0
     groups_resting: int = 0
     groups_full: int = 0
@@ -171,15 +178,23 @@ class Stats(Struct):
 
     @property
     def unfinished(self) -> int:
-        return self.waiting + self.verifying + self.assigned
+        return self.waiting + self.verifying + self.delayed + self.assigned
 
 
-TaskState = Literal["queue", "verifying", "assigned", "failed"]
+TaskState = Literal["queue", "verifying", "delayed", "assigned", "failed"]
 
 
 class Vote(Struct, frozen=True):
     worker: int
     verification: int
+
+
+class TaskError(Struct, frozen=True):
+    """Why a task failed at its last attempt. ``worker``: None when its votes did not agree. Unix seconds."""
+
+    message: str
+    worker: int | None = None
+    time: int = 0
 
 
 class TaskRow(Struct, frozen=True):
@@ -192,6 +207,9 @@ class TaskRow(Struct, frozen=True):
     status: int = 1
     priority: int = 0
     retries: int = 0
+    reclaims: int = 0
+    round: int = 1
+    error: TaskError | None = None
     max_retries: int = 0
     max_assign_time: int = 0
     verification_count: int = 1
@@ -202,6 +220,7 @@ class TaskRow(Struct, frozen=True):
     assign_time: int | None = None
     deadline: int | None = None
     fail_time: int | None = None
+    not_before: float | None = None
     votes: list[Vote] = []
 
 

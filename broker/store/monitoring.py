@@ -79,6 +79,7 @@ TOTALS: dict[str, str] = {
 class Stats(NamedTuple):
     waiting: int
     verifying: int
+    delayed: int
     assigned: int
     failed: int
     counters: dict[str, int]
@@ -89,6 +90,15 @@ class Stats(NamedTuple):
     groups_full: int = 0
     groups_blocked: int = 0
     """These rest or are full as well."""
+    errors: int = 0
+    """Live tasks that failed at their last attempt."""
+
+
+class Oldest(NamedTuple):
+    waiting: int | None
+    """Seconds since the submit of the oldest waiting task among those that are first of their priority."""
+    delayed: int | None
+    """Seconds since the first delayed task could be had; None when none is due."""
 
 
 class Snapshot(NamedTuple):
@@ -122,15 +132,14 @@ class Monitoring:
 
     async def stats(self, project: int) -> Stats:
         found = await self._calls.call("stats", self._keys.project(project), [self.now, *TOTALS])
-        (waiting, verifying, assigned, failed), groups, totals = found[:4], found[4:8], found[8:]
+        (waiting, verifying, delayed, assigned, failed), others, totals = found[:5], found[5:10], found[10:]
         counters = {name: int(total) for name, total in zip(TOTALS, totals, strict=True) if total}
-        return Stats(waiting, verifying, assigned, failed, counters, *groups)
+        return Stats(waiting, verifying, delayed, assigned, failed, counters, *others)
 
-    async def oldest(self, project: int) -> int | None:
-        """Seconds since the submit of the oldest waiting task among those that are first of their priority."""
+    async def oldest(self, project: int) -> Oldest:
         args: Arguments = [self.now, _PRIORITIES]
-        age: int = await self._calls.call("oldest", self._keys.project(project), args)
-        return None if age < 0 else age
+        ages = await self._calls.call("oldest", self._keys.project(project), args)
+        return Oldest(*(None if age < 0 else age for age in ages))
 
     async def held(self, project: int) -> dict[int, int]:
         """How many tasks each worker holds. When a count takes more than 5 ms, it may be 20 times as old."""
@@ -196,8 +205,7 @@ class Memory(NamedTuple):
 class ProjectCount(NamedTuple):
     project: Listed
     stats: Stats
-    oldest: int | None
-    """Seconds, as in :meth:`Monitoring.oldest`."""
+    oldest: Oldest
 
 
 class Overview(NamedTuple):
@@ -251,7 +259,10 @@ class OverviewRead:
             if error.code != "not_found":
                 raise
             return None
-        return ProjectCount(project, stats, await self._monitoring.oldest(project.id) if stats.waiting else None)
+        has_some = stats.waiting or stats.verifying or stats.delayed
+        return ProjectCount(
+            project, stats, await self._monitoring.oldest(project.id) if has_some else Oldest(None, None)
+        )
 
 
 def _ms(stream_id: str) -> int:

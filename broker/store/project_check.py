@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.tasks import CHUNK
 
-_SETS = ("queue", "verifying", "assigned", "failed", "voted", "holders")
+_SETS = ("queue", "verifying", "delayed", "assigned", "failed", "voted", "holders", "errors")
 _FAMILIES = ("known", "closed", "recent")
 _TASKS = 200
 """Tasks that a step looks at: 4 ms. A step of ZSCAN may give five times as many, and Lua unpacks at most 1,000."""

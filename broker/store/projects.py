@@ -55,6 +55,10 @@ FIELDS: Mapping[str, ProjectField] = {
     "group_delay": ProjectField(0.0, copied=True, with_tasks=False),
     "group_limit": ProjectField(0, copied=True, with_tasks=False),
     "group_order": ProjectField("priority", copied=True, with_tasks=False),
+    "retry_delay": ProjectField(0.0, copied=True, with_tasks=False),
+    "retry_delay_max": ProjectField(0.0, copied=True, with_tasks=False),
+    "max_reclaims": ProjectField(0, copied=True, with_tasks=False),
+    "max_votes": ProjectField(0, copied=True, with_tasks=False),
 }
 
 DEFAULTS = {name: field.default for name, field in FIELDS.items() if name != "name"}

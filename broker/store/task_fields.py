@@ -21,25 +21,30 @@ class TaskFields(NamedTuple):
     verification_count: int = 1
     group: str = ""
     """The host or site that it is for; '' for none."""
+    start: str = ""
+    """Of a new task, when it may be had: ``+`` and ms from now, or ``=`` and unix ms; '' for at once."""
 
-    def text(self, retries: int = 0) -> str:
-        """As scripts take a new task; ``lua/include/task.lua`` says how."""
-        numbers: tuple[Any, ...] = self[1:-1]
+    def text(self, counts: tuple[int, int, int] = (0, 0, 1)) -> str:
+        """As scripts take a new task; ``lua/include/task.lua`` says how. ``counts``: retries, reclaims, round."""
+        numbers: tuple[Any, ...] = self[1:-2]
         count = len(numbers)
-        if retries:
-            numbers, count = (*numbers, retries), count + 1
+        if counts != (0, 0, 1):
+            numbers, count = numbers + counts, count + 3
         while count and numbers[count - 1] == _DEFAULTS[count - 1]:
             count -= 1
+        start = f"{self.start} " if self.start else ""
         group = f" @{self.group}" if self.group else ""
-        return f"{' '.join(map(str, numbers[:count]))}{group}\n{self.recipe}"
+        return f"{start}{' '.join(map(str, numbers[:count]))}{group}\n{self.recipe}"
 
     def given(self) -> dict[str, Any]:
-        """By name, as workers get them: without the hash."""
-        return {name: value for name, value in zip(self._fields, self, strict=True) if name != "hash64"}
+        """By name, as workers get them."""
+        return {name: getattr(self, name) for name in _SHOWN}
 
 
-_DEFAULTS: tuple[Any, ...] = (*list(TaskFields._field_defaults.values())[:-1], 0)
-"""Of the numbers of a record; the last one is its retries."""
+_SHOWN = [name for name in TaskFields._fields if name not in {"hash64", "start"}]
+
+_DEFAULTS: tuple[Any, ...] = (*list(TaskFields._field_defaults.values())[:-2], 0, 0, 1)
+"""Of the numbers of a record; the last three are its counts."""
 
 LONGEST_GROUP = 255
 """Bytes."""
@@ -56,15 +61,23 @@ def checked_group(group: str) -> str:
     return group
 
 
-def read_record(record: str) -> tuple[int, int, TaskFields]:
-    """When a task was created, unix seconds, how often it was retried, and its fields."""
+class Record(NamedTuple):
+    created: int
+    """Unix seconds."""
+    retries: int
+    reclaims: int
+    round: int
+    fields: TaskFields
+
+
+def read_record(record: str) -> Record:
     first_line, _, recipe = record.partition("\n")
     numbers, _, group = first_line.partition(" @")
     created, *texts = numbers.split(" ")
     values: list[Any] = [int(text) if text else "" for text in texts]
-    retries = values.pop() if len(values) == len(_DEFAULTS) else 0
-    values += _DEFAULTS[len(values) : -1]
-    return int(created), retries, TaskFields._make((recipe, *values, group))
+    values += _DEFAULTS[len(values) :]
+    *numbers_of_task, retries, reclaims, round = values
+    return Record(int(created), retries, reclaims, round, TaskFields._make((recipe, *numbers_of_task, group, "")))
 
 
 class Task(NamedTuple):
@@ -72,9 +85,30 @@ class Task(NamedTuple):
 
     id: int
     retries: int
+    round: int
     assign_time: int
     """Unix seconds."""
     fields: TaskFields
+
+
+class TaskError(NamedTuple):
+    """Why a task failed at its last attempt."""
+
+    message: str
+    worker: int | None
+    """None: no single worker, its votes did not agree."""
+    time: int
+    """Unix seconds."""
+
+    @classmethod
+    def read(cls, text: str) -> "TaskError":
+        """From what ``lua/include/fail_task.lua`` writes."""
+        worker, time, _, message = text.split(" ", 3)
+        return cls(message, int(worker) or None, int(time))
+
+    def text(self) -> str:
+        """The same, of one that leaves its task to nobody else first."""
+        return f"{self.worker or 0} {self.time} 0 {self.message}"
 
 
 class Row(NamedTuple):
@@ -82,36 +116,37 @@ class Row(NamedTuple):
 
     id: int
     score: float
-    """Of ``failed`` the time it failed, of ``assigned`` its deadline: unix ms."""
+    """Of ``failed`` the time it failed, of ``assigned`` its deadline, of ``delayed`` when it may be had: unix ms."""
     length: int
     """Bytes of the whole recipe."""
     vote_count: int
     votes: list[tuple[int, int]]
     """Worker and verification; not all of them where there are many."""
-    retries: int
-    created: int
-    """Unix seconds, as ``assign_time``."""
     assignee: int | None
     assign_time: int | None
+    """Unix seconds."""
+    error: TaskError | None
+    created: int
+    retries: int
+    reclaims: int
+    round: int
     fields: TaskFields
     """Its recipe may be cut."""
 
     @classmethod
     def read(cls, reply: Sequence[Any]) -> "Row":
         """From what ``lua/include/manager_row.lua`` gives."""
-        id, score, length, vote_count, votes, assignee, assign_time, record = reply
-        created, retries, fields = read_record(record)
+        id, score, length, vote_count, votes, assignee, assign_time, record, error = reply
         return cls(
             int(id),
             float(score),
             length,
             vote_count,
             [(int(worker), int(vote)) for worker, vote in zip(votes[::2], votes[1::2], strict=True)],
-            retries,
-            created,
             _number(assignee),
             _number(assign_time),
-            fields,
+            TaskError.read(error) if error else None,
+            *read_record(record),
         )
 
 

@@ -19,8 +19,8 @@ CHUNK = 500
 BATCH_BYTES = 8 << 20
 """Recipes that one get hands out at most; a single larger one is still given."""
 
-SKIP = 2
-"""The result of a release that gives a task back without a retry."""
+OK, FAIL, SKIP = 0, 1, 2
+"""Results of a release. SKIP gives a task back without a retry."""
 
 _DUTY = 0.1
 """Of the store's time, while a read takes no more than 10 ms: it asks every project."""
@@ -52,7 +52,7 @@ class Due(NamedTuple):
     outbox: bool
     expired: bool
     drains: bool
-    groups: bool
+    promote: bool
 
 
 class Awaited(NamedTuple):
@@ -63,16 +63,16 @@ class Awaited(NamedTuple):
     assign_rate: float
     """0 for unlimited."""
     paused: bool
-    next_group: float | None
-    """Seconds until the next group may start a task, if that is known of any."""
+    next_due: float | None
+    """Seconds until the next group may start a task or the next delayed one may be had, if that is known of any."""
 
 
 class Promoted(NamedTuple):
     more: bool
-    next_group: float | None
+    next_due: float | None
     """As in :class:`Awaited`."""
     own: int
-    """Groups that may start a task, of which no other process was told."""
+    """Tasks that may be had, of which no other process was told."""
 
 
 class Tasks:
@@ -99,20 +99,33 @@ class Tasks:
         return [int(id) if id else None for id in ids]
 
     async def assign(
-        self, project: int, worker: int, count: int, default_time: int, *, bytes: int = BATCH_BYTES, first: bool = True
+        self,
+        project: int,
+        worker: int,
+        count: int,
+        default_time: int,
+        *,
+        hold: int = 0,
+        bytes: int = BATCH_BYTES,
+        first: bool = True,
+        leave: bool = False,
     ) -> Assigned:
-        """Up to ``count`` tasks, at most CHUNK, to hold ``default_time`` seconds where they do not say."""
-        args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
+        """Up to ``count`` tasks, at most CHUNK, to hold ``default_time`` seconds where they do not say.
+
+        ``hold``: seconds at most, 0 for as long as they say. ``leave``: what this worker was the last to fail is left
+        to others for a time, though nothing else is there.
+        """
+        args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first), hold or "", _flag(leave)]
         keys, rows, goes_on = self._keys.project(project), list[str](), True
         while goes_on and not rows:
             revision, assign_time, onward, *rows = await self._calls.call("assign", keys, args)
             # It has not been charged for what it looked at.
-            args[-1], goes_on = onward, bool(onward)
+            args[5], goes_on = onward, bool(onward)
         each = zip(rows[::2], rows[1::2], strict=True)
         return Assigned(int(revision), [_task(id, record, assign_time) for id, record in each])
 
-    async def release(self, project: int, worker: int, releases: Sequence[tuple[int, int, int]]) -> Released:
-        """``releases``: (task id, result, verification) of one project's tasks, at most CHUNK."""
+    async def release(self, project: int, worker: int, releases: Sequence[tuple[int, int | str, int]]) -> Released:
+        """``releases``: (task id, result, verification) of one project's tasks, at most CHUNK; :func:`result_of`."""
         args: Arguments = [worker, self.now, *chain.from_iterable(releases)]
         chained, *outcomes = await self._calls.call("release", self._keys.project(project), args)
         return Released(outcomes, chained)
@@ -121,6 +134,11 @@ class Tasks:
         """Whether each task is still held, and now for ``seconds`` more; at most CHUNK tasks of one project."""
         args: Arguments = [worker, self.now, seconds, *tasks]
         return [bool(done) for done in await self._calls.call("extend", self._keys.project(project), args)]
+
+    async def give_back(self, project: int, worker: int, tasks: Sequence[int]) -> list[bool]:
+        """Whether each was still held, and is reclaimed now; at most CHUNK tasks of one project."""
+        args: Arguments = [worker, self.now, *tasks]
+        return [bool(done) for done in await self._calls.call("give_back", self._keys.project(project), args)]
 
     async def held(self, project: int, worker: int, cursor: str, count: int) -> tuple[str, Assigned]:
         """Those of about ``count`` assigned tasks that a worker holds, and the cursor to go on from, '0' at the end."""
@@ -136,19 +154,19 @@ class Tasks:
         """What waits in a project; for so many seconds its channel tells of tasks that come. Raises ``not_found``."""
         args: Arguments = [self.now, round(seconds * 1000)]
         found = await self._calls.call("await", self._keys.project(project), args)
-        fresh, voted, public, rate, paused, next_group = found
-        return Awaited(fresh, voted, bool(public), float(rate), bool(paused), _seconds(next_group))
+        fresh, voted, public, rate, paused, next_due = found
+        return Awaited(fresh, voted, bool(public), float(rate), bool(paused), _seconds(next_due))
 
     async def due(self, project: int) -> Due:
         return Due(*map(bool, await self._calls.call("due", self._keys.project(project), [self.now])))
 
     async def promote(self, project: int, limit: int, waiting: int = 0) -> Promoted:
-        """Groups whose time has come may start a task. Of as many as there are ``waiting`` workers here, others are
-        not told.
+        """Groups whose time has come may start a task, and delayed tasks wait. Of as many as there are ``waiting``
+        workers here, others are not told.
         """
         args: Arguments = [self.now, limit, waiting]
-        more, next_group, own = await self._calls.call("promote", self._keys.project(project), args)
-        return Promoted(bool(more), _seconds(next_group), own)
+        more, next_due, own = await self._calls.call("promote", self._keys.project(project), args)
+        return Promoted(bool(more), _seconds(next_due), own)
 
     async def expire_hashes(self, project: int, limit: int) -> tuple[int, bool]:
         """Removes hashes of closed tasks that no longer count as duplicates, of about ``limit`` that it looks at.
@@ -190,6 +208,15 @@ class Candidates:
         return [project for project, of in zip(projects, due, strict=True) if of.waiting]
 
 
+def result_of(result: int, delay: float = 0, message: str = "") -> int | str:
+    """A result as ``release`` takes it: with the seconds after which an ok comes again, or for which a fail or skip is
+    delayed, and with why it failed.
+    """
+    if not delay and not message:
+        return result
+    return f"{result} {round(delay * 1000) if delay else ''} {message}"
+
+
 def project_of(task: int) -> int:
     """The project that a task id names; 0 when no task can have this id."""
     return task % PROJECT_LIMIT if PROJECT_LIMIT < task <= 2**53 else 0
@@ -212,5 +239,5 @@ def _seconds(milliseconds: int) -> float | None:
 
 
 def _task(id: str, record: str, assign_time: str | None) -> Task:
-    _, retries, fields = read_record(record)
-    return Task(int(id), retries, int(assign_time or 0), fields)
+    read = read_record(record)
+    return Task(int(id), read.retries, read.round, int(assign_time or 0), read.fields)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from broker.store.projects import DEFAULTS, Projects, pairs_of, repo_key
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
-from broker.store.task_fields import Row, TaskFields
+from broker.store.task_fields import Row, TaskError, TaskFields
 from broker.store.tasks import BATCH_BYTES, CHUNK
 
 T = TypeVar("T")
@@ -57,10 +57,12 @@ class ImportedTask(NamedTuple):
     """In its source, ascending."""
     failed: str
     """'1', or ''."""
-    retries: int
+    counts: tuple[int, int, int]
+    """Retries, reclaims, round."""
     votes: str
     """``worker:verification``, with commas."""
     fields: TaskFields
+    error: TaskError | None = None
 
 
 class Walked(NamedTuple):
@@ -117,7 +119,8 @@ class Imports:
         """For each IMPORTED, CLOSED, DUPLICATE or TASK_BEFORE; at most CHUNK. Their ids are ``above`` this one."""
         args: Arguments = [source, self.now, above]
         for task in tasks:
-            args += (task.number, task.failed, task.votes, task.fields.text(task.retries))
+            error = task.error.text() if task.error else ""
+            args += (task.number, task.failed, task.votes, error, task.fields.text(task.counts))
         outcomes: list[int] = await self._calls.call("task_import", self._keys.project(project), args)
         return outcomes
 

@@ -9,9 +9,11 @@ from typing import Annotated, BinaryIO
 import msgspec
 from msgspec import Meta
 
-from broker.api.bodies import Count16, Id, Int16, Int64, Seconds
+from broker.api.bodies import LONGEST_MESSAGE, Count16, Id, Int16, Int64, Seconds
 from broker.errors import StartError
 from broker.store.task_fields import Row, TaskFields, checked_group
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 _NAMED = 20
 """How many bad lines are named; the others are only counted."""
@@ -19,14 +21,23 @@ _NAMED = 20
 _READ = 1 << 20
 
 
+class LineError(msgspec.Struct, omit_defaults=True):
+    message: Annotated[str, Meta(max_length=LONGEST_MESSAGE)] = ""
+    worker: Id | None = None
+    time: Count = 0
+    """Unix seconds."""
+
+
 class TaskLine(msgspec.Struct, omit_defaults=True):
     """A task of an export: the fields of ``/task/submit`` and a few more. Only the recipe is required."""
 
     recipe: Annotated[str, Meta(min_length=1)]
     id: int = 0
-    state: Annotated[str, Meta(pattern="^(queue|verifying|assigned|failed)$")] | None = None
+    state: Annotated[str, Meta(pattern="^(queue|verifying|delayed|assigned|failed)$")] | None = None
     priority: Int16 = 0
     retries: Count16 = 0
+    reclaims: Count = 0
+    round: Annotated[int, Meta(ge=1, le=2**53)] = 1
     max_retries: Count16 = 0
     max_assign_time: Seconds = 0
     verification_count: Count16 = 1
@@ -34,13 +45,17 @@ class TaskLine(msgspec.Struct, omit_defaults=True):
     hash64: Int64 = 0
     created: int = 0
     """Unix seconds."""
+    not_before: Annotated[float, Meta(ge=0, le=2**53)] = 0
+    """Unix seconds; of a delayed task."""
     votes: list[tuple[Id, Int64]] = []
     """Pairs of worker and verification."""
+    error: LineError | None = None
+    """Why its last attempt failed."""
 
     def fields(self) -> TaskFields:
         """0 and "" count as absent."""
-        given = {name: value for name in TaskFields._fields if (value := getattr(self, name))}
-        return TaskFields(**given)
+        given = {name: value for name in TaskFields._fields[:-1] if (value := getattr(self, name))}
+        return TaskFields(**given, start=f"={round(self.not_before * 1000)}" if self.not_before else "")
 
 
 _DECODER = msgspec.json.Decoder(TaskLine)
@@ -50,7 +65,18 @@ _ENCODER = msgspec.json.Encoder()
 def encoded(state: str, row: Row) -> bytes:
     """With the end of the line."""
     fields = row.fields.given() | {"hash64": int(row.fields.hash64 or 0)}
-    line = TaskLine(**fields, id=row.id, state=state, retries=row.retries, created=row.created, votes=row.votes)
+    line = TaskLine(
+        **fields,
+        id=row.id,
+        state=state,
+        retries=row.retries,
+        reclaims=row.reclaims,
+        round=row.round,
+        created=row.created,
+        not_before=row.score / 1000 if state == "delayed" else 0,
+        votes=row.votes,
+        error=LineError(*row.error) if row.error else None,
+    )
     return _ENCODER.encode(line) + b"\n"
 
 

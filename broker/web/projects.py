@@ -114,6 +114,7 @@ def _sum(rows: list[Row]) -> tuple[Stats, Trend]:
     stats = Stats(
         sum(row.stats.waiting for row in rows),
         sum(row.stats.verifying for row in rows),
+        sum(row.stats.delayed for row in rows),
         sum(row.stats.assigned for row in rows),
         sum(row.stats.failed for row in rows),
         {"closed": sum(row.closed for row in rows)},

@@ -21,6 +21,11 @@ STATES = {
         "No tasks wait for another vote.",
         "A task that needs several votes is listed here after its first vote.",
     ),
+    "delayed": (
+        "Delayed",
+        "No tasks are delayed.",
+        "A task is listed here until the time before which no worker gets it.",
+    ),
     "assigned": (
         "Assigned",
         "No tasks are assigned.",
@@ -59,7 +64,7 @@ async def tasks(visit: Visit) -> Response:
     )
     workers = await _workers(visit, rows)
     stats = await visit.store.monitoring.stats(project.id)
-    totals = {"queue": stats.waiting, "verifying": stats.verifying, "assigned": stats.assigned, "failed": stats.failed}
+    totals = {"queue": stats.waiting} | {state: getattr(stats, state) for state in STATES if state != "queue"}
     return visit.page(
         "tasks.html",
         project=project,

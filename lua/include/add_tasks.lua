@@ -52,19 +52,30 @@ local function take_hash(known, past, hash)
   return true
 end
 
+-- not_before(text, now): when the task of this text may be had, unix ms, nil for at once; and the text without that.
+local function not_before(text, now)
+  local sign, ms, rest = string.match(text, '^([+=])(%d+) (.*)$')
+  local at = sign and tonumber(ms) + (sign == '+' and now or 0)
+  return at and at > now and at or nil, rest or text
+end
+
 -- add_tasks(base, texts, from, step, new): adds tasks. Their texts, as in include/task.lua, stand at `from` and each
--- `step` after it. `new` has the project's `seq`, `place`, `remember_closed`, `known_hashes`, and the time: `now`, unix
--- ms, and `created`, unix s; `new.apart[i]` is true for those that shall not wait. Answers an id for each, false for a
--- duplicate, how many were added, and for how many of them a worker can be woken; the caller writes `new.seq` and
--- `new.place` when there are any. Its first write is one that the server refuses when memory is full:
+-- `step` after it. `new` has the project's `seq`, `place`, `remember_closed`, `known_hashes`, `awaited`, and the time:
+-- `now`, unix ms, and `created`, unix s; `new.apart[i]` is true for those that shall not wait. Answers an id for each,
+-- false for a duplicate, how many were added, and for how many of them a worker can be woken; the caller writes
+-- `new.seq` and `new.place` when there are any. Its first write is one that the server refuses when memory is full:
 -- then nothing was written. Few writes a task: each goes to the append-only file.
 local function add_tasks(base, texts, from, step, new)
   local remember, known, past = new.remember_closed or '0', nil, nil
   local suffix, ids, added, records, entries = suffix_of(base), {}, {}, {}, {}
   local count, seq, place, created = 0, new.seq, new.place, new.created .. ' '
-  local names, lists, apart = nil, nil, new.apart
+  local names, lists, apart, delayed = nil, nil, new.apart, nil
   for i = from, #texts, step do
-    local text, id = texts[i], false
+    local text, id, ready_at = texts[i], false, nil
+    local first_byte = string.byte(text)
+    if first_byte == 43 or first_byte == 61 then
+      ready_at, text = not_before(text, new.now)
+    end
     local hash, priority, group = string.match(text, '^(%-?%d*) ?(%-?%d*)[ %d]*@?([^\n]*)')
     if hash ~= '' and not known then
       known = family_of(base, 'known', new.known_hashes)
@@ -80,6 +91,9 @@ local function add_tasks(base, texts, from, step, new)
       local score, list = score_of(tonumber(priority) or 0, math.min(place + count, LAST_PLACE)), entries
       if apart and apart[i] then
         list = nil
+      elseif ready_at then
+        delayed, list = delayed or {}, nil
+        delayed[#delayed + 1], delayed[#delayed + 2] = ready_at, id
       elseif group ~= '' then
         names, lists = names or {}, lists or {}
         list = lists[group] or { best = score }
@@ -96,6 +110,10 @@ local function add_tasks(base, texts, from, step, new)
     add_records(base, seq + 1, added, records)
     if #entries > 0 then
       redis.call('ZADD', base .. ':queue', unpack(entries))
+    end
+    if delayed then
+      --- @include "delay_tasks"
+      delay_tasks(base, new.now, new.awaited, delayed)
     end
     if known then
       write_family(base, known)

@@ -15,4 +15,5 @@ local function delete_tasks(base, tasks)
   delete_records(base, tasks)
   redis.call('DEL', unpack(recipes))
   redis.call('HDEL', base .. ':holders', unpack(tasks))
+  redis.call('HDEL', base .. ':errors', unpack(tasks))
 end

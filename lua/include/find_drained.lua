@@ -8,7 +8,7 @@
 local function find_drained(base, drains, task, group)
   for i = 1, #drains, 2 do
     local drain = base .. ':drain:' .. drains[i]
-    for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
+    for _, state in ipairs({ 'queue', 'verifying', 'delayed', 'assigned', 'failed' }) do
       local member = state == 'assigned' and assignment(task, holder_of(base, task) or '') or task
       local score = redis.call('ZSCORE', drain .. ':' .. state, member)
       if score then

@@ -6,7 +6,7 @@
 -- find_task(base, task): where a task is: the state, its score there, the key of the set, its member there, and its
 -- group, when it waits in one. nil: nowhere.
 local function find_task(base, task)
-  for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
+  for _, state in ipairs({ 'queue', 'verifying', 'delayed', 'assigned', 'failed' }) do
     local member = state == 'assigned' and assignment(task, holder_of(base, task) or '') or task
     local score = redis.call('ZSCORE', base .. ':' .. state, member)
     if score then

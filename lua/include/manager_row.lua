@@ -3,10 +3,10 @@
 --- @include "holder"
 
 -- manager_row(base, task, score, longest, most_votes): a task as managers see it: {id, score, bytes of the whole
--- recipe, how many votes, votes, worker that holds it, assign time (unix s), record}, with false for what it
--- does not have; votes are pairs: worker, verification. `longest`: bytes of the recipe to give at most, up to a whole
--- character; 0 for all. `most_votes`: about how many votes to give at most. The second answer is how many bytes it
--- gives. nil: its record is gone. `Row` in broker/store/task_fields.py is the same list.
+-- recipe, how many votes, votes, worker that holds it, assign time (unix s), record, error}, with false for what it
+-- does not have; votes are pairs: worker, verification; the error is as in `:errors`. `longest`: bytes of the recipe to give
+-- at most, up to a whole character; 0 for all. `most_votes`: about how many votes to give at most. The second answer is
+-- how many bytes it gives. nil: its record is gone. `Row` in broker/store/task_fields.py is the same list.
 local function manager_row(base, task, score, longest, most_votes)
   local record, fields = whole_record(base, task)
   if not record then
@@ -25,7 +25,8 @@ local function manager_row(base, task, score, longest, most_votes)
       or redis.call('HSCAN', key, 0, 'COUNT', most_votes)[2]
   end
   local worker, assign_time = holder_of(base, task)
+  local error = redis.call('HGET', base .. ':errors', task)
   -- A vote takes about as much as 40 bytes of a recipe.
-  return { task, score, length, count, votes, worker or false, assign_time or false, record },
-    #record + 20 * #votes
+  return { task, score, length, count, votes, worker or false, assign_time or false, record, error },
+    #record + 20 * #votes + #(error or '')
 end

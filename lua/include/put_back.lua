@@ -1,25 +1,22 @@
 --- @include "read_record"
 --- @include "requeue"
 --- @include "drop_orphans"
---- @include "set_retries"
 
--- put_back(base, now, tasks, members): as requeue, for up to 500 tasks whose records the caller has not read. `members`
--- are those that they had in `assigned`; nil when they had failed: then no retry of them counts from here on. Those
--- that have lost their record are dropped; the third answer is how many have not.
-local function put_back(base, now, tasks, members)
+-- put_back(base, now, tasks, members, change): as requeue, for up to 500 tasks whose records the caller has not read.
+-- `members` are those that they had in `assigned`, nil for tasks that were not held. `change(i, task, record, fields)`,
+-- if given, comes first; one for which it answers true is not to wait. Those that have lost their record are dropped;
+-- the third answer is how many have not.
+local function put_back(base, now, tasks, members, change)
   local there, all_fields, orphans, names, grouped = {}, {}, {}, {}, false
   for i, record in ipairs((records_of(base, tasks))) do
     local task, fields = tasks[i], read_record(record)
     names[i] = fields and fields.group
     grouped = grouped or names[i] ~= ''
-    if fields then
+    if not fields then
+      orphans[#orphans + 1] = task
+    elseif not (change and change(i, task, record, fields)) then
       there[#there + 1] = task
       all_fields[#there] = fields
-      if not members and fields.retries > 0 then
-        set_retries(base, task, record, fields, 0)
-      end
-    else
-      orphans[#orphans + 1] = task
     end
   end
   local free = 0
@@ -32,5 +29,5 @@ local function put_back(base, now, tasks, members)
   end
   drop_orphans(base, orphans)
   local fresh, voted = requeue(base, now, there, all_fields)
-  return fresh + free, voted, #there
+  return fresh + free, voted, #tasks - #orphans
 end

@@ -1,12 +1,20 @@
 --- @include "put_back"
+--- @include "set_counts"
 
 -- retry(base, now, tasks): failed tasks, taken out of `failed`, wait again, as if they had never failed. Their votes
--- stand. Answers as put_back.
+-- stand, but for those that could not agree. Answers as put_back.
 local function retry(base, now, tasks)
-  for _, task in ipairs(tasks) do
-    if redis.call('EXISTS', base .. ':votes:' .. task) == 1 then
+  return put_back(base, now, tasks, nil, function(_, task, record, fields)
+    local by = string.match(redis.call('HGET', base .. ':errors', task) or '', '^%d+')
+    if by == '0' then
+      redis.call('DEL', base .. ':votes:' .. task, base .. ':tally:' .. task)
+    elseif fields.verification_count > 1 and redis.call('EXISTS', base .. ':votes:' .. task) == 1 then
       redis.call('SADD', base .. ':voted', task)
     end
-  end
-  return put_back(base, now, tasks)
+    redis.call('HDEL', base .. ':errors', task)
+    if fields.retries + fields.reclaims > 0 then
+      fields.retries, fields.reclaims = 0, 0
+      set_counts(base, task, record, fields)
+    end
+  end)
 end

@@ -111,6 +111,17 @@ local function open_tickets(base, now, worker, count)
     leave_group(groups, one.group)
   end
 
+  -- set_aside(one): its group may start the next one, until put_back(one).
+  function tickets.set_aside(one)
+    one.waited_at = redis.call('ZSCORE', one.key, one.task)
+    take_off(one)
+    leave_group(groups, one.group)
+  end
+
+  function tickets.put_back(one)
+    enter_group(groups, one.group, one.task, tonumber(one.waited_at), one.count == 'verifying')
+  end
+
   -- close(found): writes what has changed. When nothing was found, groups that were full under earlier limits are
   -- looked at again.
   function tickets.close(found)

@@ -17,6 +17,7 @@ end
 local function open_walk(base, worker, voted_place, onward)
   local seen = base .. ':seen:' .. worker
   local walk = { base = base, worker = worker, seen = seen, marks = {}, steps = 1000, place = voted_place }
+  walk.learns = true
   walk.done = has_seen_all(base, worker, voted_place)
   walk.verifying, walk.tickets = from('-inf'), from('-inf')
   local place, score, skipped, ticket, tickets_skipped, inner, inner_skipped, group = string.match(onward,
@@ -29,8 +30,8 @@ local function open_walk(base, worker, voted_place, onward)
   return walk
 end
 
--- close_walk(walk): writes the marks; if the walk came to the end, that the worker has voted on all there is. Where to
--- go on, or '' when no step was missing.
+-- close_walk(walk): writes the marks, if it `learns`; if the walk came to the end, that the worker has voted on all
+-- there is. Where to go on, or '' when no step was missing.
 local function close_walk(walk)
   local verifying, tickets = walk.verifying, walk.tickets
   local ended = verifying.ended and tickets.ended
@@ -41,7 +42,7 @@ local function close_walk(walk)
   for field, value in pairs(walk.marks) do
     list[#list + 1], list[#list + 2] = field, value
   end
-  if #list > 0 then
+  if #list > 0 and walk.learns then
     redis.call('HSET', walk.seen, unpack(list))
     redis.call('EXPIRE', walk.seen, 86400)
   end

@@ -1,9 +1,10 @@
 --[[ assign: give a worker the best tasks that wait; the worker holds them until their deadline.
 
   The best by score of the tasks without a group and of the groups that may start one, never a task that the worker has
-  voted on. Groups whose time has come may start one from here on, at most 4 more than tasks are asked for. When nothing
-  waits, up to 10 overdue tasks are reclaimed, and it looks once more. A task that has lost its record is dropped, and
-  the next one taken instead, until 1,000 were dropped.
+  voted on. Groups whose time has come may start one from here on, and delayed tasks wait, of each at most 4 more than
+  tasks are asked for. With a `retry_delay`, up to 16 tasks that this worker was the last to fail are left to others for
+  a time, unless nothing else is there. When nothing waits, up to 10 overdue tasks are reclaimed, and it looks again. A
+  task that has lost its record is dropped, and the next one taken instead, until 1,000 were dropped.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -13,12 +14,14 @@
   ARGV[4]  bytes of recipes at which to stop; one task is always given
   ARGV[5]  seconds to hold a task that says 0
   ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up; or where to go on
+  ARGV[7]  seconds to hold the tasks at most, and those that say 0; '' for as long as they say
+  ARGV[8]  '1': what is left to others stays there though nothing else is there, and workers that wait are told
 
   Returns  {revision; assign time (unix s); where another call at once is to go on, when it found none but did not get
            to the end, else ''; task...}, two for each task: its id, its record
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
-  Cost     O((tasks + dropped + groups) * log queue), at most 1,500 dropped, 2 * tasks + 8 groups, and 1,000 steps
-           among tasks with votes
+  Cost     O((tasks + dropped + groups) * log queue), at most 1,500 dropped, 2 * tasks + 8 groups, as many delayed
+           tasks, and 1,000 steps among tasks with votes
 ]]
 --- @include "clock"
 --- @include "project"
@@ -30,13 +33,13 @@
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us, assign_time = clock(ARGV[2])
 local count, bytes, default_time = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local first_chunk = ARGV[6] == '1'
+local first_chunk, hold = ARGV[6] == '1', tonumber(ARGV[7])
 
-local fields = project(base, 'paused', 'public', 'assign_rate', 'assign_paid_off', 'assigned')
+local fields = project(base, 'paused', 'public', 'assign_rate', 'assign_paid_off', 'assigned', 'retry_delay')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local revision, paused, public, rate, paid_off, assigned = unpack(fields, 1, 6)
+local revision, paused, public, rate, paid_off, assigned, retry_delay = unpack(fields, 1, 7)
 if paused == '1' then
   return redis.error_reply('PAUSED The project is paused')
 end
@@ -49,18 +52,21 @@ if wait > 0 then
 end
 
 local MOST_ORPHANS = 1000
-local orphans = 0
+-- What is left to others goes back to the queue with its score.
+local orphans, left_to_others, left = 0, 0, {}
+local most_left = (retry_delay or '0') ~= '0' and 16 or 0
 
--- read(tasks): for each {task =, record =, seconds = its max_assign_time, as text, size = bytes of its recipe}, or
--- false: its record is gone, and it is dropped.
+-- read(tasks): for each {task =, record =, counts =, seconds = its max_assign_time, as text, size = bytes of its
+-- recipe}, or false: its record is gone, and it is dropped.
 local function read(tasks)
   local found, lost = {}, {}
   for i, record in ipairs((records_of(base, tasks))) do
     local task = tasks[i]
-    local created, _, _, _, seconds, _, _, _, newline, recipe_at = parse_record(record)
+    local created, _, _, _, seconds, _, counts, _, newline, recipe_at = parse_record(record)
     local whole = created and with_recipe(base, task, record, newline)
     if whole then
-      found[i] = { task = task, record = whole, seconds = seconds, size = #whole - recipe_at + #newline }
+      found[i] = { task = task, record = whole, counts = counts, seconds = seconds,
+        size = #whole - recipe_at + #newline }
     else
       found[i], lost[#lost + 1] = false, task
     end
@@ -73,17 +79,35 @@ local function read(tasks)
   return found
 end
 
+-- Whether a task is left to others: this worker was the last to fail it.
+local function is_for_others(row)
+  if row.counts == '' or left_to_others >= most_left then
+    return false
+  end
+  local by, failed, elsewhere = string.match(redis.call('HGET', base .. ':errors', row.task) or '',
+    '^(%d+) (%d+) (%d+) ')
+  -- If it failed later than now, the clock was set back.
+  if by == worker and now < tonumber(elsewhere) and now > failed * 1000 - 1000 then
+    left_to_others = left_to_others + 1
+    return true
+  end
+  return false
+end
+
 -- The first of the queue, when no task waits for another vote.
 local function take_first()
   local rows, size = {}, 0
   repeat
-    local popped, before = redis.call('ZPOPMIN', base .. ':queue', count - #rows), orphans
+    local popped, before = redis.call('ZPOPMIN', base .. ':queue', count - #rows), orphans + left_to_others
     local tasks = {}
     for i = 1, #popped, 2 do
       tasks[#tasks + 1] = popped[i]
     end
     local found = #tasks > 0 and read(tasks) or {}
     for i, row in ipairs(found) do
+      if row and most_left > 0 and is_for_others(row) then
+        left[#left + 1], left[#left + 2], row = popped[2 * i], row.task, false
+      end
       size = size + (row and row.size or 0)
       if row and size > bytes and #rows > 0 then
         for j = i, #tasks do
@@ -97,7 +121,7 @@ local function take_first()
         rows[#rows + 1] = row
       end
     end
-  until orphans == before or orphans >= MOST_ORPHANS
+  until orphans + left_to_others == before or orphans >= MOST_ORPHANS
   return rows
 end
 
@@ -145,7 +169,7 @@ local function take_best()
       walk.tickets.ended = true
     end
   end
-  local rows, from_queue, from_verifying, size = {}, 0, {}, 0
+  local rows, from_queue, from_verifying, size, left_elsewhere = {}, 0, {}, 0, {}
   local page, at, behind = {}, 1, true
 
   -- Behind the first page it reads on only in place of orphans.
@@ -177,6 +201,12 @@ local function take_best()
       break
     end
     local row = read({ task })[1]
+    local is_left = row and most_left > 0 and is_for_others(row)
+    if is_left and (verify or ticket) then
+      left_elsewhere[#left_elsewhere + 1], row = { task = task, score = score, ticket = ticket }, nil
+    elseif is_left then
+      left[#left + 1], left[#left + 2], row = score, task, nil
+    end
     size = size + (row and row.size or 0)
     if row and size > bytes and #rows > 0 then
       break
@@ -187,6 +217,8 @@ local function take_best()
     if ticket and row then
       row.group = ticket.group
       tickets.start(ticket)
+    elseif ticket and is_left then
+      tickets.set_aside(ticket)
     elseif ticket then
       tickets.drop(ticket)
     elseif verify then
@@ -202,6 +234,17 @@ local function take_best()
   if #from_verifying > 0 then
     redis.call('ZREM', base .. ':verifying', unpack(from_verifying))
   end
+  for _, one in ipairs(left_elsewhere) do
+    if one.ticket then
+      tickets.put_back(one.ticket)
+    else
+      redis.call('ZADD', base .. ':verifying', one.score, one.task)
+    end
+    if walk then
+      -- What it passed is not what the worker has voted on.
+      walk.learns = false
+    end
+  end
   if tickets then
     tickets.close(#rows > 0)
   end
@@ -209,18 +252,44 @@ local function take_best()
   return rows, onward == '' and tickets and tickets.more and '-' or onward
 end
 
--- Both begin with a write that the server lets through when memory is full, and with it what follows.
-local others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted')
+-- All begin with a write that the server lets through when memory is full, and with it what follows.
+local others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted',
+  base .. ':delayed')
+local come, come_voted, more_come = 0, 0, false
+if others > 0 and redis.call('EXISTS', base .. ':delayed') == 1 then
+  redis.call('DEL', guard)
+  --- @include "take_delayed"
+  local looked
+  looked, come, come_voted = take_delayed(base, now, count + 4)
+  more_come = looked == count + 4
+  others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted')
+end
 local take = others == 0 and take_first or take_best
 local rows, onward = take()
+if #left > 0 then
+  redis.call('ZADD', base .. ':queue', unpack(left))
+end
+if #rows == 0 and left_to_others > 0 and ARGV[8] == '1' then
+  come = math.max(come, left_to_others)
+elseif #rows == 0 and left_to_others > 0 then
+  most_left = 0
+  rows, onward = take()
+end
+if come + come_voted > #rows then
+  --- @include "wake"
+  wake(base, redis.call('HGET', base, 'awaited'), now, math.max(0, come - #rows), come_voted)
+end
+if #rows == 0 and more_come then
+  onward = (onward or '') == '' and '-' or onward
+end
 local back = 0
 while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
   local overdue = redis.call('ZRANGE', base .. ':assigned', '-inf', now, 'BYSCORE', 'LIMIT', 0, 10)
   if #overdue == 0 then
     break
   end
-  --- @include "reclaim_overdue"
-  back = reclaim_overdue(base, now, overdue)
+  --- @include "reclaim_held"
+  back = reclaim_held(base, now, overdue)
   -- A group that is full no longer, as its task was reclaimed, is found by the next call.
   onward = '-'
   orphans = orphans + #overdue - back
@@ -234,7 +303,12 @@ if #rows > 0 then
   local deadlines, holders, holder = {}, {}, worker .. ' ' .. assign_time
   for i, row in ipairs(rows) do
     local seconds = row.seconds
-    deadlines[2 * i - 1] = now + (seconds ~= '' and seconds ~= '0' and seconds or default_time) * 1000
+    if seconds == '' or seconds == '0' then
+      seconds = hold or default_time
+    elseif hold then
+      seconds = math.min(hold, seconds)
+    end
+    deadlines[2 * i - 1] = now + seconds * 1000
     deadlines[2 * i] = assignment(row.task, worker)
     holders[2 * i - 1], holders[2 * i] = row.task, row.group and holder .. ' ' .. row.group or holder
     given[2 * i + 2], given[2 * i + 3] = row.task, row.record

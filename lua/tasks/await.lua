@@ -6,7 +6,7 @@
   ARGV[2]  milliseconds for which to tell of tasks
 
   Returns  {tasks without votes that a worker may get now, tasks with votes, 1 if the project is public, assign rate,
-           1 if it is paused, ms until the next group may start one, -1 for none}
+           1 if it is paused, ms until there is the next group or delayed task, -1 for none}
   Refuses  NOT_FOUND
   Cost     O(1)
 ]]

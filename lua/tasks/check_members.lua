@@ -5,14 +5,14 @@
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  'queue', 'verifying', 'assigned', 'failed', 'voted' or 'holders'
+  ARGV[1]  'queue', 'verifying', 'delayed', 'assigned', 'failed', 'voted', 'holders' or 'errors'
   ARGV[2]  cursor, '0' to begin
   ARGV[3]  about how many members to look at, 200 or fewer
   ARGV[4]  '1' to repair, '' to change nothing
   ARGV[5]  now, unix ms; '' outside tests
 
   Returns  {next cursor, '0' when nothing is left; {what differs, its task, ...}}: 'record', 'number', 'holder',
-           'state' (two workers hold it) or 'voted'
+           'state' (two workers hold it), 'voted' or 'error'
   Refuses  NOT_FOUND
   Cost     O(members * (log queue + votes + maintenance calls in progress))
 ]]
@@ -74,6 +74,19 @@ local function check_holders(list)
   end
 end
 
+-- An error is that of a live task.
+local function check_errors(list)
+  local tasks = {}
+  for i = 1, #list, 2 do
+    tasks[#tasks + 1] = list[i]
+  end
+  for i, record in ipairs((records_of(base, tasks))) do
+    if not record and differs('error', tasks[i]) then
+      redis.call('HDEL', key, tasks[i])
+    end
+  end
+end
+
 -- Of a member of `assigned`: `:holders` names its worker.
 local function check_holder(member, task, worker)
   local named = holder_of(base, task)
@@ -125,6 +138,9 @@ if name == 'voted' then
 elseif name == 'holders' then
   scan = redis.call('HSCAN', key, cursor, 'COUNT', count)
   check_holders(scan[2])
+elseif name == 'errors' then
+  scan = redis.call('HSCAN', key, cursor, 'COUNT', count)
+  check_errors(scan[2])
 else
   scan = redis.call('ZSCAN', key, cursor, 'COUNT', count)
   check_tasks(scan[2])

@@ -62,7 +62,7 @@ if #tasks == 0 then
   return { onward, last, 0, found, {} }
 end
 
-local STATES = { 'assigned', 'queue', 'verifying', 'failed' }
+local STATES = { 'assigned', 'queue', 'verifying', 'delayed', 'failed' }
 local scores, group_scores, groups_of = {}, {}, {}
 for i, value in ipairs(redis.call('HMGET', base .. ':holders', unpack(tasks))) do
   members[i] = assignment(tasks[i], string.match(value or '', '^(%d+) %d+') or '')
@@ -191,7 +191,8 @@ for i, task in ipairs(tasks) do
   if group ~= '' then
     look_in_group(i, group)
   end
-  local somewhere = scores.assigned[i] or scores.queue[i] or scores.verifying[i] or scores.failed[i]
+  local somewhere = scores.assigned[i] or scores.queue[i] or scores.verifying[i] or scores.delayed[i]
+    or scores.failed[i]
   local operation = not somewhere and find_drained(base, drains, task, group) or nil
   -- What maintenance deletes has left all else already.
   if operation ~= 'hard_reset' and operation ~= 'delete' then

@@ -49,9 +49,9 @@ for i = FIRST, #ARGV, STEP do
   if before[name] then
     repeated = repeated + 1
   else
-    -- As it was submitted: without the time, and without the retries, which are there only as the sixth number.
+    -- As it was submitted: without the time, and without the counts, which are there only as the sixth number and on.
     local text = string.gsub(ARGV[i + 2], '^%d+ ', '', 1)
-    fresh[#fresh + 1] = string.gsub(text, '^(%-?%d* %-?%d+ %d+ %d+ %d+) %d+', '%1', 1)
+    fresh[#fresh + 1] = string.gsub(text, '^(%-?%d* %-?%d+ %d+ %d+ %d+) [ %d]*%d', '%1', 1)
   end
 end
 local full = too_many(seq, #fresh)

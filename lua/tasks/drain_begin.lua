@@ -16,7 +16,7 @@
 --- @include "drain"
 
 local base, guard, operation = KEYS[1], KEYS[2], ARGV[1]
-local ALL = { 'queue', 'verifying', 'assigned', 'failed' }
+local ALL = { 'queue', 'verifying', 'delayed', 'assigned', 'failed' }
 local CONCERNED = { reset_failed = { 'failed' }, reclaim_assigned = { 'assigned' }, hard_reset = ALL, delete = ALL }
 
 -- A project may be deleted before its copy has come: the mark keeps a late one out.

@@ -58,7 +58,7 @@ local function work(members, tasks, state)
   all_fresh, all_voted, back = all_fresh + fresh, all_voted + voted, back + count
 end
 
-for _, state in ipairs({ 'queue', 'verifying', 'assigned', 'failed' }) do
+for _, state in ipairs({ 'queue', 'verifying', 'delayed', 'assigned', 'failed' }) do
   local key = drain .. ':' .. state
   local members, tasks = done < limit and redis.call('ZRANGE', key, 0, limit - done - 1) or {}, {}
   if #members > 0 then
@@ -107,7 +107,7 @@ redis.call('HDEL', base .. ':drains', n)
 redis.call('DEL', drain .. ':gen')
 if operation == 'delete' then
   redis.call('UNLINK', base .. ':drains', base .. ':access', base .. ':requests', base .. ':closed',
-    base .. ':delivered', base .. ':snapshots', base .. ':snapshots:old', base .. ':imported',
+    base .. ':delivered', base .. ':errors', base .. ':snapshots', base .. ':snapshots:old', base .. ':imported',
     base .. ':limits', base .. ':blocked', base .. ':resting')
   -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
   if redis.call('XLEN', base .. ':outbox') == 0 then

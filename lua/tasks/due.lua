@@ -6,7 +6,7 @@
 
   Returns  {1 when a worker may find a task: one waits or is overdue, and the project is not paused; 1 when tasks are to
            be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed; 1 when maintenance
-           has tasks to work off; 1 when groups are to be looked at}
+           has tasks to work off; 1 when groups or delayed tasks are to be looked at}
   Refuses  nothing
   Cost     O(log assigned)
 ]]
@@ -27,7 +27,7 @@ local function any(key, highest)
 end
 
 local overdue = any(':assigned', now)
-local came = any(':due', now)
+local came = any(':due', now) or any(':delayed', now)
 local waiting = overdue or came or redis.call('EXISTS', base .. ':queue', base .. ':verifying', base .. ':ready',
   base .. ':ready_voted') > 0
 local remember = fields[3] or '0'

@@ -1,14 +1,15 @@
 --[[ oldest: how long the oldest of those tasks that are first of their priority has been in the project.
 
   What waits longest is first of its priority. A task that has gone back counts from its submit, not from there. Of
-  groups, the first tasks of those count that come up next.
+  groups, the first tasks of those count that come up next. Tasks with votes count, delayed ones do not.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  priorities to look at, the highest first, and as many groups
 
-  Returns  seconds since it was submitted, or -1 when no task waits without votes
+  Returns  {seconds since it was submitted, or -1 when no task waits; seconds since the first delayed task could be had,
+           or -1}
   Refuses  nothing
   Cost     O((priorities + groups) * log queue)
 ]]
@@ -30,23 +31,31 @@ local function count(task)
   end
 end
 
-local from = '-inf'
-for _ = 1, priorities do
-  local first = redis.call('ZRANGE', base .. ':queue', from, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
-  if not first[1] then
-    break
+for _, set in ipairs({ ':queue', ':verifying' }) do
+  local from = '-inf'
+  for _ = 1, priorities do
+    local first = redis.call('ZRANGE', base .. set, from, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+    if not first[1] then
+      break
+    end
+    count(first[1])
+    from = score_of(tonumber(priority_of(first[2])) - 1, 0)
   end
-  count(first[1])
-  from = score_of(tonumber(priority_of(first[2])) - 1, 0)
 end
 
 local gen = redis.call('HGET', base, 'group_gen')
-for _, set in ipairs({ ':ready', ':due' }) do
+for _, set in ipairs({ ':ready', ':ready_voted', ':due' }) do
   for _, group in ipairs(redis.call('ZRANGE', base .. set, 0, priorities - 1)) do
-    local task = redis.call('ZRANGE', group_key(base, 'queue', gen, group), 0, 0)[1]
-    if task then
-      count(task)
+    for _, state in ipairs({ 'queue', 'verifying' }) do
+      local task = redis.call('ZRANGE', group_key(base, state, gen, group), 0, 0)[1]
+      if task then
+        count(task)
+      end
     end
   end
 end
-return oldest and math.max(0, math.floor(now / 1000) - oldest) or -1
+local first_delayed = redis.call('ZRANGE', base .. ':delayed', '-inf', now, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+return {
+  oldest and math.max(0, math.floor(now / 1000) - oldest) or -1,
+  first_delayed and math.floor((now - first_delayed) / 1000) or -1,
+}

@@ -1,22 +1,23 @@
---[[ promote: groups whose time has come may start a task, and workers that wait are told.
+--[[ promote: groups whose time has come may start a task, delayed tasks wait, and workers that wait are told.
 
   Groups with nothing waiting whose rest is over are forgotten, and groups that were full under earlier limits are
-  looked at again. `assign` does the first by itself: this is for workers that wait.
+  looked at again. `assign` does the first two by itself: this is for workers that wait.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  how many groups of each kind at most, 500 or fewer
+  ARGV[2]  how many groups of each kind and delayed tasks at most, 500 or fewer
   ARGV[3]  how many workers wait where this is called from: of so many groups others are not told
 
-  Returns  {1 when there are more, else 0; ms until the next group may start one, -1 for none; of how many groups with
+  Returns  {1 when there are more, else 0; ms until there is the next group or delayed task, -1 for none; of how many
            tasks without votes nobody else was told}
   Refuses  nothing
-  Cost     O(groups * log groups)
+  Cost     O((groups + tasks) * log queue)
 ]]
 --- @include "clock"
 --- @include "first_due"
 --- @include "project"
+--- @include "take_delayed"
 --- @include "tickets"
 --- @include "wake"
 
@@ -28,6 +29,7 @@ if not fields then
   return { 0, -1, 0 }
 end
 redis.call('DEL', guard)
+local looked, fresh, voted = take_delayed(base, now, count)
 local groups = open_groups(base, now)
 local walked = walk_limits(groups, count)
 local came = promote(groups, count)
@@ -41,6 +43,8 @@ for _, group in ipairs(over) do
   end
 end
 close_groups(groups)
-local own = math.min(groups.tickets, tonumber(ARGV[3]))
-wake(base, fields[2], now, groups.tickets - own, groups.voted_tickets)
-return { (walked == count or came == count or #over == count) and 1 or 0, first_due(base, now), own }
+fresh = fresh + groups.tickets
+local own = math.min(fresh, tonumber(ARGV[3]))
+wake(base, fields[2], now, fresh - own, voted + groups.voted_tickets)
+local more = looked == count or walked == count or came == count or #over == count
+return { more and 1 or 0, first_due(base, now), own }

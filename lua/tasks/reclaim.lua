@@ -1,4 +1,4 @@
---[[ reclaim: give back tasks whose deadline has passed; retries stay as they are.
+--[[ reclaim: give back tasks whose deadline has passed; those that were reclaimed too often have failed.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -10,7 +10,7 @@
   Cost     O(tasks * log queue)
 ]]
 --- @include "clock"
---- @include "reclaim_overdue"
+--- @include "reclaim_held"
 
 local base, guard = KEYS[1], KEYS[2]
 local now, limit = clock(ARGV[1]), tonumber(ARGV[2])
@@ -18,6 +18,6 @@ local now, limit = clock(ARGV[1]), tonumber(ARGV[2])
 redis.call('DEL', guard)
 local overdue = redis.call('ZRANGE', base .. ':assigned', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
 if #overdue > 0 then
-  reclaim_overdue(base, now, overdue)
+  reclaim_held(base, now, overdue)
 end
 return #overdue

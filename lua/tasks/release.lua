@@ -1,14 +1,18 @@
 --[[ release: a worker reports on tasks that it holds: ok, fail or skip.
 
   Only the holder changes anything; a paused or revoked worker still may. OK closes, or votes where several workers must
-  agree. FAIL counts a retry. What goes back takes the END of its priority; votes stand through everything but closing.
-  A task that has lost its record is dropped, and was not held.
+  agree; as many votes as the project's `max_votes` that do not agree fail the task. A task that closes may come again:
+  then it is delayed, its next round begins, and its id and hash stay. FAIL counts a retry, which the project's
+  `retry_delay` delays. What goes back takes the END of its priority; votes stand through everything but closing. A task
+  that has lost its record is dropped, and was not held.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
   ARGV[2]  now, unix ms; '' outside tests
-  ARGV[3+] three for each task, at most 500 tasks: task id, result (0 ok, 1 fail, 2 skip), verification (int64)
+  ARGV[3+] three for each task, at most 500 tasks: task id; result (0 ok, 1 fail, 2 skip), or that, a space and the ms
+           after which one that closes comes again, or for which a fail or skip is delayed, '' for as usual, another
+           space, and why it failed; verification (int64)
 
   Returns  {how many tasks went to the outbox, outcome...}, an outcome being 'closed', 'voted', 'failed', 'returned'
            or 'not_held'
@@ -19,7 +23,7 @@
 --- @include "project"
 --- @include "assignment"
 --- @include "close_hashes"
---- @include "close"
+--- @include "send_on"
 --- @include "delete_records"
 
 local base, worker, given_now = KEYS[1], ARGV[1], ARGV[2]
@@ -70,8 +74,11 @@ local members, names
 
 local function close_task(task, record, hash, newline)
   closed = closed + 1
-  close(base, task, record, newline, chain)
-  gone[closed] = task
+  send_on(base, task, record, newline, chain)
+  if newline == '' then
+    redis.call('DEL', base .. ':recipe:' .. task)
+  end
+  gone[#gone + 1] = task
   if hash ~= '' then
     gone_hashes[#gone_hashes + 1] = hash
   end
@@ -81,65 +88,108 @@ end
 -- have none.
 local function report(others, records)
   --- @include "read_record"
-  --- @include "set_retries"
+  --- @include "set_counts"
   --- @include "votes"
   --- @include "requeue"
   --- @include "drop_orphans"
+  --- @include "fail_task"
+  --- @include "backoff"
+  --- @include "delay_tasks"
   --- @include "wake"
-  local counts, back, back_fields, orphans = {}, {}, {}, {}
+  local counts, back, back_fields, orphans, delayed, cleared = {}, {}, {}, {}, {}, {}
   local now = clock(given_now)
+  local retry_delay, longest_delay, max_votes = unpack(redis.call('HMGET', base, 'retry_delay', 'retry_delay_max',
+    'max_votes'))
 
   local function count(name)
     counts[name] = (counts[name] or 0) + 1
   end
 
-  local function go_back(task, fields)
-    back[#back + 1] = task
-    back_fields[#back] = fields
+  local function go_back(task, fields, delay)
+    if delay > 0 then
+      delayed[#delayed + 1], delayed[#delayed + 2] = now + delay, task
+    else
+      back[#back + 1] = task
+      back_fields[#back] = fields
+    end
     return 'returned'
   end
 
-  local function vote(task, record, fields, verification)
-    count('voted')
-    if (add_vote(base, task, worker, verification) or 0) < fields.verification_count then
-      go_back(task, fields)
-      return 'voted'
+  -- Of one that closes and comes again after so many ms: its next round.
+  local function begin_round(task, record, fields, delay)
+    closed = closed + 1
+    send_on(base, task, record, fields.recipe_at and '\n' or '', chain)
+    fields.retries, fields.reclaims, fields.round = 0, 0, fields.round + 1
+    set_counts(base, task, record, fields)
+    go_back(task, fields, delay)
+  end
+
+  local function finish(task, record, fields, delay)
+    if fields.retries + fields.reclaims > 0 then
+      cleared[#cleared + 1] = task
     end
-    delete_votes(base, { task })
-    close_task(task, record, fields.hash, fields.recipe_at and '\n' or '')
+    if delay > 0 then
+      begin_round(task, record, fields, delay)
+    else
+      close_task(task, record, fields.hash, fields.recipe_at and '\n' or '')
+    end
     return 'closed'
   end
 
-  local function fail(task, record, fields)
-    local retries = fields.retries + 1
-    set_retries(base, task, record, fields, retries)
-    if retries < fields.max_retries then
+  local function vote(task, record, fields, delay, verification)
+    local needed, most = fields.verification_count, tonumber(max_votes or 0)
+    count('voted')
+    local agree = add_vote(base, task, worker, verification) or 0
+    if agree >= needed then
+      delete_votes(base, { task })
+      return finish(task, record, fields, delay)
+    end
+    local votes = most > 0 and redis.call('HLEN', base .. ':votes:' .. task) or 0
+    if most > 0 and votes >= math.max(most, needed) then
+      fail_task(base, task, '0', now, string.format('no %d of %d agree', needed, votes))
+      return 'failed'
+    end
+    go_back(task, fields, 0)
+    return 'voted'
+  end
+
+  local function fail(task, record, fields, delay, message)
+    fields.retries = fields.retries + 1
+    set_counts(base, task, record, fields)
+    if fields.retries < fields.max_retries then
       count('retried')
-      return go_back(task, fields)
+      delay = delay or backoff(fields.retries, retry_delay, longest_delay, tonumber(string.sub(task, 1, -6)))
+      note_error(base, task, worker, now, now + delay + math.min(delay, 60000), message)
+      return go_back(task, fields, delay)
     end
-    count('failed')
-    if fields.verification_count > 1 then
-      redis.call('SREM', base .. ':voted', task)
-    end
-    redis.call('ZADD', base .. ':failed', now, task)
+    fail_task(base, task, worker, now, message)
     return 'failed'
   end
 
   for _, i in ipairs(others) do
     local task, place, record = tasks[i], places[i], records[i]
-    local result, fields = ARGV[place + 1], read_record(record)
+    local fields, outcome = read_record(record), 'not_held'
+    local result, delay, message = string.match(ARGV[place + 1], '^(%d) ?(%d*) ?(.*)$')
+    delay = tonumber(delay)
     if not fields then
       orphans[#orphans + 1] = task
+    elseif result == OK and fields.verification_count <= 1 then
+      outcome = finish(task, record, fields, delay or 0)
     elseif result == OK then
-      outcomes[place / 3] = vote(task, record, fields, ARGV[place + 2])
+      outcome = vote(task, record, fields, delay or 0, ARGV[place + 2])
     elseif result == FAIL then
-      outcomes[place / 3] = fail(task, record, fields)
+      outcome = fail(task, record, fields, delay, message)
     else
       count('skipped')
-      outcomes[place / 3] = go_back(task, fields)
+      outcome = go_back(task, fields, delay or 0)
     end
+    outcomes[place / 3] = outcome
   end
   drop_orphans(base, orphans)
+  if #cleared > 0 then
+    redis.call('HDEL', base .. ':errors', unpack(cleared))
+  end
+  delay_tasks(base, now, awaited, delayed)
   local own_votes = #back > 0 and not counts.skipped and not counts.retried
   local voted_place = own_votes and redis.call('HGET', base, 'voted_place')
   local fresh, voted = requeue(base, now, back, back_fields)
@@ -157,8 +207,8 @@ local records, buckets = records_of(base, tasks)
 local others = {}
 for i, record in ipairs(records) do
   local place = places[i]
-  local created, hash, _, _, _, needed, _, group, newline = parse_record(record)
-  if created and ARGV[place + 1] == OK and (needed == '' or needed == '1') then
+  local created, hash, _, _, _, needed, counts, group, newline = parse_record(record)
+  if created and counts == '' and ARGV[place + 1] == OK and (needed == '' or needed == '1') then
     close_task(tasks[i], record, hash, newline)
     outcomes[place / 3] = 'closed'
   else
@@ -180,9 +230,11 @@ if #others > 0 then
   report(others, records)
 end
 redis.call('HDEL', base .. ':holders', unpack(tasks))
-if closed > 0 then
+if #gone > 0 then
   delete_records(base, gone, #gone == #tasks and buckets or nil)
   close_hashes(base, gone_hashes, remember, known, remember ~= '0' and clock(given_now))
+end
+if closed > 0 then
   redis.call('HINCRBY', base, 'closed', closed)
   redis.call('HINCRBY', base .. ':closed', worker, closed)
 end

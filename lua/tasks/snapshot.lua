@@ -55,7 +55,8 @@ if set_back or moving then
 end
 local awaiting = redis.call('SCARD', base .. ':voted')
 local unfinished = redis.call('ZCARD', base .. ':queue') + redis.call('ZCARD', base .. ':verifying')
-  + redis.call('ZCARD', base .. ':assigned') + (fields[2] or 0) + (fields[3] or 0)
+  + redis.call('ZCARD', base .. ':delayed') + redis.call('ZCARD', base .. ':assigned') + (fields[2] or 0)
+  + (fields[3] or 0)
 local failed = redis.call('ZCARD', base .. ':failed')
 -- What maintenance has taken and not put back yet is counted as what it was.
 local drains = redis.call('HGETALL', base .. ':drains')

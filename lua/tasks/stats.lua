@@ -5,8 +5,9 @@
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2+] names of totals
 
-  Returns  {waiting, verifying, assigned, failed; how many groups are ready, resting, full, blocked, as
-           include/group_states.lua tells them apart; total...}, a total as text, false for one that was never counted
+  Returns  {waiting, verifying, delayed, assigned, failed; how many groups are ready, resting, full, blocked, as
+           include/group_states.lua tells them apart; how many tasks failed at their last attempt; total...}, a total as
+           text, false for one that was never counted
   Refuses  NOT_FOUND
   Cost     O(totals)
 ]]
@@ -38,6 +39,7 @@ local due, resting = counts(states.resting)
 return {
   redis.call('ZCARD', base .. ':queue') + (totals[2] or 0),
   redis.call('ZCARD', base .. ':verifying') + (totals[3] or 0),
+  redis.call('ZCARD', base .. ':delayed'),
   redis.call('ZCARD', base .. ':assigned'),
   redis.call('ZCARD', base .. ':failed'),
   -- Those that have tasks with votes and without count once, if all of the fewer ones do.
@@ -45,5 +47,6 @@ return {
   due + resting,
   (counts(states.full)),
   (counts(states.blocked)),
+  redis.call('HLEN', base .. ':errors'),
   unpack(totals, 4, #ARGV + 2),
 }

@@ -43,7 +43,7 @@ if wait > 0 then
 end
 
 local new = { seq = seq, place = tonumber(place or 0), remember_closed = remember, known_hashes = known, now = now,
-  created = created }
+  created = created, awaited = awaited }
 local ids, accepted, startable = add_tasks(base, ARGV, 4, 1, new)
 
 charge_rate(base, 'submit_paid_off', rate, paid_off, now_us, accepted)

@@ -5,7 +5,8 @@
   ARGV[1]  task id
   ARGV[2]  about how many votes to give at most
 
-  Returns  {state, task}: 'queue', 'verifying', 'assigned' or 'failed', and the task as in include/manager_row.lua
+  Returns  {state, task}: 'queue', 'verifying', 'delayed', 'assigned' or 'failed', and the task as in
+           include/manager_row.lua
   Refuses  NOT_FOUND
   Cost     O(votes)
 ]]

@@ -11,7 +11,8 @@
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  the last id that no new task may have: they begin above it. 0 for none
   ARGV[4+] for each task, at most 500: number in the source, '1' when it has failed, votes
-           ('worker:verification,...'), and its text with its retries, as in include/task.lua
+           ('worker:verification,...'), its last error as in `:errors` or '', and its text with its counts, as in
+           include/task.lua
 
   Returns  for each, in the order given: 1 imported, 2 imported and closed, 0 a duplicate, -1 came before
   Refuses  NOT_FOUND, TOO_LARGE
@@ -20,8 +21,9 @@
 --- @include "clock"
 --- @include "project"
 --- @include "add_tasks"
---- @include "close"
+--- @include "send_on"
 --- @include "close_hashes"
+--- @include "delay_tasks"
 --- @include "delete_tasks"
 --- @include "read_record"
 --- @include "requeue"
@@ -38,7 +40,7 @@ if not fields then
 end
 
 -- What there is of a task, and how far it is to the next.
-local FAILED, VOTES, TEXT, STEP = 1, 2, 3, 4
+local FAILED, VOTES, ERROR, TEXT, STEP = 1, 2, 3, 4, 5
 
 local seq, place, imported, awaited, chain, remember, known = unpack(fields, 2, 8)
 
@@ -70,7 +72,7 @@ end
 
 -- What has failed or holds votes does not wait with the others.
 local new = { seq = seq, place = tonumber(place or 0), remember_closed = remember, known_hashes = known, now = now,
-  created = created, apart = {} }
+  created = created, awaited = awaited, apart = {} }
 for i = first, #ARGV, STEP do
   new.apart[i + TEXT] = ARGV[i + FAILED] == '1' or ARGV[i + VOTES] ~= ''
 end
@@ -78,29 +80,36 @@ local ids, count, fresh = add_tasks(base, ARGV, first + TEXT, STEP, new)
 redis.call('HSET', base, 'seq', string.format('%.0f', new.seq), 'place', new.place, 'imported',
   (imported or 0) + count)
 
-local closed, closed_hashes, verifying, verifying_fields = {}, {}, {}, {}
+local closed, closed_hashes, verifying, verifying_fields, delayed = {}, {}, {}, {}, {}
 for n, task in ipairs(ids) do
   local i = first + STEP * (n - 1)
   local failed, votes = ARGV[i + FAILED] == '1', ARGV[i + VOTES]
   local outcome = task and 1 or 0
-  local record = created .. ' ' .. ARGV[i + TEXT]
+  local ready_at, text = not_before(ARGV[i + TEXT], now)
+  local record = created .. ' ' .. text
   local task_fields = task and read_record(record)
   local enough = task and votes ~= '' and vote(task, votes, task_fields.verification_count)
+  if task and ARGV[i + ERROR] ~= '' then
+    redis.call('HSET', base .. ':errors', task, ARGV[i + ERROR])
+  end
   if task and failed then
     redis.call('SREM', base .. ':voted', task)
     redis.call('ZADD', base .. ':failed', now, task)
   elseif enough then
     -- Nobody would be left to vote on it.
     closed[#closed + 1] = task
-    close(base, task, record, '\n', chain or '0')
+    send_on(base, task, record, '\n', chain or '0')
     closed_hashes[#closed_hashes + 1] = task_fields.hash ~= '' and task_fields.hash or nil
     outcome = 2
+  elseif task and votes ~= '' and ready_at then
+    delayed[#delayed + 1], delayed[#delayed + 2] = ready_at, task
   elseif task and votes ~= '' then
     verifying[#verifying + 1] = task
     verifying_fields[#verifying] = task_fields
   end
   outcomes[#outcomes + 1] = outcome
 end
+delay_tasks(base, now, awaited, delayed)
 local also_fresh, voted = requeue(base, now, verifying, verifying_fields)
 delete_tasks(base, closed)
 close_hashes(base, closed_hashes, remember, redis.call('HGET', base, 'known_hashes'), now)

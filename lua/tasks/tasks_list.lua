@@ -5,7 +5,7 @@
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  'queue', 'verifying', 'assigned' or 'failed'
+  ARGV[1]  'queue', 'verifying', 'delayed', 'assigned' or 'failed'
   ARGV[2]  offset
   ARGV[3]  how many, 500 or fewer
   ARGV[4]  bytes of recipes and votes at which to stop; one task is always given

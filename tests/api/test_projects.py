@@ -44,6 +44,10 @@ def test_a_project_needs_a_name_and_has_a_default_for_the_rest(fleet: Fleet) -> 
         "group_delay": 0,
         "group_limit": 0,
         "group_order": "priority",
+        "retry_delay": 0,
+        "retry_delay_max": 0,
+        "max_reclaims": 0,
+        "max_votes": 0,
     }
 
 
@@ -66,6 +70,10 @@ def test_a_project_is_read_back_as_it_was_made(fleet: Fleet) -> None:
         "group_delay": 0.25,
         "group_limit": 3,
         "group_order": "fair",
+        "retry_delay": 0.5,
+        "retry_delay_max": 3600,
+        "max_reclaims": 3,
+        "max_votes": 5,
     }
 
     project = fleet.project(**fields)
@@ -150,8 +158,8 @@ def test_a_rate_of_0_is_unlimited_and_every_other_is_kept(fleet: Fleet, field: s
         *product(["public", "hidden", "paused"], [0, 1, "true", []]),
         *product(["chain"], [-1, 2**53 + 1, "1", 1.5]),
         *product(["remember_closed"], [-2, 2**31, "1"]),
-        *product(["group_delay"], [-1, 315_360_001, "1"]),
-        *product(["group_limit"], [-1, 2**15, 1.5]),
+        *product(["group_delay", "retry_delay", "retry_delay_max"], [-1, 315_360_001, "1"]),
+        *product(["group_limit", "max_reclaims", "max_votes"], [-1, 2**15, 1.5]),
         *product(["group_order"], ["", "fast", 1]),
     ],
 )
@@ -173,8 +181,8 @@ def test_a_field_that_cannot_be_right_is_refused_and_changes_nothing(fleet: Flee
         ("priority", 2**53),
         *product(["clone_url", "git_repo", "version", "motd"], ["", LONG]),
         *product(["remember_closed"], [-1, 2**31 - 1]),
-        *product(["group_delay"], [0.001, 315_360_000]),
-        *product(["group_limit"], [0, 2**15 - 1]),
+        *product(["group_delay", "retry_delay", "retry_delay_max"], [0.001, 315_360_000]),
+        *product(["group_limit", "max_reclaims", "max_votes"], [0, 2**15 - 1]),
         *product(["group_order"], ["priority", "fair"]),
     ],
 )
@@ -401,7 +409,7 @@ def test_stats_count_the_tasks_of_each_state_and_what_has_happened(fleet: Fleet)
 
     counters = stats.pop("counters")
     shown = {name: count for name, count in stats.items() if count}
-    assert shown == {"waiting": 2, "verifying": 1, "assigned": 1, "failed": 1}
+    assert shown == {"waiting": 2, "verifying": 1, "assigned": 1, "failed": 1, "errors": 1}
     expected = {
         "submitted": 6,
         "duplicates": 1,

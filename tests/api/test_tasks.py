@@ -17,12 +17,13 @@ def test_a_task_is_submitted_taken_and_closed(fleet: Fleet) -> None:
     assert task_id == 100_000 + project
     assert task["assign_time"] > 1_700_000_000
     whole = fleet.anybody.get(f"/project/get/{project}").content()["project"]
-    added = {"group_delay", "group_limit", "group_order"}
+    added = {"group_delay", "group_limit", "group_order", "retry_delay", "retry_delay_max", "max_reclaims", "max_votes"}
     assert task == {
         "id": task_id,
         "priority": 1,
         "assignee": worker.id,
         "retries": 0,
+        "round": 1,
         "max_retries": 3,
         "status": 1,
         "recipe": "crawl it",

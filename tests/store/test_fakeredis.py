@@ -90,9 +90,11 @@ async def test_what_comes_from_elsewhere(store: Store) -> None:
     await store.workers.hint(1, 7, True)
     assert await imports.access(1, [ImportedAccess(7, "assign,submit", "1")]) == 0
     tasks = [
-        ImportedTask(1, "1", 2, "7:-5", TaskFields("failed", max_retries=3, verification_count=2, hash64=-(2**63))),
-        ImportedTask(2, "", 0, "7:-5", TaskFields("voted", max_retries=3, verification_count=2, hash64=5)),
-        ImportedTask(3, "", 0, "", TaskFields("duplicate", max_retries=3, hash64=5)),
+        ImportedTask(
+            1, "1", (2, 0, 1), "7:-5", TaskFields("failed", max_retries=3, verification_count=2, hash64=-(2**63))
+        ),
+        ImportedTask(2, "", (0, 0, 1), "7:-5", TaskFields("voted", max_retries=3, verification_count=2, hash64=5)),
+        ImportedTask(3, "", (0, 0, 1), "", TaskFields("duplicate", max_retries=3, hash64=5)),
     ]
     outcomes = [await imports.tasks(1, "tracker", tasks[:n], above=1_234_567) for n in (2, 3)]
     assert outcomes == [[1, 1], [-1, -1, 0]]

@@ -76,7 +76,7 @@ async def test_an_import_for_which_the_ids_are_not_enough_brings_nothing(
     fleet: StoreFleet, counted: Callable[[int, int], None]
 ) -> None:
     project = await fleet.project()
-    tasks = [ImportedTask(n, "", 0, "", TaskFields("r", hash64=n)) for n in (1, 2, 3)]
+    tasks = [ImportedTask(n, "", (0, 0, 1), "", TaskFields("r", hash64=n)) for n in (1, 2, 3)]
     counted(project, LAST - 2)
 
     with pytest.raises(BrokerError) as refused:

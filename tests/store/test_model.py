@@ -33,6 +33,7 @@ NEW_TASKS = st.builds(
     verification_count=st.sampled_from([1, 1, 2, 3]),
     hash64=st.sampled_from(["", *EDGES]),
     group=st.just(""),
+    start=st.just(""),
 )
 VOTES = st.sampled_from([0, 0, 0, 2**63 - 1, -(2**63)])
 

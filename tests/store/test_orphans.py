@@ -211,7 +211,7 @@ async def test_a_lost_task_is_none_for_those_who_look(fleet: StoreFleet, lose: C
     assert [row.id for _, row in (await fleet.store.imports.walk(project, 1)).tasks] == [ids[1], ids[3], ids[5]]
     assert [task.id for task in (await tasks.held(project, worker, "0", 10))[1].tasks] == [ids[3]]
     fleet.passes(5)
-    assert await fleet.store.monitoring.oldest(project) is None
+    assert await fleet.store.monitoring.oldest(project) == (None, None)
     for id in (ids[0], ids[2], ids[4]):
         with pytest.raises(BrokerError) as refused:
             await views.get(project, id or 0)

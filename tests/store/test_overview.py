@@ -16,7 +16,7 @@ async def test_the_oldest_waiting_task_is_found_among_the_first_of_each_priority
     worker = await fleet.worker(project)
 
     async def oldest() -> int | None:
-        return await fleet.store.monitoring.oldest(project)
+        return (await fleet.store.monitoring.oldest(project)).waiting
 
     assert await oldest() is None
     await fleet.submit(project, worker, new(priority=-5), new(priority=-5))
@@ -42,7 +42,7 @@ async def test_only_the_ten_highest_priorities_are_looked_at(fleet: StoreFleet) 
     fleet.passes(60)
     await fleet.submit(project, worker, *(new(priority=n) for n in range(10)))
 
-    assert await fleet.store.monitoring.oldest(project) == 0
+    assert (await fleet.store.monitoring.oldest(project)).waiting == 0
 
 
 async def test_one_look_serves_all_who_ask_meanwhile(fleet: StoreFleet) -> None:

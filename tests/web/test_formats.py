@@ -133,7 +133,7 @@ def test_small_words() -> None:
 
 
 def stats(waiting: int, closed: int) -> Stats:
-    return Stats(waiting, 0, 0, 0, {"closed": closed})
+    return Stats(waiting, 0, 0, 0, 0, {"closed": closed})
 
 
 def point(time: int, closed: int) -> Snapshot:

@@ -116,11 +116,11 @@ class Waiters:
     async def _promote(self, project: int) -> None:
         """Wakes as many as may start, and others are told of what is left. Which process is first is left to chance."""
         with suppress(BrokerError):
-            more, next_group, own = await self._tasks.promote(project, CHUNK, self.queues.waiting_for(project))
+            more, next_due, own = await self._tasks.promote(project, CHUNK, self.queues.waiting_for(project))
             if project in self.queues.projects:
                 self.queues.notify(project, own, 0)
-                if more or next_group is not None:
-                    self._promote_in(project, 0 if more else next_group or 0)
+                if more or next_due is not None:
+                    self._promote_in(project, 0 if more else next_due or 0)
 
     async def _listen(self) -> None:
         if not self._background:
@@ -194,5 +194,5 @@ class Waiters:
         awaited.public, awaited.paused, awaited.rate = found.public, found.paused, found.assign_rate
         awaited.notified_until, awaited.has_votes = begun + notify / 2, found.voted > 0
         self.queues.notify(project, min(found.fresh, _AT_ONCE), min(found.voted, 1))
-        if found.next_group is not None:
-            self._promote_in(project, found.next_group)
+        if found.next_due is not None:
+            self._promote_in(project, found.next_due)
