@@ -127,6 +127,10 @@ class Extended(Struct):
     extended: Annotated[list[bool], Meta(description="In the order of the tasks; false: no longer held")]
 
 
+class Cancelled(Struct):
+    cancelled: Annotated[list[bool], Meta(description="In the order of the tasks; true: the task is deleted")]
+
+
 class Manager(Struct):
     id: Id
     username: str

@@ -27,6 +27,9 @@ Alias = Annotated[str, Meta(max_length=16_384)]
 MAX_BULK = 10_000
 """Tasks of one bulk call, unless a setting says otherwise."""
 
+MAX_NAMED = 1_000
+"""Tasks that one call may name by their ids, where no setting says so."""
+
 MAX_RECIPE = 1 << 20
 """Bytes of UTF-8, unless a setting says otherwise."""
 
@@ -159,6 +162,10 @@ class ExtendTasks(Struct):
     seconds: Annotated[
         Annotated[int, Meta(ge=1, le=2**31 - 1)] | None, needed("The new deadline, in seconds from now")
     ] = None
+
+
+class CancelTasks(Struct):
+    task_ids: Annotated[list[Int64] | None, needed("Tasks of any projects", minItems=1, maxItems=MAX_NAMED)] = None
 
 
 class LogLine(Struct):

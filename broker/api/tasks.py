@@ -6,8 +6,10 @@ from typing import NamedTuple, TypeVar
 
 from broker.api import answers, auth
 from broker.api.bodies import (
+    MAX_NAMED,
     BulkRelease,
     BulkSubmit,
+    CancelTasks,
     ExtendTasks,
     ReleaseTask,
     SubmitTask,
@@ -331,19 +333,55 @@ async def extend(call: Call) -> Reply:
         raise Invalid("task_ids: send this or task_id, not both")
     seconds = required(body.seconds, "seconds")
     tasks = _batch(call, body.task_ids, "task_ids") if body.task_id is None else [body.task_id]
-    extended = [False] * len(tasks)
-
-    async def extend_some(project: int, positions: list[int]) -> None:
-        done = await call.store.tasks.extend(project, worker.id, [tasks[position] for position in positions], seconds)
-        for position, moved in zip(positions, done, strict=True):
-            extended[position] = moved
-
-    await _in_parts(tasks, extend_some)
-    return Reply({"extended": extended})
+    extend_some = call.store.tasks.extend
+    return Reply(
+        {"extended": await _flags(tasks, lambda project, some: extend_some(project, worker.id, some, seconds))}
+    )
 
 
-def _batch(call: Call, items: list[T] | None, field: str = "requests") -> list[T]:
-    batch, most = required(items, field), call.settings.max_bulk
+@routes.add(
+    "POST /task/cancel",
+    Operation(
+        group="Tasks",
+        summary="Cancel up to 1,000 tasks",
+        text="For workers with submit granted on the projects of the tasks. Deletes tasks in any state but assigned: "
+        "those that are waiting, with or without votes, and those that are failed, with their votes. **It does not "
+        "matter who submitted a task: each worker with submit can cancel all tasks of the project that are not "
+        "assigned.** Their hashes are free at once; they count as `removed`.\n\n"
+        "`cancelled` is false for a task that is assigned, that the worker may not cancel, that is moved by a "
+        "maintenance call at the moment, or that does not exist: so also after a repeat.",
+        who=WORKER,
+        body=CancelTasks,
+        content=(answers.Cancelled,),
+        example=Example(
+            path="/task/cancel",
+            body={"task_ids": [300002, 400002]},
+            content={"cancelled": [False, True]},
+        ),
+    ),
+)
+async def cancel(call: Call) -> Reply:
+    worker = await auth.worker(call)
+    tasks = _batch(call, (await call.decode(CancelTasks)).task_ids, "task_ids", MAX_NAMED)
+    cancel_some = call.store.tasks.cancel
+    return Reply({"cancelled": await _flags(tasks, lambda project, some: cancel_some(project, worker.id, some))})
+
+
+async def _flags(tasks: list[int], part: Callable[[int, list[int]], Awaitable[list[bool]]]) -> list[bool]:
+    """What ``part(project, tasks)`` answers for each task; false for a number that cannot be an id."""
+    flags = [False] * len(tasks)
+
+    async def some(project: int, positions: list[int]) -> None:
+        done = await part(project, [tasks[position] for position in positions])
+        for position, flag in zip(positions, done, strict=True):
+            flags[position] = flag
+
+    await _in_parts(tasks, some)
+    return flags
+
+
+def _batch(call: Call, items: list[T] | None, field: str = "requests", most: int = 0) -> list[T]:
+    batch, most = required(items, field), most or call.settings.max_bulk
     if not 1 <= len(batch) <= most:
         raise Invalid(f"{field}: must have 1 to {most} entries")
     return batch

@@ -100,6 +100,7 @@ class Walk:
             *[self.release] * 20,
             *[self.reclaim] * 4,
             *[self.remove] * 4,
+            *[self.cancel] * 2,
             *[self.configure] * 3,
             *[self.promote] * 4,
             *[self.lose] * 2,
@@ -263,6 +264,15 @@ class Walk:
                 return
             await self.store.project_tasks.remove(self.project, id)
             self.let_go(id, waits=False)
+
+    async def cancel(self) -> None:
+        there = sorted({*self.waiting, *self.held, *self.failed} - self.lost)
+        some = self.chance.choices(there, k=self.chance.choice([1, 3, 20])) if there else []
+        cancelled = await self.store.tasks.cancel(self.project, self.workers[0], some)
+        for id, gone in zip(some, cancelled, strict=True):
+            assert gone is (id in self.waiting or id in self.failed)
+            self.waiting.pop(id, None)
+            self.failed.pop(id, None)
 
     async def remove_group(self) -> None:
         group = self.chance.choice(self.groups)

@@ -281,6 +281,11 @@ class ModelProject:
             self.count("removed")
         return True
 
+    def cancel(self, worker: int, id: int) -> bool:
+        task = self.tasks.get(id)
+        may = self.refuses_submit(worker) is None
+        return may and task is not None and task.zset != "assigned" and self.remove(id)
+
     def begin_drain(self, operation: str) -> int:
         every = ["queue", "verifying", "assigned", "failed"]
         concerned = {"reset_failed": ["failed"], "reclaim_assigned": ["assigned"]}.get(operation, every)

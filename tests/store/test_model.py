@@ -228,6 +228,15 @@ class Walk(RuleBasedStateMachine):
         assert self.run(self.outcome(call(project.id, task))) == (None if expected else "not_found")
 
     @precondition(lambda self: any(project.tasks for project in self.projects))
+    @rule(data=st.data(), worker=WORKERS)
+    def cancel(self, data: st.DataObject, worker: int) -> None:
+        project = self.at(data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks])))
+        tasks = data.draw(st.lists(st.sampled_from([100_000 + project.id, 5, *project.tasks]), min_size=1, max_size=4))
+        id = self.workers[worker]
+        expected = [project.cancel(id, task) for task in tasks]
+        assert self.run(self.store.tasks.cancel(project.id, id, tasks)) == expected
+
+    @precondition(lambda self: any(project.tasks for project in self.projects))
     @rule(data=st.data())
     def lose_a_record(self, data: st.DataObject) -> None:
         project = self.at(data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks])))
