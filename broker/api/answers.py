@@ -275,6 +275,10 @@ class AffectedTasks(Struct):
     affected_tasks: Count
 
 
+class Forgotten(Struct):
+    forgotten: Annotated[bool, Meta(description="False: no closed task with this hash was remembered")]
+
+
 class Access(Struct):
     submit: bool
     assign: bool

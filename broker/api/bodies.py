@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from broker.errors import BrokerError, Invalid
+from broker.hashes import hash64 as hash64_of
 from broker.store.logs import LEVELS, UNUSED_LEVELS
 from broker.store.task_fields import LONGEST_GROUP, checked_group
 
@@ -106,6 +107,13 @@ class SubmitTask(Struct):
     unique_string: Annotated[
         str | None, optional("Instead of `hash64`: the broker hashes it with SipHash-2-4, key (1, 2)")
     ] = None
+    unique_str: Annotated[str | None, optional("Another spelling of `unique_string`", deprecated=True)] = None
+
+
+class ForgetHash(Struct):
+    hash64: Annotated[Int64 | None, optional("The hash; send this or `unique_string`")] = None
+    hash_u64: Annotated[Int64 | None, optional("Another spelling of `hash64`", deprecated=True)] = None
+    unique_string: Annotated[str | None, optional("Instead of `hash64`, as in a submit")] = None
     unique_str: Annotated[str | None, optional("Another spelling of `unique_string`", deprecated=True)] = None
 
 
@@ -373,6 +381,19 @@ def one_of(name: str, value: T | None, other_name: str, other: T | None) -> T | 
     if value is not None and other is not None and value != other:
         raise Invalid(f"{other_name}: differs from {name}, which is the same field")
     return other if value is None else value
+
+
+def hash_of(body: SubmitTask | ForgetHash) -> int | None:
+    """The hash that it names by itself or by a unique string, if any."""
+    hash64, unique = body.hash64 or None, body.unique_string or None
+    if body.hash_u64 or body.unique_str:
+        hash64 = one_of("hash64", hash64, "hash_u64", body.hash_u64 or None)
+        unique = one_of("unique_string", unique, "unique_str", body.unique_str or None)
+    if unique:
+        if hash64:
+            raise Invalid("unique_string: send this or hash64, not both")
+        hash64 = hash64_of(unique)
+    return hash64
 
 
 def seconds_or_minus_1(value: float | None, field: str) -> float | None:

@@ -13,8 +13,8 @@ from broker.api.bodies import (
     ExtendTasks,
     ReleaseTask,
     SubmitTask,
+    hash_of,
     non_empty,
-    one_of,
     required,
     seconds_or_minus_1,
     valid_group,
@@ -23,7 +23,6 @@ from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid, Unavailable
-from broker.hashes import hash64 as hash64_of
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK, by_project, project_of
 from broker.store.workers import Worker
@@ -52,14 +51,7 @@ _TAKEN = "a waiting, verifying, assigned or failed task has this hash; with `rem
 def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
     """What a worker submits, checked."""
     recipe = non_empty(body.recipe, "recipe", max_recipe)
-    hash64, unique = body.hash64 or None, body.unique_string or None
-    if body.hash_u64 or body.unique_str:
-        hash64 = one_of("hash64", hash64, "hash_u64", body.hash_u64 or None)
-        unique = one_of("unique_string", unique, "unique_str", body.unique_str or None)
-    if unique:
-        if hash64:
-            raise Invalid("unique_string: send this or hash64, not both")
-        hash64 = hash64_of(unique)
+    hash64 = hash_of(body)
     given = {name: value for name in _OPTIONAL if (value := getattr(body, name))}
     if "group" in given:
         valid_group(given["group"])

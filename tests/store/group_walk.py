@@ -103,6 +103,7 @@ class Walk:
             *[self.cancel] * 2,
             *[self.configure] * 3,
             *[self.promote] * 4,
+            *[self.reclaim_worker] * 1,
             *[self.lose] * 2,
             *[self.retry_failed] * 3,
             *[self.drain] * 2,
@@ -264,6 +265,12 @@ class Walk:
                 return
             await self.store.project_tasks.remove(self.project, id)
             self.let_go(id, waits=False)
+
+    async def reclaim_worker(self) -> None:
+        worker = self.chance.choice(self.workers)
+        its = {id for id, held in self.held.items() if held.worker == worker}
+        assert await self.store.project_tasks.reclaim(self.project, worker) == len(its - self.lost)
+        self.take_back(its)
 
     async def cancel(self) -> None:
         there = sorted({*self.waiting, *self.held, *self.failed} - self.lost)
