@@ -137,6 +137,10 @@ class Extended(Struct):
     extended: Annotated[list[bool], Meta(description="In the order of the tasks; false: no longer held")]
 
 
+class Cancelled(Struct):
+    cancelled: Annotated[list[bool], Meta(description="In the order of the tasks; true: the task is deleted")]
+
+
 class Manager(Struct):
     id: Id
     username: str
@@ -291,6 +295,10 @@ class OneManagedTask(Struct):
 
 class AffectedTasks(Struct):
     affected_tasks: Count
+
+
+class Forgotten(Struct):
+    forgotten: Annotated[bool, Meta(description="False: no closed task with this hash was remembered")]
 
 
 class Access(Struct):

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from broker.errors import BrokerError, Invalid
+from broker.hashes import hash64 as hash64_of
 from broker.store.logs import LEVELS, UNUSED_LEVELS
 from broker.store.task_fields import LONGEST_GROUP, checked_group
 
@@ -27,8 +28,8 @@ Alias = Annotated[str, Meta(max_length=16_384)]
 MAX_BULK = 10_000
 """Tasks of one bulk call, unless a setting says otherwise."""
 
-MAX_IDS = 1000
-"""Tasks that a call may name that is not for many."""
+MAX_NAMED = 1_000
+"""Tasks that one call may name by their ids, where no setting says so."""
 
 MAX_RECIPE = 1 << 20
 """Bytes of UTF-8, unless a setting says otherwise."""
@@ -123,6 +124,13 @@ class SubmitTask(Struct):
     unique_str: Annotated[str | None, optional("Another spelling of `unique_string`", deprecated=True)] = None
 
 
+class ForgetHash(Struct):
+    hash64: Annotated[Int64 | None, optional("The hash; send this or `unique_string`")] = None
+    hash_u64: Annotated[Int64 | None, optional("Another spelling of `hash64`", deprecated=True)] = None
+    unique_string: Annotated[str | None, optional("Instead of `hash64`, as in a submit")] = None
+    unique_str: Annotated[str | None, optional("Another spelling of `unique_string`", deprecated=True)] = None
+
+
 class BulkSubmit(Struct):
     requests: Annotated[
         list[SubmitTask] | None,
@@ -198,7 +206,7 @@ class ExtendTasks(Struct):
 
 
 class TaskIds(Struct):
-    task_ids: Annotated[list[Int64] | None, needed(f"Tasks, at most {MAX_IDS:,}", minItems=1, maxItems=MAX_IDS)] = None
+    task_ids: Annotated[list[Int64] | None, needed("Tasks of any projects", minItems=1, maxItems=MAX_NAMED)] = None
 
 
 class LogLine(Struct):
@@ -430,6 +438,19 @@ def one_of(name: str, value: T | None, other_name: str, other: T | None) -> T | 
     if value is not None and other is not None and value != other:
         raise Invalid(f"{other_name}: differs from {name}, which is the same field")
     return other if value is None else value
+
+
+def hash_of(body: SubmitTask | ForgetHash) -> int | None:
+    """The hash that it names by itself or by a unique string, if any."""
+    hash64, unique = body.hash64 or None, body.unique_string or None
+    if body.hash_u64 or body.unique_str:
+        hash64 = one_of("hash64", hash64, "hash_u64", body.hash_u64 or None)
+        unique = one_of("unique_string", unique, "unique_str", body.unique_str or None)
+    if unique:
+        if hash64:
+            raise Invalid("unique_string: send this or hash64, not both")
+        hash64 = hash64_of(unique)
+    return hash64
 
 
 def seconds_or_minus_1(value: float | None, field: str) -> float | None:

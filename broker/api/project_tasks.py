@@ -3,9 +3,11 @@
 from functools import partial
 
 from broker.api import answers, auth
+from broker.api.bodies import ForgetHash, hash_of, required
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import (
+    EITHER,
     MANAGER,
     NEEDS_MAINTENANCE,
     NEEDS_READ,
@@ -111,6 +113,55 @@ async def hard_reset(call: Call) -> Reply:
 )
 async def reset_failed(call: Call) -> Reply:
     return await _run(call, "reset_failed")
+
+
+@routes.add(
+    "POST /project/reclaim_worker/{id}/{worker}",
+    Operation(
+        group="Maintenance",
+        summary="Reclaim the tasks of one worker",
+        text="For managers with MAINTENANCE. What the worker holds in this project is waiting again, whatever the "
+        "deadlines; it answers when that is done. What the worker gets meanwhile may stay: pause it, or revoke its "
+        "access, first. Safe to repeat.",
+        who=MANAGER,
+        path=PROJECT_ID | {"worker": "the worker's id"},
+        content=(answers.AffectedTasks,),
+        refuses=NEEDS_MAINTENANCE | NO_SUCH_PROJECT,
+        example=Example(path="/project/reclaim_worker/2/1", content={"affected_tasks": 0}),
+    ),
+)
+async def reclaim_worker(call: Call) -> Reply:
+    project, worker = await auth.authorized(call, MAINTENANCE), call.id("worker")
+    return Reply({"affected_tasks": await call.store.project_tasks.reclaim(project, worker)})
+
+
+@routes.add(
+    "POST /project/forget/{id}",
+    Operation(
+        group="Maintenance",
+        summary="Forget the hash of a closed task",
+        text="For workers with submit on the project, and for managers with MAINTENANCE. In a project with "
+        "`remember_closed`, a task with this hash can be submitted again. The hash of a task that is not closed stays. "
+        "A call with `X-Worker-ID`, or without a cookie, is a worker's call. A repeat answers false.",
+        who=EITHER,
+        path=PROJECT_ID,
+        body=ForgetHash,
+        content=(answers.Forgotten,),
+        refuses={"denied": "the worker may not submit to this project; the manager lacks MAINTENANCE"}
+        | NO_SUCH_PROJECT,
+        example=Example(
+            path="/project/forget/2", body={"unique_string": "https://example.org/"}, content={"forgotten": False}
+        ),
+    ),
+)
+async def forget(call: Call) -> Reply:
+    project, worker = call.id("id"), None
+    if auth.is_workers_call(call):
+        worker = (await auth.worker(call)).id
+    else:
+        await auth.authorized(call, MAINTENANCE)
+    hash64 = required(hash_of(await call.decode(ForgetHash)), "hash64")
+    return Reply({"forgotten": await call.store.project_tasks.forget(project, hash64, worker)})
 
 
 async def _run(call: Call, maintenance: str) -> Reply:

@@ -9,15 +9,15 @@ from broker.api import answers, auth
 from broker.api.bodies import (
     LONGEST_DELAY,
     LONGEST_MESSAGE,
-    MAX_IDS,
+    MAX_NAMED,
     BulkRelease,
     BulkSubmit,
     ExtendTasks,
     ReleaseTask,
     SubmitTask,
     TaskIds,
+    hash_of,
     non_empty,
-    one_of,
     required,
     seconds_or_minus_1,
     valid_group,
@@ -26,7 +26,6 @@ from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid, Unavailable
-from broker.hashes import hash64 as hash64_of
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK, FAIL, OK, by_project, project_of, result_of
 from broker.store.workers import Worker
@@ -55,14 +54,7 @@ _TAKEN = "a waiting, verifying, assigned or failed task has this hash; with `rem
 def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
     """What a worker submits, checked."""
     recipe = non_empty(body.recipe, "recipe", max_recipe)
-    hash64, unique = body.hash64 or None, body.unique_string or None
-    if body.hash_u64 or body.unique_str:
-        hash64 = one_of("hash64", hash64, "hash_u64", body.hash_u64 or None)
-        unique = one_of("unique_string", unique, "unique_str", body.unique_str or None)
-    if unique:
-        if hash64:
-            raise Invalid("unique_string: send this or hash64, not both")
-        hash64 = hash64_of(unique)
+    hash64 = hash_of(body)
     given = {name: value for name in _OPTIONAL if (value := getattr(body, name))}
     if "group" in given:
         valid_group(given["group"])
@@ -237,7 +229,9 @@ async def release(call: Call) -> Reply:
         refuses={"invalid": "a release is not valid; nothing was released"},
         example=Example(
             path="/task/bulk_release",
-            body={"requests": [{"task_id": 200002, "result": 1, "message": "HTTP 500"}, {"task_id": 100002, "result": 2}]},
+            body={
+                "requests": [{"task_id": 200002, "result": 1, "message": "HTTP 500"}, {"task_id": 100002, "result": 2}]
+            },
             content={"updated": [True, False]},
         ),
     ),
@@ -359,15 +353,10 @@ async def extend(call: Call) -> Reply:
         raise Invalid("task_ids: send this or task_id, not both")
     seconds = required(body.seconds, "seconds")
     tasks = _batch(call, body.task_ids, "task_ids") if body.task_id is None else [body.task_id]
-    extended = [False] * len(tasks)
-
-    async def extend_some(project: int, positions: list[int]) -> None:
-        done = await call.store.tasks.extend(project, worker.id, [tasks[position] for position in positions], seconds)
-        for position, moved in zip(positions, done, strict=True):
-            extended[position] = moved
-
-    await _in_parts(tasks, extend_some)
-    return Reply({"extended": extended})
+    extend_some = call.store.tasks.extend
+    return Reply(
+        {"extended": await _flags(tasks, lambda project, some: extend_some(project, worker.id, some, seconds))}
+    )
 
 
 @routes.add(
@@ -391,22 +380,54 @@ async def extend(call: Call) -> Reply:
 )
 async def give_back(call: Call) -> Reply:
     worker = await auth.worker(call)
-    tasks = required((await call.decode(TaskIds)).task_ids, "task_ids")
-    if not 1 <= len(tasks) <= MAX_IDS:
-        raise Invalid(f"task_ids: must have 1 to {MAX_IDS} entries")
-    returned = [False] * len(tasks)
-
-    async def give_some_back(project: int, positions: list[int]) -> None:
-        done = await call.store.tasks.give_back(project, worker.id, [tasks[position] for position in positions])
-        for position, back in zip(positions, done, strict=True):
-            returned[position] = back
-
-    await _in_parts(tasks, give_some_back)
-    return Reply({"returned": returned})
+    tasks = _batch(call, (await call.decode(TaskIds)).task_ids, "task_ids", MAX_NAMED)
+    back = call.store.tasks.give_back
+    return Reply({"returned": await _flags(tasks, lambda project, some: back(project, worker.id, some))})
 
 
-def _batch(call: Call, items: list[T] | None, field: str = "requests") -> list[T]:
-    batch, most = required(items, field), call.settings.max_bulk
+@routes.add(
+    "POST /task/cancel",
+    Operation(
+        group="Tasks",
+        summary="Cancel up to 1,000 tasks",
+        text="For workers with submit granted on the projects of the tasks. Deletes tasks in any state but assigned: "
+        "those that are waiting, with or without votes, and those that are failed, with their votes. **It does not "
+        "matter who submitted a task: each worker with submit can cancel all tasks of the project that are not "
+        "assigned.** Their hashes are free at once; they count as `removed`.\n\n"
+        "`cancelled` is false for a task that is assigned, that the worker may not cancel, that is moved by a "
+        "maintenance call at the moment, or that does not exist: so also after a repeat.",
+        who=WORKER,
+        body=TaskIds,
+        content=(answers.Cancelled,),
+        example=Example(
+            path="/task/cancel",
+            body={"task_ids": [300002, 400002]},
+            content={"cancelled": [False, True]},
+        ),
+    ),
+)
+async def cancel(call: Call) -> Reply:
+    worker = await auth.worker(call)
+    tasks = _batch(call, (await call.decode(TaskIds)).task_ids, "task_ids", MAX_NAMED)
+    cancel_some = call.store.tasks.cancel
+    return Reply({"cancelled": await _flags(tasks, lambda project, some: cancel_some(project, worker.id, some))})
+
+
+async def _flags(tasks: list[int], part: Callable[[int, list[int]], Awaitable[list[bool]]]) -> list[bool]:
+    """What ``part(project, tasks)`` answers for each task; false for a number that cannot be an id."""
+    flags = [False] * len(tasks)
+
+    async def some(project: int, positions: list[int]) -> None:
+        done = await part(project, [tasks[position] for position in positions])
+        for position, flag in zip(positions, done, strict=True):
+            flags[position] = flag
+
+    await _in_parts(tasks, some)
+    return flags
+
+
+def _batch(call: Call, items: list[T] | None, field: str = "requests", most: int = 0) -> list[T]:
+    batch, most = required(items, field), most or call.settings.max_bulk
     if not 1 <= len(batch) <= most:
         raise Invalid(f"{field}: must have 1 to {most} entries")
     return batch

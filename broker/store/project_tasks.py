@@ -4,7 +4,7 @@ from broker.errors import BrokerError
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Row
-from broker.store.tasks import BATCH_BYTES
+from broker.store.tasks import BATCH_BYTES, CHUNK
 
 _MOST_VOTES = 100
 """Votes of a task that are shown, about: there may be 32,767 and more."""
@@ -33,6 +33,23 @@ class ProjectTasks:
     async def retry(self, project: int, task: int) -> None:
         if not await self._calls.call("task_retry", self._keys.project(project), [self.now, task]):
             raise BrokerError("not_found", "No failed task has this id")
+
+    async def forget(self, project: int, hash64: int, worker: int | None = None) -> bool:
+        """Whether the project remembered the hash of a closed task until now.
+
+        ``worker``: who asks, None for a manager, who may. Raises ``not_found``, ``denied``.
+        """
+        args: Arguments = ["" if worker is None else worker, self.now, hash64]
+        return bool(await self._calls.call("forget", self._keys.project(project), args))
+
+    async def reclaim(self, project: int, worker: int) -> int:
+        """Takes back what a worker holds; the answer is how many tasks wait again. Raises ``not_found``."""
+        cursor, back = "", 0
+        while cursor != "0":
+            args: Arguments = [self.now, worker, cursor or "0", CHUNK]
+            cursor, count = await self._calls.call("reclaim_worker", self._keys.project(project), args)
+            back += count
+        return back
 
     async def remove(self, project: int, task: int) -> None:
         await self._calls.call("task_remove", self._keys.project(project), [self.now, task])

@@ -140,6 +140,11 @@ class Tasks:
         args: Arguments = [worker, self.now, *tasks]
         return [bool(done) for done in await self._calls.call("give_back", self._keys.project(project), args)]
 
+    async def cancel(self, project: int, worker: int, tasks: Sequence[int]) -> list[bool]:
+        """Whether each task is deleted: none held, and the worker may submit to the project; at most CHUNK tasks."""
+        args: Arguments = [worker, self.now, *tasks]
+        return [bool(done) for done in await self._calls.call("cancel", self._keys.project(project), args)]
+
     async def held(self, project: int, worker: int, cursor: str, count: int) -> tuple[str, Assigned]:
         """Those of about ``count`` assigned tasks that a worker holds, and the cursor to go on from, '0' at the end."""
         keys = self._keys.project(project)

@@ -86,7 +86,7 @@ local function take_out(i, but)
   for _, state in ipairs(STATES) do
     if group_scores[state .. i] and state ~= but then
       --- @include "leave_waiting"
-      leave_waiting(base, now, tasks[i], state, groups_of[i])
+      leave_waiting(base, now, { { tasks[i], state, groups_of[i] } })
     end
     if scores[state][i] and state ~= but then
       redis.call('ZREM', base .. ':' .. state, state == 'assigned' and members[i] or tasks[i])

@@ -100,8 +100,10 @@ class Walk:
             *[self.release] * 20,
             *[self.reclaim] * 4,
             *[self.remove] * 4,
+            *[self.cancel] * 2,
             *[self.configure] * 3,
             *[self.promote] * 4,
+            *[self.reclaim_worker] * 1,
             *[self.lose] * 2,
             *[self.retry_failed] * 3,
             *[self.drain] * 2,
@@ -263,6 +265,21 @@ class Walk:
                 return
             await self.store.project_tasks.remove(self.project, id)
             self.let_go(id, waits=False)
+
+    async def reclaim_worker(self) -> None:
+        worker = self.chance.choice(self.workers)
+        its = {id for id, held in self.held.items() if held.worker == worker}
+        assert await self.store.project_tasks.reclaim(self.project, worker) == len(its - self.lost)
+        self.take_back(its)
+
+    async def cancel(self) -> None:
+        there = sorted({*self.waiting, *self.held, *self.failed} - self.lost)
+        some = self.chance.choices(there, k=self.chance.choice([1, 3, 20])) if there else []
+        cancelled = await self.store.tasks.cancel(self.project, self.workers[0], some)
+        for id, gone in zip(some, cancelled, strict=True):
+            assert gone is (id in self.waiting or id in self.failed)
+            self.waiting.pop(id, None)
+            self.failed.pop(id, None)
 
     async def remove_group(self) -> None:
         group = self.chance.choice(self.groups)

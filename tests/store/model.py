@@ -281,6 +281,22 @@ class ModelProject:
             self.count("removed")
         return True
 
+    def cancel(self, worker: int, id: int) -> bool:
+        task = self.tasks.get(id)
+        may = self.refuses_submit(worker) is None
+        return may and task is not None and task.zset != "assigned" and self.remove(id)
+
+    def reclaim_worker(self, worker: int) -> int:
+        held = sorted((self.tasks[id] for id in self.held(worker)), key=lambda task: task.rank)
+        back = [self.give_back(task) for task in held].count(True)
+        self.count("reclaimed", back)
+        return back
+
+    def forget(self, hash64: int, now: int) -> bool:
+        counts = hash64 in self.remembered and hash64 not in self.forgettable(now)
+        self.remembered.pop(hash64, None)
+        return counts
+
     def begin_drain(self, operation: str) -> int:
         every = ["queue", "verifying", "assigned", "failed"]
         concerned = {"reset_failed": ["failed"], "reclaim_assigned": ["assigned"]}.get(operation, every)

@@ -187,7 +187,7 @@ class Walk(RuleBasedStateMachine):
         elif what == "drain":
             self.drain(project, limit)
         else:
-            self.forget(project)
+            self.expire(project)
             self.flush(project)
             self.snapshot(project)
 
@@ -206,7 +206,21 @@ class Walk(RuleBasedStateMachine):
         model = self.at(project)
         assert self.run(self.store.tasks.reclaim(model.id, limit)) == model.reclaim(limit, self.now)[0]
 
-    def forget(self, project: int) -> None:
+    @rule(project=PROJECTS, worker=WORKERS)
+    def reclaim_worker(self, project: int, worker: int) -> None:
+        model, id = self.at(project), self.workers[worker]
+        assert self.run(self.store.project_tasks.reclaim(model.id, id)) == model.reclaim_worker(id)
+
+    @rule(project=PROJECTS, worker=st.sampled_from([None, 0, 3]), hash64=st.sampled_from(EDGES))
+    def forget(self, project: int, worker: int | None, hash64: int) -> None:
+        model, id = self.at(project), None if worker is None else self.workers[worker]
+        call = self.store.project_tasks.forget(model.id, hash64, id)
+        if id is not None and (refused := model.refuses_submit(id)) is not None:
+            assert self.run(self.outcome(call)) == refused
+        else:
+            assert self.run(call) == model.forget(hash64, self.now)
+
+    def expire(self, project: int) -> None:
         model = self.at(project)
         assert self.run(self.store.tasks.expire_hashes(model.id, 500)) == (model.trim(self.now), False)
 
@@ -227,6 +241,15 @@ class Walk(RuleBasedStateMachine):
         call = self.store.project_tasks.remove if remove else self.store.project_tasks.retry
         expected = project.remove(task) if remove else project.retry(task)
         assert self.run(self.outcome(call(project.id, task))) == (None if expected else "not_found")
+
+    @precondition(lambda self: any(project.tasks for project in self.projects))
+    @rule(data=st.data(), worker=WORKERS)
+    def cancel(self, data: st.DataObject, worker: int) -> None:
+        project = self.at(data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks])))
+        tasks = data.draw(st.lists(st.sampled_from([100_000 + project.id, 5, *project.tasks]), min_size=1, max_size=4))
+        id = self.workers[worker]
+        expected = [project.cancel(id, task) for task in tasks]
+        assert self.run(self.store.tasks.cancel(project.id, id, tasks)) == expected
 
     @precondition(lambda self: any(project.tasks for project in self.projects))
     @rule(data=st.data())

@@ -1,0 +1,47 @@
+--[[ reclaim_worker: give back what a worker holds, whatever its deadline, of some of the assigned tasks.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  worker id
+  ARGV[3]  cursor, '0' to begin
+  ARGV[4]  about how many assigned tasks to look at, 500 or fewer
+
+  Returns  {next cursor, '0' at the end; how many it took from the worker that wait again}
+  Refuses  NOT_FOUND
+  Cost     O(assigned tasks that are looked at + those that it takes * log queue)
+]]
+--- @include "clock"
+--- @include "project"
+--- @include "assignment"
+--- @include "task_of"
+--- @include "put_back"
+--- @include "wake"
+
+local base, guard, worker, cursor, count = KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4]
+local now = clock(ARGV[1])
+
+local fields = project(base, 'awaited')
+if not fields then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+
+local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'MATCH', assignment('*', worker), 'COUNT', count)
+local found, back = scan[2], 0
+if #found > 0 then
+  redis.call('DEL', guard)
+end
+for from = 1, #found, 1000 do
+  local members, tasks = {}, {}
+  for i = from, math.min(from + 999, #found), 2 do
+    members[#members + 1], tasks[#tasks + 1] = found[i], task_of(found[i])
+  end
+  redis.call('ZREM', base .. ':assigned', unpack(members))
+  local fresh, voted, waiting = put_back(base, now, tasks, members)
+  wake(base, fields[2], now, fresh, voted)
+  back = back + waiting
+end
+if back > 0 then
+  redis.call('HINCRBY', base, 'reclaimed', back)
+end
+return { scan[1], back }
