@@ -289,6 +289,11 @@ class TaskPage(Struct):
     tasks: list[ManagedTask]
 
 
+class FoundTasks(Struct):
+    tasks: Annotated[list[ManagedTask], Meta(description="By id; perhaps none")]
+    next: Annotated[str | None, Meta(description="What to send as `after` for the next page; null: this is the last")]
+
+
 class OneManagedTask(Struct):
     task: ManagedTask
 
@@ -399,14 +404,24 @@ class GroupPage(Struct):
 
 class TaskPageQuery(Struct):
     state: Annotated[
-        TaskState,
+        Literal["waiting", TaskState],
         Meta(
-            description="The state: `queue` is waiting without votes, `verifying` is waiting with votes. The next task "
-            "to be assigned comes first; `assigned` is by deadline, `failed` by fail time"
+            description="The state: `waiting`, or `queue`, is without votes, `verifying` is waiting with votes. The "
+            "next task to be assigned comes first; `assigned` is by deadline, `failed` by fail time"
         ),
     ] = "queue"
     offset: Annotated[Offset, Meta(description="How many tasks to skip")] = 0
     limit: Annotated[Limit, Meta(description="The most tasks to list")] = 50
+    order: (
+        Annotated[Literal["newest", "oldest"], Meta(description="By id; `oldest` if only a filter is given")] | None
+    ) = None
+    contains: (
+        Annotated[str, Meta(description="A text in the recipe or in the message of the last failure; case counts")]
+        | None
+    ) = None
+    group: Annotated[str, Meta(description="Only tasks of this group")] | None = None
+    worker: Annotated[Id, Meta(description="Only tasks that this worker holds or has failed last")] | None = None
+    after: Annotated[str, Meta(description="The `next` of the page before")] | None = None
     full: Annotated[Literal[1], Meta(description=_WHOLE_RECIPES)] | None = None
 
 

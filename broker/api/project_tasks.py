@@ -1,5 +1,6 @@
 """The tasks of a project for managers: reclaim, delete or retry all of them, list them, retry or remove one."""
 
+import re
 from functools import partial
 
 from broker.api import answers, auth
@@ -18,6 +19,7 @@ from broker.api.routing import (
     Routes,
 )
 from broker.errors import Invalid
+from broker.store.project_tasks import TaskFilter
 from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_fields import Row, TaskFields
 from broker.store.tasks import project_of
@@ -32,6 +34,9 @@ SHORT_BYTES = 4 * (_SHORT + 1)
 """To read for that: a character has four bytes at most, and the script may leave the last one out."""
 
 _PAGE = 50
+
+_ENTRY = re.compile("[0-9]{1,11}")
+"""Where a page of tasks that match a filter goes on."""
 
 _EXAMPLE_FAILED = {
     "id": 200002,
@@ -175,26 +180,57 @@ async def _run(call: Call, maintenance: str) -> Reply:
         group="Maintenance",
         summary="List a project's tasks",
         text="For managers with READ, also if the project is public. Tasks that a maintenance call is moving at the "
-        "moment are not listed.",
+        "moment are not listed.\n\n"
+        "With any of `order`, `contains`, `group`, `worker` and `after`, the page has those tasks of the state that "
+        "match all of them, by id, and `next` in place of `total`; `offset` is refused. It looks at up to 1,000 tasks "
+        "in any state, so it may be short, or empty, before the last one: go on until `next` is null, with the same "
+        "`order`. A task is shown as it is when the page comes to it: one that changes its state meanwhile may be "
+        "missing, and none comes twice.",
         who=MANAGER,
         path=PROJECT_ID,
         query=answers.TaskPageQuery,
-        content=(answers.TaskPage,),
-        refuses=NEEDS_READ | NO_SUCH_PROJECT,
+        content=(answers.TaskPage, answers.FoundTasks),
+        refuses={"invalid": "a parameter is not valid; `offset` beside a filter"} | NEEDS_READ | NO_SUCH_PROJECT,
         example=Example(path="/project/tasks/2?state=failed", content={"total": 1, "tasks": [_EXAMPLE_FAILED]}),
     ),
 )
 async def tasks(call: Call) -> Reply:
     project = await auth.authorized(call, READ)
-    state = call.query("state")
-    state = "queue" if state is None else state
-    if state not in _STATES:
-        raise Invalid(f"state: one of {', '.join(_STATES)}")
+    filter = _filter(call.query("state"), call.query("contains"), call.query("group"), call.number("worker", 1, 2**53))
+    order, after = call.query("order"), call.query("after")
     offset, limit = call.page()
     full = call.query("full") == "1"
     longest = 0 if full else SHORT_BYTES
-    total, rows = await call.store.project_tasks.page(project, state, offset or 0, limit or _PAGE, longest=longest)
-    return Reply({"total": total, "tasks": [_view(row, state, full=full) for row in rows]})
+    found: dict[str, object]
+    if order is None and after is None and not any(filter[1:]):
+        total, rows = await call.store.project_tasks.page(
+            project, filter.state, offset or 0, limit or _PAGE, longest=longest
+        )
+        found = {"total": total}
+    else:
+        if order not in {None, "newest", "oldest"}:
+            raise Invalid("order: newest or oldest")
+        if after is not None and not _ENTRY.fullmatch(after):
+            raise Invalid("after: not the `next` of a page")
+        if offset is not None:
+            raise Invalid("offset: not with order, contains, group, worker or after; send the next of a page as after")
+        onward, rows = await call.store.project_tasks.find(
+            project,
+            filter,
+            newest=order == "newest",
+            entry=None if after is None else int(after),
+            limit=limit or _PAGE,
+            longest=longest,
+        )
+        found = {"next": None if onward is None else str(onward)}
+    return Reply({**found, "tasks": [_view(row, filter.state, full=full) for row in rows]})
+
+
+def _filter(state: str | None, contains: str | None, group: str | None, worker: int | None) -> TaskFilter:
+    state = "queue" if state in {None, "waiting"} else state
+    if state not in _STATES:
+        raise Invalid(f"state: one of waiting, {', '.join(_STATES)}")
+    return TaskFilter(state, contains or "", group or "", worker or "")
 
 
 def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:

@@ -373,7 +373,7 @@ async def extend(call: Call) -> Reply:
         content=(answers.Returned,),
         example=Example(
             path="/task/give_back",
-            body={"task_ids": [100002, 200002]},
+            body={"task_ids": [300002, 200002]},
             content={"returned": [True, False]},
         ),
     ),

@@ -1,5 +1,7 @@
 """Single tasks, and pages of them, as managers of their project see and change them."""
 
+from typing import Literal, NamedTuple
+
 from broker.errors import BrokerError
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
@@ -8,6 +10,24 @@ from broker.store.tasks import BATCH_BYTES, CHUNK
 
 _MOST_VOTES = 100
 """Votes of a task that are shown, about: there may be 32,767 and more."""
+
+
+_LOOKS = 250
+"""Tasks that one script looks at for a page of those that match a filter, and ten times as many buckets."""
+
+_PAGE_LOOKS, _PAGE_STEPS = 1000, 20
+"""Tasks that a page looks at, at most, and scripts that it calls: what is looked at may be empty."""
+
+
+class TaskFilter(NamedTuple):
+    """Of tasks; "" for any."""
+
+    state: str
+    contains: str = ""
+    """A text in the recipe, or in the message of the last failure."""
+    group: str = ""
+    worker: int | Literal[""] = ""
+    """Who holds the task, or failed it last."""
 
 
 class ProjectTasks:
@@ -29,6 +49,23 @@ class ProjectTasks:
         args: Arguments = [state, offset, limit, BATCH_BYTES, longest, _MOST_VOTES]
         total, *rows = await self._calls.call("tasks_list", self._keys.project(project), args)
         return total, [Row.read(row) for row in rows]
+
+    async def find(
+        self, project: int, filter: TaskFilter, *, newest: bool, entry: int | None, limit: int, longest: int
+    ) -> tuple[int | None, list[Row]]:
+        """Tasks that match, at most ``limit``, by number; of those that it looks at. Raises ``not_found``.
+
+        Before them, the ``entry`` for the next page, None at the end. ``longest`` as in :meth:`page`.
+        """
+        rows, looked, read = list[Row](), 0, 0
+        for _ in range(_PAGE_STEPS):
+            bounds: Arguments = [limit - len(rows), min(_LOOKS, _PAGE_LOOKS - looked), longest, _MOST_VOTES]
+            args: Arguments = [-1 if newest else 1, "" if entry is None else entry, *filter, *bounds]
+            entry, looks, bytes, *found = await self._calls.call("tasks_find", self._keys.project(project), args)
+            looked, read, rows = looked + looks, read + bytes, rows + [Row.read(row) for row in found]
+            if entry is None or looked >= _PAGE_LOOKS or read >= BATCH_BYTES or len(rows) >= limit:
+                break
+        return entry, rows
 
     async def retry(self, project: int, task: int) -> None:
         if not await self._calls.call("task_retry", self._keys.project(project), [self.now, task]):

@@ -30,6 +30,7 @@ NO_BODY = {
     "/project/reset_failed_tasks/{id}",
     "/project/hard_reset/{id}",
     "/project/reclaim_assigned_tasks/{id}",
+    "/project/reclaim_worker/{id}/{worker}",
     "/project/delete/{id}",
     "/project/retry_task/{id}/{task}",
     "/project/remove_task/{id}/{task}",

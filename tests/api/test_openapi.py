@@ -71,6 +71,7 @@ GET /project/stats/{id}
 GET /worker/stats
 GET /project/tasks/{id}
 GET /project/task/{id}/{task}
+POST /task/give_back
 POST /project/retry_task/{id}/{task}
 POST /project/remove_task/{id}/{task}
 a task to cancel
@@ -103,6 +104,7 @@ VOLATILE = {
     "register_time",
     "assign_time",
     "fail_time",
+    "time",
     "deadline",
     "time_stamp",
     "ends",

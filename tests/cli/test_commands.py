@@ -412,7 +412,7 @@ def test_status_shows_each_project_and_hidden_ones_to_managers(
     as_anybody = rows(broker("status", "--json"))
 
     (line,) = [line for line in as_admin.splitlines() if line.split()[0] == str(project)]
-    assert line.split()[-5:] == ["2", "0", "0", "0", "1"]
+    assert line.split()[-6:] == ["2", "0", "0", "0", "0", "1"]
     assert any(line.split()[0] == str(hidden) and line.endswith("paused") for line in as_admin.splitlines())
     shown = {row["id"]: row for row in as_anybody}
     assert shown[project]["stats"]["counters"]["closed"] == 1

@@ -136,7 +136,7 @@ class Walk(RuleBasedStateMachine):
         got = self.run(call).tasks
         assert [task.id for task in got] == [task.id for task in expected]
         for task, wanted in zip(got, expected, strict=True):
-            assert task[1:] == (wanted.retries, self.now // 1000, wanted.new)
+            assert task[1:] == (wanted.retries, 1, self.now // 1000, wanted.new)
 
     @rule(
         project=PROJECTS,

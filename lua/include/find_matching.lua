@@ -1,0 +1,98 @@
+--- @include "find_task"
+--- @include "ids"
+--- @include "with_recipe"
+
+-- A filter of tasks: {state =, contains = a text in the recipe or in the message of the last failure, group =, worker =
+-- who holds the task or failed it last}; '' for any.
+
+-- match(base, filter, task, record): where a task is, as find_task answers it in a list, if it is one of these; and how
+-- many bytes that took. What costs least comes first.
+local function match(base, filter, task, record)
+  local created, _, _, _, _, _, _, group, newline, recipe_at = parse_record(record)
+  if not created or filter.group ~= '' and filter.group ~= group then
+    return nil, #record
+  end
+  local worker, message
+  if filter.contains ~= '' or filter.worker ~= '' then
+    worker, message = string.match(redis.call('HGET', base .. ':errors', task) or '', '^(%d+) %d+ %d+ (.*)$')
+  end
+  local whole = record
+  if filter.contains ~= '' then
+    whole = with_recipe(base, task, record, newline) or record
+    if not string.find(whole, filter.contains, newline == '' and #record + 2 or recipe_at, true)
+      and not string.find(message or '', filter.contains, 1, true) then
+      return nil, #whole
+    end
+  end
+  local place = { find_task(base, task) }
+  local state = place[1]
+  local who = state == 'assigned' and holder_of(base, task) or worker
+  if state and (filter.state == '' or filter.state == state) and (filter.worker == '' or filter.worker == who) then
+    return place, #whole
+  end
+  return nil, #whole
+end
+
+-- in_order(found, walk): of a bucket as HGETALL has it, the numbers that are still to come, in order; and its records.
+local function in_order(found, walk)
+  local bucket, numbers, records = math.floor(walk.entry / 32), {}, {}
+  for i = 1, #found, 2 do
+    local n = tonumber(found[i])
+    local is_ours = n and math.floor(n / 32) == bucket
+    if is_ours and (n - walk.entry) * walk.step >= 0 and (walk.last - n) * walk.step >= 0 then
+      numbers[#numbers + 1], records[n] = n, found[i + 1]
+    end
+  end
+  table.sort(numbers, function(a, b)
+    return (b - a) * walk.step > 0
+  end)
+  return numbers, records
+end
+
+-- empty_run(prefix, bucket, step): 100, if so many buckets from this one on are not there, else 1.
+local function empty_run(prefix, bucket, step)
+  local keys = {}
+  for i = 1, 100 do
+    keys[i] = string.format('%s%d', prefix, bucket + (i - 1) * step)
+  end
+  return redis.call('EXISTS', unpack(keys)) == 0 and 100 or 1
+end
+
+-- find_matching(base, filter, walk, most): tasks that match, at most so many, by number from `walk.entry` to
+-- `walk.last`, upwards when `walk.step` is 1, downwards when it is -1. Each is {n =, task =, place = as find_task
+-- answers it}. A task has the same number for life: those that others change meanwhile are met once, or not at all. It
+-- looks at `walk.looks` tasks, 10 times as many buckets, most of which may be empty, and 2 kB for each task, at most.
+-- Afterwards `walk.entry` is where to go on, nil at the end; `walk.looked` and `walk.bytes`: at how much it has looked.
+local function find_matching(base, filter, walk, most)
+  local suffix, prefix, found = suffix_of(base), base .. ':tasks:', {}
+  local buckets, tried, step = 0, -100, walk.step
+  walk.looked, walk.bytes = 0, 0
+  while (walk.last - walk.entry) * step >= 0 do
+    if buckets >= 10 * walk.looks then
+      return found
+    end
+    local bucket, run = math.floor(walk.entry / 32), 1
+    local list = redis.call('HGETALL', string.format('%s%d', prefix, bucket))
+    if #list > 0 then
+      local numbers, records = in_order(list, walk)
+      for _, n in ipairs(numbers) do
+        if walk.looked == walk.looks or walk.bytes >= 2048 * walk.looks or #found == most then
+          walk.entry = n
+          return found
+        end
+        local task = string.format('%.0f', n) .. suffix
+        local place, bytes = match(base, filter, task, records[n])
+        walk.looked, walk.bytes = walk.looked + 1, walk.bytes + bytes
+        if place then
+          found[#found + 1] = { n = n, task = task, place = place }
+        end
+      end
+    elseif buckets - tried >= 100 then
+      run, tried = empty_run(prefix, bucket, step), buckets
+    end
+    buckets = buckets + run
+    walk.entry = step == 1 and 32 * (bucket + run) or 32 * (bucket - run + 1) - 1
+  end
+  walk.entry = nil
+  return found
+end
