@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from broker.api.bodies import Id, Int64
+from broker.api.bodies import LONGEST_TEXT, Id, Int64
 from broker.store.groups import GroupState
 from broker.store.monitoring import Counters
 
@@ -280,6 +280,11 @@ class AffectedTasks(Struct):
     affected_tasks: Count
 
 
+class MatchingTasks(Struct):
+    affected_tasks: Annotated[int, Meta(ge=0, description="How many so far")]
+    pending: Annotated[bool, Meta(description="True: the rest follows in the background")]
+
+
 class Forgotten(Struct):
     forgotten: Annotated[bool, Meta(description="False: no closed task with this hash was remembered")]
 
@@ -392,7 +397,13 @@ class TaskPageQuery(Struct):
         Annotated[Literal["newest", "oldest"], Meta(description="By id; `oldest` if only a filter is given")] | None
     ) = None
     contains: (
-        Annotated[str, Meta(description="A text in the recipe or in the message of the last failure; case counts")]
+        Annotated[
+            str,
+            Meta(
+                max_length=LONGEST_TEXT,
+                description="A text in the recipe or in the message of the last failure; case counts",
+            ),
+        ]
         | None
     ) = None
     group: Annotated[str, Meta(description="Only tasks of this group")] | None = None

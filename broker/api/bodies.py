@@ -34,6 +34,9 @@ MAX_NAMED = 1_000
 MAX_RECIPE = 1 << 20
 """Bytes of UTF-8, unless a setting says otherwise."""
 
+LONGEST_TEXT = 1_000
+"""Characters of a text that tasks are to contain."""
+
 LONGEST_DELAY = 315_360_000
 """Seconds: ten years."""
 
@@ -250,6 +253,19 @@ class ProjectFields(Struct):
 
 class RemoveGroup(Struct):
     group: Annotated[str | None, needed("The group", minLength=1, maxLength=LONGEST_GROUP)] = None
+
+
+class MatchTasks(Struct):
+    state: Annotated[
+        str | None,
+        optional("The state of the tasks, as in `/project/tasks`; required to remove tasks", default="failed"),
+    ] = None
+    contains: Annotated[
+        Annotated[str, Meta(max_length=LONGEST_TEXT)] | None,
+        optional("A text in the recipe or in the message of the last failure; case counts"),
+    ] = None
+    group: Annotated[str | None, optional("Only tasks of this group", maxLength=LONGEST_GROUP)] = None
+    worker: Annotated[Id | None, optional("Only tasks that this worker holds or has failed last")] = None
 
 
 class SetGroup(RemoveGroup):
