@@ -5,9 +5,9 @@ Endpoints build these by hand, because workers wait for them; tests hold every a
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from broker.api.bodies import LONGEST_TEXT, Id, Int64
+from broker.api.bodies import LONGEST_TEXT, LONGEST_WAIT, MAX_COUNT, Id, Int64
 from broker.store.groups import GroupState
 from broker.store.monitoring import Counters
 
@@ -121,6 +121,33 @@ class Updated(Struct):
 
 class AllUpdated(Struct):
     updated: Annotated[list[bool], Meta(description="In the order of the requests")]
+
+
+class RefusedPart(Struct):
+    code: str
+    message: Annotated[str, Meta(description="For people; its words may change")]
+    detail: Annotated[str | UnsetType, Meta(description="Of a get: why, where the message is `No task available`")] = (
+        UNSET
+    )
+    rate_limit_delay: Annotated[
+        float | UnsetType, Meta(description="Of `rate_limited`: seconds to wait, with a fraction")
+    ] = UNSET
+
+
+class RefusedParts(Struct):
+    releases: RefusedPart | UnsetType = UNSET
+    submits: RefusedPart | UnsetType = UNSET
+    get: RefusedPart | UnsetType = UNSET
+
+
+class TurnOutcome(Struct):
+    updated: Annotated[list[bool], Meta(description="In the order of the releases")]
+    outcomes: Annotated[
+        list[Id | None],
+        Meta(description="The id of each submitted task; null for a duplicate; fewer if the others are refused"),
+    ]
+    tasks: Annotated[list[Task], Meta(description="Empty: there was none")]
+    refused: Annotated[RefusedParts, Meta(description="What was not done, and why; empty: all was done")]
 
 
 class Extended(Struct):
@@ -331,8 +358,8 @@ Moment = Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, inclusi
 
 
 class TakeQuery(Struct):
-    count: Annotated[int, Meta(ge=1, le=1000, description=_TASKS_TO_GET)] | None = None
-    wait: Annotated[int, Meta(ge=0, le=60, description=_SECONDS_TO_WAIT)] | None = None
+    count: Annotated[int, Meta(ge=1, le=MAX_COUNT, description=_TASKS_TO_GET)] | None = None
+    wait: Annotated[int, Meta(ge=0, le=LONGEST_WAIT, description=_SECONDS_TO_WAIT)] | None = None
 
 
 class SnapshotsQuery(Struct):

@@ -1,14 +1,12 @@
 """The calls of workers that want tasks: get, at once or as soon as there is one, and what they hold."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-import orjson
-
 from broker.api import answers, auth, projects, webhooks
+from broker.api.bodies import LONGEST_WAIT
 from broker.api.requests import Call, Disconnected
 from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
@@ -17,9 +15,6 @@ from broker.store.task_fields import Task, TaskFields
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned
 from broker.store.waiting.waiter import Wake
 from broker.store.workers import Worker
-
-_MAX_WAIT = 60
-"""Seconds."""
 
 _PASSES = {"no_task", "paused", "rate_limited"}
 """Refusals that may pass soon: worth waiting for."""
@@ -55,7 +50,7 @@ _LOST = (
 )
 
 
-def _example(id: int, recipe: str, **others: int) -> dict[str, object]:
+def example(id: int, recipe: str, **others: int) -> dict[str, object]:
     task = {"id": id, **TaskFields(recipe).given(), "assignee": 1, "retries": 0, "status": 1, "assign_time": 1795469334}
     return {**task, "project": projects.EXAMPLE | {"version": webhooks.EXAMPLE_COMMIT}, **others}
 
@@ -65,7 +60,15 @@ class Found(NamedTuple):
     assigned: Assigned
 
 
-Take = Callable[[Worker], Awaitable[Found]]
+class Wanted(NamedTuple):
+    """What a get asks for."""
+
+    project: int
+    """0 for any."""
+    most: int
+    """Tasks."""
+    wait: int
+    """Seconds to wait for a task at most."""
 
 
 @routes.add(
@@ -91,15 +94,13 @@ Take = Callable[[Worker], Awaitable[Found]]
         example=Example(
             path="/task/get/2",
             content={
-                "task": _example(100002, "https://example.org/", priority=1, max_assign_time=600),
+                "task": example(100002, "https://example.org/", priority=1, max_assign_time=600),
             },
         ),
     ),
 )
 async def get(call: Call) -> Reply:
-    worker = await _ready_worker(call)
-    project, count = call.id("project"), call.number("count", 1, call.settings.max_count)
-    return await _get(call, worker, project, count, lambda worker: _take(call, project, worker, count))
+    return await _get(call, await _ready_worker(call), call.id("project"))
 
 
 @routes.add(
@@ -121,49 +122,58 @@ async def get(call: Call) -> Reply:
             path="/task/get?count=2",
             content={
                 "tasks": [
-                    _example(200002, "https://example.org/a"),
-                    _example(300002, "https://example.org/b"),
+                    example(200002, "https://example.org/a"),
+                    example(300002, "https://example.org/b"),
                 ]
             },
         ),
     ),
 )
 async def get_any(call: Call) -> Reply:
-    worker = await _ready_worker(call)
+    return await _get(call, await _ready_worker(call), 0)
+
+
+async def _get(call: Call, worker: Worker, project: int) -> Reply:
     count = call.number("count", 1, call.settings.max_count)
-    return await _get(call, worker, 0, count, lambda worker: _take_anywhere(call, worker, count))
+    wanted = Wanted(project, count or 1, call.number("wait", 0, LONGEST_WAIT) or 0)
+    tasks = await hand_out(call, worker, wanted)
+    return Reply({"task": tasks[0]} if count is None else {"tasks": tasks})
 
 
-async def _get(call: Call, worker: Worker, project: int, count: int | None, take: Take) -> Reply:
+async def hand_out(call: Call, worker: Worker, wanted: Wanted) -> list[dict[str, object]]:
+    """Tasks that the worker holds now, as it is told of them. If nobody receives the answer, the call's ``undo`` gives
+    them back.
+    """
     try:
-        return await _now_or_later(call, worker, project, count, take)
+        found = await _now_or_later(call, worker, wanted)
     except BrokerError as refused:
         if refused.code in _NOTHING:
             refused.detail, refused.message = refused.message, "No task available"
         raise
+    call.undo = partial(_return, call, worker, found)
+    return await _views(call, worker, found)
 
 
-async def _now_or_later(call: Call, worker: Worker, project: int, count: int | None, take: Take) -> Reply:
-    wait = call.number("wait", 0, _MAX_WAIT)
+async def _now_or_later(call: Call, worker: Worker, wanted: Wanted) -> Found:
     if call.client.gone:
         raise Disconnected
     # Where others wait, it will probably wait as well, and asks the store when it has entered.
-    if not (wait and call.store.waiters.listens(project)):
+    if not (wanted.wait and call.store.waiters.listens(wanted.project)):
         try:
-            return await _answer(call, worker, await take(worker), count)
+            return await _take(call, worker, wanted)
         except BrokerError as refused:
-            if not wait or refused.code not in _PASSES:
+            if not wanted.wait or refused.code not in _PASSES:
                 raise
     begun = asyncio.get_running_loop().time()
     try:
-        return await _wait(call, worker, project, count, take, until=begun + wait)
+        return await _wait(call, worker, wanted, until=begun + wanted.wait)
     finally:
         call.served.waited = asyncio.get_running_loop().time() - begun
 
 
-async def _wait(call: Call, worker: Worker, project: int, count: int | None, take: Take, *, until: float) -> Reply:
-    """Answers as soon as there is a task. A client that sends no more has probably left: the wait ends."""
-    queues = call.store.waiters.queues
+async def _wait(call: Call, worker: Worker, wanted: Wanted, *, until: float) -> Found:
+    """Returns as soon as there is a task. A client that sends no more has probably left: the wait ends."""
+    project, queues = wanted.project, call.store.waiters.queues
     granted = () if project else await call.store.workers.projects((await _ready_worker(call)).id)
     asks = not (call.store.waiters.listens(project) and queues.finds_nothing(project, worker.id))
     waiter = await call.store.waiters.enter(project, granted)
@@ -178,7 +188,8 @@ async def _wait(call: Call, worker: Worker, project: int, count: int | None, tak
                 try:
                     # While it waited, its secret may have been changed, or the worker paused.
                     worker = await _ready_worker(call)
-                    found = await (take(worker) if wake is None else _take(call, wake.project, worker, count))
+                    asked = wanted if wake is None else wanted._replace(project=wake.project)
+                    found = await _take(call, worker, asked)
                 except BrokerError as error:
                     if isinstance(error, Unavailable):
                         queues.unanswered(waiter)
@@ -187,7 +198,7 @@ async def _wait(call: Call, worker: Worker, project: int, count: int | None, tak
                     refused = error
                 else:
                     queues.found(waiter, wake)
-                    return await _answer(call, worker, found, count)
+                    return found
                 queues.refused(waiter, wake, refused)
             wake = await waiter.woken()
             if call.client.gone:
@@ -202,7 +213,7 @@ async def _wait(call: Call, worker: Worker, project: int, count: int | None, tak
         call.client.on_leave(None)
 
 
-async def _give_back(call: Call, worker: Worker, found: Found) -> None:
+async def _return(call: Call, worker: Worker, found: Found) -> None:
     """Releases the tasks as skip. What cannot be released now is reclaimed at its deadline."""
     tasks = found.assigned.tasks
     with suppress(BrokerError):
@@ -213,16 +224,22 @@ async def _give_back(call: Call, worker: Worker, found: Found) -> None:
 
 async def _ready_worker(call: Call) -> Worker:
     worker = await auth.worker(call)
-    if worker.paused:
-        raise BrokerError("worker_paused", "This worker is paused; an admin can resume it")
+    refuse_paused(worker)
     return worker
 
 
-async def _take_anywhere(call: Call, worker: Worker, count: int | None) -> Found:
+def refuse_paused(worker: Worker) -> None:
+    if worker.paused:
+        raise BrokerError("worker_paused", "This worker is paused; an admin can resume it")
+
+
+async def _take(call: Call, worker: Worker, wanted: Wanted) -> Found:
+    if wanted.project:
+        return await _take_from(call, worker, wanted)
     limited: BrokerError | None = None
     for project in await call.store.candidates.of(worker.id):
         try:
-            return await _take(call, project, worker, count)
+            return await _take_from(call, worker, wanted._replace(project=project))
         except BrokerError as error:
             if error.code == "rate_limited":
                 limited = error if limited is None or (error.delay or 0) < (limited.delay or 0) else limited
@@ -231,27 +248,27 @@ async def _take_anywhere(call: Call, worker: Worker, count: int | None) -> Found
     raise limited or _no_task()
 
 
-async def _take(call: Call, project: int, worker: Worker, count: int | None) -> Found:
-    """Up to ``count`` tasks, in chunks. When a later chunk fails, the answer has the tasks of those before it."""
-    wanted = count or 1
+async def _take_from(call: Call, worker: Worker, wanted: Wanted) -> Found:
+    """Of one project, in chunks. When a later chunk fails, the answer has the tasks of those before it."""
+    project, count = wanted.project, wanted.most
     assign, default_time = call.store.tasks.assign, int(call.settings.max_assign_time)
-    assigned = await assign(project, worker.id, min(CHUNK, wanted), default_time)
+    assigned = await assign(project, worker.id, min(CHUNK, count), default_time)
     tasks = assigned.tasks
     if not tasks:
         raise _no_task()
-    more = len(tasks) == CHUNK < wanted
+    more = len(tasks) == CHUNK < count
     while more:
         room = BATCH_BYTES - sum(map(_bytes, tasks))
         if room <= 0:
             break
         try:
             chunk = await assign(
-                project, worker.id, min(CHUNK, wanted - len(tasks)), default_time, bytes=room, first=False
+                project, worker.id, min(CHUNK, count - len(tasks)), default_time, bytes=room, first=False
             )
         except BrokerError:
             break
         tasks += chunk.tasks
-        more = len(chunk.tasks) == CHUNK and len(tasks) < wanted
+        more = len(chunk.tasks) == CHUNK and len(tasks) < count
     return Found(project, assigned)
 
 
@@ -260,14 +277,8 @@ def _bytes(task: Task) -> int:
     return len(task.fields.recipe.encode())
 
 
-async def _answer(call: Call, worker: Worker, found: Found, count: int | None) -> Reply:
-    call.undo = partial(_give_back, call, worker, found)
+async def _views(call: Call, worker: Worker, found: Found) -> list[dict[str, object]]:
     project = await projects.as_json(call, found.project, found.assigned.revision)
-    views = _views(worker, found.assigned.tasks, project)
-    return Reply({"task": views[0]} if count is None else {"tasks": views})
-
-
-def _views(worker: Worker, tasks: list[Task], project: orjson.Fragment) -> list[dict[str, object]]:
     return [
         {
             "id": task.id,
@@ -278,7 +289,7 @@ def _views(worker: Worker, tasks: list[Task], project: orjson.Fragment) -> list[
             "assign_time": task.assign_time,
             "project": project,
         }
-        for task in tasks
+        for task in found.assigned.tasks
     ]
 
 
@@ -299,7 +310,7 @@ def _no_task() -> BrokerError:
         refuses={"not_found": "no such project"},
         example=Example(
             path="/task/assigned/2",
-            content={"tasks": [_example(100002, "https://example.org/", priority=1, max_assign_time=600)]},
+            content={"tasks": [example(100002, "https://example.org/", priority=1, max_assign_time=600)]},
         ),
     ),
 )
@@ -315,5 +326,5 @@ async def assigned(call: Call) -> Reply:
                 held[task.id] = task
                 size += _bytes(task)
         if cursor == "0" or size >= BATCH_BYTES or len(held) >= most:
-            tasks = sorted(held.values(), key=lambda task: task.id)
-            return Reply({"tasks": _views(worker, tasks, await projects.as_json(call, project, page.revision))})
+            found = Found(project, Assigned(page.revision, sorted(held.values(), key=lambda task: task.id)))
+            return Reply({"tasks": await _views(call, worker, found)})

@@ -31,6 +31,12 @@ MAX_BULK = 10_000
 MAX_NAMED = 1_000
 """Tasks that one call may name by their ids, where no setting says so."""
 
+MAX_COUNT = 1_000
+"""Tasks of one get, unless a setting says otherwise."""
+
+LONGEST_WAIT = 60
+"""Seconds that a get may wait."""
+
 MAX_RECIPE = 1 << 20
 """Bytes of UTF-8, unless a setting says otherwise."""
 
@@ -163,6 +169,29 @@ class BulkRelease(Struct):
         list[ReleaseTask] | None,
         needed("Releases, of tasks of any projects; the maximum is a setting", minItems=1, maxItems=MAX_BULK),
     ] = None
+
+
+class TurnGet(Struct):
+    project: Annotated[Id | None, optional("The project; without it: any")] = None
+    count: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        optional(f"The most tasks to get; at most {MAX_COUNT:,} (a setting)", default=1, maximum=MAX_COUNT),
+    ] = None
+    wait: Annotated[
+        Annotated[int, Meta(ge=0, le=LONGEST_WAIT)] | None,
+        optional("The most seconds to wait for a task, if there is none", default=0),
+    ] = None
+
+
+class Turn(Struct):
+    releases: Annotated[
+        list[ReleaseTask] | None, optional("As `/task/bulk_release` takes them", maxItems=MAX_NAMED)
+    ] = None
+    submits: Annotated[
+        list[SubmitTask] | None,
+        optional("As `/task/bulk_submit` takes them: of one project; the maximum is a setting", maxItems=MAX_BULK),
+    ] = None
+    get: Annotated[TurnGet | None, optional("What to get; `{}`: one task of any project")] = None
 
 
 class ExtendTasks(Struct):

@@ -85,7 +85,7 @@ _all_tasks = partial(
     _all_tasks(
         summary="Reclaim all assigned tasks",
         text=f"{_WHOLE} Assigned tasks are waiting again, whatever their deadline. Safe to repeat.",
-        example=Example(path="/project/reclaim_assigned_tasks/2", content={"affected_tasks": 0}),
+        example=Example(path="/project/reclaim_assigned_tasks/2", content={"affected_tasks": 1}),
     ),
 )
 async def reclaim_assigned(call: Call) -> Reply:

@@ -24,6 +24,7 @@ POST  /task/release                               403    200    403    403  403 
 POST* /task/bulk_submit                           401    200    401    401  401    401    401   401   401
 POST* /task/bulk_release                          401    200    401    401  401    401    401   401   401
 POST* /task/extend                                401    200    401    401  401    401    401   401   401
+POST* /task/turn                                  401    200    401    401  401    401    401   401   401
 POST  /task/cancel                                401    200    401    401  401    401    401   401   401
 GET   /task/assigned/{project}                    401    200    401    401  401    401    401   401   401
 
