@@ -10,6 +10,7 @@ from broker.api import (
     projects,
     service,
     tasks,
+    turn,
     webhooks,
     workers,
 )
@@ -18,5 +19,18 @@ from broker.api.routing import Route
 
 def routes() -> list[Route]:
     """Every call, those of workers first: routes are tried in order."""
-    modules = (tasks, assign, logs, workers, projects, managers, project_tasks, groups, monitoring, webhooks, service)
+    modules = (
+        tasks,
+        assign,
+        turn,
+        logs,
+        workers,
+        projects,
+        managers,
+        project_tasks,
+        groups,
+        monitoring,
+        webhooks,
+        service,
+    )
     return [route for module in modules for route in module.routes]

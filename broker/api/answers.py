@@ -5,9 +5,9 @@ Endpoints build these by hand, because workers wait for them; tests hold every a
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from broker.api.bodies import Id, Int64
+from broker.api.bodies import LONGEST_HOLD, LONGEST_TEXT, LONGEST_WAIT, MAX_COUNT, Id, Int64
 from broker.store.groups import GroupState
 from broker.store.monitoring import Counters
 
@@ -131,6 +131,33 @@ class AllUpdated(Struct):
 
 class Returned(Struct):
     returned: Annotated[list[bool], Meta(description="In the order of the tasks; false: no longer held")]
+
+
+class RefusedPart(Struct):
+    code: str
+    message: Annotated[str, Meta(description="For people; its words may change")]
+    detail: Annotated[str | UnsetType, Meta(description="Of a get: why, where the message is `No task available`")] = (
+        UNSET
+    )
+    rate_limit_delay: Annotated[
+        float | UnsetType, Meta(description="Of `rate_limited`: seconds to wait, with a fraction")
+    ] = UNSET
+
+
+class RefusedParts(Struct):
+    releases: RefusedPart | UnsetType = UNSET
+    submits: RefusedPart | UnsetType = UNSET
+    get: RefusedPart | UnsetType = UNSET
+
+
+class TurnOutcome(Struct):
+    updated: Annotated[list[bool], Meta(description="In the order of the releases")]
+    outcomes: Annotated[
+        list[Id | None],
+        Meta(description="The id of each submitted task; null for a duplicate; fewer if the others are refused"),
+    ]
+    tasks: Annotated[list[Task], Meta(description="Empty: there was none")]
+    refused: Annotated[RefusedParts, Meta(description="What was not done, and why; empty: all was done")]
 
 
 class Extended(Struct):
@@ -302,6 +329,11 @@ class AffectedTasks(Struct):
     affected_tasks: Count
 
 
+class MatchingTasks(Struct):
+    affected_tasks: Annotated[int, Meta(ge=0, description="How many so far")]
+    pending: Annotated[bool, Meta(description="True: the rest follows in the background")]
+
+
 class Forgotten(Struct):
     forgotten: Annotated[bool, Meta(description="False: no closed task with this hash was remembered")]
 
@@ -349,9 +381,9 @@ Moment = Annotated[int, Meta(ge=0, lt=10**11, description="Unix seconds, inclusi
 
 
 class TakeQuery(Struct):
-    count: Annotated[int, Meta(ge=1, le=1000, description=_TASKS_TO_GET)] | None = None
-    wait: Annotated[int, Meta(ge=0, le=60, description=_SECONDS_TO_WAIT)] | None = None
-    hold: Annotated[int, Meta(ge=1, le=86_400, description=_SECONDS_TO_HOLD)] | None = None
+    count: Annotated[int, Meta(ge=1, le=MAX_COUNT, description=_TASKS_TO_GET)] | None = None
+    wait: Annotated[int, Meta(ge=0, le=LONGEST_WAIT, description=_SECONDS_TO_WAIT)] | None = None
+    hold: Annotated[int, Meta(ge=1, le=LONGEST_HOLD, description=_SECONDS_TO_HOLD)] | None = None
 
 
 class SnapshotsQuery(Struct):
@@ -416,7 +448,13 @@ class TaskPageQuery(Struct):
         Annotated[Literal["newest", "oldest"], Meta(description="By id; `oldest` if only a filter is given")] | None
     ) = None
     contains: (
-        Annotated[str, Meta(description="A text in the recipe or in the message of the last failure; case counts")]
+        Annotated[
+            str,
+            Meta(
+                max_length=LONGEST_TEXT,
+                description="A text in the recipe or in the message of the last failure; case counts",
+            ),
+        ]
         | None
     ) = None
     group: Annotated[str, Meta(description="Only tasks of this group")] | None = None

@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from broker.api import answers, auth, projects, webhooks
+from broker.api.bodies import LONGEST_HOLD, LONGEST_WAIT
 from broker.api.requests import Call, Disconnected
 from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
@@ -14,9 +15,6 @@ from broker.store.task_fields import Task, TaskFields
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned
 from broker.store.waiting.waiter import Wake
 from broker.store.workers import Worker
-
-_MAX_WAIT, _MAX_HOLD = 60, 86_400
-"""Seconds."""
 
 _PASSES = {"no_task", "paused", "rate_limited"}
 """Refusals that may pass soon: worth waiting for."""
@@ -52,7 +50,7 @@ _LOST = (
 )
 
 
-def _example(id: int, recipe: str, **others: int) -> dict[str, object]:
+def example(id: int, recipe: str, **others: int) -> dict[str, object]:
     task = {
         "id": id,
         **TaskFields(recipe).given(),
@@ -106,7 +104,7 @@ class Wanted(NamedTuple):
         example=Example(
             path="/task/get/2",
             content={
-                "task": _example(100002, "https://example.org/", priority=1, max_assign_time=600),
+                "task": example(100002, "https://example.org/", priority=1, max_assign_time=600),
             },
         ),
     ),
@@ -134,8 +132,8 @@ async def get(call: Call) -> Reply:
             path="/task/get?count=2",
             content={
                 "tasks": [
-                    _example(200002, "https://example.org/a"),
-                    _example(300002, "https://example.org/b"),
+                    example(200002, "https://example.org/a"),
+                    example(300002, "https://example.org/b"),
                 ]
             },
         ),
@@ -147,7 +145,16 @@ async def get_any(call: Call) -> Reply:
 
 async def _get(call: Call, worker: Worker, project: int) -> Reply:
     count = call.number("count", 1, call.settings.max_count)
-    wanted = Wanted(project, count or 1, call.number("hold", 1, _MAX_HOLD) or 0, call.number("wait", 0, _MAX_WAIT) or 0)
+    hold, wait = call.number("hold", 1, LONGEST_HOLD), call.number("wait", 0, LONGEST_WAIT)
+    wanted = Wanted(project, count or 1, hold or 0, wait or 0)
+    tasks = await hand_out(call, worker, wanted)
+    return Reply({"task": tasks[0]} if count is None else {"tasks": tasks})
+
+
+async def hand_out(call: Call, worker: Worker, wanted: Wanted) -> list[dict[str, object]]:
+    """Tasks that the worker holds now, as it is told of them. If nobody receives the answer, the call's ``undo`` gives
+    them back.
+    """
     try:
         found = await _now_or_later(call, worker, wanted)
     except BrokerError as refused:
@@ -155,8 +162,7 @@ async def _get(call: Call, worker: Worker, project: int) -> Reply:
             refused.detail, refused.message = refused.message, "No task available"
         raise
     call.undo = partial(_return, call, worker, found)
-    views = await _views(call, worker, found)
-    return Reply({"task": views[0]} if count is None else {"tasks": views})
+    return await _views(call, worker, found)
 
 
 async def _now_or_later(call: Call, worker: Worker, wanted: Wanted) -> Found:
@@ -230,9 +236,13 @@ async def _return(call: Call, worker: Worker, found: Found) -> None:
 
 async def _ready_worker(call: Call) -> Worker:
     worker = await auth.worker(call)
+    refuse_paused(worker)
+    return worker
+
+
+def refuse_paused(worker: Worker) -> None:
     if worker.paused:
         raise BrokerError("worker_paused", "This worker is paused; an admin can resume it")
-    return worker
 
 
 async def _take(call: Call, worker: Worker, wanted: Wanted, *, leave: bool = False) -> Found:
@@ -314,7 +324,7 @@ def _no_task() -> BrokerError:
         refuses={"not_found": "no such project"},
         example=Example(
             path="/task/assigned/2",
-            content={"tasks": [_example(100002, "https://example.org/", priority=1, max_assign_time=600)]},
+            content={"tasks": [example(100002, "https://example.org/", priority=1, max_assign_time=600)]},
         ),
     ),
 )

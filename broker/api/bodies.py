@@ -31,8 +31,17 @@ MAX_BULK = 10_000
 MAX_NAMED = 1_000
 """Tasks that one call may name by their ids, where no setting says so."""
 
+MAX_COUNT = 1_000
+"""Tasks of one get, unless a setting says otherwise."""
+
+LONGEST_WAIT, LONGEST_HOLD = 60, 86_400
+"""Seconds that a get may wait, and may hold its tasks."""
+
 MAX_RECIPE = 1 << 20
 """Bytes of UTF-8, unless a setting says otherwise."""
+
+LONGEST_TEXT = 1_000
+"""Characters of a text that tasks are to contain."""
 
 LONGEST_DELAY = 315_360_000
 """Seconds: ten years."""
@@ -195,6 +204,33 @@ class BulkRelease(Struct):
     ] = None
 
 
+class TurnGet(Struct):
+    project: Annotated[Id | None, optional("The project; without it: any")] = None
+    count: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        optional(f"The most tasks to get; at most {MAX_COUNT:,} (a setting)", default=1, maximum=MAX_COUNT),
+    ] = None
+    wait: Annotated[
+        Annotated[int, Meta(ge=0, le=LONGEST_WAIT)] | None,
+        optional("The most seconds to wait for a task, if there is none", default=0),
+    ] = None
+    hold: Annotated[
+        Annotated[int, Meta(ge=1, le=LONGEST_HOLD)] | None,
+        optional("The most seconds to hold the tasks; what has a `max_assign_time` is held no longer than that"),
+    ] = None
+
+
+class Turn(Struct):
+    releases: Annotated[
+        list[ReleaseTask] | None, optional("As `/task/bulk_release` takes them", maxItems=MAX_NAMED)
+    ] = None
+    submits: Annotated[
+        list[SubmitTask] | None,
+        optional("As `/task/bulk_submit` takes them: of one project; the maximum is a setting", maxItems=MAX_BULK),
+    ] = None
+    get: Annotated[TurnGet | None, optional("What to get; `{}`: one task of any project")] = None
+
+
 class ExtendTasks(Struct):
     task_id: Annotated[Int64 | None, optional("One task; send this or `task_ids`")] = None
     task_ids: Annotated[
@@ -307,6 +343,19 @@ class ProjectFields(Struct):
 
 class RemoveGroup(Struct):
     group: Annotated[str | None, needed("The group", minLength=1, maxLength=LONGEST_GROUP)] = None
+
+
+class MatchTasks(Struct):
+    state: Annotated[
+        str | None,
+        optional("The state of the tasks, as in `/project/tasks`; required to remove tasks", default="failed"),
+    ] = None
+    contains: Annotated[
+        Annotated[str, Meta(max_length=LONGEST_TEXT)] | None,
+        optional("A text in the recipe or in the message of the last failure; case counts"),
+    ] = None
+    group: Annotated[str | None, optional("Only tasks of this group", maxLength=LONGEST_GROUP)] = None
+    worker: Annotated[Id | None, optional("Only tasks that this worker holds or has failed last")] = None
 
 
 class SetGroup(RemoveGroup):

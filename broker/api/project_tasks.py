@@ -4,7 +4,7 @@ import re
 from functools import partial
 
 from broker.api import answers, auth
-from broker.api.bodies import ForgetHash, hash_of, required
+from broker.api.bodies import LONGEST_TEXT, ForgetHash, MatchTasks, hash_of, required, valid_group
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import (
@@ -19,6 +19,7 @@ from broker.api.routing import (
     Routes,
 )
 from broker.errors import Invalid
+from broker.store.maintenance import Matching
 from broker.store.project_tasks import TaskFilter
 from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_fields import Row, TaskFields
@@ -88,7 +89,7 @@ _all_tasks = partial(
     _all_tasks(
         summary="Reclaim all assigned tasks",
         text=f"{_WHOLE} Assigned tasks are waiting again, whatever their deadline. Safe to repeat.",
-        example=Example(path="/project/reclaim_assigned_tasks/2", content={"affected_tasks": 0}),
+        example=Example(path="/project/reclaim_assigned_tasks/2", content={"affected_tasks": 1}),
     ),
 )
 async def reclaim_assigned(call: Call) -> Reply:
@@ -118,6 +119,72 @@ async def hard_reset(call: Call) -> Reply:
 )
 async def reset_failed(call: Call) -> Reply:
     return await _run(call, "reset_failed")
+
+
+_MATCHING = (
+    "For managers with MAINTENANCE. The call looks at the tasks that there are when it comes, one by one, from the "
+    "oldest to the newest; what does not match stays in reach all the time, and what is submitted later is not "
+    "concerned. Each task counts as it is when the call comes to it, once. It answers when it is done, or after 5 "
+    "seconds with `pending`: the rest follows in the background, also if this server process dies. Several such calls "
+    "are carried out one after another."
+)
+
+_matching_tasks = partial(
+    Operation,
+    group="Maintenance",
+    who=MANAGER,
+    path=PROJECT_ID,
+    body=MatchTasks,
+    content=(answers.MatchingTasks,),
+    refuses=NEEDS_MAINTENANCE
+    | NO_SUCH_PROJECT
+    | {"rate_limited": "the project has 16 calls in progress that retry or remove tasks"},
+)
+
+
+@routes.add(
+    "POST /project/retry_tasks/{id}",
+    _matching_tasks(
+        summary="Retry the failed tasks that match",
+        text=f"{_MATCHING} Failed tasks are waiting again, with their votes and with `retries` 0. One that fails again "
+        "meanwhile is not retried a second time.",
+        example=Example(
+            path="/project/retry_tasks/2",
+            body={"state": "failed", "contains": "https://example.org/"},
+            content={"affected_tasks": 0, "pending": False},
+        ),
+    ),
+)
+async def retry_tasks(call: Call) -> Reply:
+    return await _matching(call, "retry_tasks", "failed")
+
+
+@routes.add(
+    "POST /project/remove_tasks/{id}",
+    _matching_tasks(
+        summary="Delete the tasks of a state that match",
+        text=f"{_MATCHING} The tasks are deleted with their votes, and their hashes are free at once. If a worker "
+        "holds a task, its release answers `updated` false.",
+        example=Example(
+            path="/project/remove_tasks/2",
+            body={"state": "waiting", "group": "example.org"},
+            content={"affected_tasks": 0, "pending": False},
+        ),
+    ),
+)
+async def remove_tasks(call: Call) -> Reply:
+    return await _matching(call, "remove_tasks", None)
+
+
+async def _matching(call: Call, operation: Matching, state: str | None) -> Reply:
+    """``state``: the only one, where there is but one."""
+    project = await auth.authorized(call, MAINTENANCE)
+    body = await call.decode(MatchTasks)
+    filter = _filter(required(body.state or state, "state"), body.contains, body.group, body.worker)
+    if state not in {None, filter.state}:
+        raise Invalid(f"state: only {state}")
+    affected, pending = await call.store.maintenance.run_matching(project, operation, filter)
+    return Reply({"affected_tasks": affected, "pending": pending})
 
 
 @routes.add(
@@ -230,7 +297,9 @@ def _filter(state: str | None, contains: str | None, group: str | None, worker: 
     state = "queue" if state in {None, "waiting"} else state
     if state not in _STATES:
         raise Invalid(f"state: one of waiting, {', '.join(_STATES)}")
-    return TaskFilter(state, contains or "", group or "", worker or "")
+    if contains and len(contains) > LONGEST_TEXT:
+        raise Invalid(f"contains: longer than {LONGEST_TEXT} characters")
+    return TaskFilter(state, contains or "", valid_group(group or ""), worker or "")
 
 
 def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:

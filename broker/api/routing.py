@@ -90,6 +90,8 @@ class Operation:
     """The content of a 503 that says what was done before it."""
     remarks: Literal["never", "beside", "instead"] = "never"
     """Whether a good answer may have a message: beside its content, or instead of it."""
+    in_parts: bool = False
+    """Whether some of it may be refused while the rest is done: then a good answer has ``ok`` false."""
     changes: bool = False
     """A GET of it changes something, too."""
     large: bool = False

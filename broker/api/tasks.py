@@ -1,11 +1,10 @@
 """The calls of workers on tasks that they add or hold: submit, release, extend."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from broker.api import answers, auth
+from broker.api.batches import batch, each, flags, in_parts
 from broker.api.bodies import (
     LONGEST_DELAY,
     LONGEST_MESSAGE,
@@ -27,17 +26,11 @@ from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.store.task_fields import TaskFields
-from broker.store.tasks import CHUNK, FAIL, OK, by_project, project_of, result_of
+from broker.store.tasks import CHUNK, FAIL, OK, project_of, result_of
 from broker.store.workers import Worker
-
-T = TypeVar("T")
-C = TypeVar("C")
 
 _OPTIONAL = TaskFields._fields[2:-1]
 """Fields that a worker may leave out; 0 and "" are as good as absent."""
-
-_AT_ONCE = 16
-"""Projects that one bulk call works on at a time: it may name thousands, and other calls must not wait for it."""
 
 _UPDATED = {"closed": True, "failed": True, "returned": True, "voted": False, "not_held": False}
 _WHY_NOT = {
@@ -155,15 +148,24 @@ async def submit(call: Call) -> Reply:
 )
 async def bulk_submit(call: Call) -> Reply:
     worker = await auth.worker(call)
-    requests = _batch(call, (await call.decode(BulkSubmit)).requests)
-    project, max_recipe = required(requests[0].project, "requests[0].project"), call.settings.max_recipe
+    requests = batch(call, (await call.decode(BulkSubmit)).requests)
+    return Reply(_submitted(await submit_all(call, worker, *checked_tasks(call, requests))))
+
+
+def checked_tasks(call: Call, requests: list[SubmitTask], field: str = "requests") -> tuple[int, list[TaskFields]]:
+    """Their one project, and what is submitted to it."""
+    project, max_recipe = required(requests[0].project, f"{field}[0].project"), call.settings.max_recipe
 
     def checked(request: SubmitTask) -> TaskFields:
         if request.project != project:
-            raise Invalid("project: differs from requests[0].project; all tasks must be of one project")
+            raise Invalid(f"project: differs from {field}[0].project; all tasks must be of one project")
         return _new_task(request, max_recipe)
 
-    tasks = _each(requests, checked)
+    return project, each(requests, checked, field)
+
+
+async def submit_all(call: Call, worker: Worker, project: int, tasks: list[TaskFields]) -> list[int | None]:
+    """The id of each, None for a duplicate. Raises ``unavailable`` with ``outcomes`` so far if a later chunk fails."""
     outcomes: list[int | None] = []
     for start in range(0, len(tasks), CHUNK):
         try:
@@ -175,7 +177,7 @@ async def bulk_submit(call: Call) -> Reply:
                 raise
             message = f"Only the first {start} tasks were taken: {error.message}"
             raise Unavailable(message, _submitted(outcomes)) from error
-    return Reply(_submitted(outcomes))
+    return outcomes
 
 
 def _submitted(outcomes: list[int | None]) -> dict[str, object]:
@@ -237,53 +239,12 @@ async def release(call: Call) -> Reply:
     ),
 )
 async def bulk_release(call: Call) -> Reply:
-    """Raises ``unavailable`` with ``updated`` so far when a later chunk fails."""
     worker = await auth.worker(call)
-    requests = _batch(call, (await call.decode(BulkRelease)).requests)
-    releases = _each(requests, _checked_release)
-    updated = [False] * len(releases)
-    answered = 0
-
-    async def release_some(project: int, positions: list[int]) -> None:
-        nonlocal answered
-        outcomes = await _released(call, worker, project, [releases[position] for position in positions])
-        for position, outcome in zip(positions, outcomes, strict=True):
-            updated[position] = _UPDATED[outcome]
-        answered += len(positions)
-
-    try:
-        await _in_parts([release.task for release in releases], release_some)
-    except BrokerError as error:
-        if not answered:
-            raise
-        message = f"Only {answered} of {len(releases)} releases were carried out: {error.message}"
-        raise Unavailable(message, {"updated": updated}) from error
-    return Reply({"updated": updated})
+    requests = batch(call, (await call.decode(BulkRelease)).requests)
+    return Reply({"updated": await release_all(call, worker, checked_releases(requests))})
 
 
-async def _in_parts(tasks: list[int], part: Callable[[int, list[int]], Awaitable[None]]) -> None:
-    """Calls ``part(project, positions)`` for every 500 tasks of a project, in order, for a few projects at a time.
-
-    ``positions`` are those in ``tasks``. A number that cannot be an id is left out. After an error no more parts begin;
-    it is raised when those that have begun have ended.
-    """
-
-    async def whole(project: int, positions: list[int]) -> None:
-        for start in range(0, len(positions), CHUNK):
-            await part(project, positions[start : start + CHUNK])
-
-    projects = [found for found in by_project(tasks).items() if found[0]]
-    if len(projects) == 1:
-        await whole(*projects[0])
-        return
-    for start in range(0, len(projects), _AT_ONCE):
-        some = (whole(*found) for found in projects[start : start + _AT_ONCE])
-        for error in await asyncio.gather(*some, return_exceptions=True):
-            if error is not None:
-                raise error
-
-
-class _Release(NamedTuple):
+class Release(NamedTuple):
     task: int
     result: int | str
     """As :func:`result_of` gives it."""
@@ -292,16 +253,19 @@ class _Release(NamedTuple):
     """The delay of its group, and for how long that is blocked, if any of them is given."""
 
 
-def _checked_release(body: ReleaseTask) -> _Release:
+def checked_releases(requests: list[ReleaseTask], field: str = "requests") -> list[Release]:
+    return each(requests, _checked_release, field)
+
+
+def _checked_release(body: ReleaseTask) -> Release:
     delay, blocked = body.group_delay, body.group_blocked
     slow_down = None
     if delay or blocked:
         delay, blocked = seconds_or_minus_1(delay, "group_delay"), seconds_or_minus_1(blocked, "group_blocked")
         slow_down = delay or 0, blocked or 0
     task, result = required(body.task_id, "task_id"), required(body.result, "result")
-    if body.delay or body.again_in or body.message:
-        return _Release(task, _result(body, result), body.verification or 0, slow_down)
-    return _Release(task, result, body.verification or 0, slow_down)
+    full = _result(body, result) if body.delay or body.again_in or body.message else result
+    return Release(task, full, body.verification or 0, slow_down)
 
 
 def _result(body: ReleaseTask, result: int) -> int | str:
@@ -313,18 +277,45 @@ def _result(body: ReleaseTask, result: int) -> int | str:
     return result_of(result, body.delay or 0, message)
 
 
-async def _released(call: Call, worker: Worker, project: int, releases: list[_Release]) -> list[str]:
+async def _released(call: Call, worker: Worker, project: int, releases: list[Release]) -> list[str]:
     """The outcome of each. A chained project has the closed tasks before this returns, unless it cannot take them.
 
     Groups slow down first: a call that dies in between has not let anybody hit a host too early.
     """
     store = call.store
-    if slow_downs := [(release.task, *release.slow_down) for release in releases if release.slow_down]:
+    if slow_downs := slow_downs_of(releases):
         await store.groups.slow(project, worker.id, slow_downs)
     released = await store.tasks.release(project, worker.id, [release[:3] for release in releases])
     if released.chained:
         await store.chain.flush_if_possible(project)
     return released.outcomes
+
+
+async def release_all(call: Call, worker: Worker, releases: list[Release]) -> list[bool]:
+    """Whether each was updated. Raises ``unavailable`` with ``updated`` so far if some were answered."""
+    updated = [False] * len(releases)
+    answered = 0
+
+    async def release_some(project: int, positions: list[int]) -> None:
+        nonlocal answered
+        outcomes = await _released(call, worker, project, [releases[position] for position in positions])
+        for position, outcome in zip(positions, outcomes, strict=True):
+            updated[position] = _UPDATED[outcome]
+        answered += len(positions)
+
+    try:
+        await in_parts([release.task for release in releases], release_some)
+    except BrokerError as error:
+        if not answered:
+            raise
+        message = f"Only {answered} of {len(releases)} releases were carried out: {error.message}"
+        raise Unavailable(message, {"updated": updated}) from error
+    return updated
+
+
+def slow_downs_of(releases: list[Release]) -> list[tuple[int, float, float]]:
+    """As :meth:`Groups.slow` takes them."""
+    return [(release.task, *release.slow_down) for release in releases if release.slow_down]
 
 
 @routes.add(
@@ -352,11 +343,9 @@ async def extend(call: Call) -> Reply:
     if body.task_id is not None and body.task_ids is not None:
         raise Invalid("task_ids: send this or task_id, not both")
     seconds = required(body.seconds, "seconds")
-    tasks = _batch(call, body.task_ids, "task_ids") if body.task_id is None else [body.task_id]
+    tasks = batch(call, body.task_ids, "task_ids") if body.task_id is None else [body.task_id]
     extend_some = call.store.tasks.extend
-    return Reply(
-        {"extended": await _flags(tasks, lambda project, some: extend_some(project, worker.id, some, seconds))}
-    )
+    return Reply({"extended": await flags(tasks, lambda project, some: extend_some(project, worker.id, some, seconds))})
 
 
 @routes.add(
@@ -380,9 +369,9 @@ async def extend(call: Call) -> Reply:
 )
 async def give_back(call: Call) -> Reply:
     worker = await auth.worker(call)
-    tasks = _batch(call, (await call.decode(TaskIds)).task_ids, "task_ids", MAX_NAMED)
+    tasks = batch(call, (await call.decode(TaskIds)).task_ids, "task_ids", MAX_NAMED)
     back = call.store.tasks.give_back
-    return Reply({"returned": await _flags(tasks, lambda project, some: back(project, worker.id, some))})
+    return Reply({"returned": await flags(tasks, lambda project, some: back(project, worker.id, some))})
 
 
 @routes.add(
@@ -408,38 +397,6 @@ async def give_back(call: Call) -> Reply:
 )
 async def cancel(call: Call) -> Reply:
     worker = await auth.worker(call)
-    tasks = _batch(call, (await call.decode(TaskIds)).task_ids, "task_ids", MAX_NAMED)
+    tasks = batch(call, (await call.decode(TaskIds)).task_ids, "task_ids", MAX_NAMED)
     cancel_some = call.store.tasks.cancel
-    return Reply({"cancelled": await _flags(tasks, lambda project, some: cancel_some(project, worker.id, some))})
-
-
-async def _flags(tasks: list[int], part: Callable[[int, list[int]], Awaitable[list[bool]]]) -> list[bool]:
-    """What ``part(project, tasks)`` answers for each task; false for a number that cannot be an id."""
-    flags = [False] * len(tasks)
-
-    async def some(project: int, positions: list[int]) -> None:
-        done = await part(project, [tasks[position] for position in positions])
-        for position, flag in zip(positions, done, strict=True):
-            flags[position] = flag
-
-    await _in_parts(tasks, some)
-    return flags
-
-
-def _batch(call: Call, items: list[T] | None, field: str = "requests", most: int = 0) -> list[T]:
-    batch, most = required(items, field), most or call.settings.max_bulk
-    if not 1 <= len(batch) <= most:
-        raise Invalid(f"{field}: must have 1 to {most} entries")
-    return batch
-
-
-def _each(requests: list[T], checked: Callable[[T], C]) -> list[C]:
-    """Every request, checked; a refusal names the request and its field."""
-    done: list[C] = []
-    for request in requests:
-        try:
-            done.append(checked(request))
-        except BrokerError as error:
-            error.message = f"requests[{len(done)}].{error.message}"
-            raise
-    return done
+    return Reply({"cancelled": await flags(tasks, lambda project, some: cancel_some(project, worker.id, some))})

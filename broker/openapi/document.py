@@ -69,7 +69,8 @@ class Schemas:
 
     def good(self, operation: Operation) -> list[Json]:
         """The envelopes of good answers, one for each content."""
-        ok, message = {"ok": {"const": True}}, {"message": {"$ref": f"{REF}Message"}}
+        ok: Json = {"ok": {"type": "boolean"} if operation.in_parts else {"const": True}}
+        message: Json = {"message": {"$ref": f"{REF}Message"}}
         beside = message if operation.remarks == "beside" else {}
         shapes = [_envelope(["ok", "content"], ok | beside | {"content": self.of(one)}) for one in operation.content]
         if operation.remarks == "instead":

@@ -17,7 +17,7 @@ from broker.store.projects import Projects
 from broker.store.redis import connect, scripts
 from broker.store.redis.keys import LAYOUT, Keys
 from broker.store.redis.scripts import Calls, Client, StoreMetrics
-from broker.store.tasks import Candidates, Tasks
+from broker.store.tasks import IN_ORDER, Candidates, Tasks
 from broker.store.transfer import Imports
 from broker.store.waiting import Waiters
 from broker.store.worker_stats import WorkerStats
@@ -81,7 +81,9 @@ class Store:
 def open_store(settings: Settings, client: Client | None = None, counters: Counters | None = None) -> Store:
     """The store on ``client``, by default on a new one to ``settings.redis_url``; nothing is sent yet."""
     metrics = StoreMetrics(counters or Counters())
-    calls = Calls(client or connect(settings, metrics.writes), scripts.load(), metrics)
+    known = scripts.load()
+    first = [("SCRIPT", "LOAD", known[name].source) for name in IN_ORDER]
+    calls = Calls(client or connect(settings, metrics.writes, first=first), known, metrics)
     keys = Keys(settings.prefix)
     tasks = Tasks(calls, keys)
     projects = Projects(calls, keys, settings.max_projects, settings.project_limit)

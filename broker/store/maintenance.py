@@ -2,6 +2,8 @@
 
 :meth:`Maintenance.begin_drain` takes the tasks out of reach. What puts tasks back answers when they wait again; what
 deletes them answers at once, and the rest goes on in the background. If this process dies, the sweeper finishes it.
+
+:meth:`Maintenance.run_matching` takes nothing out of reach: its steps look for the tasks that match a filter.
 """
 
 import asyncio
@@ -9,18 +11,28 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from broker.errors import BrokerError
 from broker.store.chain import Chain
+from broker.store.project_tasks import TaskFilter
 from broker.store.projects import Projects
 from broker.store.redis.keys import Keys
-from broker.store.redis.scripts import Calls
+from broker.store.redis.scripts import Arguments, Calls
 from broker.store.tasks import CHUNK
+
+Matching = Literal["retry_tasks", "remove_tasks"]
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 30.0
 """Seconds that a call waits for tasks to be put back, and the sweeper for the rest of a deleted project."""
+
+_MATCHING_PATIENCE = 5.0
+"""Seconds that a call waits for tasks that match a filter."""
+
+_MOST_MATCHING = 16
+"""Such calls that a project has in progress at most: what looks for a task that maintenance has taken asks each."""
 
 
 class Maintenance:
@@ -55,6 +67,21 @@ class Maintenance:
         if affected:
             await self._drain_all(project)
         return affected
+
+    async def run_matching(self, project: int, operation: Matching, filter: TaskFilter) -> tuple[int, bool]:
+        """Retries or removes the tasks that match. How many they are so far, and whether that goes on.
+
+        Raises ``not_found``, and ``rate_limited`` when too many such calls are in progress.
+        """
+        call = await self.begin_matching(project, operation, filter)
+        deadline = time.monotonic() + _MATCHING_PATIENCE
+        affected, pending = 0, True
+        while pending and time.monotonic() < deadline:
+            _, _, changed, pending = await self._step(project, CHUNK, call)
+            affected = max(affected, changed)
+        if pending:
+            self._go_on(project, self._drain_all)
+        return affected, pending
 
     async def delete(self, manager: int, project: int) -> None:
         """Deletes the project, its tasks, its roles, and the chains to it. Raises ``not_found``, ``denied``.
@@ -113,6 +140,12 @@ class Maintenance:
         affected: int = await self._calls.call("drain_begin", self._keys.project(project), [operation])
         return affected
 
+    async def begin_matching(self, project: int, operation: Matching, filter: TaskFilter) -> str:
+        """The number of the call. Raises as :meth:`run_matching`."""
+        args: Arguments = [operation, *filter, _MOST_MATCHING]
+        call: str = await self._calls.call("matching_begin", self._keys.project(project), args)
+        return call
+
     async def _begin_delete(self, project: int) -> None:
         """Nothing happens when it was done before."""
         try:
@@ -123,5 +156,11 @@ class Maintenance:
 
     async def drain(self, project: int, limit: int) -> tuple[int, bool]:
         """Processes up to ``limit`` tasks of maintenance calls. The answer: how many, and whether there are more."""
-        done, more = await self._calls.call("drain_step", self._keys.project(project), [self.now, limit])
-        return done, bool(more)
+        done, more, _, _ = await self._step(project, limit)
+        return done, more
+
+    async def _step(self, project: int, limit: int, call: str = "") -> tuple[int, bool, int, bool]:
+        """As :meth:`drain`; then of one ``call`` for tasks that match, how many it has changed, and if it goes on."""
+        args: Arguments = [self.now, limit, call]
+        done, more, changed, pending = await self._calls.call("drain_step", self._keys.project(project), args)
+        return done, bool(more), changed, bool(pending)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from broker.store.projects import Listed, Projects
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
+from broker.store.redis.pipeline import LARGE
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.shared_read import SharedRead
 from broker.store.task_fields import Task, TaskFields, read_record
@@ -21,6 +22,9 @@ BATCH_BYTES = 8 << 20
 
 OK, FAIL, SKIP = 0, 1, 2
 """Results of a release. SKIP gives a task back without a retry."""
+
+_BESIDES = 8
+"""Arguments of a release or submit beside those of its tasks: the command, the script, keys, the worker and more."""
 
 _DUTY = 0.1
 """Of the store's time, while a read takes no more than 10 ms: it asks every project."""
@@ -73,6 +77,19 @@ class Promoted(NamedTuple):
     """As in :class:`Awaited`."""
     own: int
     """Tasks that may be had, of which no other process was told."""
+
+
+IN_ORDER = ("slow_groups", "release", "submit", "assign")
+"""Scripts that are sent one after the other: each connection begins with loading them in this order. One that was still
+unknown to the server would be sent again, and come after the others.
+"""
+
+
+def keep_order(releases: int, submits: int) -> bool:
+    """Whether a release and a submit of so many tasks, and small calls, are carried out in the order in which they are
+    sent, with no need to wait for a reply in between: then one connection carries all.
+    """
+    return max(3 * releases, submits) + _BESIDES <= LARGE
 
 
 class Tasks:

@@ -32,6 +32,9 @@ local deletes, affected = operation == 'hard_reset' or operation == 'delete', 0
 local earlier = deletes and redis.call('HGETALL', base .. ':drains') or {}
 for i = 1, #earlier, 2 do
   local puts_back = earlier[i + 1] == 'reset_failed' or earlier[i + 1] == 'reclaim_assigned'
+  if string.find(earlier[i + 1], '^%a+_tasks ') then
+    redis.call('HDEL', base .. ':drains', earlier[i])
+  end
   if puts_back or earlier[i + 1] == 'remove_group' then
     redis.call('HSET', base .. ':drains', earlier[i], 'hard_reset')
   end

@@ -1,11 +1,16 @@
 --[[ drain_step: work off some of what maintenance calls have taken, the oldest call first.
 
+  Calls that take nothing out of reach, but look for tasks that match a filter, come after all others.
+
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  how many tasks and hashes at most, 500 or fewer
+  ARGV[2]  how many tasks and hashes at most, 500 or fewer; to find those that match, it looks at so many, at 10 times
+           as many buckets, and at 2 kB for each, and changes a third as many
+  ARGV[3]  number of a call for tasks that match, of which to tell how far it is; '' for none
 
-  Returns  {how many are done, 1 when there is more to do, else 0}
+  Returns  {how many are done; 1 when there is more to do, else 0; of the call in ARGV[3] how many tasks it has changed,
+           and 1 while it goes on, else 0}
   Refuses  nothing
   Cost     O(maintenance calls in progress + tasks * (log queue + votes))
 ]]
@@ -18,22 +23,42 @@
 local base, guard, limit = KEYS[1], KEYS[2], tonumber(ARGV[2])
 local now = clock(ARGV[1])
 
-local function oldest()
-  local first
-  for _, n in ipairs(redis.call('HKEYS', base .. ':drains')) do
-    if not first or tonumber(n) < tonumber(first) then
-      first = n
-    end
-  end
-  return first
+local function matches(operation)
+  return string.find(operation, '^%a+_tasks ')
 end
 
-local n = oldest()
+-- The number of the call to go on with, and what it does.
+local function oldest()
+  local first, what, least
+  local drains = redis.call('HGETALL', base .. ':drains')
+  for i = 1, #drains, 2 do
+    local turn = tonumber(drains[i]) + (matches(drains[i + 1]) and 2 ^ 50 or 0)
+    if not first or turn < least then
+      first, what, least = drains[i], drains[i + 1], turn
+    end
+  end
+  return first, what
+end
+
+-- What it answers.
+local function done_so_far(done, more)
+  local text = ARGV[3] ~= '' and redis.call('HGET', base .. ':drains', ARGV[3])
+  local ended = ARGV[3] ~= '' and not text and redis.call('GET', base .. ':drain:' .. ARGV[3] .. ':affected')
+  local affected = text and string.match(text, '^%a+_tasks %d+ %d+ (%d+)') or ended
+  return { done, more, tonumber(affected or 0), text and 1 or 0 }
+end
+
+local n, operation = oldest()
 if not n then
-  return { 0, 0 }
+  return done_so_far(0, 0)
 end
 redis.call('DEL', guard)
-local operation = redis.call('HGET', base .. ':drains', n)
+if matches(operation) then
+  --- @include "drain_matching"
+  local looked, fresh, voted = drain_matching(base, now, n, operation, limit)
+  wake(base, redis.call('HGET', base, 'awaited'), now, fresh, voted)
+  return done_so_far(looked, redis.call('EXISTS', base .. ':drains'))
+end
 local drain = base .. ':drain:' .. n
 
 local done, all_fresh, all_voted, back = 0, 0, 0, 0
@@ -100,7 +125,7 @@ if operation == 'reclaim_assigned' and back > 0 then
 end
 wake(base, redis.call('HGET', base, 'awaited'), now, all_fresh, all_voted)
 if done == limit then
-  return { done, 1 }
+  return done_so_far(done, 1)
 end
 
 redis.call('HDEL', base .. ':drains', n)
@@ -114,4 +139,4 @@ if operation == 'delete' then
     redis.call('DEL', base .. ':outbox')
   end
 end
-return { done, redis.call('EXISTS', base .. ':drains') }
+return done_so_far(done, redis.call('EXISTS', base .. ':drains'))

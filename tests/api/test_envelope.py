@@ -39,7 +39,13 @@ NO_BODY = {
 }
 """Calls that do not look at the body."""
 
-NOTHING_REQUIRED = {"/worker/create", "/project/update/{id}", "/account/close_sessions"}
+NOTHING_REQUIRED = {
+    "/worker/create",
+    "/project/update/{id}",
+    "/account/close_sessions",
+    "/task/turn",
+    "/project/retry_tasks/{id}",
+}
 """Calls that do, and do with none."""
 
 SIGNED = {"/git/receivehook"}

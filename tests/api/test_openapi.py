@@ -76,6 +76,8 @@ POST /project/retry_task/{id}/{task}
 POST /project/remove_task/{id}/{task}
 a task to cancel
 POST /task/cancel
+a page to crawl
+POST /task/turn
 POST /project/reset_failed_tasks/{id}
 POST /project/reclaim_assigned_tasks/{id}
 POST /project/hard_reset/{id}
@@ -154,6 +156,7 @@ class Story:
         deeds: dict[str, Callable[[], object]] = {
             "an index to chain to": lambda: self.ada.post("/project/create", {"name": "index"}).content(),
             "another worker asks": self._another_worker,
+            "a page to crawl": lambda: self.worker and self.worker.take(2),
             "a task to cancel": lambda: self.worker and self.worker.submit(2),
             "a snapshot": lambda: until(
                 lambda: bool(self.ada.get("/project/monitoring/2?count=1").content()["snapshots"])

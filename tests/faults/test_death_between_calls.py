@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store
+from broker.store.maintenance import Matching
+from broker.store.project_tasks import TaskFilter
 from broker.store.redis.keys import Keys
 from broker.store.task_fields import TaskFields
 from broker.sweeper import sweep
@@ -180,6 +182,39 @@ async def test_maintenance_that_began_is_finished(store: Store, settings: Settin
     expected = {"reset_failed": (100, 600, 0), "reclaim_assigned": (600, 0, 100), "hard_reset": (0, 0, 0)}
     assert states == ((0, 600, 100) if cut and calls == 0 else expected[operation])
     assert not (await store.tasks.due(project)).drains
+
+
+@pytest.mark.parametrize("operation", get_args(Matching))
+@pytest.mark.parametrize("calls", range(4))
+async def test_a_call_for_tasks_that_match_is_finished_and_takes_no_others(
+    store: Store, settings: Settings, calls: int, operation: Matching
+) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    project = await a_project(store, await a_manager(store), "p", worker)
+    for _ in range(2):
+        await store.tasks.submit(project, worker, [task(f"r{n % 2}") for n in range(500)])
+        held = (await store.tasks.assign(project, worker, 500, 60)).tasks
+        await store.tasks.release(project, worker, [(one.id, 1, 0) for one in held])
+
+    filter = TaskFilter("failed", contains="r1")
+    cut = await dies(settings, calls, lambda dying: dying.maintenance.run_matching(project, operation, filter))
+    again = 0
+    if cut and calls:
+        # It has noted which tasks there were, and it meets each once.
+        again = (await store.monitoring.stats(project)).waiting
+        assert (again > 0) is (calls > 1 and operation == "retry_tasks")
+        await store.tasks.submit(project, worker, [task("r1")] * 5)
+        late = (await store.tasks.assign(project, worker, 500, 60)).tasks
+        await store.tasks.release(project, worker, [(one.id, 1, 0) for one in late])
+        assert len(late) == 5 + again
+    await sweep(store)
+
+    after = await store.monitoring.stats(project)
+    assert not (await store.tasks.due(project)).drains
+    done = 0 if cut and calls == 0 else 500
+    assert after.waiting == (done - again if operation == "retry_tasks" else 0)
+    assert after.failed == 1000 - done + again + (5 if cut and calls else 0)
+    assert after.counters.get("removed", 0) == (done if operation == "remove_tasks" else 0)
 
 
 @pytest.mark.parametrize("calls", range(3))

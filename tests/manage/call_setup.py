@@ -79,6 +79,11 @@ BODIES: dict[str, Callable[[CallSetup], Any]] = {
     "/task/bulk_submit": lambda s: {"requests": [{"project": s.project, "recipe": "r"}]},
     "/task/release": lambda s: {"task_id": s.held, "result": 0},
     "/task/bulk_release": lambda s: {"requests": [{"task_id": s.held, "result": 0}]},
+    "/task/turn": lambda s: {
+        "releases": [{"task_id": s.held, "result": 0}],
+        "submits": [{"project": s.project, "recipe": "r"}],
+        "get": {"project": s.project},
+    },
     "/task/extend": lambda s: {"task_id": s.held, "seconds": 60},
     "/worker/set_paused": lambda s: {"worker": s.worker.id, "paused": True},
     "/project/create": lambda s: named(

@@ -25,6 +25,7 @@ POST* /task/bulk_submit                           401    200    401    401  401 
 POST* /task/bulk_release                          401    200    401    401  401    401    401   401   401
 POST* /task/extend                                401    200    401    401  401    401    401   401   401
 POST  /task/give_back                             401    200    401    401  401    401    401   401   401
+POST* /task/turn                                  401    200    401    401  401    401    401   401   401
 POST  /task/cancel                                401    200    401    401  401    401    401   401   401
 GET   /task/assigned/{project}                    401    200    401    401  401    401    401   401   401
 
@@ -78,6 +79,8 @@ POST  /manager/set_role_for_project/{id}          401    401    403    403  403 
 POST  /project/reset_failed_tasks/{id}            401    401    403    403  403    403    403   200   200
 POST  /project/hard_reset/{id}                    401    401    403    403  403    403    403   200   200
 POST  /project/reclaim_assigned_tasks/{id}        401    401    403    403  403    403    403   200   200
+POST  /project/retry_tasks/{id}                   401    401    403    403  403    403    403   200   200
+POST  /project/remove_tasks/{id}                  401    401    403    403  403    403    403   200   200
 POST  /project/reclaim_worker/{id}/{worker}       401    401    403    403  403    403    403   200   200
 POST  /project/forget/{id}                        401    200    403    403  403    403    403   200   200
 POST  /project/delete/{id}                        401    401    403    403  403    403    403   403   200

@@ -41,6 +41,20 @@ class ModelTask:
         return {"assigned": self.deadline, "failed": self.failed_at}.get(self.state, self.score), str(self.id)
 
 
+@dataclass
+class Matching:
+    """A maintenance call for the tasks that match."""
+
+    operation: str
+    state: str
+    contains: str
+    worker: int | str
+    entry: int
+    """The next one to look at; of the entries that there were, ``last`` was the last."""
+    last: int
+    affected: int = 0
+
+
 class ModelProject:
     def __init__(self, id: int) -> None:
         self.id = id
@@ -65,6 +79,8 @@ class ModelProject:
         self.noted = 0
         self.drains: list[tuple[str, list[int], int]] = []
         """What a maintenance call does, its tasks, and how many hashes and marks are to be freed after them."""
+        self.matching: list[Matching] = []
+        """Calls for tasks that match; they come after all others."""
 
     def count(self, name: str, by: int = 1) -> None:
         if by:
@@ -313,11 +329,43 @@ class ModelProject:
             self.oldest = 0
             affected += sum(len(ids) for earlier, ids, _ in self.drains if earlier != "hard_reset")
             self.drains = [("hard_reset", ids, rest) for _, ids, rest in self.drains]
+            self.matching.clear()
             for task in self.tasks.values():
                 task.drain = "hard_reset"
         if taken or freed:
             self.drains.append((operation, [task.id for task in taken], freed))
         return affected
+
+    def begin_matching(self, operation: str, state: str, contains: str, worker: int | str) -> bool:
+        """Whether it may begin."""
+        if len(self.matching) < 16:
+            self.matching.append(Matching(operation, state, contains, worker, 0, self.seq))
+            return True
+        return False
+
+    def go_on_matching(self, entry: int | None) -> None:
+        """The oldest of these calls goes on up to this entry, None for the last one."""
+        call = self.matching[0]
+        stop = call.last + 1 if entry is None else entry
+        for id, task in sorted(self.tasks.items()):
+            n = id // 100_000
+            if (
+                not call.entry <= n < stop
+                or task.lost
+                or task.zset != call.state
+                or call.contains not in task.new.recipe
+            ):
+                continue
+            if call.worker and (task.zset, task.assignee) != ("assigned", call.worker):
+                continue
+            call.affected += 1
+            if call.operation == "remove_tasks":
+                self.remove(id)
+            else:
+                self.retry(id)
+        call.entry = stop
+        if entry is None:
+            self.matching.pop(0)
 
     def drain(self, limit: int) -> tuple[int, bool]:
         if not self.drains:
@@ -341,4 +389,4 @@ class ModelProject:
         done += also
         if done < limit:
             self.drains.pop(0)
-        return done, bool(self.drains)
+        return done, bool(self.drains or self.matching)

@@ -1,9 +1,11 @@
 """Walks over the tasks that match a filter, with few of many left."""
 
 import random
+from typing import Any
 
 import pytest
 
+from broker.errors import BrokerError
 from broker.store.project_tasks import TaskFilter
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK
@@ -63,3 +65,100 @@ async def test_a_task_that_has_lost_its_record_is_left_out(fleet: StoreFleet, re
     )
 
     assert (entry, [row.id for row in rows]) == (None, [ids[2], ids[0]])
+
+
+async def test_two_calls_and_a_reset_of_what_failed_go_on_beside_each_other(fleet: StoreFleet, redis_url: str) -> None:
+    maintenance, project = fleet.store.maintenance, await fleet.project()
+    worker = await fleet.worker(project)
+    for n in range(40):
+        await fleet.submit(project, worker, TaskFields(f"r{n % 4}"))
+    for task in await fleet.take(project, worker, 40):
+        await fleet.release(project, worker, task.id, 1)
+
+    first = await maintenance.begin_matching(project, "remove_tasks", TaskFilter("failed", contains="r1"))
+    assert await maintenance.drain(project, 10) == (10, True)
+    await maintenance.begin_matching(project, "retry_tasks", TaskFilter("failed", contains="r2"))
+    with looking_into(redis_url) as redis:
+        base = fleet.store.keys.project(project)[0]
+        assert redis.hget(f"{base}:drains", first) == "remove_tasks 11 40 3 failed - @\nr1"
+    # What is out of reach comes back first.
+    assert await maintenance.begin_drain(project, "reset_failed") == 37
+    assert await maintenance.drain(project, 500) == (37, True)
+    for task in await fleet.take(project, worker, 37):
+        await fleet.release(project, worker, task.id, 1)
+
+    while (await maintenance.drain(project, 7))[1]:
+        pass
+
+    stats = await fleet.store.monitoring.stats(project)
+    assert (stats.waiting, stats.failed) == (10, 20)
+    assert stats.counters["removed"] == 10
+
+
+async def test_a_task_that_fails_again_while_the_call_goes_on_is_retried_once(fleet: StoreFleet) -> None:
+    maintenance, project = fleet.store.maintenance, await fleet.project()
+    worker = await fleet.worker(project)
+    await fleet.submit(project, worker, *[TaskFields("r")] * 30)
+
+    async def all_fail() -> None:
+        while held := await fleet.take(project, worker, 500):
+            await fleet.store.tasks.release(project, worker, [(task.id, 1, 0) for task in held])
+
+    await all_fail()
+    await maintenance.begin_matching(project, "retry_tasks", TaskFilter("failed"))
+    more = True
+    while more:
+        _, more = await maintenance.drain(project, 7)
+        await all_fail()
+
+    assert (await fleet.store.monitoring.stats(project)).counters["failed"] == 60
+
+
+@pytest.mark.parametrize("operation", ["hard_reset", "delete"])
+async def test_a_reset_ends_a_call_that_goes_on(fleet: StoreFleet, operation: str) -> None:
+    maintenance, project = fleet.store.maintenance, await fleet.project()
+    worker = await fleet.worker(project)
+    await fleet.submit(project, worker, *[TaskFields("r")] * 30)
+    await maintenance.begin_matching(project, "remove_tasks", TaskFilter("queue"))
+    await maintenance.drain(project, 30)
+
+    assert await maintenance.begin_drain(project, operation) == 20
+    if operation == "hard_reset":
+        await fleet.submit(project, worker, TaskFields("new"))
+    while (await maintenance.drain(project, 500))[1]:
+        pass
+
+    if operation == "hard_reset":
+        assert len(await fleet.take(project, worker, 10)) == 1
+
+
+async def test_sixteen_calls_may_go_on_in_a_project_and_no_more(fleet: StoreFleet) -> None:
+    maintenance, project = fleet.store.maintenance, await fleet.project()
+    for _ in range(16):
+        await maintenance.begin_matching(project, "remove_tasks", TaskFilter("queue"))
+
+    with pytest.raises(BrokerError, match="Too many calls") as refused:
+        await maintenance.begin_matching(project, "remove_tasks", TaskFilter("queue"))
+
+    assert refused.value.code == "rate_limited"
+    while (await maintenance.drain(project, 500))[1]:
+        pass
+    assert await maintenance.run_matching(project, "remove_tasks", TaskFilter("queue")) == (0, False)
+
+
+async def test_how_many_were_changed_is_told_when_another_process_has_finished_it(
+    fleet: StoreFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maintenance, project = fleet.store.maintenance, await fleet.project()
+    worker = await fleet.worker(project)
+    await fleet.submit(project, worker, *[TaskFields("r")] * 30)
+    begin = maintenance.begin_matching
+
+    async def begin_and_lose_it(*args: Any) -> str:
+        call = await begin(*args)
+        while (await maintenance.drain(project, 7))[1]:
+            pass
+        return call
+
+    monkeypatch.setattr(maintenance, "begin_matching", begin_and_lose_it)
+    assert await maintenance.run_matching(project, "remove_tasks", TaskFilter("queue")) == (30, False)

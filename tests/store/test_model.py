@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import hypothesis.strategies as st
 import pytest
@@ -14,6 +14,8 @@ from broker.api.monitoring import snapshot_view
 from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store, open_store
+from broker.store.maintenance import Matching
+from broker.store.project_tasks import TaskFilter
 from broker.store.task_fields import TaskFields
 from tests.store.model import ModelProject
 from tests.stores import keys_like, looking_into, lose_record
@@ -231,7 +233,32 @@ class Walk(RuleBasedStateMachine):
 
     def drain(self, project: int, limit: int) -> None:
         model = self.at(project)
-        assert self.run(self.store.maintenance.drain(model.id, limit)) == model.drain(limit)
+        if model.drains or not model.matching:
+            assert self.run(self.store.maintenance.drain(model.id, limit)) == model.drain(limit)
+            return
+        looked, more = self.run(self.store.maintenance.drain(model.id, limit))
+        calls = self.redis.hgetall(f"{self.prefix}:{{project:{model.id}}}:drains")
+        first = calls[min(calls, key=int)].split() if len(calls) == len(model.matching) else None
+        model.go_on_matching(None if first is None else int(first[1]))
+        assert looked <= limit
+        assert more is bool(model.matching)
+        assert first is None or int(first[3]) == model.matching[0].affected
+
+    @rule(
+        project=PROJECTS,
+        operation=st.sampled_from(get_args(Matching)),
+        state=st.sampled_from(["queue", "verifying", "assigned", "failed"]),
+        contains=st.sampled_from(["", "", "\u2028", "x" * 900]),
+        worker=st.sampled_from(["", "", 0]),
+    )
+    def begin_matching(self, project: int, operation: Matching, state: str, contains: str, worker: int | str) -> None:
+        model = self.at(project)
+        filter = TaskFilter(
+            "failed" if operation == "retry_tasks" else state, contains, worker="" if worker == "" else self.workers[0]
+        )
+        begun = self.run(self.outcome(self.store.maintenance.begin_matching(model.id, operation, filter)))
+        may = model.begin_matching(operation, filter.state, contains, filter.worker)
+        assert begun == (None if may else "rate_limited")
 
     @precondition(lambda self: any(project.tasks for project in self.projects))
     @rule(data=st.data(), remove=st.booleans())
@@ -309,7 +336,7 @@ class Walk(RuleBasedStateMachine):
                 bool(model.overdue(self.now)),
                 bool(model.outbox),
                 model.may_trim(self.now),
-                bool(model.drains),
+                bool(model.drains or model.matching),
                 False,
             )
 

@@ -4,6 +4,7 @@ No connection repeats a command by itself. redis-py would otherwise send a scrip
 lost, and a task would be assigned twice.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import ConnectionPool
@@ -18,23 +19,26 @@ from broker.redis_url import RedisUrl
 from broker.settings import Settings
 from broker.store.redis.cluster import Cluster
 from broker.store.redis.connection import Connector, greet
-from broker.store.redis.pipeline import Pipeline
+from broker.store.redis.pipeline import Command, Pipeline
 
 _OF_SENTINELS = "sentinel_"
 """With this before its name, an option in the URL is for the sentinels: ``?sentinel_password=...``."""
 
 
-def connect(settings: Settings, writes: Counter | None = None, *, tell: bool = True) -> Pipeline | Cluster:
+def connect(
+    settings: Settings, writes: Counter | None = None, *, first: Sequence[Command] = (), tell: bool = True
+) -> Pipeline | Cluster:
     """What carries commands to the store that the settings name, and counts its writes; nothing is sent yet.
 
-    ``tell``: whether the log is told when it cannot be reached, and when it is again.
+    ``first``: as of :class:`Pipeline`. ``tell``: whether the log is told when the store cannot be reached, and when it
+    is again.
     """
     writes = writes or Counter(Counters())
     url = redis_url.parse(settings.redis_url)
     timeout = settings.redis_timeout
 
     def to(pool: ConnectionPool, name: str) -> Pipeline:
-        return Pipeline(Connector(pool, name, tell=tell), timeout, writes)
+        return Pipeline(Connector(pool, name, tell=tell), timeout, writes, first)
 
     if url.kind == "cluster":
         return Cluster(url.nodes, lambda node: to(_pool(url.of(node), timeout), f"the store's node {node}"))

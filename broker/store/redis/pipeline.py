@@ -7,7 +7,7 @@ once: whether it was carried out is not known, and nothing is repeated.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import hiredis
@@ -24,7 +24,7 @@ from redis.exceptions import (
 from broker.counters import Counter
 from broker.store.redis.connection import Connector, taken_over
 
-_LARGE = 100
+LARGE = 100
 """Arguments from which a command goes over the second connection, so that small ones need not wait behind it."""
 
 _BURST = 3
@@ -33,19 +33,23 @@ With all of a turn in one write, each waited for the other, and a third of the c
 
 _NOTHING = object()
 
+Command = tuple[str | int | float, ...]
+
 
 class Pipeline:
     """What redis-py's client does for one command at a time, for many at once."""
 
-    def __init__(self, connector: Connector, timeout: float, writes: Counter) -> None:
-        """``timeout``: seconds without any reply after which a connection is given up."""
+    def __init__(self, connector: Connector, timeout: float, writes: Counter, first: Sequence[Command] = ()) -> None:
+        """``timeout``: seconds without any reply after which a connection is given up. ``first``: what each connection
+        begins with; nothing depends on the replies.
+        """
         self._connector = connector
-        self._small = _Line(connector, timeout, writes)
-        self._large = _Line(connector, timeout, writes)
+        self._small = _Line(connector, timeout, writes, first)
+        self._large = _Line(connector, timeout, writes, first)
 
     def execute_command(self, *command: str | int | float) -> Awaitable[Any]:
         """The reply. Raises what redis-py raises: ResponseError, ConnectionError, TimeoutError."""
-        line = self._large if len(command) > _LARGE else self._small
+        line = self._large if len(command) > LARGE else self._small
         if line.wire is not None and line.wire.open:
             return line.wire.send(command)
         return line.send_when_connected(command)
@@ -72,10 +76,11 @@ class Pipeline:
 class _Line:
     """One connection at a time: a new one when the last was lost, which all that wait for it share."""
 
-    def __init__(self, connector: Connector, timeout: float, writes: Counter) -> None:
+    def __init__(self, connector: Connector, timeout: float, writes: Counter, first: Sequence[Command]) -> None:
         self._connector = connector
         self._timeout = timeout
         self._writes = writes
+        self._first = first
         self._connecting: asyncio.Task[_Wire] | None = None
         self.wire: _Wire | None = None
 
@@ -83,7 +88,7 @@ class _Line:
     def idle(self) -> bool:
         return self._connecting is None and (self.wire is None or not self.wire.waiting)
 
-    async def send_when_connected(self, command: tuple[str | int | float, ...]) -> Any:
+    async def send_when_connected(self, command: Command) -> Any:
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
             self._connecting.add_done_callback(self._done)
@@ -97,7 +102,10 @@ class _Line:
             self.wire = connecting.result()
 
     async def _connect(self) -> "_Wire":
-        return _Wire(await self._connector.open(), self._timeout, self._writes)
+        wire = _Wire(await self._connector.open(), self._timeout, self._writes)
+        for command in self._first:
+            wire.send(command).add_done_callback(_ignore)
+        return wire
 
     async def close(self) -> None:
         if (connecting := self._connecting) is not None:
@@ -125,7 +133,7 @@ class _Wire(asyncio.Protocol):
         self._transport = taken_over(connection, self)
         self._watching = self._loop.call_later(timeout, self._watch)
 
-    def send(self, command: tuple[str | int | float, ...]) -> "asyncio.Future[Any]":
+    def send(self, command: Command) -> "asyncio.Future[Any]":
         if not self.open:
             # Lost between being opened and being used.
             raise ConnectionError("the store hung up")
@@ -208,6 +216,11 @@ class _Wire(asyncio.Protocol):
     async def close(self) -> None:
         self._give_up(ConnectionError("the broker is stopping"))
         await self._gone.wait()
+
+
+def _ignore(reply: "asyncio.Future[Any]") -> None:
+    if not reply.cancelled():
+        reply.exception()
 
 
 def _error(text: str) -> ResponseError:
