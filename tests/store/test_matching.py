@@ -1,5 +1,6 @@
 """Walks over the tasks that match a filter, with few of many left."""
 
+import asyncio
 import random
 from typing import Any
 
@@ -162,3 +163,22 @@ async def test_how_many_were_changed_is_told_when_another_process_has_finished_i
 
     monkeypatch.setattr(maintenance, "begin_matching", begin_and_lose_it)
     assert await maintenance.run_matching(project, "remove_tasks", TaskFilter("queue")) == (30, False)
+
+
+async def test_a_call_that_takes_long_answers_how_many_so_far_and_goes_on(
+    fleet: StoreFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maintenance, project = fleet.store.maintenance, await fleet.project()
+    worker = await fleet.worker(project)
+    for _ in range(6):
+        await fleet.submit(project, worker, *[TaskFields("r")] * CHUNK)
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr("broker.store.maintenance.time.monotonic", lambda: next(clock))
+
+    affected, pending = await maintenance.run_matching(project, "remove_tasks", TaskFilter("queue"))
+
+    assert 0 < affected < 3000
+    assert pending is True
+    await asyncio.gather(*maintenance._background.values())
+    stats = await fleet.store.monitoring.stats(project)
+    assert (stats.waiting, stats.counters["removed"]) == (0, 3000)

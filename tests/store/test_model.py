@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import hypothesis.strategies as st
 import pytest
@@ -244,21 +244,20 @@ class Walk(RuleBasedStateMachine):
         assert more is bool(model.matching)
         assert first is None or int(first[3]) == model.matching[0].affected
 
-    @rule(
-        project=PROJECTS,
-        operation=st.sampled_from(get_args(Matching)),
-        state=st.sampled_from(["queue", "verifying", "assigned", "failed"]),
-        contains=st.sampled_from(["", "", "\u2028", "x" * 900]),
-        worker=st.sampled_from(["", "", 0]),
-    )
-    def begin_matching(self, project: int, operation: Matching, state: str, contains: str, worker: int | str) -> None:
-        model = self.at(project)
-        filter = TaskFilter(
-            "failed" if operation == "retry_tasks" else state, contains, worker="" if worker == "" else self.workers[0]
-        )
-        begun = self.run(self.outcome(self.store.maintenance.begin_matching(model.id, operation, filter)))
-        may = model.begin_matching(operation, filter.state, contains, filter.worker)
-        assert begun == (None if may else "rate_limited")
+    @precondition(lambda self: any(project.tasks for project in self.projects))
+    @rule(data=st.data(), operation=st.sampled_from(get_args(Matching)), steps=st.sampled_from([0, 1, 4]))
+    def match(self, data: st.DataObject, operation: Matching, steps: int) -> None:
+        number = data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks]))
+        model = self.at(number)
+        states = sorted({task.zset for task in model.tasks.values()} - {"a drain"}) or ["queue"]
+        state = "failed" if operation == "retry_tasks" else data.draw(st.sampled_from(states))
+        contains = data.draw(st.sampled_from(["", "", "\u2028", "x" * 900]))
+        worker: int | Literal[""] = data.draw(st.sampled_from(["", "", "", *self.workers]))
+        call = self.store.maintenance.begin_matching(model.id, operation, TaskFilter(state, contains, "", worker))
+        may = model.begin_matching(operation, state, contains, worker)
+        assert self.run(self.outcome(call)) == (None if may else "rate_limited")
+        for _ in range(steps):
+            self.drain(number, data.draw(st.sampled_from([1, 3, 500])))
 
     @precondition(lambda self: any(project.tasks for project in self.projects))
     @rule(data=st.data(), remove=st.booleans())
