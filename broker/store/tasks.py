@@ -132,7 +132,9 @@ class Tasks:
         ``hold``: seconds at most, 0 for as long as they say. ``leave``: what this worker was the last to fail is left
         to others for a time, though nothing else is there.
         """
-        args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first), hold or "", _flag(leave)]
+        args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
+        if hold or leave:
+            args += [hold or "", _flag(leave)]
         keys, rows, goes_on = self._keys.project(project), list[str](), True
         while goes_on and not rows:
             revision, assign_time, onward, *rows = await self._calls.call("assign", keys, args)

@@ -52,12 +52,7 @@ local function take_hash(known, past, hash)
   return true
 end
 
--- not_before(text, now): when the task of this text may be had, unix ms, nil for at once; and the text without that.
-local function not_before(text, now)
-  local sign, ms, rest = string.match(text, '^([+=])(%d+) (.*)$')
-  local at = sign and tonumber(ms) + (sign == '+' and now or 0)
-  return at and at > now and at or nil, rest or text
-end
+local FIRST_LINE = '^(%-?%d*) ?(%-?%d*)[ %d]*@?([^\n]*)'
 
 -- add_tasks(base, texts, from, step, new): adds tasks. Their texts, as in include/task.lua, stand at `from` and each
 -- `step` after it. `new` has the project's `seq`, `place`, `remember_closed`, `known_hashes`, `awaited`, and the time:
@@ -72,11 +67,12 @@ local function add_tasks(base, texts, from, step, new)
   local names, lists, apart, delayed = nil, nil, new.apart, nil
   for i = from, #texts, step do
     local text, id, ready_at = texts[i], false, nil
-    local first_byte = string.byte(text)
-    if first_byte == 43 or first_byte == 61 then
+    local hash, priority, group = string.match(text, FIRST_LINE)
+    if group ~= '' and string.find(text, '^[+=]') then
+      --- @include "not_before"
       ready_at, text = not_before(text, new.now)
+      hash, priority, group = string.match(text, FIRST_LINE)
     end
-    local hash, priority, group = string.match(text, '^(%-?%d*) ?(%-?%d*)[ %d]*@?([^\n]*)')
     if hash ~= '' and not known then
       known = family_of(base, 'known', new.known_hashes)
       if remember ~= '0' then

@@ -14,8 +14,8 @@
   ARGV[4]  bytes of recipes at which to stop; one task is always given
   ARGV[5]  seconds to hold a task that says 0
   ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up; or where to go on
-  ARGV[7]  seconds to hold the tasks at most, and those that say 0; '' for as long as they say
-  ARGV[8]  '1': what is left to others stays there though nothing else is there, and workers that wait are told
+  ARGV[7]  if given, seconds to hold the tasks at most, and those that say 0; '' for as long as they say
+  ARGV[8]  if '1', what is left to others stays there though nothing else is there, and workers that wait are told
 
   Returns  {revision; assign time (unix s); where another call at once is to go on, when it found none but did not get
            to the end, else ''; task...}, two for each task: its id, its record
@@ -33,13 +33,13 @@
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 local now, now_us, assign_time = clock(ARGV[2])
 local count, bytes, default_time = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local first_chunk, hold = ARGV[6] == '1', tonumber(ARGV[7])
+local first_chunk, hold = ARGV[6] == '1', ARGV[7] and tonumber(ARGV[7])
 
-local fields = project(base, 'paused', 'public', 'assign_rate', 'assign_paid_off', 'assigned', 'retry_delay')
+local fields = project(base, 'paused', 'public', 'assign_rate', 'assign_paid_off', 'assigned')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local revision, paused, public, rate, paid_off, assigned, retry_delay = unpack(fields, 1, 7)
+local revision, paused, public, rate, paid_off, assigned = unpack(fields, 1, 6)
 if paused == '1' then
   return redis.error_reply('PAUSED The project is paused')
 end
@@ -52,12 +52,11 @@ if wait > 0 then
 end
 
 local MOST_ORPHANS = 1000
--- What is left to others goes back to the queue with its score.
-local orphans, left_to_others, left = 0, 0, {}
-local most_left = (retry_delay or '0') ~= '0' and 16 or 0
+-- How many tasks are left to others, and how many may be; what is left goes back to the queue with its score.
+local orphans, left_to_others, most_left, left = 0, 0, 16, nil
 
--- read(tasks): for each {task =, record =, counts =, seconds = its max_assign_time, as text, size = bytes of its
--- recipe}, or false: its record is gone, and it is dropped.
+-- read(tasks): for each {task =, record =, seconds = its max_assign_time, as text, size = bytes of its recipe}, and
+-- `counted` if it has failed or was reclaimed before; or false: its record is gone, and it is dropped.
 local function read(tasks)
   local found, lost = {}, {}
   for i, record in ipairs((records_of(base, tasks))) do
@@ -65,8 +64,10 @@ local function read(tasks)
     local created, _, _, _, seconds, _, counts, _, newline, recipe_at = parse_record(record)
     local whole = created and with_recipe(base, task, record, newline)
     if whole then
-      found[i] = { task = task, record = whole, counts = counts, seconds = seconds,
-        size = #whole - recipe_at + #newline }
+      found[i] = { task = task, record = whole, seconds = seconds, size = #whole - recipe_at + #newline }
+      if counts ~= '' then
+        found[i].counted = true
+      end
     else
       found[i], lost[#lost + 1] = false, task
     end
@@ -77,21 +78,6 @@ local function read(tasks)
     drop_orphans(base, lost)
   end
   return found
-end
-
--- Whether a task is left to others: this worker was the last to fail it.
-local function is_for_others(row)
-  if row.counts == '' or left_to_others >= most_left then
-    return false
-  end
-  local by, failed, elsewhere = string.match(redis.call('HGET', base .. ':errors', row.task) or '',
-    '^(%d+) (%d+) (%d+) ')
-  -- If it failed later than now, the clock was set back.
-  if by == worker and now < tonumber(elsewhere) and now > failed * 1000 - 1000 then
-    left_to_others = left_to_others + 1
-    return true
-  end
-  return false
 end
 
 -- The first of the queue, when no task waits for another vote.
@@ -105,8 +91,14 @@ local function take_first()
     end
     local found = #tasks > 0 and read(tasks) or {}
     for i, row in ipairs(found) do
-      if row and most_left > 0 and is_for_others(row) then
-        left[#left + 1], left[#left + 2], row = popped[2 * i], row.task, false
+      if row and row.counted and left_to_others < most_left then
+        --- @include "is_for_others"
+        local is_left = is_for_others(base, row.task, worker, now)
+        most_left = is_left == nil and 0 or most_left
+        if is_left then
+          left_to_others, left = left_to_others + 1, left or {}
+          left[#left + 1], left[#left + 2], row = popped[2 * i], row.task, false
+        end
       end
       size = size + (row and row.size or 0)
       if row and size > bytes and #rows > 0 then
@@ -201,10 +193,17 @@ local function take_best()
       break
     end
     local row = read({ task })[1]
-    local is_left = row and most_left > 0 and is_for_others(row)
+    local is_left = false
+    if row and row.counted and left_to_others < most_left then
+      --- @include "is_for_others"
+      is_left = is_for_others(base, task, worker, now)
+      most_left = is_left == nil and 0 or most_left
+      left_to_others = left_to_others + (is_left and 1 or 0)
+    end
     if is_left and (verify or ticket) then
       left_elsewhere[#left_elsewhere + 1], row = { task = task, score = score, ticket = ticket }, nil
     elseif is_left then
+      left = left or {}
       left[#left + 1], left[#left + 2], row = score, task, nil
     end
     size = size + (row and row.size or 0)
@@ -266,7 +265,7 @@ if others > 0 and redis.call('EXISTS', base .. ':delayed') == 1 then
 end
 local take = others == 0 and take_first or take_best
 local rows, onward = take()
-if #left > 0 then
+if left then
   redis.call('ZADD', base .. ':queue', unpack(left))
 end
 if #rows == 0 and left_to_others > 0 and ARGV[8] == '1' then

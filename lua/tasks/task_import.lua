@@ -25,6 +25,7 @@
 --- @include "close_hashes"
 --- @include "delay_tasks"
 --- @include "delete_tasks"
+--- @include "not_before"
 --- @include "read_record"
 --- @include "requeue"
 --- @include "votes"

@@ -1,4 +1,6 @@
-"""Random walks over a project whose tasks have groups, held against what is promised: polite, and nothing withheld."""
+"""Random walks over a project whose tasks have groups and delays, held against what is promised: polite, nothing before
+its time, and nothing withheld.
+"""
 
 import math
 import random
@@ -10,6 +12,7 @@ from typing import Any
 from broker.store import Store
 from broker.store.groups import GROUP_STATES
 from broker.store.task_fields import TaskFields
+from broker.store.tasks import result_of
 from tests.stores import keys_like, lose_record
 
 FULL = 2.0**52
@@ -22,6 +25,19 @@ class Task:
     new: TaskFields
     votes: dict[int, int] = field(default_factory=dict)
     retries: int = 0
+    reclaims: int = 0
+    round: int = 1
+    until: int = 0
+    """When a delayed one may be had, unix ms."""
+    error: bool = False
+    disagree: bool = False
+    failed_by: int = 0
+    """The worker that gets it after others until ``elsewhere``."""
+    elsewhere: int = 0
+
+    def begin_anew(self) -> None:
+        self.retries = self.reclaims = self.failed_by = 0
+        self.error = False
 
 
 @dataclass
@@ -57,12 +73,13 @@ class Walk:
         self.waiting: dict[int, Task] = {}
         self.held: dict[int, Held] = {}
         self.failed: dict[int, Task] = {}
+        self.delayed: dict[int, Task] = {}
         self.lost: set[int] = set()
         """Tasks, waiting or held, whose record is gone."""
         self.running: Counter[str] = Counter()
         self.next_start: dict[str, int] = {}
         self.limits: defaultdict[str, Limits] = defaultdict(Limits)
-        self.delay = self.limit = 0
+        self.delay = self.limit = self.retry_delay = self.max_reclaims = self.max_votes = 0
         # A switch holds from the next ticket on: so it is not switched here.
         self.fair = self.chance.random() < 0.3
         self.holders_lost = self.draining = False
@@ -104,6 +121,7 @@ class Walk:
             *[self.configure] * 3,
             *[self.promote] * 4,
             *[self.reclaim_worker] * 1,
+            *[self.give_back] * 2,
             *[self.lose] * 2,
             *[self.retry_failed] * 3,
             *[self.drain] * 2,
@@ -130,6 +148,14 @@ class Walk:
             "group_limit": self.limit,
             "group_order": "fair" if self.fair else "priority",
         }
+        self.retry_delay = self.chance.choice([0, 0, 100, 2000])
+        self.max_reclaims, self.max_votes = self.chance.choice([0, 0, 1, 3]), self.chance.choice([0, 0, 1, 3])
+        fields |= {
+            "retry_delay": self.retry_delay / 1000,
+            "retry_delay_max": self.chance.choice([0, 0, 1, 60]),
+            "max_reclaims": self.max_reclaims,
+            "max_votes": self.max_votes,
+        }
         await self.store.projects.update(None, self.project, fields)
 
     async def submit(self) -> None:
@@ -137,15 +163,27 @@ class Walk:
             TaskFields(
                 "r" * self.chance.choice([1, 1, 1, 2000]),
                 priority=self.chance.choice([0, 0, 0, 1, 5, -3]),
-                max_retries=self.chance.choice([0, 2]),
+                max_retries=self.chance.choice([0, 2, 5]),
                 verification_count=2 if self.voting and self.chance.random() < 0.5 else 1,
                 group=self.chance.choice(self.groups),
+                start=self.chance.choice(["", "", "", "+1", "+300", f"={self.now + 2000}", "=5"]),
             )
             for _ in range(self.chance.choice([1, 1, 4, 10] if self.few else [1, 1, 4, 20, 60]))
         ]
         for id, new in zip(await self.store.tasks.submit(self.project, self.workers[0], tasks), tasks, strict=True):
             assert id
-            self.waiting[id] = Task(new)
+            task = Task(new._replace(start=""))
+            ms = int(new.start[1:] or 0)
+            task.until = ms + self.now if new.start.startswith("+") else ms
+            (self.delayed if task.until > self.now else self.waiting)[id] = task
+
+    def settle(self) -> None:
+        """Of the delayed tasks whose time has come, some wait now."""
+        there = {int(id) for id in self.redis.zrange(f"{self.base}:delayed", 0, -1)}
+        for id in set(self.delayed) - there:
+            assert self.delayed[id].until <= self.now, "before its time"
+            self.waiting[id] = self.delayed.pop(id)
+        assert set(self.delayed) == there
 
     async def assign(self, worker: int | None = None, count: int | None = None) -> int:
         worker = worker or self.chance.choice(self.workers)
@@ -153,6 +191,7 @@ class Walk:
         overdue = {id for id, held in self.held.items() if held.deadline <= self.now}
         seconds = self.chance.choice([1, 2, LONG])
         given = (await self.store.tasks.assign(self.project, worker, count, seconds)).tasks
+        self.settle()
         self.take_back(
             overdue - {int(member.split(":")[0]) for member in self.redis.zrange(f"{self.base}:assigned", 0, -1)}
         )
@@ -163,12 +202,17 @@ class Walk:
         }
         for n, task in enumerate(given):
             its = self.waiting[task.id]
-            assert task.fields == its.new
+            assert (task.fields, task.retries, task.round) == (its.new, its.retries, its.round)
             assert worker not in its.votes
             assert self.may_start(its.new.group), f"impolite: {its.new.group}"
             if n == 0 and not overdue and not self.draining:
                 can = [t for id, t in self.can_take(worker) if t.new.group not in late or t is its]
-                assert self.level(its) == max(map(self.level, can))
+                for_others = [t for t in can if self.is_for_others(t, worker)]
+                if len(for_others) <= 16 and len(for_others) < len(can):
+                    assert its not in for_others
+                    can = [t for t in can if t not in for_others]
+                if len(for_others) <= 16:
+                    assert self.level(its) == max(map(self.level, can))
             del self.waiting[task.id]
             self.held[task.id] = Held(its, worker, self.now + seconds * 1000)
             if its.new.group:
@@ -176,6 +220,7 @@ class Walk:
                 self.next_start[its.new.group] = self.now + self.delay_of(its.new.group)
         if not given and not self.draining:
             assert not self.can_take(worker), "withheld"
+            assert all(task.until > self.now for task in self.delayed.values())
         self.forget_dropped()
         return len(given)
 
@@ -198,10 +243,18 @@ class Walk:
             if worker not in task.votes and id not in self.lost and self.may_start(task.new.group)
         ]
 
-    def take_back(self, ids: set[int]) -> None:
-        """They are held no longer, and wait again, unless they have lost their record."""
+    def is_for_others(self, task: Task, worker: int) -> bool:
+        return bool(self.retry_delay) and task.failed_by == worker and self.now < task.elsewhere
+
+    def take_back(self, ids: set[int], *, counted: bool = True) -> None:
+        """They are held no longer, and wait again, unless they have lost their record or were reclaimed too often."""
         for id in ids:
-            self.let_go(id)
+            task = self.let_go(id)
+            if task is not None and counted:
+                task.reclaims += 1
+                if 0 < self.max_reclaims < task.reclaims:
+                    self.failed[id] = self.waiting.pop(id)
+                    task.error = True
 
     def let_go(self, id: int, *, waits: bool = True) -> Task | None:
         task = self.held.pop(id).task
@@ -220,9 +273,11 @@ class Walk:
             mine = self.chance.sample(mine, min(len(mine), self.chance.choice([1, 1, 5])))
         kinds = [0 if well else self.chance.choice([0, 0, 0, 1, 2]) for _ in mine]
         votes = [7 if well else self.chance.choice([7, 7, 7, 8]) for _ in mine]
-        each = list(zip(mine, kinds, votes, strict=True))
-        outcomes = (await self.store.tasks.release(self.project, worker, each)).outcomes
-        for (id, kind, vote), outcome in zip(each, outcomes, strict=True):
+        delays = [0 if well else self.chance.choice([0, 0, 0, 70, 900]) for _ in mine]
+        each = list(zip(mine, kinds, votes, delays, strict=True))
+        releases = [(id, result_of(kind, delay / 1000, "why" * kind), vote) for id, kind, vote, delay in each]
+        outcomes = (await self.store.tasks.release(self.project, worker, releases)).outcomes
+        for (id, kind, vote, delay), outcome in zip(each, outcomes, strict=True):
             task = self.let_go(id, waits=False)
             if task is None:
                 assert outcome == "not_held"
@@ -230,19 +285,45 @@ class Walk:
             assert outcome == self.released(task, worker, kind, vote)
             if outcome == "failed":
                 self.failed[id] = task
+            elif outcome == "closed" and delay:
+                task.begin_anew()
+                task.votes.clear()
+                task.round += 1
+                self.put_off(id, task, delay, delay)
+            elif outcome == "returned" and delay:
+                self.put_off(id, task, delay, delay)
+            elif outcome == "returned" and kind == 1 and self.retry_delay:
+                longest = max(60_000, self.retry_delay)
+                self.put_off(id, task, self.retry_delay, round(1.1 * longest) + 1)
             elif outcome != "closed":
                 self.waiting[id] = task
+            if kind == 1 and id in self.delayed:
+                task.failed_by, task.elsewhere = worker, task.until + min(task.until - self.now, 60_000)
 
-    @staticmethod
-    def released(task: Task, worker: int, kind: int, vote: int) -> str:
+    def put_off(self, id: int, task: Task, least: int, most: int) -> None:
+        task.until = int(self.redis.zscore(f"{self.base}:delayed", id))
+        assert least <= task.until - self.now <= most
+        self.delayed[id] = task
+
+    def released(self, task: Task, worker: int, kind: int, vote: int) -> str:
         if kind == 1:
             task.retries += 1
+            task.error, task.failed_by = True, 0
             return "failed" if task.retries >= task.new.max_retries else "returned"
         if kind == 0 and task.new.verification_count > 1:
             task.votes[worker] = vote
-            agree = list(task.votes.values()).count(vote)
-            return "closed" if agree >= task.new.verification_count else "voted"
+            agree, needed = list(task.votes.values()).count(vote), task.new.verification_count
+            if agree < needed and 0 < max(self.max_votes, needed) * bool(self.max_votes) <= len(task.votes):
+                task.error = task.disagree = True
+                return "failed"
+            return "closed" if agree >= needed else "voted"
         return "closed" if kind == 0 else "returned"
+
+    def retried(self, task: Task) -> None:
+        if task.disagree:
+            task.votes.clear()
+        task.disagree = False
+        task.begin_anew()
 
     async def reclaim(self) -> None:
         overdue = sorted((held.deadline, id) for id, held in self.held.items() if held.deadline <= self.now)
@@ -256,9 +337,11 @@ class Walk:
     async def remove(self) -> None:
         # Without its record nobody knows in which group a task waits: it is dropped when its turn comes.
         there = sorted(set(self.waiting) - self.lost)
+        there += sorted(set(self.delayed) - self.lost)
         for id in self.chance.sample(there, min(len(there), self.chance.choice([1, 3, 10]))):
             await self.store.project_tasks.remove(self.project, id)
-            del self.waiting[id]
+            self.waiting.pop(id, None)
+            self.delayed.pop(id, None)
         if self.held and self.chance.random() < 0.3:
             id = self.chance.choice(sorted(self.held))
             if id in self.lost and self.holders_lost:
@@ -270,16 +353,25 @@ class Walk:
         worker = self.chance.choice(self.workers)
         its = {id for id, held in self.held.items() if held.worker == worker}
         assert await self.store.project_tasks.reclaim(self.project, worker) == len(its - self.lost)
-        self.take_back(its)
+        self.take_back(its, counted=False)
+
+    async def give_back(self) -> None:
+        worker = self.chance.choice(self.workers)
+        its = {id for id, held in self.held.items() if held.worker == worker}
+        some = self.chance.sample(sorted(self.held), min(3, len(self.held)))
+        returned = await self.store.tasks.give_back(self.project, worker, some)
+        assert returned == [id in its for id in some]
+        self.take_back(its & set(some))
 
     async def cancel(self) -> None:
-        there = sorted({*self.waiting, *self.held, *self.failed} - self.lost)
+        there = sorted({*self.waiting, *self.held, *self.failed, *self.delayed} - self.lost)
         some = self.chance.choices(there, k=self.chance.choice([1, 3, 20])) if there else []
         cancelled = await self.store.tasks.cancel(self.project, self.workers[0], some)
         for id, gone in zip(some, cancelled, strict=True):
-            assert gone is (id in self.waiting or id in self.failed)
-            self.waiting.pop(id, None)
-            self.failed.pop(id, None)
+            places = (self.waiting, self.failed, self.delayed)
+            assert gone is any(id in place for place in places)
+            for place in places:
+                place.pop(id, None)
 
     async def remove_group(self) -> None:
         group = self.chance.choice(self.groups)
@@ -348,10 +440,10 @@ class Walk:
         for id in [id for id in sorted(self.failed) if self.chance.random() < 0.5]:
             await self.store.project_tasks.retry(self.project, id)
             self.waiting[id] = self.failed.pop(id)
-            self.waiting[id].retries = 0
+            self.retried(self.waiting[id])
 
     async def lose(self) -> None:
-        there = sorted({*self.waiting, *self.held} - self.lost)
+        there = sorted({*self.waiting, *self.held, *self.delayed} - self.lost)
         if self.chance.random() < 0.5 and there:
             id = self.chance.choice(there)
             lose_record(self.redis, self.base.split(":")[0], id)
@@ -368,12 +460,12 @@ class Walk:
         concerned: dict[str, list[Sized]] = {
             "reset_failed": [self.failed],
             "reclaim_assigned": [self.held],
-            "hard_reset": [self.failed, self.held, self.waiting],
+            "hard_reset": [self.failed, self.held, self.waiting, self.delayed],
         }
         affected = await maintenance.begin_drain(self.project, operation)
         assert affected == sum(map(len, concerned[operation]))
         if operation == "hard_reset":
-            for tasks in (self.waiting, self.failed, self.held, self.lost, self.running):
+            for tasks in (self.waiting, self.failed, self.held, self.delayed, self.lost, self.running):
                 tasks.clear()
             if self.chance.random() < 0.5:
                 # Groups go on resting, before the reset is worked off as well.
@@ -386,11 +478,11 @@ class Walk:
             _, more = await maintenance.drain(self.project, self.chance.choice([1, 7, 500]))
         if operation == "reset_failed":
             for task in self.failed.values():
-                task.retries = 0
+                self.retried(task)
             self.waiting |= self.failed
             self.failed.clear()
         elif operation == "reclaim_assigned":
-            self.take_back(set(self.held))
+            self.take_back(set(self.held), counted=False)
 
     def due(self) -> dict[str, float]:
         return dict(self.redis.zrange(f"{self.base}:due", 0, -1, withscores=True))
@@ -400,6 +492,11 @@ class Walk:
 
     def check(self) -> None:
         """What the keys promise each other."""
+        self.settle()
+        self.forget_dropped()
+        live = {**self.waiting, **self.failed, **self.delayed, **{id: held.task for id, held in self.held.items()}}
+        errors = {int(id) for id in self.redis.hkeys(f"{self.base}:errors")}
+        assert errors - self.lost == {id for id, task in live.items() if task.error} - self.lost
         fields = self.redis.hgetall(self.base)
         gen = fields.get("group_gen", "0")
         keys = keys_like(self.redis, f"{self.base}:*")
@@ -487,13 +584,15 @@ class Walk:
 
     async def run_dry(self) -> None:
         """Everything closes in the end, and nothing is left."""
-        await self.store.projects.update(None, self.project, {"group_delay": 0.7, "group_limit": 2})
+        fields = {"group_delay": 0.7, "group_limit": 2, "max_reclaims": 0, "max_votes": 0}
+        await self.store.projects.update(None, self.project, fields)
+        self.max_reclaims = self.max_votes = 0
         self.delay, self.limit = 700, 2
         for group in self.limits:
             await self.store.groups.set_limits(self.project, group, delay=-1, limit=-1, blocked_for=0, by="manager 1")
             self.limits[group] = Limits()
         for n in range(3000):
-            if not self.waiting and not self.held:
+            if not self.waiting and not self.held and not self.delayed:
                 break
             self.advance(700)
             worker = self.workers[n % len(self.workers)]
@@ -501,6 +600,7 @@ class Walk:
             await self.release(worker, well=True)
         assert not self.waiting
         assert not self.held
+        assert not self.delayed
         self.advance(400_000)
         more = True
         while more:
@@ -510,7 +610,8 @@ class Walk:
         strange = [
             key
             for key in left
-            if key.split(":")[1] in {"wait", "verify", "due", "resting", "ready", "ready_voted", "limits", "blocked"}
+            if key.split(":")[1]
+            in {"delayed", "wait", "verify", "due", "resting", "ready", "ready_voted", "limits", "blocked"}
         ]
         assert not strange
         assert self.holders_lost or not [key for key in left if ":held:" in key]
