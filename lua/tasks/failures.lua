@@ -25,7 +25,8 @@ for i = 1, #newest, 2 do
 end
 local rows, of_message = {}, {}
 for i, error in ipairs(redis.call('HMGET', base .. ':errors', unpack(tasks))) do
-  local message = string.match(error or '', '^%d+ %d+ %d+ (.*)$') or ''
+  -- A pattern that takes the message as well looks at it character by character.
+  local message = error and string.sub(error, string.match(error, '^%d+ %d+ %d+ ()') or 1) or ''
   local row = of_message[message]
   if not row then
     row = { message, 0, newest[2 * i], tasks[i] }
