@@ -16,6 +16,9 @@ from bench import BenchError
 BULK, BATCH = 1_000, 100
 """Tasks of a bulk_submit, and of a get?count= with its bulk_release."""
 
+LINKS, KNOWN = 10, 8
+"""Of a page; and how many of them are known already, where some are."""
+
 _TOKEN = secrets.token_hex(4)
 """In each unique_string, so that no two driver processes submit the same one."""
 
@@ -196,6 +199,73 @@ class BatchGetRelease(GetRelease):
     query, path, body = f"?count={BATCH}", "/task/bulk_release", b'{"requests":[%b]}'
 
 
+class Turn(Load):
+    """A crawler's page in one call: releases the last one, submits its links, and gets the next one."""
+
+    digits = 9
+    known = 0
+
+    def __init__(self, job: Job, worker: Worker, number: int) -> None:
+        self._number = number
+        self._project = job.projects[0]
+        self._held: list[int] = []
+        super().__init__(job, worker, number)
+
+    def make(self, project: int) -> bytes:
+        """Its links: those that are known are the same on each page of a connection."""
+        known = [f"k{self._number:05d}{link:04d}" for link in range(self.known)]
+        new = [f"{'#' * self.digits}{link}" for link in range(LINKS - self.known)]
+        return ",".join(_task(project, number) for number in known + new).encode()
+
+    def request(self) -> bytes:
+        parts = self.releases(), super().request(), self._project
+        return self.post("/task/turn", b'{"releases":[%b],"submits":[%b],"get":{"project":%d}}' % parts)
+
+    def releases(self) -> bytes:
+        held, self._held = self._held, []
+        return b",".join(b'{"task_id":%d,"result":0}' % task for task in held)
+
+    def wrong(self, answer: bytes, body: int) -> str:
+        return "refused" if answer.find(b'"refused":{}', body) < 0 else self.got(answer, body)
+
+    def got(self, answer: bytes, body: int) -> str:
+        """As :meth:`wrong`, of the part that has tasks."""
+        content = _decode(answer[body:]).content
+        self._held = [task.id for task in content.tasks or ([content.task] if content.task else [])] if content else []
+        self.tasks += 1
+        return "" if self._held and answer.find(b"[false]", body) < 0 else "no task, or not released"
+
+
+class Page(Turn):
+    """The same in three calls."""
+
+    def __init__(self, job: Job, worker: Worker, number: int) -> None:
+        super().__init__(job, worker, number)
+        self._calls = cycle(["submit", "get", "release"])
+        self._call = ""
+
+    def request(self) -> bytes:
+        self._call = next(self._calls)
+        if self._call == "submit":
+            return self.post("/task/bulk_submit", b'{"requests":[%b]}' % Load.request(self))
+        if self._call == "get":
+            return self.get(f"/task/get/{self._project}")
+        return self.post("/task/release", self.releases())
+
+    def wrong(self, answer: bytes, body: int) -> str:
+        if self._call == "get":
+            return self.got(answer, body)
+        return "" if answer.find(b'"updated":false', body) < 0 else "not released"
+
+
+class TurnKnown(Turn):
+    known = KNOWN
+
+
+class PageKnown(Page):
+    known = KNOWN
+
+
 LOADS: dict[str, type[Load]] = {
     "noop": Load,
     "poll": Poll,
@@ -204,6 +274,10 @@ LOADS: dict[str, type[Load]] = {
     "bulk_submit": BulkSubmit,
     "bulk_submit_unhashed": BulkSubmitUnhashed,
     "batch": BatchGetRelease,
+    "turn": Turn,
+    "turn_known": TurnKnown,
+    "page": Page,
+    "page_known": PageKnown,
 }
 
 

@@ -84,6 +84,8 @@ def _parts(made: Results) -> Iterator[str]:
         yield _section("cluster", ("store", "CPU of the primaries, us a call", "of one server's"), costs)
     if made.groups:
         yield from _groups(made.groups)
+    if made.turns:
+        yield "\n## turns\n\n" + "\n".join(f"- {line}" for line in made.turns.lines())
     for waiters in (made.waiters, made.groupwaiters):
         if waiters:
             yield f"\n## waiters\n\n{waiters.line()}."

@@ -253,6 +253,37 @@ class Groups(msgspec.Struct, kw_only=True):
         return self.sizes[count][name].each() / self.plain[count][name].each()
 
 
+class Turns(msgspec.Struct):
+    """``bench.turns``: pages in one call each; the base is three calls each. ``tasks`` are pages."""
+
+    pages: dict[str, Pairs]
+    """By what is said of their links."""
+
+    def cost(self, kind: str) -> float:
+        """CPU of the server a page, of three calls'."""
+        return self.pages[kind].ratio(_server_us_a_page, _server_us_a_page)
+
+    def lines(self) -> list[str]:
+        return [
+            f"{kind}: {pairs.tasks():,.0f} pages/s, {pairs.ratio(_pages, _pages):.2f} of three calls'; CPU a page: "
+            f"server {pairs.median(_server_us_a_page):.0f} us, {self.cost(kind):.2f} of three calls'; store "
+            f"{pairs.median(_store_us_a_page):.0f} us, {pairs.ratio(_store_us_a_page, _store_us_a_page):.2f}"
+            for kind, pairs in self.pages.items()
+        ]
+
+
+def _pages(run: Measured) -> float:
+    return run.tasks
+
+
+def _server_us_a_page(run: Measured) -> float:
+    return run.server_us * run.calls / run.tasks
+
+
+def _store_us_a_page(run: Measured) -> float:
+    return run.store_us * run.calls / run.tasks
+
+
 class Results(msgspec.Struct, kw_only=True):
     """A results file; a question that was not asked is absent."""
 
@@ -271,9 +302,10 @@ class Results(msgspec.Struct, kw_only=True):
     waiters: Waiters | None = None
     groupwaiters: GroupWaiters | None = None
     groups: Groups | None = None
+    turns: Turns | None = None
 
 
-Part = Http | Curve | Scripts | Scale | Fleet | Cluster | Waiters | GroupWaiters | Groups
+Part = Http | Curve | Scripts | Scale | Fleet | Cluster | Waiters | GroupWaiters | Groups | Turns
 
 
 def save(part: Part, seconds: float, folder: Path = FOLDER) -> Path:

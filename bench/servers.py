@@ -53,9 +53,9 @@ class Broker(Server):
     def rewrites(self) -> int:
         return int(self.redis.info("stats")["total_forks"])
 
-    def project(self) -> int:
+    def project(self, **fields: Any) -> int:
         """A new project, to which all workers have access."""
-        project = self._fleet.project()
+        project = self._fleet.project(**fields)
         for caller in self._callers:
             access = {"project": project, "assign": True, "submit": True}
             caller.post("/project/request_access", access).content()

@@ -321,6 +321,17 @@ class FoundTasks(Struct):
     next: Annotated[str | None, Meta(description="What to send as `after` for the next page; null: this is the last")]
 
 
+class Failure(Struct):
+    message: Annotated[str, Meta(description='As workers gave it; "": none')]
+    count: Annotated[int, Meta(ge=1, description="How many of these tasks have failed with it")]
+    last: Time
+    task_id: Annotated[Id, Meta(description="The task that failed last with it")]
+
+
+class Failures(Struct):
+    failures: Annotated[list[Failure], Meta(description="By count, largest first")]
+
+
 class OneManagedTask(Struct):
     task: ManagedTask
 

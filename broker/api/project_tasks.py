@@ -1,6 +1,7 @@
 """The tasks of a project for managers: reclaim, delete or retry all of them, list them, retry or remove one."""
 
 import re
+from dataclasses import asdict
 from functools import partial
 
 from broker.api import answers, auth
@@ -325,6 +326,28 @@ def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
         "vote_count": row.vote_count,
         "votes": [{"worker": worker, "verification": vote} for worker, vote in row.votes],
     }
+
+
+@routes.add(
+    "GET /project/failures/{id}",
+    Operation(
+        group="Maintenance",
+        summary="Count why tasks have failed",
+        text="For managers with READ, also if the project is public. Looks at the 1,000 tasks that failed last and are "
+        "failed now. `/project/tasks?state=failed&contains=` lists the tasks of a message.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        content=(answers.Failures,),
+        refuses=NEEDS_READ | NO_SUCH_PROJECT,
+        example=Example(
+            path="/project/failures/2",
+            content={"failures": [{"message": "HTTP 500", "count": 1, "last": 1795469335, "task_id": 200002}]},
+        ),
+    ),
+)
+async def failures(call: Call) -> Reply:
+    project = await auth.authorized(call, READ)
+    return Reply({"failures": [asdict(row) for row in await call.store.project_tasks.failures(project)]})
 
 
 @routes.add(

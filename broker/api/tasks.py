@@ -1,6 +1,7 @@
 """The calls of workers on tasks that they add or hold: submit, release, extend."""
 
 import time
+from operator import attrgetter
 from typing import NamedTuple
 
 from broker.api import answers, auth
@@ -32,6 +33,8 @@ from broker.store.workers import Worker
 _OPTIONAL = TaskFields._fields[2:-1]
 """Fields that a worker may leave out; 0 and "" are as good as absent."""
 
+_given = attrgetter(*_OPTIONAL, "delay", "not_before")
+
 _UPDATED = {"closed": True, "failed": True, "returned": True, "voted": False, "not_held": False}
 _WHY_NOT = {
     "voted": "The task stays open: it waits for more workers to release it with the same verification",
@@ -47,11 +50,13 @@ _TAKEN = "a waiting, verifying, assigned or failed task has this hash; with `rem
 def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
     """What a worker submits, checked."""
     recipe = non_empty(body.recipe, "recipe", max_recipe)
-    hash64 = hash_of(body)
+    hash64 = hash_of(body) or ""
+    if not any(_given(body)):
+        return TaskFields(recipe, hash64)
     given = {name: value for name in _OPTIONAL if (value := getattr(body, name))}
     if "group" in given:
         valid_group(given["group"])
-    return TaskFields(recipe, **given, hash64=hash64 or "", start=_start(body) if body.delay or body.not_before else "")
+    return TaskFields(recipe, hash64, **given, start=_start(body) if body.delay or body.not_before else "")
 
 
 def _start(body: SubmitTask) -> str:
@@ -293,6 +298,9 @@ async def _released(call: Call, worker: Worker, project: int, releases: list[Rel
 
 async def release_all(call: Call, worker: Worker, releases: list[Release]) -> list[bool]:
     """Whether each was updated. Raises ``unavailable`` with ``updated`` so far if some were answered."""
+    project, *others = {project_of(release.task) for release in releases}
+    if project and not others and len(releases) <= CHUNK:
+        return [_UPDATED[outcome] for outcome in await _released(call, worker, project, releases)]
     updated = [False] * len(releases)
     answered = 0
 

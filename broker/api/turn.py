@@ -1,7 +1,6 @@
 """The call of a crawler that has done a page: it releases that, submits the links, and gets the next ones."""
 
-import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any
 
 from broker.api import answers, auth
@@ -12,11 +11,16 @@ from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import WORKER, Example, Operation, Routes
 from broker.api.tasks import checked_releases, checked_tasks, release_all, slow_downs_of, submit_all
+from broker.eager import Begun
 from broker.errors import BrokerError, Invalid
 from broker.store.tasks import keep_order, project_of
 from broker.store.workers import Worker
 
 routes = Routes()
+
+_Step = tuple[str, str, Coroutine[Any, Any, object]]
+"""The part that it belongs to, the field of the answer that it fills, if any, and what it does."""
+_Begun = tuple[str, str, Awaitable[object]]
 
 
 @routes.add(
@@ -66,21 +70,24 @@ async def turn(call: Call) -> Reply:
     wanted = None if body.get is None else _wanted(call, body.get)
 
     content: dict[str, Any] = {"updated": [False] * len(releases), "outcomes": [], "tasks": [], "refused": {}}
-    steps: list[Coroutine[Any, Any, None]] = []
     of_releases = {project_of(release.task) for release in releases}
     together = len(of_releases) <= 1 and keep_order(len(releases), len(tasks))
+    steps: list[_Step] = []
     if together and any(of_releases) and (slow_downs := slow_downs_of(releases)):
         # A step of its own: each sends one script before it waits.
         slowing = call.store.groups.slow(project_of(releases[0].task), worker.id, slow_downs)
-        steps.append(_step(content, "releases", "", slowing))
+        steps.append(("releases", "", slowing))
         releases = [release._replace(slow_down=None) for release in releases]
     if releases:
-        steps.append(_step(content, "releases", "updated", release_all(call, worker, releases)))
+        steps.append(("releases", "updated", release_all(call, worker, releases)))
     if tasks:
-        steps.append(_step(content, "submits", "outcomes", submit_all(call, worker, project, tasks)))
+        steps.append(("submits", "outcomes", submit_all(call, worker, project, tasks)))
     if wanted is not None:
-        steps.append(_step(content, "get", "tasks", _get(call, worker, wanted)))
-    await _in_order(steps, together)
+        steps.append(("get", "tasks", _get(call, worker, wanted)))
+    # Together, the first script of each leaves before there is a reply to any, and the store keeps their order.
+    begun: Sequence[_Begun] = [(part, field, Begun(doing)) for part, field, doing in steps] if together else steps
+    for part, field, doing in begun:
+        await _end(content, part, field, doing)
 
     refused = content["refused"]
     if "get" in refused and call.undo is not None:
@@ -102,7 +109,7 @@ async def _get(call: Call, worker: Worker, wanted: Wanted) -> list[dict[str, obj
     return await hand_out(call, worker, wanted)
 
 
-async def _step(content: dict[str, Any], part: str, field: str, doing: Awaitable[object]) -> None:
+async def _end(content: dict[str, Any], part: str, field: str, doing: Awaitable[object]) -> None:
     """Notes under ``field`` what comes of it, if it has one, and why ``part`` was refused, if it was."""
     try:
         done = await doing
@@ -119,16 +126,3 @@ async def _step(content: dict[str, Any], part: str, field: str, doing: Awaitable
         if error.code == "rate_limited":
             refusal["rate_limit_delay"] = error.delay
         content["refused"][part] = refusal
-
-
-async def _in_order(steps: list[Coroutine[Any, Any, None]], together: bool) -> None:
-    """``together``: the first script of each leaves at once, in this order, and the store keeps it. Otherwise each step
-    waits for the one before.
-    """
-    if not together or len(steps) < 2:
-        for step in steps:
-            await step
-        return
-    for error in await asyncio.gather(*steps, return_exceptions=True):
-        if error is not None:
-            raise error

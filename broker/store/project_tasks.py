@@ -1,5 +1,6 @@
 """Single tasks, and pages of them, as managers of their project see and change them."""
 
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from broker.errors import BrokerError
@@ -11,6 +12,9 @@ from broker.store.tasks import BATCH_BYTES, CHUNK
 _MOST_VOTES = 100
 """Votes of a task that are shown, about: there may be 32,767 and more."""
 
+
+_FAILED = 1000
+"""Failed tasks of which the messages are counted."""
 
 _LOOKS = 250
 """Tasks that one script looks at for a page of those that match a filter, and ten times as many buckets."""
@@ -28,6 +32,18 @@ class TaskFilter(NamedTuple):
     group: str = ""
     worker: int | Literal[""] = ""
     """Who holds the task, or failed it last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A message with which tasks have failed."""
+
+    message: str
+    count: int
+    last: int
+    """When the last one failed, unix seconds."""
+    task_id: int
+    """That one."""
 
 
 class ProjectTasks:
@@ -70,6 +86,12 @@ class ProjectTasks:
     async def retry(self, project: int, task: int) -> None:
         if not await self._calls.call("task_retry", self._keys.project(project), [self.now, task]):
             raise BrokerError("not_found", "No failed task has this id")
+
+    async def failures(self, project: int) -> list[Failure]:
+        """Why the newest failed tasks have failed, what came most often first. Raises ``not_found``."""
+        found = await self._calls.call("failures", self._keys.project(project), [_FAILED])
+        rows = [Failure(message, count, int(last) // 1000, int(task)) for message, count, last, task in found]
+        return sorted(rows, key=lambda row: -row.count)
 
     async def forget(self, project: int, hash64: int, worker: int | None = None) -> bool:
         """Whether the project remembered the hash of a closed task until now.

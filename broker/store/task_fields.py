@@ -26,6 +26,8 @@ class TaskFields(NamedTuple):
 
     def text(self, counts: tuple[int, int, int] = (0, 0, 1)) -> str:
         """As scripts take a new task; ``lua/include/task.lua`` says how. ``counts``: retries, reclaims, round."""
+        if self[2:] == _PLAIN and counts == (0, 0, 1):
+            return f"{self.hash64}\n{self.recipe}"
         numbers: tuple[Any, ...] = self[1:-2]
         count = len(numbers)
         if counts != (0, 0, 1):
@@ -42,6 +44,9 @@ class TaskFields(NamedTuple):
 
 
 _SHOWN = [name for name in TaskFields._fields if name not in {"hash64", "start"}]
+
+_PLAIN = tuple(TaskFields._field_defaults.values())[1:]
+"""What a task has that has no field but its hash."""
 
 _DEFAULTS: tuple[Any, ...] = (*list(TaskFields._field_defaults.values())[:-2], 0, 0, 1)
 """Of the numbers of a record; the last three are its counts."""

@@ -12,15 +12,16 @@ local function match(base, filter, task, record)
   if not created or filter.group ~= '' and filter.group ~= group then
     return nil, #record
   end
-  local worker, message
+  local error, worker, message_at = '', nil, nil
   if filter.contains ~= '' or filter.worker ~= '' then
-    worker, message = string.match(redis.call('HGET', base .. ':errors', task) or '', '^(%d+) %d+ %d+ (.*)$')
+    error = redis.call('HGET', base .. ':errors', task) or ''
+    worker, message_at = string.match(error, '^(%d+) %d+ %d+ ()')
   end
   local whole = record
   if filter.contains ~= '' then
     whole = with_recipe(base, task, record, newline) or record
     if not string.find(whole, filter.contains, newline == '' and #record + 2 or recipe_at, true)
-      and not string.find(message or '', filter.contains, 1, true) then
+      and not string.find(error, filter.contains, message_at or 1, true) then
       return nil, #whole
     end
   end

@@ -70,6 +70,7 @@ POST /task/bulk_release
 GET /project/stats/{id}
 GET /worker/stats
 GET /project/tasks/{id}
+GET /project/failures/{id}
 GET /project/task/{id}/{task}
 POST /task/give_back
 POST /project/retry_task/{id}/{task}
@@ -102,6 +103,7 @@ GET POST /logout
 """
 
 VOLATILE = {
+    "last",
     "created",
     "register_time",
     "assign_time",

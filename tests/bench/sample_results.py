@@ -5,9 +5,10 @@ import msgspec
 from bench.groups import TASKS_A_GROUP
 from bench.http import HOT
 from bench.report import GROUPED
-from bench.results import Curve, Fleet, Groups, Http, Measured, Pairs, Results, Scale, Script, Scripts
+from bench.results import Curve, Fleet, Groups, Http, Measured, Pairs, Results, Scale, Script, Scripts, Turns
 from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, FEW, MANY, SINGLE
+from bench.turns import KINDS
 
 
 def measured(calls: float, tasks: float = 0) -> Measured:
@@ -76,6 +77,7 @@ def made_up() -> Results:
             memory=dict.fromkeys(map(str, TASKS_A_GROUP), 200.0),
             entries={"ticket": 120.0},
         ),
+        turns=Turns(dict.fromkeys(KINDS, _pairs(4_000, 6_000))),
     )
 
 

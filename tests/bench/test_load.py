@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from bench.load import BATCH, BULK, Job, Worker
+from bench.load import BATCH, BULK, KNOWN, LINKS, Job, Worker
 from bench.measure import cpu_of, drive, fill
 from bench.servers import Broker, broker, noop
 
@@ -36,6 +36,24 @@ def test_each_load_is_carried_out(served: Broker, load: str) -> None:
     assert run.store_us > 0
     done = "submitted" if "submit" in load else "closed"
     assert counters[done] - before["counters"].get(done, 0) == pytest.approx(run.tasks * run.seconds, abs=1)
+
+
+@pytest.mark.parametrize("load", ["page", "turn", "page_known", "turn_known"])
+def test_pages_are_crawled(served: Broker, load: str) -> None:
+    project, connections = served.project(remember_closed=-1), 4
+    fill(served, project, BULK)
+
+    run = drive(served, served.job(load, 0.3, [project], connections=connections))
+
+    stats, pages = served.stats(project), round(run.tasks * run.seconds)
+    assert run.errors == {}
+    assert stats["counters"]["assigned"] == pages
+    assert stats["counters"]["closed"] >= pages - connections
+    new = LINKS - KNOWN if "known" in load else LINKS
+    submitted = stats["counters"]["submitted"] - BULK
+    first = connections * (LINKS - new)
+    # In three calls, the last page of a connection may end before its get.
+    assert pages * new <= submitted <= (pages + connections) * new + first
 
 
 def test_a_poll_finds_nothing_and_that_is_right(served: Broker) -> None:

@@ -13,6 +13,7 @@ from bench.report import GROUPED, markdown
 from bench.results import Results
 from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, ROWS, SINGLE
+from bench.turns import KINDS
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +70,14 @@ def test_the_books_of_a_fleet_balance(tmp_path: Path) -> None:
     assert fleet is not None
     assert fleet.wrong == []
     assert (fleet.counters["closed"], fleet.counters["failed"], fleet.counters["reclaimed"]) == (190, 10, 10)
+
+
+def test_pages_in_one_call_are_compared_with_three(tmp_path: Path) -> None:
+    turns = ask(tmp_path, "turns", "--seconds", "0.1", "--rounds", "1").turns
+
+    assert turns is not None
+    assert set(turns.pages) == set(KINDS)
+    assert all(0 < turns.cost(kind) < 1 for kind in KINDS)
 
 
 @pytest.mark.parametrize(

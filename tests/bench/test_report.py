@@ -60,6 +60,12 @@ def test_the_table_names_every_row_with_its_goal() -> None:
     assert "| any script at any size, one call at worst | 2.00 ms | 1 ms |  | not met |  |" in table
 
 
+def test_a_page_in_one_call_is_compared_with_three_calls() -> None:
+    text = markdown(made_up())
+
+    assert "- all 10 links new: 6,000 pages/s, 1.50 of three calls'; CPU a page: server 20 us, 1.00 of" in text
+
+
 def test_what_groups_cost_is_compared_with_tasks_without() -> None:
     text = markdown(made_up())
 

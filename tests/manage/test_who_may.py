@@ -85,6 +85,7 @@ POST  /project/reclaim_worker/{id}/{worker}       401    401    403    403  403 
 POST  /project/forget/{id}                        401    200    403    403  403    403    403   200   200
 POST  /project/delete/{id}                        401    401    403    403  403    403    403   403   200
 GET   /project/tasks/{id}                         401    401    403    200  403    403    403   403   200
+GET   /project/failures/{id}                      401    401    403    200  403    403    403   403   200
 GET   /project/task/{id}/{task}                   401    401    403    200  403    403    403   403   200
 GET   /project/group/{id}                         401    200    403    200  403    403    403   403   200
 POST  /project/group/{id}                         401    401    403    403  200    403    403   403   200

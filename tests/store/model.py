@@ -18,6 +18,8 @@ class ModelTask:
     assignee: int = 0
     deadline: int = 0
     failed_at: int = 0
+    failed_by: int = 0
+    """The worker that failed it last."""
     drain: str = ""
     """The maintenance call that has taken it and not worked it off yet."""
     lost: bool = False
@@ -186,6 +188,7 @@ class ModelProject:
         if result == 0:
             return self._succeed(task, worker, verification, now)
         if result == 1:
+            task.failed_by = worker
             task.retries += 1
             if task.retries >= task.new.max_retries:
                 task.state, task.assignee, task.failed_at = "failed", 0, now
@@ -283,7 +286,7 @@ class ModelProject:
         task = self.tasks.get(id)
         if task is None or task.zset != "failed":
             return False
-        task.retries = 0
+        task.retries = task.failed_by = 0
         return self.give_back(task)
 
     def remove(self, id: int) -> bool:
@@ -356,7 +359,7 @@ class ModelProject:
                 or call.contains not in task.new.recipe
             ):
                 continue
-            if call.worker and (task.zset, task.assignee) != ("assigned", call.worker):
+            if call.worker and call.worker != (task.assignee or task.failed_by):
                 continue
             call.affected += 1
             if call.operation == "remove_tasks":
@@ -378,7 +381,7 @@ class ModelProject:
                 continue
             task = self.tasks[id]
             if operation == "reset_failed":
-                task.retries = 0
+                task.retries = task.failed_by = 0
             back += self.give_back(task)
         done = len(ids[:limit])
         if operation == "reclaim_assigned":

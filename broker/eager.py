@@ -1,0 +1,38 @@
+"""Begins a coroutine at once, without a task of its own, as eager tasks of later Pythons do."""
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Begun(Generic[T]):
+    """Runs a coroutine up to its first wait; who awaits this, in the same task, runs the rest.
+
+    Two that first wait for the same future cannot both be begun.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+        self._first: asyncio.Future[Any] | None = None
+        """What it waits for."""
+        self._ended: BaseException | None = None
+        """How it ended if it did not wait: its value is in a StopIteration."""
+        try:
+            self._first = coroutine.send(None)
+        except (StopIteration, Exception) as ended:
+            self._ended = ended
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        if isinstance(self._ended, StopIteration):
+            value: T = self._ended.value
+            return value
+        if self._ended is not None:
+            raise self._ended
+        if self._first is None or not self._first.done():
+            # The coroutine itself looks at how the wait has ended.
+            with suppress(Exception, asyncio.CancelledError):
+                yield self._first
+        return (yield from self._coroutine.__await__())

@@ -1,0 +1,37 @@
+--[[ failures: why tasks have failed: the messages of the newest ones, and how often each came.
+
+  KEYS[1]  broker:{project:P}
+  KEYS[2]  broker:{project:P}:guard
+  ARGV[1]  how many failed tasks to look at, the newest ones, at most 1,000
+
+  Returns  for each message {message, '' for none; of how many tasks; when the last of them failed (unix ms); its id}
+  Refuses  NOT_FOUND
+  Cost     O(log failed + tasks)
+]]
+--- @include "project"
+
+local base, count = KEYS[1], tonumber(ARGV[1])
+
+if not project(base) then
+  return redis.error_reply('NOT_FOUND No such project')
+end
+local newest = redis.call('ZRANGE', base .. ':failed', 0, count - 1, 'REV', 'WITHSCORES')
+if #newest == 0 then
+  return {}
+end
+local tasks = {}
+for i = 1, #newest, 2 do
+  tasks[#tasks + 1] = newest[i]
+end
+local rows, of_message = {}, {}
+for i, error in ipairs(redis.call('HMGET', base .. ':errors', unpack(tasks))) do
+  -- A pattern that takes the message as well looks at it character by character.
+  local message = error and string.sub(error, string.match(error, '^%d+ %d+ %d+ ()') or 1) or ''
+  local row = of_message[message]
+  if not row then
+    row = { message, 0, newest[2 * i], tasks[i] }
+    of_message[message], rows[#rows + 1] = row, row
+  end
+  row[2] = row[2] + 1
+end
+return rows
