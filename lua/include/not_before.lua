@@ -1,4 +1,5 @@
--- not_before(text, now): when the new task of this text may be had, unix ms, nil for at once; and the text without that.
+-- not_before(text, now): when the new task of this text may be had, unix ms, nil for at once; and the text without
+-- that.
 local function not_before(text, now)
   local sign, ms, rest = string.match(text, '^([+=])(%d+) (.*)$')
   local at = sign and tonumber(ms) + (sign == '+' and now or 0)
