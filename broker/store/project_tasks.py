@@ -17,7 +17,7 @@ _FAILED = 1000
 """Failed tasks of which the messages are counted."""
 
 _LOOKS = 250
-"""Tasks that one script looks at for a page of those that match a filter, and ten times as many buckets."""
+"""Tasks that one script looks at, and for a page of those that match a filter ten times as many buckets."""
 
 _PAGE_LOOKS, _PAGE_STEPS = 1000, 20
 """Tasks that a page looks at, at most, and scripts that it calls: what is looked at may be empty."""
@@ -34,7 +34,7 @@ class TaskFilter(NamedTuple):
     """Who holds the task, or failed it last."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Failure:
     """A message with which tasks have failed."""
 
@@ -88,10 +88,19 @@ class ProjectTasks:
             raise BrokerError("not_found", "No failed task has this id")
 
     async def failures(self, project: int) -> list[Failure]:
-        """Why the newest failed tasks have failed, what came most often first. Raises ``not_found``."""
-        found = await self._calls.call("failures", self._keys.project(project), [_FAILED])
-        rows = [Failure(message, count, int(last) // 1000, int(task)) for message, count, last, task in found]
-        return sorted(rows, key=lambda row: -row.count)
+        """Why the newest failed tasks have failed, what came most often first. Raises ``not_found``.
+
+        One that fails meanwhile moves the others: then one of them may count twice.
+        """
+        rows: dict[str, Failure] = {}
+        for start in range(0, _FAILED, _LOOKS):
+            found = await self._calls.call("failures", self._keys.project(project), [start, _LOOKS])
+            for message, count, last, task in found:
+                row = rows.setdefault(message, Failure(message, 0, int(last) // 1000, int(task)))
+                row.count += count
+            if not found:
+                break
+        return sorted(rows.values(), key=lambda row: -row.count)
 
     async def forget(self, project: int, hash64: int, worker: int | None = None) -> bool:
         """Whether the project remembered the hash of a closed task until now.

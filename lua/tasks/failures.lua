@@ -1,8 +1,9 @@
---[[ failures: why tasks have failed: the messages of the newest ones, and how often each came.
+--[[ failures: why tasks have failed: the messages of some of the newest ones, and how often each came.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  how many failed tasks to look at, the newest ones, at most 1,000
+  ARGV[1]  how many of the newest failed tasks to leave out
+  ARGV[2]  how many to look at, at most 500
 
   Returns  for each message {message, '' for none; of how many tasks; when the last of them failed (unix ms); its id}
   Refuses  NOT_FOUND
@@ -10,12 +11,12 @@
 ]]
 --- @include "project"
 
-local base, count = KEYS[1], tonumber(ARGV[1])
+local base, from, count = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local newest = redis.call('ZRANGE', base .. ':failed', 0, count - 1, 'REV', 'WITHSCORES')
+local newest = redis.call('ZRANGE', base .. ':failed', from, from + count - 1, 'REV', 'WITHSCORES')
 if #newest == 0 then
   return {}
 end

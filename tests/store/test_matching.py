@@ -182,3 +182,19 @@ async def test_a_call_that_takes_long_answers_how_many_so_far_and_goes_on(
     await asyncio.gather(*maintenance._background.values())
     stats = await fleet.store.monitoring.stats(project)
     assert (stats.waiting, stats.counters["removed"]) == (0, 3000)
+
+
+async def test_of_many_failed_tasks_the_newest_thousand_are_counted(fleet: StoreFleet) -> None:
+    project = await fleet.project()
+    worker = await fleet.worker(project)
+    for _ in range(3):
+        fleet.passes(1)
+        await fleet.submit(project, worker, *[TaskFields("r")] * 400)
+        held = await fleet.take(project, worker, 400)
+        await fleet.store.tasks.release(project, worker, [(task.id, 1, 0) for task in held])
+
+    (failure,) = await fleet.store.project_tasks.failures(project)
+
+    assert (failure.message, failure.count) == ("", 1000)
+    assert failure.last == fleet.now // 1000
+    assert failure.task_id in {task.id for task in held}
