@@ -2,9 +2,10 @@
 
   The best by score of the tasks without a group and of the groups that may start one, never a task that the worker has
   voted on. Groups whose time has come may start one from here on, and delayed tasks wait, of each at most 4 more than
-  tasks are asked for. With a `retry_delay`, up to 16 tasks that this worker was the last to fail are left to others for
-  a time, unless nothing else is there. When nothing waits, up to 10 overdue tasks are reclaimed, and it looks again. A
-  task that has lost its record is dropped, and the next one taken instead, until 1,000 were dropped.
+  tasks are asked for, and no more than 100 of the latter. With a `retry_delay`, up to 16 tasks that this worker was the
+  last to fail are left to others for a time, unless nothing else is there. When nothing waits, up to 10 overdue tasks
+  are reclaimed, and it looks again. A task that has lost its record is dropped, and the next one taken instead, until
+  1,000 were dropped.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -259,8 +260,9 @@ if others > 0 and redis.call('EXISTS', base .. ':delayed') == 1 then
   redis.call('DEL', guard)
   --- @include "take_delayed"
   local looked
-  looked, come, come_voted = take_delayed(base, now, count + 4)
-  more_come = looked == count + 4
+  local most = math.min(count + 4, 100)
+  looked, come, come_voted = take_delayed(base, now, most)
+  more_come = looked == most
   others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted')
 end
 local take = others == 0 and take_first or take_best

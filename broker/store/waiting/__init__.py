@@ -21,7 +21,7 @@ from broker.store.projects import Projects
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Calls
 from broker.store.redis.subscription import Subscription
-from broker.store.tasks import CHUNK, Tasks
+from broker.store.tasks import Tasks
 from broker.store.waiting.wait_queue import WaitQueues
 from broker.store.waiting.waiter import Waiter, WaitQueue
 
@@ -41,6 +41,9 @@ _TOGETHER = 50
 
 _PROMOTE = 0.02
 """Seconds between two looks at the groups of a project, on average at least."""
+
+_PROMOTED = 100
+"""Groups and delayed tasks that one look takes: 3 ms where all are due at once."""
 
 _CONNECT = 0.5
 """Seconds to wait for the subscription."""
@@ -116,7 +119,7 @@ class Waiters:
     async def _promote(self, project: int) -> None:
         """Wakes as many as may start, and others are told of what is left. Which process is first is left to chance."""
         with suppress(BrokerError):
-            more, next_due, own = await self._tasks.promote(project, CHUNK, self.queues.waiting_for(project))
+            more, next_due, own = await self._tasks.promote(project, _PROMOTED, self.queues.waiting_for(project))
             if project in self.queues.projects:
                 self.queues.notify(project, own, 0)
                 if more or next_due is not None:
