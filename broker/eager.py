@@ -14,6 +14,8 @@ class Begun(Generic[T]):
     Two that first wait for the same future cannot both be begun.
     """
 
+    __slots__ = ("_coroutine", "_ended", "_first")
+
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
         self._first: asyncio.Future[Any] | None = None
@@ -26,13 +28,14 @@ class Begun(Generic[T]):
             self._ended = ended
 
     def __await__(self) -> Generator[Any, Any, T]:
-        if isinstance(self._ended, StopIteration):
-            value: T = self._ended.value
-            return value
-        if self._ended is not None:
-            raise self._ended
-        if self._first is None or not self._first.done():
+        ended, first = self._ended, self._first
+        if ended is not None:
+            if isinstance(ended, StopIteration):
+                value: T = ended.value
+                return value
+            raise ended
+        if first is None or not first.done():
             # The coroutine itself looks at how the wait has ended.
             with suppress(Exception, asyncio.CancelledError):
-                yield self._first
+                yield first
         return (yield from self._coroutine.__await__())

@@ -93,7 +93,7 @@ class Caller:
         query: Mapping[str, object] | None = None,
         body: object = None,
         safe: bool,
-        allow: Collection[str] = (),
+        allow: Collection[str | None] = (),
         patient: bool = True,
         pause: float = 0,
         wait: float = 0,
@@ -102,7 +102,8 @@ class Caller:
 
         ``safe``: whether the call may be carried out twice. If so, it is repeated for ``self.patience`` seconds. A call
         that was not sent is always repeated, and so is one that exceeds a rate (429), unless ``patient`` is false.
-        ``allow``: codes of refusals that are answers; ``unavailable`` allows a 503 that says what was done.
+        ``allow``: codes of refusals that are answers, None for those without a code; ``unavailable`` allows a 503 that
+        says what was done.
         """
         name = f"{method} {path}"
         path = f"{path}?{urlencode(query)}" if query else path
@@ -155,7 +156,7 @@ def _read(answer: Answer, content: type[T], call: str) -> _Envelope[T]:
     return envelope
 
 
-def _content(envelope: _Envelope[T], content: type[T], allow: Collection[str], call: str, status: int) -> T:
+def _content(envelope: _Envelope[T], content: type[T], allow: Collection[str | None], call: str, status: int) -> T:
     if not envelope.ok and envelope.code not in allow:
         raise Refused(call, status, envelope.code, envelope.detail or envelope.message, envelope.rate_limit_delay)
     try:

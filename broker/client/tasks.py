@@ -1,4 +1,4 @@
-"""The calls on tasks: submit, get, release, extend."""
+"""The calls on tasks: submit, get, release, all three in a turn, extend."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from broker.client.calls import Caller, Nothing, Steps
 from broker.client.transport import method
-from broker.client.types import ClientError, NewTask, Release, Result, Task, Unreachable
+from broker.client.types import ClientError, NewTask, Release, Result, Task, Turn, Unreachable
 
 _MOST = 10_000
 """Tasks of one bulk call."""
@@ -143,8 +143,36 @@ class TaskCalls(Caller):
     def release_many(self, releases: Sequence[Release]) -> Steps[list[bool]]:
         """As :meth:`release`, for at most 10,000 tasks of any projects. Repeated when all are OK."""
         body = {"requests": releases}
-        safe = all(release.result is Result.OK for release in releases)
+        safe = _all_ok(releases)
         return (yield from self._call("POST", "/task/bulk_release", _AllUpdated, body=body, safe=safe)).updated
+
+    @method
+    def turn(
+        self,
+        project: int | None = None,
+        *,
+        releases: Sequence[Release] = (),
+        submits: Iterable[NewTask | str] = (),
+        count: int = 1,
+        wait: int = 0,
+    ) -> Steps[Turn]:
+        """Releases tasks, submits tasks to the project, and gets up to ``count`` tasks, in this order, in one call.
+
+        At most 1,000 releases and 10,000 submits; a ``str`` is a recipe. Without a ``project`` there are no submits,
+        and the tasks are of any project. A part that is refused does not stop the others: look at ``refused``, also for
+        the project's rates, which are not waited for. If the answer is lost and a task was asked for, or the parts are
+        not safe to repeat by themselves, the call is not repeated but raises ``Unreachable``; see :meth:`assigned`.
+        """
+        tasks = [_new_task(task) for task in submits]
+        if tasks and project is None:
+            raise ValueError("turn: submits need a project")
+        body: dict[str, object] = {
+            "releases": releases,
+            "submits": [_request(project, task) for task in tasks],
+            "get": {"project": project, "count": count, "wait": wait} if count else None,
+        }
+        safe = not count and all(task.hashed for task in tasks) and _all_ok(releases)
+        return (yield from self._call("POST", "/task/turn", Turn, body=body, safe=safe, allow={None}, wait=wait))
 
     @method
     def extend(self, task_ids: Sequence[int], seconds: int) -> Steps[list[bool]]:
@@ -164,13 +192,25 @@ class TaskCalls(Caller):
         yield from self._call("POST", f"/log/{level}", Nothing, body=body, safe=False)
 
 
+def _all_ok(releases: Sequence[Release]) -> bool:
+    return all(release.result is Result.OK for release in releases)
+
+
+def _new_task(given: NewTask | str) -> NewTask:
+    return NewTask(given) if isinstance(given, str) else given
+
+
+def _request(project: int | None, task: NewTask) -> dict[str, object]:
+    return {"project": project, **msgspec.to_builtins(task)}
+
+
 def _chunks(project: int, tasks: Iterable[NewTask | str]) -> Iterator[tuple[list[bytes], bool]]:
     """The requests of each call, and whether the call may be repeated."""
     chunk: list[bytes] = []
     safe, size = True, 0
     for given in tasks:
-        task = NewTask(given) if isinstance(given, str) else given
-        request = msgspec.json.encode({"project": project, **msgspec.to_builtins(task)})
+        task = _new_task(given)
+        request = msgspec.json.encode(_request(project, task))
         if chunk and (len(chunk) == _MOST or size + len(request) > _MOST_BYTES):
             yield chunk, safe
             chunk, safe, size = [], True, 0

@@ -105,6 +105,28 @@ class Release(Struct, frozen=True):
     group_blocked: float = 0
 
 
+class RefusedPart(Struct, frozen=True):
+    """Why a part of a turn was not done. ``rate_limit_delay``: seconds to wait, with the code ``rate_limited``."""
+
+    code: str
+    message: str
+    detail: str | None = None
+    rate_limit_delay: float | None = None
+
+
+class Turn(Struct, frozen=True):
+    """What a turn has done. ``outcomes``: the id of each submitted task, None for a duplicate.
+
+    ``refused``: by part (releases, submits, get), why it was not done, or not to its end. Where it is not known what
+    was done, ``updated`` is False, and ``outcomes`` ends.
+    """
+
+    updated: list[bool]
+    outcomes: list[int | None]
+    tasks: list[Task]
+    refused: dict[str, RefusedPart]
+
+
 class Group(Struct, frozen=True):
     """A group of tasks, such as a host. Times are unix seconds.
 

@@ -65,6 +65,31 @@ async def test_a_task_is_submitted_assigned_extended_and_released(client: Any, f
     assert (await ask(client.project_stats(project))).counters.closed == 1
 
 
+async def test_a_page_is_done_in_one_turn(client: Any, fleet: Fleet) -> None:
+    project, other = fleet.project(assign_rate=0.01), fleet.project()
+    await become_worker(client, fleet, project)
+    page = NewTask("a page", unique_string="a")
+
+    first = await ask(client.turn(project, submits=[page, page]))
+    assert (first.updated, first.outcomes[1], first.refused) == ([], None, {})
+    (task,) = first.tasks
+    assert (task.id, task.recipe, task.project.id) == (first.outcomes[0], "a page", project)
+
+    second = await ask(client.turn(project, releases=[Release(task.id), Release(5)], submits=["b"], wait=0, count=3))
+    assert (second.updated, len(second.outcomes), second.tasks) == ([True, False], 1, [])
+    assert set(second.refused) == {"get"}
+    assert second.refused["get"].code == "rate_limited"
+    assert 0 < second.refused["get"].rate_limit_delay <= 100
+
+    third = await ask(client.turn(other, submits=["c"], count=0))
+    assert (third.outcomes, third.tasks, third.refused["submits"].code) == ([], [], "denied")
+    assert (await ask(client.turn())).updated == []
+    with pytest.raises(ValueError, match="need a project"):
+        await ask(client.turn(submits=["d"]))
+    with pytest.raises(Refused, match=r"get\.wait"):
+        await ask(client.turn(project, wait=61))
+
+
 async def test_many_tasks_are_submitted_assigned_and_released(client: Any, fleet: Fleet) -> None:
     project = fleet.project()
     await become_worker(client, fleet, project)

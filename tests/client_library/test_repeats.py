@@ -20,6 +20,7 @@ SAFE: dict[str, Call] = {
     "submit many, all with a hash": lambda client: Client.submit_many(client, 1, [HASHED, HASHED]),
     "release ok": lambda client: Client.release(client, 1),
     "release many ok": lambda client: Client.release_many(client, [OK, OK]),
+    "turn without a get": lambda client: Client.turn(client, 1, releases=[OK], submits=[HASHED], count=0),
     "extend": lambda client: Client.extend(client, [1], 60),
     "assigned": lambda client: Client.assigned(client, 1),
     "create worker": lambda client: Client.create_worker(client, "w"),
@@ -34,6 +35,9 @@ UNSAFE: dict[str, Call] = {
     "release fail": lambda client: Client.release(client, 1, Result.FAIL),
     "release skip": lambda client: Client.release(client, 1, Result.SKIP),
     "release many, one fail": lambda client: Client.release_many(client, [OK, FAIL]),
+    "turn": lambda client: Client.turn(client, 1, releases=[OK]),
+    "turn, one without a hash": lambda client: Client.turn(client, 1, submits=[HASHED, "r"], count=0),
+    "turn, one fail": lambda client: Client.turn(client, 1, releases=[OK, FAIL], count=0),
     "register": lambda client: Client.register(client, "ada", "correct horse"),
 }
 
