@@ -75,7 +75,12 @@ class ProjectTasks:
         """
         rows, looked, read = list[Row](), 0, 0
         for _ in range(_PAGE_STEPS):
-            bounds: Arguments = [limit - len(rows), min(_LOOKS, _PAGE_LOOKS - looked), longest, _MOST_VOTES]
+            bounds: Arguments = [
+                min(limit - len(rows), _LOOKS // 2),
+                min(_LOOKS, _PAGE_LOOKS - looked),
+                longest,
+                _MOST_VOTES,
+            ]
             args: Arguments = [-1 if newest else 1, "" if entry is None else entry, *filter, *bounds]
             entry, looks, bytes, *found = await self._calls.call("tasks_find", self._keys.project(project), args)
             looked, read, rows = looked + looks, read + bytes, rows + [Row.read(row) for row in found]
