@@ -126,9 +126,11 @@ async def list_groups(call: Call) -> Reply:
     Operation(
         group="Maintenance",
         summary="Delete the waiting tasks of a group",
-        text="For managers with MAINTENANCE. Selects all tasks of the group that wait, with or without votes, in one "
-        "step, and answers when they are deleted and their hashes are free, or after 30 seconds; the rest follows in "
-        "the background. Tasks that are held or have failed stay, and so do the group's limits. Safe to repeat.",
+        text="For managers with MAINTENANCE. First removes the delayed tasks of the group, as `/project/remove_tasks` "
+        "does: that takes longer the more tasks the project has. Then selects all tasks of the group that wait, with "
+        "or without votes, in one step, and answers when they are deleted and their hashes are free, or after 30 "
+        "seconds; the rest follows in the background. Tasks that are held or have failed stay, and so do the group's "
+        "limits. Safe to repeat.",
         who=MANAGER,
         path=PROJECT_ID,
         body=RemoveGroup,

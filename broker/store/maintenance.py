@@ -62,11 +62,17 @@ class Maintenance:
         return affected
 
     async def remove_group(self, project: int, group: str) -> int:
-        """Removes what waits in a group, the answer is how many tasks. Raises ``not_found``."""
-        affected: int = await self._calls.call("remove_group", self._keys.project(project), [self.now, group])
-        if affected:
+        """Removes what waits in a group or is delayed, the answer is how many tasks. Raises ``not_found``, and
+        ``rate_limited`` as :meth:`run_matching`.
+        """
+        delayed = 0
+        if await self._calls.command("EXISTS", self._keys.delayed(project)):
+            # These first: what waits meanwhile is removed as well.
+            delayed, _ = await self.run_matching(project, "remove_tasks", TaskFilter("delayed", group=group))
+        waiting: int = await self._calls.call("remove_group", self._keys.project(project), [self.now, group])
+        if waiting:
             await self._drain_all(project)
-        return affected
+        return delayed + waiting
 
     async def run_matching(self, project: int, operation: Matching, filter: TaskFilter) -> tuple[int, bool]:
         """Retries or removes the tasks that match. How many they are so far, and whether that goes on.

@@ -375,12 +375,17 @@ class Walk:
 
     async def remove_group(self) -> None:
         group = self.chance.choice(self.groups)
-        gone = [id for id, task in self.waiting.items() if group and task.new.group == group]
+        if not group:
+            return
+        gone = [id for id, task in self.waiting.items() if task.new.group == group]
+        delayed = [id for id, task in self.delayed.items() if task.new.group == group and id not in self.lost]
         affected = await self.store.maintenance.remove_group(self.project, group)
-        assert affected == len(gone)
+        assert affected == len(gone) + len(delayed)
         for id in gone:
             del self.waiting[id]
             self.lost.discard(id)
+        for id in delayed:
+            del self.delayed[id]
 
     async def change_limits(self) -> None:
         """A manager does."""

@@ -39,6 +39,9 @@ class Keys:
     def closed(self, project: int) -> str:
         return f"{self.project(project)[0]}:closed"
 
+    def delayed(self, project: int) -> str:
+        return f"{self.project(project)[0]}:delayed"
+
     def imported(self, project: int) -> str:
         return f"{self.project(project)[0]}:imported"
 
