@@ -150,9 +150,11 @@ class Endpoint:
                 call.app.bodies.free(call.held)
         notes.status = reply.status
         await reply(scope, receive, send)
-        if call.undo is not None and not (reply.status == 200 and await call.client.received()):
+        # It refers to the call: a cycle that Python would have to search for.
+        undo, call.undo = call.undo, None
+        if undo is not None and not (reply.status == 200 and await call.client.received()):
             notes.status = Requests.CLIENT_GONE if reply.status == 200 else reply.status
-            await call.undo()
+            await undo()
 
 
 class Route(routing.Route):

@@ -295,6 +295,34 @@ def test_a_group_that_a_release_slows_down_or_blocks_starts_nothing_in_the_same_
     assert worker.get(f"/project/group/{project}?group=b").content()["group"]["delay"] == 60
 
 
+def test_the_parts_take_what_their_own_calls_take(fleet: Fleet) -> None:
+    project = fleet.project()
+    worker = fleet.worker(project)
+    for recipe in ("fails", "comes again"):
+        worker.submit(project, recipe, max_retries=1)
+    failing, closing = (worker.take(project)["id"] for _ in range(2))
+    later = submit(project, "later", delay=3600) + submit(project, "now", max_assign_time=0)
+
+    content = turn(
+        worker,
+        releases=release(failing, result=1, message="no such host") + release(closing, again_in=3600),
+        submits=later,
+        get={"project": project, "count": 5, "hold": 60},
+    )
+
+    assert (content["updated"], recipes(content)) == ([True, True], ["now"])
+    rows = {
+        state: fleet.admin.get(f"/project/tasks/{project}?state={state}").content()["tasks"]
+        for state in ("failed", "delayed", "assigned")
+    }
+    assert [row["error"]["message"] for row in rows["failed"]] == ["no such host"]
+    assert {(row["recipe"], row["round"]) for row in rows["delayed"]} == {("later", 1), ("comes again", 2)}
+    (held,) = rows["assigned"]
+    assert 55 <= held["deadline"] - content["tasks"][0]["assign_time"] <= 61
+    for wrong, field in (({"hold": 0}, "get.hold"), ({"hold": 86_401}, "get.hold")):
+        assert worker.post(PATH, {"get": wrong}).message.startswith(field)
+
+
 def test_a_chained_project_has_what_was_released(fleet: Fleet) -> None:
     target = fleet.project()
     project = fleet.project(chain=target)
