@@ -10,6 +10,7 @@ from typing import Any
 from broker.settings import Settings
 from broker.store import Store
 from broker.store.task_fields import TaskFields
+from broker.store.tasks import result_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 
@@ -33,10 +34,11 @@ async def what_the_page_shows(store: Store) -> None:
         task("b", -5, priority=10, max_retries=3),
     ]
     voted = task("voted", -2, priority=9, verification_count=2)
-    await tasks.submit(project, worker, [*first, task("d", -4), task("e", -3, priority=1), voted, *first[1:]])
+    later = task("later", -1, start="+3600000")
+    await tasks.submit(project, worker, [*first, task("d", -4), task("e", -3, priority=1), voted, later, *first[1:]])
     held = (await tasks.assign(project, worker, 4, 3600)).tasks
     assert [task.id for task in held] == [100_002, 200_002, 300_002, 600_002]
-    await tasks.release(project, worker, [(100_002, 0, 0), (200_002, 1, 0), (600_002, 0, 0)])
+    await tasks.release(project, worker, [(100_002, 0, 0), (200_002, result_of(1, message="HTTP 500"), 0), (600_002, 0, 0)])
 
 
 def blocks() -> list[tuple[str, str]]:
