@@ -38,7 +38,9 @@ async def what_the_page_shows(store: Store) -> None:
     await tasks.submit(project, worker, [*first, task("d", -4), task("e", -3, priority=1), voted, later, *first[1:]])
     held = (await tasks.assign(project, worker, 4, 3600)).tasks
     assert [task.id for task in held] == [100_002, 200_002, 300_002, 600_002]
-    await tasks.release(project, worker, [(100_002, 0, 0), (200_002, result_of(1, message="HTTP 500"), 0), (600_002, 0, 0)])
+    await tasks.release(
+        project, worker, [(100_002, 0, 0), (200_002, result_of(1, message="HTTP 500"), 0), (600_002, 0, 0)]
+    )
 
 
 def blocks() -> list[tuple[str, str]]:
