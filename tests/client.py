@@ -97,9 +97,9 @@ class WorkerCaller(Caller):
         task: int = answer.content()["task_id"]
         return task
 
-    def take(self, project: int) -> dict[str, Any]:
-        """The task that a get hands out; there must be one."""
-        task: dict[str, Any] = self.get(f"/task/get/{project}").content()["task"]
+    def take(self, project: int, wait: int = 0) -> dict[str, Any]:
+        """The task that a get hands out; there must be one, or come within ``wait`` seconds."""
+        task: dict[str, Any] = self.get(f"/task/get/{project}?wait={wait}").content()["task"]
         return task
 
     def release(self, task: int, result: int = 0, verification: int = 0) -> bool:

@@ -238,7 +238,7 @@ def result_of(result: int, delay: float = 0, message: str = "") -> int | str:
     """
     if not delay and not message:
         return result
-    return f"{result} {round(delay * 1000) if delay else ''} {message}"
+    return f"{result} {round(delay * 1000) or ''} {message}"
 
 
 def project_of(task: int) -> int:

@@ -140,3 +140,35 @@ def test_groups_of_a_full_broker_stay_polite_and_drain(small: Fleet, serving: Se
     until(lambda: left() == 0, 20)
     limit_memory(serving, 0)
     assert worker.submit(project, group="a") > 0
+
+
+def test_delays_of_a_full_broker_end_and_its_tasks_come_again(small: Fleet, serving: Serving) -> None:
+    project = small.project(retry_delay=0.05, max_reclaims=1, max_votes=2)
+    worker, other = small.worker(project), small.worker(project)
+    for n in range(4):
+        worker.submit(project, str(n), max_retries=5, delay=0.05)
+    voted = worker.submit(project, "voted", priority=9, verification_count=2)
+    limit_memory(serving, 1)
+    assert worker.post("/task/submit", {"project": project, "recipe": "r", "delay": 1}).status == 503
+
+    for caller, vote in ((worker, 1), (other, 2)):
+        assert caller.take(project)["id"] == voted
+        caller.release(voted, verification=vote)
+    again, failing, skipped, given_back = (worker.take(project, wait=10)["id"] for _ in range(4))
+    for body in (
+        {"task_id": again, "result": 0, "again_in": 0.05},
+        {"task_id": failing, "result": 1, "message": "why"},
+        {"task_id": skipped, "result": 2, "delay": 0.05},
+    ):
+        assert worker.post("/task/release", body).content()["updated"] is True
+    assert worker.post("/task/give_back", {"task_ids": [given_back]}).content()["returned"] == [True]
+
+    rest = {task["id"]: task for task in (other.take(project, wait=10) for _ in range(4))}
+    assert sorted(rest) == sorted([again, failing, skipped, given_back])
+    assert rest[again]["round"] == 2
+    (disagreed,) = small.admin.get(f"/project/tasks/{project}?state=failed").content()["tasks"]
+    assert (disagreed["id"], disagreed["error"]["message"]) == (voted, "no 2 of 2 agree")
+    assert small.admin.post(f"/project/reset_failed_tasks/{project}").content()["affected_tasks"] == 1
+    assert worker.post("/task/cancel", {"task_ids": [voted]}).content()["cancelled"] == [True]
+    turn = {"releases": [{"task_id": id, "result": 0} for id in rest], "get": {"project": project}}
+    assert other.post("/task/turn", turn).content()["updated"] == [True] * 4
