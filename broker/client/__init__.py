@@ -3,8 +3,10 @@
 from broker.client.clients import AsyncClient, Client
 from broker.client.credentials import Credentials
 from broker.client.types import (
+    Affected,
     ClientError,
     Fail,
+    Failure,
     Group,
     Manager,
     NewTask,
@@ -26,11 +28,13 @@ from broker.client.worker import Worker
 from broker.hashes import hash64, verification
 
 __all__ = [
+    "Affected",
     "AsyncClient",
     "Client",
     "ClientError",
     "Credentials",
     "Fail",
+    "Failure",
     "Group",
     "Manager",
     "NewTask",

@@ -15,7 +15,9 @@ from broker.client.credentials import Credentials
 from broker.client.tasks import TaskCalls
 from broker.client.transport import AsyncTransport, BlockingTransport, method
 from broker.client.types import (
+    Affected,
     ClientError,
+    Failure,
     Group,
     GroupState,
     Manager,
@@ -23,6 +25,7 @@ from broker.client.types import (
     Refused,
     Stats,
     TaskPage,
+    TaskRow,
     TaskState,
     WorkerInfo,
 )
@@ -71,6 +74,19 @@ class _GroupPage(Struct):
 
 class _Affected(Struct):
     affected_tasks: int
+
+
+class _MatchPage(Struct):
+    tasks: list[TaskRow]
+    next: str | None
+
+
+class _Failures(Struct):
+    failures: list[Failure]
+
+
+class _Forgotten(Struct):
+    forgotten: bool
 
 
 class Calls(TaskCalls):
@@ -175,6 +191,68 @@ class Calls(TaskCalls):
         query: dict[str, object] = {"state": state, "offset": offset, "limit": limit}
         query |= {"full": 1} if full else {}
         return (yield from self._call("GET", f"/project/tasks/{project}", TaskPage, query=query, safe=True))
+
+    @method
+    def find_tasks(
+        self,
+        project: int,
+        state: TaskState,
+        *,
+        contains: str = "",
+        group: str = "",
+        worker: int | None = None,
+        newest: bool = False,
+        full: bool = False,
+        most: int = 500,
+    ) -> Steps[list[TaskRow]]:
+        """Up to ``most`` tasks that match, by id. It makes as many calls as it needs to find them.
+
+        ``contains``: in the recipe or the error; ``worker``: who holds the task or failed it last.
+        """
+        query: dict[str, object] = {"state": state, "order": "newest" if newest else "oldest", "limit": min(500, most)}
+        given = {"contains": contains, "group": group, "worker": worker, "full": 1 if full else None}
+        query |= {name: value for name, value in given.items() if value}
+        found: list[TaskRow] = []
+        while len(found) < most:
+            page = yield from self._call("GET", f"/project/tasks/{project}", _MatchPage, query=query, safe=True)
+            found += page.tasks
+            if page.next is None:
+                break
+            query["after"] = page.next
+        return found[:most]
+
+    @method
+    def failures(self, project: int) -> Steps[list[Failure]]:
+        """With which messages the newest 1,000 failed tasks have failed, the most frequent one first."""
+        return (yield from self._call("GET", f"/project/failures/{project}", _Failures, safe=True)).failures
+
+    @method
+    def retry_tasks(
+        self, project: int, *, contains: str = "", group: str = "", worker: int | None = None
+    ) -> Steps[Affected]:
+        """The failed tasks that match wait again; the call answers after 5 seconds at most."""
+        body = {"contains": contains, "group": group, "worker": worker}
+        return (yield from self._call("POST", f"/project/retry_tasks/{project}", Affected, body=body, safe=True))
+
+    @method
+    def remove_tasks(
+        self, project: int, state: TaskState, *, contains: str = "", group: str = "", worker: int | None = None
+    ) -> Steps[Affected]:
+        """Deletes the tasks in this state that match; the call answers after 5 seconds at most."""
+        body = {"state": state, "contains": contains, "group": group, "worker": worker}
+        return (yield from self._call("POST", f"/project/remove_tasks/{project}", Affected, body=body, safe=True))
+
+    @method
+    def reclaim_worker(self, project: int, worker: int) -> Steps[int]:
+        """Takes back what a worker holds, and returns how many tasks wait again."""
+        path = f"/project/reclaim_worker/{project}/{worker}"
+        return (yield from self._call("POST", path, _Affected, safe=True)).affected_tasks
+
+    @method
+    def forget(self, project: int, *, hash64: int = 0, unique_string: str = "") -> Steps[bool]:
+        """The hash of a closed task is free again. For workers that may submit, too. False: it was not remembered."""
+        body = {"hash64": hash64, "unique_string": unique_string}
+        return (yield from self._call("POST", f"/project/forget/{project}", _Forgotten, body=body, safe=True)).forgotten
 
     @method
     def groups(self, project: int, state: GroupState) -> Steps[list[Group]]:

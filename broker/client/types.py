@@ -253,6 +253,22 @@ class TaskPage(Struct, frozen=True):
     tasks: list[TaskRow]
 
 
+class Failure(Struct, frozen=True):
+    """A message with which tasks have failed: how many, the last time (unix seconds), and one of the tasks."""
+
+    message: str
+    count: int
+    last: int
+    task_id: int
+
+
+class Affected(Struct, frozen=True):
+    """How many tasks a call has changed so far. ``pending``: the rest follows in the background."""
+
+    affected_tasks: int
+    pending: bool
+
+
 class ClientError(Exception):
     """A call failed.
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from broker.client import (
+    Affected,
     AsyncClient,
     Client,
     Credentials,
@@ -128,6 +129,46 @@ async def test_groups_are_listed_limited_slowed_down_and_removed(client: Any, fl
     assert await ask(client.get(project)) is None
     await ask(client.set_group(project, names[2], blocked_for=0))
     assert (await ask(client.get(project))).group == names[2]
+
+
+async def test_a_manager_finds_retries_and_removes_what_failed(client: Any, fleet: Fleet) -> None:
+    await ask(client.register(f"finder-{type(client).__name__[:5]}", "correct horse"))
+    project = await ask(client.create_project(f"failures of {type(client).__name__}", remember_closed=-1))
+    await become_worker(client, fleet, project)
+    worker = client.worker.id
+    hosts = ["a.org", "b.org"] * 3
+    ids = await ask(client.submit_many(project, [NewTask(f"https://{name}/{n}") for n, name in enumerate(hosts)]))
+    releases = [{"task_id": id, "result": 1, "message": f"{name} is down"} for id, name in zip(ids, hosts, strict=True)]
+    await ask(client.get_many(project, count=6))
+    await ask(client.call("POST", "/task/bulk_release", {"requests": releases}))
+
+    failures = await ask(client.failures(project))
+    assert sorted((failure.message, failure.count) for failure in failures) == [
+        ("a.org is down", 3),
+        ("b.org is down", 3),
+    ]
+    found = await ask(client.find_tasks(project, "failed", contains="a.org", worker=worker, newest=True, most=2))
+    assert [task.id for task in found] == [ids[4], ids[2]]
+    assert (found[0].error.message, found[0].error.worker) == ("a.org is down", worker)
+    assert await ask(client.find_tasks(project, "failed", group="c.org")) == []
+
+    assert await ask(client.retry_tasks(project, contains="a.org is")) == Affected(3, pending=False)
+    assert await ask(client.remove_tasks(project, "failed", worker=worker)) == Affected(3, pending=False)
+    assert len(await ask(client.get_many(project, count=2))) == 2
+    assert await ask(client.reclaim_worker(project, worker)) == 2
+    assert (await ask(client.project_stats(project))).waiting == 3
+
+
+async def test_a_closed_task_is_forgotten(client: Any, fleet: Fleet) -> None:
+    project = fleet.project(remember_closed=-1)
+    await become_worker(client, fleet, project)
+    await ask(client.submit(project, "r", unique_string="r"))
+    assert await ask(client.forget(project, unique_string="r")) is False
+    await ask(client.release((await ask(client.get(project))).id))
+
+    assert await ask(client.submit(project, "r", unique_string="r")) is None
+    assert await ask(client.forget(project, unique_string="r")) is True
+    assert await ask(client.submit(project, "r", unique_string="r")) is not None
 
 
 async def test_more_tasks_than_one_call_takes_are_submitted_and_duplicates_named(client: Any, fleet: Fleet) -> None:
