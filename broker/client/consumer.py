@@ -16,7 +16,7 @@ from broker.client.clients import AsyncClient
 from broker.client.credentials import SharedLock
 from broker.client.heartbeat import Heartbeat
 from broker.client.release_queue import ReleaseQueue
-from broker.client.types import Fail, Refused, Result, Skip, Task, Unreachable
+from broker.client.types import Fail, Refused, Release, Result, Skip, Task, Unreachable
 
 log = logging.getLogger("broker.client")
 
@@ -24,6 +24,9 @@ Function = Callable[[Task], int | None] | Callable[[Task], Awaitable[int | None]
 
 _MOST = 1000
 """Tasks of one get."""
+
+_LONGEST = 315_360_000
+"""Seconds of a delay: ten years."""
 
 _SOON = 0.5
 """Seconds. Without a long poll, a pause follows an answer that comes sooner and has no task."""
@@ -89,7 +92,8 @@ class Consumer:
             room = await self._room()
             began = monotonic()
             try:
-                tasks = await self._get(room)
+                taken_along = await self._release_queue.take_along(self._handler.project, room)
+                tasks = taken_along or await self._get(room)
             except Unreachable:
                 await asyncio.sleep(self._backoff.pause())
                 await self._resume_leftovers()
@@ -105,18 +109,19 @@ class Consumer:
 
     async def give_back_leftovers(self) -> None:
         for task in await self._leftovers():
-            self._release_queue.put(task, Result.SKIP)
+            self._release_queue.put(task, Release(task.id, Result.SKIP))
 
     def give_back(self, *, unbegun: bool = False) -> None:
         """Releases all tasks, or only those whose function was not called yet, so that other workers get them."""
         for work in list(self.works.values()):
             if not (unbegun and work.task.id in self._begun):
                 self._drop(work.task)
-                self._release_queue.put(work.task, Result.SKIP)
+                self._release_queue.put(work.task, Release(work.task.id, Result.SKIP))
 
     async def _leftovers(self) -> list[Task]:
         if self._lock is None:
             return []
+        await self._release_queue.settle(self._handler.project)
         held = await self._client.assigned(self._handler.project)
         leftovers = [task for task in held if task.id not in self._heartbeat]
         # Checked last: a program that starts after the answer holds none of these.
@@ -173,35 +178,38 @@ class Consumer:
         async with self._slots:
             self._begun.add(task.id)
             try:
-                result, verification = await self._outcome(task)
+                release = await self._outcome(task)
             finally:
                 self._begun.discard(task.id)
         if self._is_current(task):
             del self.works[task.id]
             self._freed.set()
-            self._release_queue.put(task, result, verification)
+            self._release_queue.put(task, release)
 
-    async def _outcome(self, task: Task) -> tuple[Result, int]:
+    async def _outcome(self, task: Task) -> Release:
         function = self._handler.function
         try:
             found = await (function(task) if iscoroutinefunction(function) else _in_thread(function, task))
-            return Result.OK, _checked(found)
+            return _release(task, Result.OK, verification=_checked(found), again_in=task.comes_again)
         except Skip as skip:
-            self._skipped = True
+            # A delay keeps this task away; so does a block of its group, but that has to arrive first, and a public
+            # project may ignore it.
+            self._skipped |= skip.delay <= 0
             if task.group and task.group_blocked > 0 and not task.project.public:
-                # The block keeps this task away; it only has to arrive first. A public project may ignore it.
                 self._backoff.reset()
             log.info("task %d of project %d was skipped: %s", task.id, task.project.id, skip)
-            return Result.SKIP, 0
+            return _release(task, Result.SKIP, delay=skip.delay)
         except Fail as fail:
             log.info("task %d of project %d failed: %s", task.id, task.project.id, fail)
+            return _release(task, Result.FAIL, message=str(fail), delay=fail.delay)
         except asyncio.CancelledError:
             if not self._is_current(task):
                 raise
             log.error("task %d of project %d failed: its function was cancelled from within", task.id, task.project.id)
-        except Exception:
+            return _release(task, Result.FAIL, message="its function was cancelled from within")
+        except Exception as error:
             log.exception("task %d of project %d failed", task.id, task.project.id)
-        return Result.FAIL, 0
+            return _release(task, Result.FAIL, message=f"{type(error).__name__}: {error}")
 
     def _is_current(self, task: Task) -> bool:
         """Whether the calling work still counts: its task was neither lost nor given back."""
@@ -216,6 +224,13 @@ class Consumer:
     def _drop(self, task: Task) -> None:
         self.works.pop(task.id).running.cancel()
         self._freed.set()
+
+
+def _release(
+    task: Task, result: Result, *, verification: int = 0, message: str = "", delay: float = 0, again_in: float = 0
+) -> Release:
+    delay, again_in = (max(0, min(seconds, _LONGEST)) for seconds in (delay, again_in))
+    return Release(task.id, result, verification, task.group_delay, task.group_blocked, message, delay, again_in)
 
 
 def _checked(found: object) -> int:

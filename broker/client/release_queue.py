@@ -3,27 +3,44 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 
 from broker.client.calls import Backoff
 from broker.client.clients import AsyncClient
 from broker.client.heartbeat import Heartbeat
-from broker.client.types import ClientError, Release, Result, Task, Unreachable
+from broker.client.types import ClientError, NewTask, Refused, RefusedPart, Release, Result, Task, Turn, Unreachable
 
 log = logging.getLogger("broker.client")
 
 _GATHER = 0.02
-"""Seconds for which a result waits for others."""
+"""Seconds for which a result waits for others, or for its consumer to take it along."""
 
-_MOST = 1000
-"""Releases of one call: two scripts in the store."""
+_MOST, _MOST_CHARACTERS = 500, 2 << 20
+"""Releases of one call, and submitted tasks; and of their recipes."""
+
+_PASSING = {"rate_limited", "unavailable"}
+"""Refusals of a part that is then sent again."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Queued:
     task: Task
-    release: Release
+    release: Release | None
+    """None when it was carried out, and some of what the task submits was not."""
+    submits: list[NewTask]
+    unsure: bool = False
+    """Whether it may have been carried out."""
+    alone: bool = False
+    """Whether it goes in a call of its own: one with others was refused."""
+
+
+@dataclass
+class _Batch:
+    """What goes in one call: of the last one perhaps only the first tasks that it submits."""
+
+    queued: list[_Queued] = field(default_factory=list)
+    releases: list[_Queued] = field(default_factory=list)
+    submits: list[NewTask] = field(default_factory=list)
 
 
 class ReleaseQueue:
@@ -31,6 +48,7 @@ class ReleaseQueue:
         self._client = client
         self._heartbeat = heartbeat
         self._queued: dict[int, _Queued] = {}
+        self._sending: set[_Queued] = set()
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -38,16 +56,21 @@ class ReleaseQueue:
     def __len__(self) -> int:
         return len(self._queued)
 
-    def put(self, task: Task, result: Result, verification: int = 0) -> None:
-        self._queued[task.id] = _Queued(
-            task, Release(task.id, result, verification, task.group_delay, task.group_blocked)
-        )
+    def put(self, task: Task, release: Release) -> None:
+        """What the task submits goes along with an OK."""
+        before = self._queued.pop(task.id, None)
+        submits = [*(before.submits if before else ()), *(task.submits if release.result is Result.OK else ())]
+        self._queued[task.id] = _Queued(task, release, submits)
         self._emptied.clear()
         self._filled.set()
 
     def discard(self, task_id: int) -> None:
         """Drops the release of a task that was assigned again: the release arrived, and must not be sent twice."""
-        self._queued.pop(task_id, None)
+        queued = self._queued.get(task_id)
+        if queued is not None:
+            queued.release = None
+            if not queued.submits:
+                del self._queued[task_id]
 
     async def run(self) -> None:
         """Sends what is queued, until it is cancelled."""
@@ -55,43 +78,120 @@ class ReleaseQueue:
         while True:
             await self._filled.wait()
             await asyncio.sleep(_GATHER)
-            batch = list(islice(self._queued.values(), _MOST))
-            try:
-                if batch:
-                    await self._send(batch)
-                backoff.reset()
-            except Unreachable:
-                await asyncio.sleep(backoff.pause())
-                await self._remove_carried_out(batch)
+            self._filled.clear()
+            for project in {queued.task.project.id for queued in self._queued.values()}:
+                while batch := self._batch(project):
+                    try:
+                        turn = await self._send(project, batch)
+                        backoff.reset()
+                        await asyncio.sleep(_pause(turn))
+                    except Unreachable:
+                        await asyncio.sleep(backoff.pause())
             if not self._queued:
-                self._filled.clear()
                 self._emptied.set()
 
     async def until_empty(self) -> None:
         await self._emptied.wait()
 
-    async def _send(self, batch: list[_Queued]) -> None:
-        """Raises :class:`Unreachable` when the releases may have been carried out."""
+    async def take_along(self, project: int, count: int) -> list[Task] | None:
+        """Tasks that are got with the call that sends what is queued of the project; None if nothing is.
+
+        Raises :class:`Unreachable` when it may have been carried out.
+        """
+        batch = self._batch(project)
+        return (await self._send(project, batch, count)).tasks if batch else None
+
+    async def settle(self, project: int) -> None:
+        """Drops what was carried out though its answer was lost: its task may have been assigned again since."""
+        of_project = [queued for queued in self._queued.values() if queued.task.project.id == project]
+        idle = [queued for queued in of_project if queued not in self._sending]
+        await self._drop_carried_out(project, idle)
+        self._remove(queued for queued in idle if queued.release is None and not queued.submits)
+
+    def _batch(self, project: int) -> _Batch | None:
+        batch, characters = _Batch(), 0
+        for queued in self._queued.values():
+            if queued.task.project.id != project or queued in self._sending:
+                continue
+            if len(batch.releases) == _MOST or (batch.queued and (queued.alone or batch.queued[0].alone)):
+                break
+            batch.queued.append(queued)
+            for task in queued.submits:
+                characters += len(task.recipe)
+                if batch.submits and (len(batch.submits) == _MOST or characters > _MOST_CHARACTERS):
+                    return batch
+                batch.submits.append(task)
+            if queued.release is not None:
+                batch.releases.append(queued)
+        return batch if batch.queued else None
+
+    async def _send(self, project: int, batch: _Batch, count: int = 0) -> Turn:
+        """Raises :class:`Unreachable` when it may have been carried out."""
+        self._sending.update(batch.queued)
         try:
-            await self._client.release_many([queued.release for queued in batch])
-        except Unreachable:
+            await self._drop_carried_out(project, batch.releases)
+            releases = [queued.release for queued in batch.releases if queued.release is not None]
+            turn = await self._client.turn(project, releases=releases, submits=batch.submits, count=count)
+            self._note(batch, turn)
+            return turn
+        except (Unreachable, asyncio.CancelledError):
+            for queued in batch.queued:
+                queued.unsure = True
             raise
         except ClientError as error:
-            log.error("%d tasks could not be released, and come back after their deadlines: %s", len(batch), error)
-        self._remove(batch)
+            self._refused(batch, error)
+            return Turn([], [], [], {})
+        finally:
+            self._sending.difference_update(batch.queued)
+            self._remove(queued for queued in batch.queued if queued.release is None and not queued.submits)
+            # What is left is sent by itself.
+            self._filled.set()
 
-    async def _remove_carried_out(self, batch: list[_Queued]) -> None:
+    def _note(self, batch: _Batch, turn: Turn) -> None:
+        """Takes off what was done, and what never will be."""
+        submitted, refused = len(turn.outcomes), turn.refused.get("submits")
+        if refused is not None and refused.code not in _PASSING:
+            left = len(batch.submits) - submitted
+            log.error("%d tasks could not be submitted, and are lost: %s", left, refused.message)
+            submitted += left
+        for queued in batch.queued:
+            done = min(submitted, len(queued.submits))
+            del queued.submits[:done]
+            submitted -= done
+        refused = turn.refused.get("releases")
+        for queued in batch.releases:
+            queued.unsure = refused is not None
+            if refused is None:
+                queued.release = None
+
+    def _refused(self, batch: _Batch, error: ClientError) -> None:
+        """Nothing of the call was done."""
+        first = batch.queued[0]
+        if len(batch.queued) > 1:
+            for queued in batch.queued:
+                queued.alone = True
+        elif first.submits and isinstance(error, Refused) and error.status in {400, 413}:
+            log.error("task %d failed, as what it submits was refused: %s", first.task.id, error)
+            first.submits.clear()
+            first.release = first.release and Release(first.task.id, Result.FAIL, message=error.reason)
+        else:
+            log.error("task %d could not be released, and comes back after its deadline: %s", first.task.id, error)
+            first.release, first.submits = None, []
+
+    async def _drop_carried_out(self, project: int, releases: Iterable[_Queued]) -> None:
         """A fail or a skip must not arrive twice: between the two, this worker may have been assigned the task again.
 
-        So it asks the broker which tasks this worker still holds since the same get. An OK may arrive twice.
+        So it asks the broker which tasks this worker still holds since the same get. An OK may arrive twice, unless the
+        task comes again.
         """
-        unsure = [queued for queued in batch if queued.release.result is not Result.OK]
-        held = {
-            task.id: task
-            for project in {queued.task.project.id for queued in unsure}
-            for task in await self._client.assigned(project)
-        }
-        self._remove(queued for queued in unsure if not _same_get(queued.task, held.get(queued.task.id)))
+        if not (unsure := [queued for queued in releases if queued.unsure]):
+            return
+        held = {task.id: task for task in await self._client.assigned(project)}
+        for queued in unsure:
+            release, queued.unsure = queued.release, False
+            once = release is not None and (release.result is not Result.OK or release.again_in > 0)
+            if once and not _same_get(queued.task, held.get(queued.task.id)):
+                queued.release = None
 
     def _remove(self, done: Iterable[_Queued]) -> None:
         for queued in done:
@@ -100,5 +200,15 @@ class ReleaseQueue:
                 self._heartbeat.remove(queued.task.id)
 
 
+def _pause(turn: Turn) -> float:
+    """Seconds before what was refused of it may be sent again."""
+    refused: list[RefusedPart] = [turn.refused[part] for part in ("releases", "submits") if part in turn.refused]
+    return max((part.rate_limit_delay or 1.0 for part in refused if part.code in _PASSING), default=0)
+
+
 def _same_get(task: Task, held: Task | None) -> bool:
-    return held is not None and (held.retries, held.assign_time) == (task.retries, task.assign_time)
+    return held is not None and (held.retries, held.round, held.assign_time) == (
+        task.retries,
+        task.round,
+        task.assign_time,
+    )

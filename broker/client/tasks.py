@@ -41,6 +41,14 @@ class _Extended(Struct):
     extended: list[bool]
 
 
+class _Returned(Struct):
+    returned: list[bool]
+
+
+class _Cancelled(Struct):
+    cancelled: list[bool]
+
+
 class TaskCalls(Caller):
     @method
     def submit(
@@ -55,13 +63,26 @@ class TaskCalls(Caller):
         hash64: int = 0,
         unique_string: str = "",
         group: str = "",
+        delay: float = 0,
+        not_before: float = 0,
     ) -> Steps[int | None]:
         """Returns the task's id; None for a duplicate. Waits for the project's rate.
 
         With ``hash64`` or ``unique_string`` the call is repeated when its answer is lost: None may then mean that the
         first attempt created the task. Without them a repeat could create a second task: it raises ``Unreachable``.
         """
-        task = NewTask(recipe, priority, max_retries, max_assign_time, verification_count, hash64, unique_string, group)
+        task = NewTask(
+            recipe,
+            priority,
+            max_retries,
+            max_assign_time,
+            verification_count,
+            hash64,
+            unique_string,
+            group,
+            delay,
+            not_before,
+        )
         body = {"project": project, **msgspec.to_builtins(task)}
         safe = task.hashed
         reply = yield from self._call("POST", "/task/submit", _Submitted, body=body, safe=safe, allow={"duplicate"})
@@ -98,23 +119,24 @@ class TaskCalls(Caller):
             pause = 1.0
 
     @method
-    def get(self, project: int | None = None, *, wait: int = 0) -> Steps[Task | None]:
+    def get(self, project: int | None = None, *, wait: int = 0, hold: int = 0) -> Steps[Task | None]:
         """Assigns the best task of the project, or of any project. None when there is none, or the project is paused.
 
-        ``wait``: seconds, at most 60, for which the broker may hold the call until there is a task. Waits for the
-        project's rate. When the answer is lost, a task may be assigned: the call is not repeated but raises
-        ``Unreachable``; see :meth:`assigned`.
+        ``wait``: seconds, at most 60, for which the broker may hold the call until there is a task. ``hold``: seconds
+        for which the task is this worker's, if it does not say less; 0 for as long as it says. Waits for the project's
+        rate. When the answer is lost, a task may be assigned: the call is not repeated but raises ``Unreachable``; see
+        :meth:`assigned`.
         """
-        return (yield from self._assign(project, {}, wait)).task
+        return (yield from self._assign(project, {"hold": hold}, wait)).task
 
     @method
-    def get_many(self, project: int | None = None, *, count: int, wait: int = 0) -> Steps[list[Task]]:
+    def get_many(self, project: int | None = None, *, count: int, wait: int = 0, hold: int = 0) -> Steps[list[Task]]:
         """As :meth:`get`, for up to ``count`` tasks of one project, at most 1,000."""
-        return (yield from self._assign(project, {"count": count}, wait)).tasks
+        return (yield from self._assign(project, {"count": count, "hold": hold}, wait)).tasks
 
     def _assign(self, project: int | None, query: Mapping[str, int], wait: int) -> Steps[_Assigned]:
         path = "/task/get" if project is None else f"/task/get/{project}"
-        query = {**query, **({"wait": wait} if wait else {})}
+        query = {name: value for name, value in {**query, "wait": wait}.items() if value}
         allow = {"no_task", "paused"}
         return (yield from self._call("GET", path, _Assigned, query=query, safe=False, allow=allow, wait=wait))
 
@@ -127,16 +149,20 @@ class TaskCalls(Caller):
         *,
         group_delay: float = 0,
         group_blocked: float = 0,
+        message: str = "",
+        delay: float = 0,
+        again_in: float = 0,
     ) -> Steps[bool]:
         """Whether the release changed the task: it is closed, failed, or waits again.
 
         False: this worker does not hold the task, or more votes are needed. An OK is repeated when its answer is lost;
         False may then mean that the first attempt was carried out. A fail or a skip is not repeated, because another
         thread of this worker may have been assigned the task again: it raises ``Unreachable``. If it was not carried
-        out, the broker reclaims the task after its deadline. ``group_delay``, ``group_blocked``: see :class:`Release`.
+        out, the broker reclaims the task after its deadline. The others are as in :class:`Release`; an OK with
+        ``again_in`` is not repeated either.
         """
-        body = Release(task_id, result, verification, group_delay, group_blocked)
-        safe = result is Result.OK
+        body = Release(task_id, result, verification, group_delay, group_blocked, message, delay, again_in)
+        safe = _all_ok([body])
         return (yield from self._call("POST", "/task/release", _Updated, body=body, safe=safe)).updated
 
     @method
@@ -155,6 +181,7 @@ class TaskCalls(Caller):
         submits: Iterable[NewTask | str] = (),
         count: int = 1,
         wait: int = 0,
+        hold: int = 0,
     ) -> Steps[Turn]:
         """Releases tasks, submits tasks to the project, and gets up to ``count`` tasks, in this order, in one call.
 
@@ -169,7 +196,7 @@ class TaskCalls(Caller):
         body: dict[str, object] = {
             "releases": releases,
             "submits": [_request(project, task) for task in tasks],
-            "get": {"project": project, "count": count, "wait": wait} if count else None,
+            "get": {"project": project, "count": count, "wait": wait, "hold": hold or None} if count else None,
         }
         safe = not count and all(task.hashed for task in tasks) and _all_ok(releases)
         return (yield from self._call("POST", "/task/turn", Turn, body=body, safe=safe, allow={None}, wait=wait))
@@ -179,6 +206,20 @@ class TaskCalls(Caller):
         """Moves deadlines to ``seconds`` from now, for at most 10,000 tasks. False: not held, so stop working on it."""
         body = {"task_ids": task_ids, "seconds": seconds}
         return (yield from self._call("POST", "/task/extend", _Extended, body=body, safe=True)).extended
+
+    @method
+    def give_back(self, task_ids: Sequence[int]) -> Steps[list[bool]]:
+        """Gives back at most 1,000 tasks of an earlier run, which counts as a reclaim. False: not held."""
+        body = {"task_ids": task_ids}
+        return (yield from self._call("POST", "/task/give_back", _Returned, body=body, safe=True)).returned
+
+    @method
+    def cancel(self, task_ids: Sequence[int]) -> Steps[list[bool]]:
+        """Deletes at most 1,000 tasks of projects to which this worker may submit, whoever submitted them. False: some
+        worker holds the task, or there is none that this worker may cancel.
+        """
+        body = {"task_ids": task_ids}
+        return (yield from self._call("POST", "/task/cancel", _Cancelled, body=body, safe=True)).cancelled
 
     @method
     def assigned(self, project: int) -> Steps[list[Task]]:
@@ -193,7 +234,8 @@ class TaskCalls(Caller):
 
 
 def _all_ok(releases: Sequence[Release]) -> bool:
-    return all(release.result is Result.OK for release in releases)
+    """Whether they may arrive twice: the task of each is closed then, and not assigned again in between."""
+    return all(release.result is Result.OK and not release.again_in for release in releases)
 
 
 def _new_task(given: NewTask | str) -> NewTask:

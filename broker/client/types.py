@@ -1,7 +1,7 @@
 """The data of the API, named as in docs/http-api.md, and the errors of the client. Unknown fields are ignored."""
 
 from enum import IntEnum
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -40,6 +40,28 @@ class Project(Struct, frozen=True):
     max_votes: int = 0
 
 
+class NewTask(Struct, frozen=True, omit_defaults=True):
+    """A task to submit. Set ``hash64`` or ``unique_string``, not both, to refuse duplicates.
+
+    No worker gets it before ``delay`` seconds have passed, or before ``not_before`` (unix seconds).
+    """
+
+    recipe: str
+    priority: int = 0
+    max_retries: int = 0
+    max_assign_time: int = 0
+    verification_count: int = 1
+    hash64: int = 0
+    unique_string: str = ""
+    group: str = ""
+    delay: float = 0
+    not_before: float = 0
+
+    @property
+    def hashed(self) -> bool:
+        return bool(self.hash64 or self.unique_string)
+
+
 class Task(Struct):
     """A task that a worker holds. ``max_assign_time`` is in seconds; 0 means the server's default."""
 
@@ -59,6 +81,20 @@ class Task(Struct):
     group_delay: float = 0
     """As in :class:`Release`, which takes these along."""
     group_blocked: float = 0
+    comes_again: float = 0
+    """As ``again_in`` in :class:`Release`."""
+    submits: list[NewTask] = []
+    """What its worker submits when it releases the task as OK."""
+
+    def submit(self, task: NewTask | str, /, **fields: Any) -> None:
+        """When this task is released as OK, the worker submits this one to its project: a :class:`NewTask`, or a recipe
+        and fields of one. If the function raises, it is not submitted.
+        """
+        self.submits.append(NewTask(task, **fields) if isinstance(task, str) else task)
+
+    def again_in(self, seconds: float) -> None:
+        """When this task is released as OK, and closes, it comes again after so long, in its next ``round``."""
+        self.comes_again = seconds
 
     def slow_group(self, seconds: float) -> None:
         """When this task is released, its group gets this delay; the project's if that is longer, an hour at most."""
@@ -74,25 +110,11 @@ def _bounded(seconds: float, most: float) -> float:
     return min(seconds, most) if seconds > 0 else -1
 
 
-class NewTask(Struct, frozen=True, omit_defaults=True):
-    """A task to submit. Set ``hash64`` or ``unique_string``, not both, to refuse duplicates."""
-
-    recipe: str
-    priority: int = 0
-    max_retries: int = 0
-    max_assign_time: int = 0
-    verification_count: int = 1
-    hash64: int = 0
-    unique_string: str = ""
-    group: str = ""
-
-    @property
-    def hashed(self) -> bool:
-        return bool(self.hash64 or self.unique_string)
-
-
 class Release(Struct, frozen=True):
     """The release of one task. ``verification`` is used with OK when the task's ``verification_count`` is 2 or more.
+
+    ``message``: why it failed. ``delay``: seconds before anybody gets it again after a FAIL or SKIP. ``again_in``: with
+    an OK, seconds after which it comes again if this closes it. 0 leaves these to the project.
 
     ``group_delay``, ``group_blocked``: seconds between two tasks of its group, and for which none is assigned; 0 leaves
     that as it is, -1 ends what workers have set.
@@ -103,6 +125,9 @@ class Release(Struct, frozen=True):
     verification: int = 0
     group_delay: float = 0
     group_blocked: float = 0
+    message: str = ""
+    delay: float = 0
+    again_in: float = 0
 
 
 class RefusedPart(Struct, frozen=True):
@@ -289,6 +314,7 @@ class Refused(ClientError):
         super().__init__(f"the broker refused {call} with {status} {code or ''}: {message or 'no message'}")
         self.status = status
         self.code = code
+        self.reason = message or ""
         self.delay = delay
 
 
@@ -303,9 +329,22 @@ class Unreachable(ClientError):
         self.sent = sent
 
 
-class Fail(Exception):
-    """Raised by a worker's function: the task failed. It is assigned again while it has retries left."""
+class _GivenBack(Exception):
+    def __init__(self, message: str = "", *, delay: float = 0) -> None:
+        super().__init__(message)
+        self.delay = delay
 
 
-class Skip(Exception):
-    """Raised by a worker's function: another worker should do the task, or later. It does not count as a retry."""
+class Fail(_GivenBack):
+    """Raised by a worker's function: the task failed. It is assigned again while it has retries left.
+
+    ``message``: why, for the project's managers. ``delay``: seconds before anybody gets it again; 0: as the project
+    says.
+    """
+
+
+class Skip(_GivenBack):
+    """Raised by a worker's function: another worker should do the task, or later. It does not count as a retry.
+
+    ``delay``: seconds before anybody gets it again; 0: at once.
+    """

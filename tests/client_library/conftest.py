@@ -8,6 +8,7 @@ import pytest
 
 from broker.client import Credentials
 from tests.client import Fleet, WorkerCaller
+from tests.client_library.proxy import Proxy, a_proxy
 
 WorkerFile = Callable[..., Path]
 Producer = Callable[[int], WorkerCaller]
@@ -30,6 +31,12 @@ def worker_file(fleet: Fleet, tmp_path: Path) -> WorkerFile:
 def producer(fleet: Fleet) -> Producer:
     """Another worker that may submit to the project."""
     return lambda project: fleet.worker(project, alias="producer")
+
+
+@pytest.fixture
+def proxy(fleet: Fleet) -> Iterator[Proxy]:
+    with a_proxy(fleet.url) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
