@@ -50,6 +50,7 @@ class Shown:
         self.title = STATES[state][0]
         self.score = row.score / 1000
         self.holder = workers.get(row.assignee) if row.assignee else None
+        self.failed_by = workers.get(row.error.worker) if row.error and row.error.worker else None
         self.votes = [(worker, workers.get(worker), vote) for worker, vote in row.votes]
 
 
@@ -98,8 +99,9 @@ async def task(visit: Visit) -> Response:
 
 
 async def _workers(visit: Visit, rows: list[Row]) -> dict[int, Worker]:
-    """Those that hold these tasks or have voted on them."""
+    """Those that hold these tasks, have failed them or have voted on them."""
     ids = {row.assignee for row in rows if row.assignee} | {worker for row in rows for worker, _ in row.votes}
+    ids |= {row.error.worker for row in rows if row.error and row.error.worker}
     some = sorted(ids)[:500]
     found = await visit.store.workers.get(some) if some else []
     return {worker.id: worker for worker in found if worker}

@@ -107,7 +107,9 @@ class SampleData:
         tasks = [worker.submit(project, recipe, verification_count=2) for recipe in recipes]
         self.hostile_task = tasks[2]
         worker.release(worker.take(project)["id"], verification=1)
-        worker.release(worker.take(project)["id"], result=1)
+        self.failed_task = worker.take(project)["id"]
+        failed = {"task_id": self.failed_task, "result": 1, "message": f"{HOSTILE} {WORD}"[:1000]}
+        worker.post("/task/release", failed).content()
         worker.take(project)
         asking = self.fleet.worker(alias=HOSTILE)
         asking.post("/project/request_access", {"project": project, "assign": True}).content()
@@ -126,6 +128,7 @@ class SampleData:
                 worker.take(project)
             elif group == "b.example":
                 worker.release(worker.take(project)["id"], verification=1)
+        worker.submit(project, "https://d.example/later", group="d.example", delay=86_400)
         for group, changes in (
             ("b.example", {"delay": 7200.5, "limit": 3}),
             ("c.example", {"blocked_for": 86_400}),

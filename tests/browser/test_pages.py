@@ -40,7 +40,10 @@ PAGES = {
     "tasks-assigned": "projects/{hostile}/tasks?state=assigned",
     "tasks-failed": "projects/{busy}/tasks?state=failed",
     "tasks-hostile": "projects/{hostile}/tasks",
+    "tasks-failed-hostile": "projects/{hostile}/tasks?state=failed",
+    "tasks-delayed": "projects/{grouped}/tasks?state=delayed",
     "task": "projects/{hostile}/tasks/{task}",
+    "task-failed": "projects/{hostile}/tasks/{failed}",
     "task-gone": "projects/{busy}/tasks/1",
     "groups": "projects/{grouped}/groups",
     "groups-resting": "projects/{grouped}/groups?state=resting",
@@ -94,6 +97,7 @@ def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str) ->
         word=WORD[:255],
         hostile=sample.hostile,
         task=sample.hostile_task,
+        failed=sample.failed_task,
     )
 
     tab.go(place)
