@@ -64,7 +64,9 @@ class Client:
 
     def _submit(self, hash64: int) -> None:
         ledger = self._ledger
-        body = {"project": ledger.project, "recipe": "r", "hash64": hash64, "max_assign_time": 1}
+        body = {"project": ledger.project, "recipe": "r", "hash64": hash64, "max_assign_time": 1, "max_retries": 9}
+        # Some begin with a delay.
+        body |= {"delay": 0.05} if hash64 % 7 == 0 else {}
         begun = time.monotonic()
         while self.send("/task/submit", body) is None:
             assert time.monotonic() - begun < 60, "no submit was acknowledged for a minute"
@@ -78,10 +80,13 @@ class Client:
         got = self.send(f"/task/get/{ledger.project}")
         if got is None or not got.body["ok"]:
             return
-        task = got.body["content"]["task"]["id"]
-        released = self.send("/task/release", {"task_id": task, "result": 0})
+        found = got.body["content"]["task"]
+        task, fails = found["id"], found["id"] // 100_000 % 5 == 0 and found["retries"] == 0
+        released = self.send("/task/release", {"task_id": task, "result": int(fails), "message": "a first attempt"})
         with ledger.lock:
-            if released is None:
+            if fails:
+                pass
+            elif released is None:
                 ledger.lost_releases.add(task)
             elif released.body["content"]["updated"]:
                 ledger.closed[task] += 1
@@ -115,7 +120,7 @@ def endure(serving: Serving, admin: Caller, harm: Harm, gap: Callable[[], tuple[
     ``gap``: from when to when what was acknowledged may be lost or come back; never, unless it is given.
     """
     fleet = Fleet(serving.url, admin)
-    ledger = Ledger(project=fleet.project(remember_closed=-1))
+    ledger = Ledger(project=fleet.project(remember_closed=-1, retry_delay=0.05))
     workers = [fleet.worker(ledger.project) for _ in range(CLIENTS)]
     clients = [Client(worker, number, ledger) for number, worker in enumerate(workers)]
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -154,7 +159,7 @@ def _close_all(worker: WorkerCaller, client: Client, ledger: Ledger) -> None:
             if worker.release(task):
                 ledger.closed[task] += 1
         stats = worker.get(f"/project/stats/{ledger.project}").content()["stats"]
-        return bool(stats["waiting"] + stats["assigned"] == 0)
+        return bool(stats["waiting"] + stats["assigned"] + stats["delayed"] == 0)
 
     until(drained, 60)
 
