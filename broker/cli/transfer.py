@@ -17,7 +17,7 @@ from broker.settings import Settings
 from broker.store import Store
 from broker.store.task_fields import TaskError
 from broker.store.transfer import CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask, batches
-from broker.transfer.files import BadLines, decoded, encoded, is_blank, without_mark
+from broker.transfer.files import BadLines, LineError, decoded, encoded, is_blank, without_mark
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -52,13 +52,15 @@ async def export_tasks(store: Store, arguments: argparse.Namespace) -> None:
 def add_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_import)
     parser.description = (
-        "Submits the tasks of an export, with their retries and votes. Failed tasks are failed again, assigned ones "
-        "wait. Hashes that the project already has are counted as duplicates, and are not errors. "
-        "An interrupted import continues where it stopped when it is run again."
+        "Submits the tasks of an export, with their retries, rounds, errors and votes. Failed tasks are failed again, "
+        "delayed ones wait for their time, assigned ones wait. Hashes that the project already has are counted as "
+        "duplicates, and are not errors. An interrupted import continues where it stopped when it is run again."
     )
     parser.epilog = "for example: broker import --project 8 tasks.jsonl"
     parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="where the tasks go")
-    parser.add_argument("--no-votes", action="store_true", help="without votes: worker ids mean others here")
+    parser.add_argument(
+        "--no-votes", action="store_true", help="without votes and the workers of errors: worker ids mean others here"
+    )
     parser.add_argument("--json", action="store_true", help="for programs: the report as a JSON object")
     parser.add_argument("file", metavar="FILE", help="- is standard input")
     add_settings(parser, *STORE)
@@ -137,8 +139,12 @@ def _tasks(stream: BinaryIO, *, votes: bool) -> Iterator[ImportedTask]:
             counts=(line.retries, line.reclaims, line.round),
             votes=",".join(f"{worker}:{vote}" for worker, vote in line.votes) if wanted else "",
             fields=line.fields(),
-            error=TaskError(line.error.message, line.error.worker, line.error.time) if line.error else None,
+            error=_error(line.error, votes=votes) if line.error else None,
         )
+
+
+def _error(error: LineError, *, votes: bool) -> TaskError:
+    return TaskError(error.message, error.worker if votes else None, error.time)
 
 
 def _size(task: ImportedTask) -> int:
