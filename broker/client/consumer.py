@@ -28,6 +28,9 @@ _MOST = 1000
 _LONGEST = 315_360_000
 """Seconds of a delay: ten years."""
 
+_LONGEST_MESSAGE = 1000
+"""Characters of why a task failed: the broker keeps no more."""
+
 _SOON = 0.5
 """Seconds. Without a long poll, a pause follows an answer that comes sooner and has no task."""
 
@@ -53,10 +56,10 @@ class _Work(NamedTuple):
 
 
 class Consumer:
-    """``lock``: None when leftovers must not be resumed. ``wait``: seconds of a long poll.
+    """``lock``: None when leftovers must be left alone. ``wait``: seconds of a long poll.
 
-    Leftovers are tasks that this worker holds and does not work on: from an earlier run, or from a get whose answer was
-    lost.
+    Leftovers are tasks that this worker holds and does not work on. Those of an earlier run are given back; those of a
+    get whose answer was lost are resumed.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class Consumer:
     async def run(self) -> None:
         """Runs until it is cancelled. Raises :class:`Refused` when waiting would not help."""
         await self._client.request_access(self._handler.project, submit=self._handler.submit)
-        await self._resume_leftovers()
+        await self._give_back_of_earlier_runs()
         while True:
             room = await self._room()
             began = monotonic()
@@ -126,6 +129,12 @@ class Consumer:
         leftovers = [task for task in held if task.id not in self._heartbeat]
         # Checked last: a program that starts after the answer holds none of these.
         return leftovers if leftovers and self._lock.alone() else []
+
+    async def _give_back_of_earlier_runs(self) -> None:
+        """It is counted: a task that ends its worker each time would otherwise do so for ever."""
+        while leftovers := await self._leftovers():
+            log.info("%s gives back %d tasks of an earlier run", self._name, len(leftovers))
+            await self._client.give_back([task.id for task in leftovers])
 
     async def _resume_leftovers(self) -> None:
         leftovers = await self._leftovers()
@@ -201,7 +210,7 @@ class Consumer:
             return _release(task, Result.SKIP, delay=skip.delay)
         except Fail as fail:
             log.info("task %d of project %d failed: %s", task.id, task.project.id, fail)
-            return _release(task, Result.FAIL, message=str(fail), delay=fail.delay)
+            return _release(task, Result.FAIL, message=_sendable(fail), delay=fail.delay)
         except asyncio.CancelledError:
             if not self._is_current(task):
                 raise
@@ -209,7 +218,8 @@ class Consumer:
             return _release(task, Result.FAIL, message="its function was cancelled from within")
         except Exception as error:
             log.exception("task %d of project %d failed", task.id, task.project.id)
-            return _release(task, Result.FAIL, message=f"{type(error).__name__}: {error}")
+            message = ": ".join(filter(None, (type(error).__name__, _sendable(error))))
+            return _release(task, Result.FAIL, message=message)
 
     def _is_current(self, task: Task) -> bool:
         """Whether the calling work still counts: its task was neither lost nor given back."""
@@ -230,7 +240,16 @@ def _release(
     task: Task, result: Result, *, verification: int = 0, message: str = "", delay: float = 0, again_in: float = 0
 ) -> Release:
     delay, again_in = (max(0, min(seconds, _LONGEST)) for seconds in (delay, again_in))
+    message = message[:_LONGEST_MESSAGE]
     return Release(task.id, result, verification, task.group_delay, task.group_blocked, message, delay, again_in)
+
+
+def _sendable(error: Exception) -> str:
+    """The text of an error that may be of any library: not all have one, nor one of whole characters."""
+    try:
+        return str(error).encode(errors="replace").decode()
+    except Exception:
+        return ""
 
 
 def _checked(found: object) -> int:

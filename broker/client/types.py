@@ -3,6 +3,7 @@
 from enum import IntEnum
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct, field
 
 
@@ -90,11 +91,13 @@ class Task(Struct):
         """When this task is released as OK, the worker submits this one to its project: a :class:`NewTask`, or a recipe
         and fields of one. If the function raises, it is not submitted.
         """
-        self.submits.append(NewTask(task, **fields) if isinstance(task, str) else task)
+        new = NewTask(task, **fields) if isinstance(task, str) else task
+        msgspec.json.encode(new)  # What cannot be sent is an error here, and not one of a call for many tasks.
+        self.submits.append(new)
 
     def again_in(self, seconds: float) -> None:
         """When this task is released as OK, and closes, it comes again after so long, in its next ``round``."""
-        self.comes_again = seconds
+        self.comes_again = float(seconds)
 
     def slow_group(self, seconds: float) -> None:
         """When this task is released, its group gets this delay; the project's if that is longer, an hour at most."""
@@ -332,7 +335,7 @@ class Unreachable(ClientError):
 class _GivenBack(Exception):
     def __init__(self, message: str = "", *, delay: float = 0) -> None:
         super().__init__(message)
-        self.delay = delay
+        self.delay = float(delay)
 
 
 class Fail(_GivenBack):

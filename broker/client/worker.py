@@ -29,8 +29,9 @@ class Worker:
     """Gets tasks of some projects, and calls a function with each. It runs once.
 
     ``file``: the credentials, created when missing; programs that share the file are one worker. ``resume``: whether to
-    resume the tasks of an earlier run; set it to False when several machines share one worker. ``grace``: seconds for
-    running tasks when the worker stops; then they are given back. ``wait``: seconds of a long poll, at most 60.
+    give back what an earlier run left, and to resume tasks whose get had no answer; set it to False when several
+    machines share one worker. ``grace``: seconds for running tasks when the worker stops; then they are given back.
+    ``wait``: seconds of a long poll, at most 60.
     """
 
     def __init__(

@@ -107,6 +107,48 @@ async def test_many_tasks_are_submitted_assigned_and_released(client: Any, fleet
     assert (stats.failed, stats.counters.skipped) == (1, 1)
 
 
+async def test_a_task_has_its_time_and_says_why_it_failed(client: Any, fleet: Fleet) -> None:
+    project = fleet.project()
+    await become_worker(client, fleet, project)
+    at = time.time() + 3600.5
+
+    soon = await ask(client.submit(project, "soon", delay=0.1, max_retries=3))
+    late = await ask(client.submit(project, "late", not_before=at))
+    bulk = await ask(client.submit_many(project, [NewTask("a", delay=600), NewTask("b", not_before=at + 1)]))
+    delayed = fleet.admin.get(f"/project/tasks/{project}?state=delayed").content()["tasks"]
+    assert {row["id"] for row in delayed[-2:]} == {late, bulk[1]}
+    assert delayed[-2]["not_before"] == pytest.approx(at, abs=0.01)
+    assert (await ask(client.project_stats(project))).delayed >= 3
+
+    task = await ask(client.get(project, wait=10, hold=77))
+    assert (task.id, task.round) == (soon, 1)
+    (held,) = fleet.admin.get(f"/project/tasks/{project}?state=assigned").content()["tasks"]
+    assert 60 < held["deadline"] - time.time() <= 78
+    assert await ask(client.release(soon, Result.FAIL, message="HTTP 500", delay=0.1))
+    (task,) = await ask(client.get_many(project, count=5, wait=10, hold=66))
+    assert await ask(client.release(soon, again_in=0.1))
+    (task,) = (await ask(client.turn(project, wait=10, hold=55))).tasks
+    assert (task.id, task.round, task.retries) == (soon, 2, 0)
+    failed = Release(soon, Result.FAIL, message="HTTP 404", delay=3600)
+    assert await ask(client.release_many([failed])) == [True]
+    row = fleet.admin.get(f"/project/task/{project}/{soon}").content()["task"]
+    assert (row["state"], row["error"]["message"]) == ("delayed", "HTTP 404")
+
+
+async def test_tasks_are_given_back_and_cancelled(client: Any, fleet: Fleet) -> None:
+    project = fleet.project()
+    await become_worker(client, fleet, project)
+    first, second = await ask(client.submit_many(project, ["a", "b"]))
+
+    assert (await ask(client.get(project))).id == first
+    assert await ask(client.cancel([first, second, 5])) == [False, True, False]
+    assert await ask(client.give_back([first, second])) == [True, False]
+    row = fleet.admin.get(f"/project/task/{project}/{first}").content()["task"]
+    assert (row["state"], row["reclaims"]) == ("queue", 1)
+    assert await ask(client.cancel([first])) == [True]
+    assert (await ask(client.project_stats(project))).waiting == 0
+
+
 async def test_groups_are_listed_limited_slowed_down_and_removed(client: Any, fleet: Fleet) -> None:
     asking = await ask(client.register(f"groups-{type(client).__name__[:5]}", "correct horse"))
     project = await ask(client.create_project(f"groups of {type(client).__name__}", group_limit=1))

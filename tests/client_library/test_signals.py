@@ -11,7 +11,7 @@ from tests.client_library.running import counters, program, stats
 from tests.serving import until
 
 WORKER = """
-import asyncio, logging, sys, time
+import asyncio, logging, os, sys, time
 from broker.client import Worker
 
 logging.basicConfig()
@@ -28,7 +28,12 @@ def block(task):
     print("began", task.recipe)
     time.sleep(float(seconds))
 
-worker.task(project=int(project), concurrency=3, prefetch=2)({"async": wait, "thread": block}[kind])
+def exit_at_once(task):
+    if task.recipe == "poison":
+        os._exit(9)
+
+functions = {"async": wait, "thread": block, "exit": exit_at_once}
+worker.task(project=int(project), concurrency=3, prefetch=2)(functions[kind])
 worker.run()
 print("ended")
 """
@@ -93,7 +98,7 @@ def test_a_worker_that_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None
         assert worker.end() == 0
 
 
-def test_the_next_run_of_a_killed_worker_resumes_its_tasks(
+def test_the_next_run_of_a_killed_worker_gives_its_tasks_back(
     fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
 ) -> None:
     project = fleet.project()
@@ -106,7 +111,25 @@ def test_the_next_run_of_a_killed_worker_resumes_its_tasks(
     with program(tmp_path, WORKER, fleet.url, str(project), "async", "0", "1"):
         until(lambda: counters(fleet, project)["closed"] == 3)
 
-    assert counters(fleet, project)["assigned"] == 3
+    assert (counters(fleet, project)["assigned"], counters(fleet, project)["reclaimed"]) == (6, 3)
+
+
+def test_a_task_that_ends_its_worker_each_time_fails_at_some_time(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
+) -> None:
+    project = fleet.project(max_reclaims=1)
+    worker_file(project)
+    producer(project).submit(project, "poison")
+
+    for _ in range(2):
+        with program(tmp_path, WORKER, fleet.url, str(project), "exit", "0", "1") as worker:
+            assert worker.process.wait(20) == 9
+    producer(project).submit(project, "next")
+    with program(tmp_path, WORKER, fleet.url, str(project), "exit", "0", "1"):
+        until(lambda: counters(fleet, project)["closed"] == 1)
+
+    (failed,) = fleet.admin.get(f"/project/tasks/{project}?state=failed").content()["tasks"]
+    assert (failed["recipe"], failed["error"]["message"]) == ("poison", "its workers never reported back")
 
 
 def test_programs_that_share_a_file_leave_each_others_tasks_alone(

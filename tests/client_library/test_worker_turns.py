@@ -1,6 +1,8 @@
 """A running worker does a page in one call: it releases a task, submits what its function found, and gets the next."""
 
 import logging
+import re
+from collections.abc import Callable
 
 import pytest
 
@@ -165,6 +167,82 @@ def test_why_a_function_failed_is_the_error_of_its_task(fleet: Fleet, worker_fil
     (failed,) = rows(fleet, crawl, "failed")
     assert messages == [None, "HTTP 500", "KeyError: 'title'"]
     assert failed["error"]["message"] == "KeyError: 'title'"  # type: ignore[index]
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (Fail("x" * 3_000_000), "x" * 1000),
+        (ValueError("half a letter: \udcff"), "ValueError: half a letter: ?"),
+        (Unprintable(), "Unprintable"),
+        (Fail(), ""),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_whatever_a_function_raises_its_task_fails_and_the_worker_goes_on(
+    fleet: Fleet,
+    worker_file: WorkerFile,
+    crawl: int,
+    producer: Producer,
+    *,
+    raised: Exception,
+    message: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL, "broker.client")  # pytest-xdist cannot pass on half a letter
+    producer(crawl).submit(crawl, "next")
+    worker = Worker(fleet.url, file=worker_file(crawl), wait=0)
+
+    @worker.task(project=crawl)
+    def fetch(task: Task) -> None:
+        if task.recipe == "0":
+            raise raised if task.retries == 2 else Fail("again")
+
+    with running(worker):
+        until(lambda: (stats(fleet, crawl)["failed"], counters(fleet, crawl)["closed"]) == (1, 1))
+
+    (failed,) = rows(fleet, crawl, "failed")
+    assert failed["error"]["message"] == message  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda task: task.submit("half a letter: \udcff"),
+        lambda task: task.submit("link", unique_string=object()),
+        lambda task: task.again_in("tomorrow"),
+        lambda task: Skip("soon", delay="5 minutes"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_function_that_says_what_cannot_be_sent_fails_at_that_line(
+    fleet: Fleet,
+    worker_file: WorkerFile,
+    crawl: int,
+    producer: Producer,
+    *,
+    wrong: Callable[[Task], object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL, "broker.client")
+    producer(crawl).submit(crawl, "next")
+    worker = Worker(fleet.url, file=worker_file(crawl), wait=0)
+
+    @worker.task(project=crawl, submit=True)
+    def fetch(task: Task) -> None:
+        if task.recipe == "0":
+            wrong(task)
+            raise AssertionError("was taken")
+
+    with running(worker):
+        until(lambda: (stats(fleet, crawl)["failed"], counters(fleet, crawl)["closed"]) == (1, 1))
+
+    (failed,) = rows(fleet, crawl, "failed")
+    assert re.match("(UnicodeEncode|Type|Value)Error: ", failed["error"]["message"])  # type: ignore[index]
 
 
 def test_a_function_says_for_how_long_its_task_waits_and_when_it_comes_again(
