@@ -21,7 +21,8 @@ def test_the_description_and_the_client_have_all_totals(fleet: Fleet, serving: S
     assert [*described] == [*Counters.__struct_fields__] == [*TOTALS]
     assert {name: field["description"] for name, field in described.items()} == TOTALS
     project = fleet.project()
-    assert [Metrics.of(serving.url)(f"tasks_{name}_total", project=project) for name in TOTALS] == [0] * len(TOTALS)
+    metrics = Metrics.of(serving.url)
+    assert [metrics(f"tasks_{name}_total", project=project) for name in TOTALS] == [0] * len(TOTALS)
 
 
 @pytest.mark.parametrize(

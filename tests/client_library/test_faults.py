@@ -171,8 +171,9 @@ def test_a_worker_continues_when_processes_of_the_broker_are_killed(
         @worker.task(project=project, concurrency=8)
         async def work(task: Task) -> None:
             number = int(task.recipe)
-            children = [NewTask(str(n), unique_string=str(n)) for n in (2 * number, 2 * number + 1) if n < 500]
-            await worker.client.submit_many(project, children)
+            for n in (2 * number, 2 * number + 1):
+                if n < 500:
+                    task.submit(str(n), unique_string=str(n))
             with lock:
                 done.add(task.recipe)
 

@@ -27,7 +27,7 @@ async def walks(fleet: StoreFleet, url: str, seeds: range) -> None:
 
 
 async def test_random_walks_are_polite_and_withhold_nothing(fleet: StoreFleet, redis_url: str) -> None:
-    await walks(fleet, redis_url, range(8))
+    await walks(fleet, redis_url, range(4))
 
 
 @pytest.mark.slow
