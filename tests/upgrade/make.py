@@ -20,11 +20,13 @@ from redis import Redis
 from broker.settings import Settings
 from broker.store import Store, open_store
 from broker.store.redis.keys import LAYOUT
+from broker.store.task_fields import TaskFields
 from tests.client import Caller, Fleet, WorkerCaller
 from tests.serving import Serving, until
 
 PASSWORD = "a long password"
 CENTURY = "36500d"
+IN_2100 = 4_102_444_800_000
 FOR_EVER = 2**31 - 1
 """The longest that a task may be held, in seconds."""
 
@@ -68,12 +70,15 @@ async def _fill(serving: Serving) -> dict[str, Any]:
     ann.post("/log/warn", {"scope": "fetch", "message": "slow", "timestamp": 1_700_000_000}).content()
 
     tasks = _tasks(ann, index)
+    admin.post(f"/project/group/{index}", {"group": "a.org", "delay": 0.5, "limit": 1}).content()
     assert ann.take(pages)["recipe"] == "closed"
     for n in range(3):
         assert ann.release(ann.submit(reset, f"fails {n}") and ann.take(reset)["id"], 1)
 
     store = open_store(Settings(redis_url=f"unix://{serving.store_socket()}"))
     try:
+        (delayed,) = await store.tasks.submit(index, ann.id, [TaskFields("delayed", start=f"={IN_2100}")])
+        tasks["delayed"] = delayed or 0
         await store.monitoring.take_snapshot(index)
         await _leave_half_done(store, ann.id, index, reset)
         return {
@@ -94,7 +99,8 @@ def _tasks(ann: WorkerCaller, project: int) -> dict[str, int]:
     closed = submit(project, "closed", unique_string="closed", max_assign_time=FOR_EVER)
     assert ann.release(ann.take(project)["id"])
     failed = submit(project, "failed", hash64=-5)
-    assert ann.release(ann.take(project)["id"], 1)
+    release = {"task_id": ann.take(project)["id"], "result": 1, "message": "HTTP 500"}
+    assert ann.post("/task/release", release).content()["updated"]
     verifying = submit(project, "needs two votes", verification_count=2, hash64=2**62)
     assert ann.release(ann.take(project)["id"], 0, 7) is False
     held = submit(project, "held", max_assign_time=FOR_EVER, max_retries=2)
@@ -102,6 +108,7 @@ def _tasks(ann: WorkerCaller, project: int) -> dict[str, int]:
     on_its_way = submit(project, "on its way", max_assign_time=FOR_EVER)
     assert ann.take(project)["id"] == on_its_way
     waiting = submit(project, "waits: \u00e9, \N{GRINNING FACE}, \r\n", priority=-3, unique_string="waits")
+    grouped = submit(project, "in a group", group="a.org", priority=-9)
     return {
         "closed": closed,
         "failed": failed,
@@ -109,6 +116,7 @@ def _tasks(ann: WorkerCaller, project: int) -> dict[str, int]:
         "held": held,
         "on its way": on_its_way,
         "waiting": waiting,
+        "grouped": grouped,
     }
 
 
@@ -117,7 +125,8 @@ def _answers(admin: Caller, projects: list[int], index: int, tasks: dict[str, in
     calls = ["project/get", "project/secret", "project/webhook_secret", "project/access_list"]
     calls += ["manager/list_for_project"]
     paths = [f"/{call}/{project}" for call in calls for project in projects]
-    paths += [f"/project/task/{index}/{tasks[state]}" for state in ("failed", "verifying", "held", "waiting")]
+    paths += [f"/project/task/{index}/{tasks[state]}" for state in ("failed", "verifying", "held", "waiting", "grouped", "delayed")]
+    paths += [f"/project/group/{index}?group=a.org"]
     paths += [f"/project/{call}/{index}" for call in ("stats", "assignees")]
     paths += [f"/project/monitoring/{index}?count=9", "/project/list", "/manager/list", "/worker/stats"]
     return {path: admin.get(path).content() for path in paths}
