@@ -125,7 +125,10 @@ def _answers(admin: Caller, projects: list[int], index: int, tasks: dict[str, in
     calls = ["project/get", "project/secret", "project/webhook_secret", "project/access_list"]
     calls += ["manager/list_for_project"]
     paths = [f"/{call}/{project}" for call in calls for project in projects]
-    paths += [f"/project/task/{index}/{tasks[state]}" for state in ("failed", "verifying", "held", "waiting", "grouped", "delayed")]
+    paths += [
+        f"/project/task/{index}/{tasks[state]}"
+        for state in ("failed", "verifying", "held", "waiting", "grouped", "delayed")
+    ]
     paths += [f"/project/group/{index}?group=a.org"]
     paths += [f"/project/{call}/{index}" for call in ("stats", "assignees")]
     paths += [f"/project/monitoring/{index}?count=9", "/project/list", "/manager/list", "/worker/stats"]
