@@ -163,7 +163,14 @@ def test_the_crawl_is_polite_and_ends(broker: Fleet, tmp_path: Path) -> None:
             until(lambda: stats(broker, 1)["assigned"] == 0)
             end = run("watch.py").stdout
             assert (one.end(), two.end()) == (0, 0)
+        why = run("why.py", other_host).stdout.splitlines()
+        with Client(broker.url) as client:
+            client.login(**ACCOUNT)
+            exec(python("max_reclaims", broker.url), {"client": client})
+            assert (client.project(1).retry_delay, client.project(1).max_reclaims) == (60, 3)
 
+    assert why[0].startswith("1 x HTTP 500, last at ")
+    assert why[-1] == f"1 pages of {other_host} wait again"
     assert f"{dead_host} is blocked until" in watched
     assert "1 tasks to do" in watched
     assert end.splitlines()[-1] == "finished"
