@@ -15,7 +15,10 @@ _STATES = ("queue", "verifying", "delayed", "assigned", "failed")
 _PAGE = 500
 _RECIPE = 40
 """Characters of a recipe that a narrow terminal shows at least, on a second line if necessary."""
-_MORE_COLUMNS = {"delayed": ("not before",), "assigned": ("worker", "deadline"), "failed": ("failed",)}
+_MESSAGE = 40
+"""Characters of why a task failed that are shown."""
+
+_MORE_COLUMNS = {"delayed": ("not before",), "assigned": ("worker", "deadline"), "failed": ("failed", "why")}
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
@@ -112,5 +115,5 @@ def _cells(row: TaskRow, state: str) -> list[int | str]:
     if state == "delayed":
         cells += [local_time(row.not_before)]
     if state == "failed":
-        cells += [local_time(row.fail_time)]
+        cells += [local_time(row.fail_time), one_line(row.error.message if row.error else "", _MESSAGE)]
     return cells

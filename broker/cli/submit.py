@@ -30,7 +30,16 @@ _UNLIMITED = sys.float_info.max
 _PATIENCE = 10
 """Seconds for which calls are repeated when a broker stops answering."""
 
-_OPTIONS = ("jsonl", "priority", "max_retries", "max_assign_time", "verification_count", "group", "allow_duplicates")
+_OPTIONS = (
+    "jsonl",
+    "priority",
+    "max_retries",
+    "max_assign_time",
+    "verification_count",
+    "delay",
+    "group",
+    "allow_duplicates",
+)
 """The options that a line's task depends on."""
 
 _NUMBERS = (
@@ -38,6 +47,7 @@ _NUMBERS = (
     ("max-retries", 0, 2**15 - 1, 0, "fails after which a task is failed; 0: the first"),
     ("max-assign-time", 0, 2**31 - 1, 0, "seconds that a worker has; 0 is the server's default"),
     ("verification-count", 0, 2**15 - 1, 1, "workers that must agree"),
+    ("delay", 0, 315_360_000, 0, "seconds before which no worker gets the tasks"),
 )
 """Options of a task: name, least, most, default, meaning."""
 
@@ -267,5 +277,6 @@ def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
         "max_retries": arguments.max_retries,
         "max_assign_time": arguments.max_assign_time,
         "verification_count": arguments.verification_count,
+        "delay": arguments.delay,
         "group": arguments.group,
     }

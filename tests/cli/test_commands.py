@@ -143,6 +143,20 @@ def test_a_submit_to_a_project_with_a_rate_says_that_it_waits_and_for_how_long(
     assert fine(second) == "1 submitted, 0 duplicates\n"
 
 
+def test_tasks_may_be_submitted_for_later(broker: Broker, fleet: Fleet, project: int) -> None:
+    lines = '{"recipe": "a", "not_before": 1}\n{"recipe": "b", "delay": 60}\n'
+
+    assert (
+        fine(broker("submit", "-", "--project", project, "--delay", 3600, text="c\n")) == "1 submitted, 0 duplicates\n"
+    )
+    assert fine(broker("submit", "-", "--project", project, "--jsonl", text=lines)) == "2 submitted, 0 duplicates\n"
+
+    assert (stats(fleet, project)["waiting"], stats(fleet, project)["delayed"]) == (1, 2)
+    table = fine(broker("tasks", project, "--state", "delayed")).splitlines()
+    assert table[0].split() == ["id", "priority", "retries", "created", "not", "before", "recipe"]
+    assert [line.split()[-1] for line in table[1:3]] == ["b", "c"]
+
+
 def test_lines_may_be_json_and_recipes_may_come_twice(broker: Broker, fleet: Fleet, project: int) -> None:
     lines = [{"recipe": "x", "hash64": 5, "priority": 9}, {"recipe": "x"}, {"recipe": "y", "unique_string": "x"}]
     text = "\n".join(map(json.dumps, lines))
@@ -342,15 +356,16 @@ def test_tasks_are_listed_for_people_and_for_programs(broker: Broker, fleet: Fle
     worker = fleet.worker(project, alias="crawler")
     for number in range(3):
         worker.submit(project, f"page {number}\x1b[2J", priority=-number)
-    worker.release(worker.take(project)["id"], result=1)
+    failed_task = {"task_id": worker.take(project)["id"], "result": 1, "message": "HTTP\x1b[2J 500"}
+    worker.post("/task/release", failed_task).content()
     held = worker.take(project)["id"]
 
     failed = fine(broker("tasks", project, "--state", "failed")).splitlines()
     assigned = rows(broker("tasks", project, "--state", "assigned", "--json"))
     waiting = fine(broker("tasks", project)).splitlines()
 
-    assert failed[0].split() == ["id", "priority", "retries", "created", "failed", "recipe"]
-    assert failed[1].endswith("page 0\\x1b[2J")
+    assert failed[0].split() == ["id", "priority", "retries", "created", "failed", "why", "recipe"]
+    assert failed[1].endswith("HTTP\\x1b[2J 500  page 0\\x1b[2J")
     assert failed[2] == "1 of 1 tasks, failed"
     assert [(row["id"], row["assignee"]) for row in assigned] == [(held, worker.id)]
     assert assigned[0]["recipe"] == "page 1\x1b[2J"
