@@ -1,4 +1,4 @@
-"""``broker export`` and ``broker import``: the tasks of a project as JSON lines, written and read again."""
+"""``broker export`` and ``broker import``: a project's tasks and groups as JSON lines, written and read again."""
 
 import argparse
 import hashlib
@@ -15,16 +15,28 @@ from broker.cli.store import CONTINUES, run_on_store
 from broker.errors import StartError
 from broker.settings import Settings
 from broker.store import Store
+from broker.store.groups import GroupLimits
 from broker.store.task_fields import TaskError
 from broker.store.transfer import CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask, batches
-from broker.transfer.files import BadLines, LineError, decoded, encoded, is_blank, without_mark
+from broker.transfer.files import (
+    BadLines,
+    GroupLine,
+    LineError,
+    TaskLine,
+    decoded,
+    encoded,
+    encoded_group,
+    is_blank,
+    without_mark,
+)
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_export)
     parser.description = (
         "Writes the live tasks of a project to standard output, one JSON object per line, while workers go on: each "
-        "task that is live during the whole export appears exactly once."
+        "task that is live during the whole export appears exactly once. Then follows a line for each group that has "
+        "limits of its own, is blocked or rests."
     )
     parser.epilog = "for example: broker export --project 7 > tasks.jsonl"
     parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="whose tasks")
@@ -46,7 +58,19 @@ async def export_tasks(store: Store, arguments: argparse.Namespace) -> None:
         sys.stdout.buffer.write(b"".join(encoded(state, row) for state, row in walked.tasks))
         count += len(walked.tasks)
         progress.show(f"{count:,} tasks, {100 * entry // max(entry, last)} %")
-    progress.say(f"exported {count:,} tasks of project {arguments.project}")
+    groups = await _export_groups(store, arguments.project)
+    more = f", {groups:,} groups" if groups else ""
+    progress.say(f"exported {count:,} tasks{more} of project {arguments.project}")
+
+
+async def _export_groups(store: Store, project: int) -> int:
+    """After the tasks: groups whose tasks were given out meanwhile rest."""
+    count, cursor = 0, "limits 0"
+    while cursor:
+        cursor, groups = await store.groups.walk(project, cursor)
+        sys.stdout.buffer.write(b"".join(map(encoded_group, groups)))
+        count += len(groups)
+    return count
 
 
 def add_import(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +78,8 @@ def add_import(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Submits the tasks of an export, with their retries, rounds, errors and votes. Failed tasks are failed again, "
         "delayed ones wait for their time, assigned ones wait. Hashes that the project already has are counted as "
-        "duplicates, and are not errors. An interrupted import continues where it stopped when it is run again."
+        "duplicates, and are not errors. Groups keep their limits, blocks and rests. "
+        "An interrupted import continues where it stopped when it is run again."
     )
     parser.epilog = "for example: broker import --project 8 tasks.jsonl"
     parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="where the tasks go")
@@ -75,7 +100,10 @@ async def import_tasks(store: Store, settings: Settings, arguments: argparse.Nam
     """Nothing is imported from a file that has a wrong line."""
     progress = Progress(sys.stderr)
     with _opened(arguments.file) as stream:
-        source, total = _read(stream, settings.max_recipe)
+        source, total, groups = _read(stream, settings.max_recipe)
+        # First the groups: tasks of one that is blocked or rests must not be given out.
+        for some in batches(_groups(stream), lambda _: 0) if groups else ():
+            await store.groups.add(arguments.project, some)
         counts = dict.fromkeys((IMPORTED, CLOSED, DUPLICATE, TASK_BEFORE), 0)
         for batch in batches(_tasks(stream, votes=not arguments.no_votes), _size):
             for outcome in await store.imports.tasks(arguments.project, source, batch):
@@ -85,13 +113,23 @@ async def import_tasks(store: Store, settings: Settings, arguments: argparse.Nam
     await store.imports.end(arguments.project, source)
     imported, closed, duplicates, before = counts.values()
     if arguments.json:
-        print_json({"imported": imported + closed, "closed": closed, "duplicates": duplicates, "before": before})
+        print_json(
+            {
+                "imported": imported + closed,
+                "closed": closed,
+                "duplicates": duplicates,
+                "before": before,
+                "groups": groups,
+            }
+        )
         return
     print(f"imported {imported + closed:,} tasks into project {arguments.project}, {duplicates:,} duplicates")
     if closed:
         print(f"{closed:,} of them had all their votes, and are closed")
     if before:
         print(f"{before:,} were imported before this run")
+    if groups:
+        print(f"{groups:,} groups keep their limits, blocks and rests")
 
 
 @contextmanager
@@ -106,9 +144,12 @@ def _opened(file: str) -> Iterator[BinaryIO]:
             yield copy
 
 
-def _read(stream: BinaryIO, max_recipe: int) -> tuple[str, int]:
-    """A name for exactly these bytes, and the number of tasks. Raises :class:`StartError` that names bad lines."""
-    digest, total, bad = hashlib.sha256(), 0, BadLines()
+def _read(stream: BinaryIO, max_recipe: int) -> tuple[str, int, int]:
+    """A name for exactly these bytes, and how many tasks and groups they have.
+
+    Raises :class:`StartError` that names bad lines.
+    """
+    digest, tasks, groups, bad = hashlib.sha256(), 0, 0, BadLines()
     stream.seek(0)
     for number, raw in enumerate(stream, 1):
         digest.update(raw)
@@ -116,22 +157,36 @@ def _read(stream: BinaryIO, max_recipe: int) -> tuple[str, int]:
         if is_blank(text):
             continue
         try:
-            if len(decoded(text).recipe.encode()) > max_recipe:
+            line = decoded(text)
+            if isinstance(line, GroupLine):
+                groups += 1
+                continue
+            if len(line.recipe.encode()) > max_recipe:
                 raise ValueError(f"recipe: larger than {max_recipe} bytes")
         except ValueError as error:
             bad.add(number, error)
-        total += 1
+        tasks += 1
     if bad.count:
         raise StartError(f"{bad.text()}\nnothing was imported")
-    return f"file:{digest.hexdigest()[:32]}", total
+    return f"file:{digest.hexdigest()[:32]}", tasks, groups
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, TaskLine | GroupLine]]:
+    """With their numbers."""
+    stream.seek(0)
+    for number, raw in enumerate(stream, 1):
+        if not is_blank(text := without_mark(number, raw)):
+            yield number, decoded(text)
+
+
+def _groups(stream: BinaryIO) -> Iterator[GroupLimits]:
+    return (line.limits() for _, line in _lines(stream) if isinstance(line, GroupLine))
 
 
 def _tasks(stream: BinaryIO, *, votes: bool) -> Iterator[ImportedTask]:
-    stream.seek(0)
-    for number, raw in enumerate(stream, 1):
-        if is_blank(text := without_mark(number, raw)):
+    for number, line in _lines(stream):
+        if isinstance(line, GroupLine):
             continue
-        line = decoded(text)
         wanted = votes and line.verification_count > 1
         yield ImportedTask(
             number=number,

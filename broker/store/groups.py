@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
+from broker.store.tasks import CHUNK
 
 GroupState = Literal["ready", "resting", "full", "blocked"]
 GROUP_STATES: tuple[str, ...] = get_args(GroupState)
@@ -27,6 +28,19 @@ class GroupRow(NamedTuple):
     blocked_until: float | None
     set_by: str | None
     """Who has set its limits."""
+
+
+class GroupLimits(NamedTuple):
+    """What a group has of its own, in the order that the scripts take. Times are unix seconds, 0 for none."""
+
+    group: str
+    delay: float | None
+    limit: int | None
+    slowed: float
+    """The delay to which workers slowed it down, seconds; 0 for none."""
+    blocked_until: float
+    rests_until: float
+    set_by: str
 
 
 class Groups:
@@ -63,6 +77,24 @@ class Groups:
         onward, *found = await self._calls.call("groups_list", self._keys.project(project), args)
         return onward, [_row(group, row) for group, row in zip(found[::2], found[1::2], strict=True)]
 
+    async def walk(self, project: int, cursor: str) -> tuple[str, list[GroupLimits]]:
+        """Some of the groups that have limits of their own, or may start no task before a time.
+
+        ``cursor``: "limits 0" to begin. Before them, the one to go on with, "" at the end. Raises ``not_found``.
+        """
+        args: Arguments = [self.now, cursor, CHUNK]
+        onward, *found = await self._calls.call("groups_walk", self._keys.project(project), args)
+        return onward, [_limits(*row) for row in found]
+
+    async def add(self, project: int, groups: Sequence[GroupLimits]) -> None:
+        """At most CHUNK that come from elsewhere: the longer rest or block of two holds. Raises ``not_found``."""
+        args: Arguments = [self.now]
+        for group in groups:
+            args += [group.group, _milliseconds(group.delay), _own(group.limit)]
+            args += [round(1000 * time) for time in (group.slowed, group.blocked_until, group.rests_until)]
+            args.append(group.set_by)
+        await self._calls.call("groups_import", self._keys.project(project), args)
+
     async def slow(self, project: int, worker: int, changes: Sequence[tuple[int, float, float]]) -> None:
         """``changes``: tasks that the worker holds, at most CHUNK, and of their groups the delay and for how long they
         are blocked: seconds, 0 to leave it as it is, -1 to end what workers have set.
@@ -86,6 +118,13 @@ def _row(group: str, found: list[Any]) -> GroupRow:
         blocked / 1000 if blocked else None,
         set_by or None,
     )
+
+
+def _limits(group: str, delay: Any, limit: Any, *rest: Any) -> GroupLimits:
+    slowed, blocked, until, set_by = rest
+    own_delay, own_limit = None if delay == "" else delay / 1000, None if limit == "" else limit
+    slowed, blocked, until = (ms / 1000 if ms else 0 for ms in (slowed, blocked, until))
+    return GroupLimits(group, own_delay, own_limit, slowed, blocked, until, set_by)
 
 
 def _own(value: int | None) -> str:

@@ -1,4 +1,4 @@
-"""Files of tasks: their lines, which ``broker export`` writes, and how far ``broker submit`` has come in one."""
+"""Files of tasks and groups: their lines, which ``broker export`` writes, and how far ``broker submit`` is in one."""
 
 import codecs
 import hashlib
@@ -9,11 +9,15 @@ from typing import Annotated, BinaryIO
 import msgspec
 from msgspec import Meta
 
-from broker.api.bodies import LONGEST_MESSAGE, Count16, Id, Int16, Int64, Seconds
+from broker.api.bodies import LONGEST_DELAY, LONGEST_MESSAGE, Count16, Id, Int16, Int64, Seconds
 from broker.errors import StartError
+from broker.store.groups import GroupLimits
 from broker.store.task_fields import Row, TaskFields, checked_group
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Time = Annotated[float, Meta(ge=0, le=2**53)]
+"""Unix seconds."""
+Delay = Annotated[float, Meta(ge=0, le=LONGEST_DELAY)]
 
 _NAMED = 20
 """How many bad lines are named; the others are only counted."""
@@ -45,8 +49,8 @@ class TaskLine(msgspec.Struct, omit_defaults=True):
     hash64: Int64 = 0
     created: int = 0
     """Unix seconds."""
-    not_before: Annotated[float, Meta(ge=0, le=2**53)] = 0
-    """Unix seconds; of a delayed task."""
+    not_before: Time = 0
+    """Of a delayed task."""
     votes: list[tuple[Id, Int64]] = []
     """Pairs of worker and verification."""
     error: LineError | None = None
@@ -58,7 +62,31 @@ class TaskLine(msgspec.Struct, omit_defaults=True):
         return TaskFields(**given, start=f"={round(self.not_before * 1000)}" if self.not_before else "")
 
 
+class GroupLine(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """A group of an export: the fields of :class:`GroupLimits`, in their order."""
+
+    group: Annotated[str, Meta(min_length=1)]
+    delay: Delay | None = None
+    limit: Count16 | None = None
+    slowed: Delay = 0
+    blocked_until: Time = 0
+    rests_until: Time = 0
+    set_by: Annotated[str, Meta(pattern="^((manager|worker) [0-9]{1,16})?$")] = ""
+
+    def limits(self) -> GroupLimits:
+        return GroupLimits(*msgspec.structs.astuple(self))
+
+
+class _Keys(msgspec.Struct):
+    """What tells a group's line from a task's."""
+
+    group: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    recipe: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
 _DECODER = msgspec.json.Decoder(TaskLine)
+_GROUP_DECODER = msgspec.json.Decoder(GroupLine)
+_KEYS_DECODER = msgspec.json.Decoder(_Keys)
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -80,18 +108,33 @@ def encoded(state: str, row: Row) -> bytes:
     return _ENCODER.encode(line) + b"\n"
 
 
-def decoded(text: bytes) -> TaskLine:
-    """Raises :class:`ValueError` that names the field."""
+def encoded_group(limits: GroupLimits) -> bytes:
+    """With the end of the line."""
+    return _ENCODER.encode(GroupLine(*limits)) + b"\n"
+
+
+def decoded(text: bytes) -> TaskLine | GroupLine:
+    """A line with a group and no recipe is a group's. Raises :class:`ValueError` that names the field."""
     try:
-        line = _DECODER.decode(text)
+        line = _decoded(text)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8: the file must be UTF-8") from None
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
     checked_group(line.group)
-    if len({worker for worker, _ in line.votes}) < len(line.votes):
+    if isinstance(line, TaskLine) and len({worker for worker, _ in line.votes}) < len(line.votes):
         raise ValueError("votes: a worker is named twice")
     return line
+
+
+def _decoded(text: bytes) -> TaskLine | GroupLine:
+    try:
+        return _DECODER.decode(text)
+    except msgspec.ValidationError:
+        keys = _KEYS_DECODER.decode(text)
+        if keys.group is msgspec.UNSET or keys.recipe is not msgspec.UNSET:
+            raise
+    return _GROUP_DECODER.decode(text)
 
 
 def without_mark(number: int, text: bytes) -> bytes:

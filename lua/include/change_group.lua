@@ -1,5 +1,11 @@
 --- @include "tickets"
 
+-- hold_up(groups, group, at): a group that is in neither of `:due` and `:resting` may start no task before that.
+local function hold_up(groups, group, at)
+  drop_tickets(groups, group)
+  redis.call('ZADD', groups.base .. (anything_waits(groups, group) and ':due' or ':resting'), at, group)
+end
+
 -- Only an entry that says when the old block ends moves, or one whose time has come: a rest stays as it is.
 local function move_block(groups, group, before, blocked)
   local base, now = groups.base, groups.now
@@ -17,8 +23,7 @@ local function move_block(groups, group, before, blocked)
     end
   end
   if blocked > now then
-    drop_tickets(groups, group)
-    redis.call('ZADD', base .. (anything_waits(groups, group) and ':due' or ':resting'), blocked - 0.5, group)
+    hold_up(groups, group, blocked - 0.5)
   end
 end
 

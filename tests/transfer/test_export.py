@@ -128,7 +128,7 @@ async def test_a_project_that_is_exported_and_imported_is_the_same(
 
     said = fine(await broker("import", "--project", other, tmp_path / "tasks.jsonl", "--json"))
 
-    assert json.loads(said) == {"imported": 4, "closed": 0, "duplicates": 0, "before": 0}
+    assert json.loads(said) == {"imported": 4, "closed": 0, "duplicates": 0, "before": 0, "groups": 0}
     before, after = lines(exported), lines(fine(await broker("export", "--project", other)))
     assert [line["state"] for line in before] == ["verifying", "failed", "assigned", "queue"]
     assert [line["state"] for line in after] == ["verifying", "failed", "queue", "queue"]

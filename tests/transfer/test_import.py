@@ -56,7 +56,7 @@ async def test_an_imported_task_that_has_all_its_votes_closes(
 
     counts = await imported(broker, project, tmp_path / "tasks.jsonl", *lines)
 
-    assert counts == {"imported": 6, "closed": 2, "duplicates": 0, "before": 0}
+    assert counts == {"imported": 6, "closed": 2, "duplicates": 0, "before": 0, "groups": 0}
     assert await left(broker, project) == {
         "not yet": "verifying",
         "not agreed": "verifying",
@@ -71,7 +71,7 @@ async def test_an_imported_task_that_has_all_its_votes_closes(
     assert chained | same == chained
     # Its hash is remembered, as of any task that closes.
     again = await imported(broker, project, tmp_path / "more.jsonl", lines[0], task("other", 1, hash64=6))
-    assert again == {"imported": 1, "closed": 0, "duplicates": 1, "before": 0}
+    assert again == {"imported": 1, "closed": 0, "duplicates": 1, "before": 0, "groups": 0}
 
 
 async def test_the_hash_of_an_imported_task_that_closes_is_free_where_none_is_remembered(
