@@ -16,6 +16,9 @@ from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned
 from broker.store.waiting.waiter import Wake
 from broker.store.workers import Worker
 
+_HEAD_START = 0.05
+"""Seconds that other waiting workers have for a task that this one was the last to fail."""
+
 _PASSES = {"no_task", "paused", "rate_limited"}
 """Refusals that may pass soon: worth waiting for."""
 
@@ -210,8 +213,10 @@ async def _wait(call: Call, worker: Worker, wanted: Wanted, *, until: float) -> 
                 else:
                     queues.found(waiter, wake)
                     return found
+                if isinstance(refused, _Left):
+                    leave = False
+                    await asyncio.sleep(_HEAD_START)
                 queues.refused(waiter, wake, refused)
-                leave = False
             wake = await waiter.woken()
             if call.client.gone:
                 raise Disconnected
@@ -269,6 +274,8 @@ async def _take_from(call: Call, worker: Worker, wanted: Wanted, leave: bool) ->
     )
     assigned = await assign(min(CHUNK, count), leave=leave)
     tasks = assigned.tasks
+    if assigned.left:
+        raise _Left("no_task", "What waits is left to other workers first")
     if not tasks:
         raise _no_task()
     more = len(tasks) == CHUNK < count
@@ -305,6 +312,10 @@ async def _views(call: Call, worker: Worker, found: Found) -> list[dict[str, obj
         }
         for task in found.assigned.tasks
     ]
+
+
+class _Left(BrokerError):
+    """There is nothing but what this worker was the last to fail. The next time it gets that."""
 
 
 def _no_task() -> BrokerError:

@@ -41,6 +41,8 @@ class Assigned(NamedTuple):
     revision: int
     """Of the project's configuration, as the script saw it."""
     tasks: list[Task]
+    left: bool = False
+    """Whether there are none because all were left to others."""
 
 
 class Released(NamedTuple):
@@ -135,13 +137,13 @@ class Tasks:
         args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
         if hold or leave:
             args += [hold or "", _flag(leave)]
-        keys, rows, goes_on = self._keys.project(project), list[str](), True
-        while goes_on and not rows:
+        keys, rows, onward = self._keys.project(project), list[str](), "1"
+        while onward and onward != "left" and not rows:
             revision, assign_time, onward, *rows = await self._calls.call("assign", keys, args)
             # It has not been charged for what it looked at.
-            args[5], goes_on = onward, bool(onward)
+            args[5] = onward
         each = zip(rows[::2], rows[1::2], strict=True)
-        return Assigned(int(revision), [_task(id, record, assign_time) for id, record in each])
+        return Assigned(int(revision), [_task(id, record, assign_time) for id, record in each], onward == "left")
 
     async def release(self, project: int, worker: int, releases: Sequence[tuple[int, int | str, int]]) -> Released:
         """``releases``: (task id, result, verification) of one project's tasks, at most CHUNK; :func:`result_of`."""

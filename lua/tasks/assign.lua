@@ -19,7 +19,8 @@
   ARGV[8]  if '1', what is left to others stays there though nothing else is there, and workers that wait are told
 
   Returns  {revision; assign time (unix s); where another call at once is to go on, when it found none but did not get
-           to the end, else ''; task...}, two for each task: its id, its record
+           to the end; 'left', when all that it found was left to others; else ''; task...}, two for each task: its id,
+           its record
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
   Cost     O((tasks + dropped + groups) * log queue), at most 1,500 dropped, 2 * tasks + 8 groups, as many delayed
            tasks, and 1,000 steps among tasks with votes
@@ -270,7 +271,8 @@ local rows, onward = take()
 if left then
   redis.call('ZADD', base .. ':queue', unpack(left))
 end
-if #rows == 0 and left_to_others > 0 and ARGV[8] == '1' then
+local only_left = #rows == 0 and left_to_others > 0 and ARGV[8] == '1'
+if only_left then
   come = math.max(come, left_to_others)
 elseif #rows == 0 and left_to_others > 0 then
   most_left = 0
@@ -299,6 +301,9 @@ if back > 0 then
   rows = take_best()
 end
 
+if only_left and (onward or '') == '' then
+  onward = 'left'
+end
 local given = { revision, assign_time, #rows == 0 and onward or '' }
 if #rows > 0 then
   local deadlines, holders, holder = {}, {}, worker .. ' ' .. assign_time
