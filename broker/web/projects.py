@@ -68,6 +68,7 @@ _ORDERS: dict[str, Callable[[Row], tuple[float, str]]] = {
     "waiting": lambda row: (-row.stats.waiting, row.project.fields["name"]),
     "assigned": lambda row: (-row.stats.assigned, row.project.fields["name"]),
     "verifying": lambda row: (-row.stats.verifying, row.project.fields["name"]),
+    "delayed": lambda row: (-row.stats.delayed, row.project.fields["name"]),
     "failed": lambda row: (-row.stats.failed, row.project.fields["name"]),
     "closed": lambda row: (-row.closed, row.project.fields["name"]),
     "pace": lambda row: (-(row.trend.pace or 0), row.project.fields["name"]),

@@ -3,6 +3,7 @@
 import json
 import shlex
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ def project(sample: SampleData) -> int:
     return sample.fleet.project()
 
 
-def waiting(sample: SampleData, project: int) -> list[dict[str, Any]]:
-    tasks: list[dict[str, Any]] = sample.admin.get(f"/project/tasks/{project}?limit=500&full=1").content()["tasks"]
+def waiting(sample: SampleData, project: int, state: str = "queue") -> list[dict[str, Any]]:
+    path = f"/project/tasks/{project}?state={state}&limit=500&full=1"
+    tasks: list[dict[str, Any]] = sample.admin.get(path).content()["tasks"]
     return tasks
 
 
@@ -37,6 +39,7 @@ def test_one_task_is_submitted_with_its_fields_and_as_curl_once_more(
     tab.page.get_by_text("Priority, retries, verification").click()
     tab.fill("Priority", "-7")
     tab.fill("Votes needed", "2")
+    tab.fill("Delay in seconds", "3600")
 
     tab.press("Submit")
     outcome(tab, "Submitted: task")
@@ -45,7 +48,7 @@ def test_one_task_is_submitted_with_its_fields_and_as_curl_once_more(
     assert command
     subprocess.run(shlex.split(command.replace("\\\n", " ")), check=True, capture_output=True)
 
-    tasks = waiting(sample, project)
+    tasks = waiting(sample, project, "delayed")
     assert [(task["recipe"], task["priority"], task["verification_count"]) for task in tasks] == [
         ("it's <b>one</b>", -7, 2)
     ] * 2
@@ -67,6 +70,14 @@ def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, sample: Sa
 
     tasks = {task["recipe"]: task for task in waiting(sample, project)}
     assert (tasks["with fields"]["hash64"], tasks["with fields"]["priority"]) == (-(2**63), 4)
+    late = {"recipe": "in two hours", "not_before": time.time() + 7200}
+    tab.fill("One task a line", f"{json.dumps(late)}\nin an hour")
+    tab.page.get_by_text("Priority, retries, verification").click()
+    tab.fill("Delay in seconds", "3600")
+    tab.press("Submit")
+    outcome(tab, "Done: 2 tasks submitted, 0 duplicates")
+    assert [task["recipe"] for task in waiting(sample, project, "delayed")] == ["in an hour", "in two hours"]
+    tab.fill("One task a line", "\n".join(lines[:4]))
     tab.press("Submit")
     outcome(tab, "Done: 0 tasks submitted, 3 duplicates")
 

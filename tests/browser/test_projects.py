@@ -100,6 +100,34 @@ def secret(sample: SampleData, project: int) -> str:
     return text
 
 
+def test_the_lists_say_why_tasks_failed_and_when_delayed_ones_come(
+    tab: Tab, sample: SampleData, project: int, worker: WorkerCaller
+) -> None:
+    task = worker.submit(project, max_retries=3)
+    worker.take(project)
+    worker.post("/task/give_back", {"task_ids": [task]}).content()
+    worker.take(project)
+    failed = {"task_id": task, "result": 1, "message": "HTTP 500", "delay": 36_000}
+    worker.post("/task/release", failed).content()
+    tab.go(f"projects/{project}/tasks?state=delayed")
+    row = tab.page.locator("tbody tr")
+    expect(row).to_contain_text("1 of 3, 1 reclaimed")
+    expect(row.locator("[data-label='Not before']")).to_have_text("in 10 h")
+
+    tab.follow(str(task))
+    expect(tab.page.locator("dt:text('Last error') + dd")).to_have_text("HTTP 500")
+    expect(tab.page.locator("dt:text('Failed by') + dd")).to_contain_text(f"{worker.alias} #{worker.id}")
+    other = worker.submit(project, "other")
+    worker.take(project)
+    worker.post("/task/release", failed | {"task_id": other, "message": "no <b>title</b>"}).content()
+    tab.go(f"projects/{project}/tasks?state=failed")
+
+    expect(tab.page.locator("tbody td.why")).to_contain_text(f"no <b>title</b> · {worker.alias} #{worker.id}")
+    tab.go()
+    tab.page.get_by_role("link", name="Delayed", exact=True).click()
+    tab.at(r"\?sort=delayed")
+
+
 def test_a_failed_task_is_looked_at_and_tried_again(tab: Tab, project: int, worker: WorkerCaller) -> None:
     task = worker.submit(project, '{"url":"https://shop.example/1","hash":12345678901234567890}')
     worker.release(worker.take(project)["id"], result=1)

@@ -7,7 +7,7 @@ import { callAs, workerFor } from "./worker.js";
 const form = document.getElementById("console");
 const field = (name) => document.getElementById(name);
 const outcome = field("outcome");
-const NUMBERS = { priority: 0, max_retries: 0, max_assign_time: 0, verification_count: 1 };
+const NUMBERS = { priority: 0, max_retries: 0, max_assign_time: 0, verification_count: 1, delay: 0 };
 let stopped = false;
 
 const many = () => field("mode-many").checked;

@@ -85,6 +85,9 @@ function requestOf(line, { project, common, unique }) {
     for (const name of Object.keys(given)) {
       delete fields[name];
     }
+    if (given.not_before) {
+      delete fields.delay;
+    }
     if ("project" in given && given.project !== project) {
       throw new Error(`it names another project: ${given.project}`);
     }
