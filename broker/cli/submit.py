@@ -255,6 +255,10 @@ class _Run:
             raise ValueError(f"it names project {line.project}, and --project names {self._arguments.project}")
         given = {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
         given.pop("project", None)
+        if given.get("not_before"):
+            if given.get("delay"):
+                raise ValueError("not_before: send this or delay, not both")
+            given["delay"] = 0  # and not that of --delay
         # The API has two names for each of these.
         for name, other in (("hash64", "hash_u64"), ("unique_string", "unique_str")):
             if (value := given.pop(other, None)) is not None:

@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -350,6 +351,21 @@ def test_all_bad_lines_of_a_file_are_named_before_anything_is_sent(
     assert re.fullmatch("and [56] more", said[20])
     assert said[21:] == ["nothing was submitted"]
     assert stats(fleet, project)["waiting"] == 0
+
+
+def test_a_line_may_say_when_its_task_begins(broker: Broker, fleet: Fleet, project: int) -> None:
+    at = time.time() + 7200
+    lines = [{"recipe": "a"}, {"recipe": "b", "not_before": at}, {"recipe": "c", "delay": 600}]
+    command = ("submit", "-", "--project", project, "--jsonl", "--delay", 3600)
+    text = "\n".join(map(json.dumps, lines))
+
+    assert fine(broker(*command, text=text)) == "3 submitted, 0 duplicates\n"
+    refused = broker(*command, text=json.dumps({"recipe": "d", "not_before": at, "delay": 1}))
+
+    found = {row["recipe"]: row["not_before"] for row in rows(broker("tasks", project, "--state", "delayed", "--json"))}
+    assert list(found) == ["c", "a", "b"]
+    assert found["b"] == pytest.approx(at, abs=0.01)
+    assert "line 1: not_before: send this or delay, not both" in refused.stderr
 
 
 def test_tasks_are_listed_for_people_and_for_programs(broker: Broker, fleet: Fleet, project: int) -> None:
