@@ -1,6 +1,7 @@
 --- @include "full"
 --- @include "group_key"
 --- @include "ids"
+--- @include "tell_next"
 
 -- The tasks of a group wait in `:wait:<gen>:<group>`, those that hold votes in `:verify:<gen>:<group>`. A group that
 -- has any is either in `:due`, until it is looked at again, or it may start one: then it has a ticket for each of these
@@ -58,13 +59,9 @@ local function add_drained_rests(groups, names, rests)
   end
 end
 
--- tell_rest(groups, at): a group in `:due` may start a task at this time, unix ms. Workers that wait are told, unless
--- another one may earlier: of that they know.
+-- tell_rest(groups, at): a group in `:due` may start a task at this time, unix ms; not one that is full.
 local function tell_rest(groups, at)
-  if at < FULL and groups.now < tonumber(groups.awaited or 0) then
-    local first = redis.call('ZRANGE', groups.base .. ':due', 0, 0, 'WITHSCORES')[2]
-    if first and tonumber(first) == at then
-      redis.pcall('PUBLISH', groups.base .. ':wake', string.format('0 0 %d', math.max(0, math.ceil(at - groups.now))))
-    end
+  if at < FULL then
+    tell_next(groups.base, groups.base .. ':due', groups.awaited, groups.now, at)
   end
 end
