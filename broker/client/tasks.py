@@ -215,7 +215,7 @@ class TaskCalls(Caller):
 
     @method
     def cancel(self, task_ids: Sequence[int]) -> Steps[list[bool]]:
-        """Deletes at most 1,000 tasks of projects to which this worker may submit, whoever submitted them. False: some
+        """Deletes at most 1,000 tasks of projects to which this worker may submit, also those of others. False: some
         worker holds the task, or there is none that this worker may cancel.
         """
         body = {"task_ids": task_ids}

@@ -1,4 +1,4 @@
---[[ cancel: delete tasks that no worker holds, whoever submitted them, with their votes; their hashes are free at once.
+--[[ cancel: delete tasks that no worker holds, also those that others submitted, with their votes and hashes.
 
   Not those that a maintenance call is working off. One that has lost its record is dropped, and its hash stays taken.
 
