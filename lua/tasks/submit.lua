@@ -18,7 +18,6 @@
 --- @include "project"
 --- @include "project_rate"
 --- @include "add_tasks"
---- @include "wake"
 
 local base, worker, whole = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local now, now_us, created = clock(ARGV[2])
@@ -53,5 +52,8 @@ end
 if accepted < #ids then
   redis.call('HINCRBY', base, 'duplicates', #ids - accepted)
 end
-wake(base, awaited, now, startable, 0)
+if awaited then
+  --- @include "wake"
+  wake(base, awaited, now, startable, 0)
+end
 return ids
