@@ -26,6 +26,12 @@ OK, FAIL, SKIP = 0, 1, 2
 _BESIDES = 8
 """Arguments of a release or submit beside those of its tasks: the command, the script, keys, the worker and more."""
 
+_MORE_DUE, _MOST_DUE = 4, 100
+"""Delayed tasks that a get makes wait when they are due: so many more than it asks for, and so many at most."""
+
+_OVERDUE = 10
+"""Tasks past their deadline that a get which finds nothing gives back."""
+
 _DUTY = 0.1
 """Of the store's time, while a read takes no more than 10 ms: it asks every project."""
 
@@ -142,6 +148,12 @@ class Tasks:
             revision, assign_time, onward, *rows = await self._calls.call("assign", keys, args)
             # It has not been charged for what it looked at.
             args[5] = onward
+            if onward == "promote":
+                await self.promote(project, min(count + _MORE_DUE, _MOST_DUE), count)
+                args[5] = "-"
+            elif onward == "reclaim":
+                await self.reclaim(project, _OVERDUE)
+                args[5] = "-"
         each = zip(rows[::2], rows[1::2], strict=True)
         return Assigned(int(revision), [_task(id, record, assign_time) for id, record in each], onward == "left")
 

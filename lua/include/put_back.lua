@@ -1,4 +1,5 @@
 --- @include "read_record"
+--- @include "tickets"
 --- @include "requeue"
 --- @include "drop_orphans"
 

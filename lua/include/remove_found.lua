@@ -1,5 +1,6 @@
 --- @include "find_task"
 --- @include "remove_tasks"
+--- @include "tickets"
 
 -- remove_found(base, now, tasks, places): takes up to 500 different tasks from where they are, and deletes them;
 -- `places` are what find_task answers for each. Their hashes are free at once. As remove_tasks.

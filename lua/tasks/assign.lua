@@ -1,11 +1,9 @@
 --[[ assign: give a worker the best tasks that wait; the worker holds them until their deadline.
 
   The best by score of the tasks without a group and of the groups that may start one, never a task that the worker has
-  voted on. Groups whose time has come may start one from here on, and delayed tasks wait, of each at most 4 more than
-  tasks are asked for, and no more than 100 of the latter. With a `retry_delay`, up to 16 tasks that this worker was the
-  last to fail are left to others for a time, unless nothing else is there. When nothing waits, up to 10 overdue tasks
-  are reclaimed, and it looks again. A task that has lost its record is dropped, and the next one taken instead, until
-  1,000 were dropped.
+  voted on. Groups whose time has come may start one from here on, at most 4 more than tasks are asked for. With a
+  `retry_delay`, up to 16 tasks that this worker was the last to fail are left to others for a time, unless nothing else
+  is there. A task that has lost its record is dropped, and the next one taken instead, until 1,000 were dropped.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -14,16 +12,18 @@
   ARGV[3]  how many tasks, at most 500
   ARGV[4]  bytes of recipes at which to stop; one task is always given
   ARGV[5]  seconds to hold a task that says 0
-  ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up; or where to go on
+  ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up; or where to go on,
+           '-' when another script was called for
   ARGV[7]  if given, seconds to hold the tasks at most, and those that say 0; '' for as long as they say
   ARGV[8]  if '1', what is left to others stays there though nothing else is there, and workers that wait are told
 
-  Returns  {revision; assign time (unix s); where another call at once is to go on, when it found none but did not get
-           to the end; 'left', when all that it found was left to others; else ''; task...}, two for each task: its id,
-           its record
+  Returns  {revision; assign time (unix s); what another call may find, or ''; task...}, two for each task: its id, its
+           record. What another call at once may find: 'promote' when delayed tasks are due and `promote` is to be
+           called first; 'reclaim' when nothing was found and tasks are overdue, for `reclaim`; where to go on, when it
+           did not get to the end; 'left', when all that it found is left to others, for a later call
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
-  Cost     O((tasks + dropped + groups) * log queue), at most 1,500 dropped, 2 * tasks + 8 groups, as many delayed
-           tasks, and 1,000 steps among tasks with votes
+  Cost     O((tasks + dropped + groups) * log queue), at most 1,500 dropped, 2 * tasks + 8 groups, and 1,000 steps
+           among tasks with votes
 ]]
 --- @include "clock"
 --- @include "project"
@@ -116,14 +116,12 @@ end
 -- All begin with a write that the server lets through when memory is full, and with it what follows.
 local others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted',
   base .. ':delayed')
-local come, come_voted, more_come = 0, 0, false
-if others > 0 and redis.call('EXISTS', base .. ':delayed') == 1 then
-  redis.call('DEL', guard)
-  --- @include "take_delayed"
-  local looked
-  local most = math.min(count + 4, 100)
-  looked, come, come_voted = take_delayed(base, now, most)
-  more_come = looked == most
+local delays = others > 0 and redis.call('EXISTS', base .. ':delayed') == 1
+if delays then
+  --- @include "is_due"
+  if first_chunk and is_due(base .. ':delayed', now) then
+    return { revision, assign_time, 'promote' }
+  end
   others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted')
 end
 local rows, onward, only_left
@@ -143,32 +141,23 @@ repeat
   end
 until not again
 if only_left then
-  come = math.max(come, left_to_others)
-end
-if come + come_voted > #rows then
   --- @include "wake"
-  wake(base, redis.call('HGET', base, 'awaited'), now, math.max(0, come - #rows), come_voted)
+  wake(base, redis.call('HGET', base, 'awaited'), now, left_to_others, 0)
 end
-if #rows == 0 and more_come then
-  onward = onward == '' and '-' or onward
-end
-local back = 0
-while #rows == 0 and back == 0 and orphans < MOST_ORPHANS do
-  local overdue = redis.call('ZRANGE', base .. ':assigned', '-inf', now, 'BYSCORE', 'LIMIT', 0, 10)
-  if #overdue == 0 then
-    break
+if #rows > 0 then
+  onward = ''
+else
+  --- @include "is_due"
+  if delays and is_due(base .. ':delayed', now) then
+    onward = 'promote'
+  elseif is_due(base .. ':assigned', now) then
+    onward = 'reclaim'
+  elseif onward == '' and only_left then
+    onward = 'left'
   end
-  --- @include "reclaim_held"
-  back = reclaim_held(base, now, overdue)
-  -- The next call finds it, or that a group is full no longer.
-  onward = '-'
-  orphans = orphans + #overdue - back
 end
 
-if only_left and onward == '' then
-  onward = 'left'
-end
-local given = { revision, assign_time, #rows == 0 and onward or '' }
+local given = { revision, assign_time, onward }
 if #rows > 0 then
   local deadlines, holders, holder = {}, {}, worker .. ' ' .. assign_time
   for i, row in ipairs(rows) do

@@ -11,6 +11,7 @@
   Cost     O(log assigned)
 ]]
 --- @include "clock"
+--- @include "is_due"
 --- @include "project"
 --- @include "remembered"
 
@@ -22,12 +23,8 @@ if not fields then
   return { 0, 0, 0, 0, 0, 0 }
 end
 
-local function any(key, highest)
-  return #redis.call('ZRANGE', base .. key, '-inf', highest, 'BYSCORE', 'LIMIT', 0, 1) > 0
-end
-
-local overdue = any(':assigned', now)
-local came = any(':due', now) or any(':delayed', now)
+local overdue = is_due(base .. ':assigned', now)
+local came = is_due(base .. ':due', now) or is_due(base .. ':delayed', now)
 local waiting = overdue or came or redis.call('EXISTS', base .. ':queue', base .. ':verifying', base .. ':ready',
   base .. ':ready_voted') > 0
 local remember = fields[3] or '0'
@@ -38,5 +35,5 @@ return {
   redis.call('XLEN', base .. ':outbox') > 0 and 1 or 0,
   expired and 1 or 0,
   redis.call('EXISTS', base .. ':drains'),
-  (came or any(':resting', now) or fields[4]) and 1 or 0,
+  (came or is_due(base .. ':resting', now) or fields[4]) and 1 or 0,
 }

@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -254,11 +255,24 @@ def test_an_include_is_joined_once(tmp_path: Path) -> None:
     assert scripts.load(place)["go"].source.split() == ["local", "a", "=", "1", "local", "b", "=", "2", "return", "1"]
 
 
-def test_an_include_in_a_branch_is_joined_there_and_counts_there_only(tmp_path: Path) -> None:
+def test_an_include_in_a_branch_is_joined_once_and_counts_to_the_end_of_the_branch(tmp_path: Path) -> None:
+    go = """
+--- @include "a"
+if x then
+  --- @include "b"
+  if y then
+    --- @include "b"
+  end
+elseif z then
+  --- @include "b"
+end
+--- @include "b"
+return 1
+"""
     place = write(
         tmp_path,
         {
-            "tasks/go.lua": '--- @include "a"\nif x then\n  --- @include "b"\nend\n--- @include "b"\nreturn 1\n',
+            "tasks/go.lua": go,
             "include/a.lua": "local a = 1\n",
             "include/b.lua": '--- @include "a"\nlocal b = 2\n',
         },
@@ -267,8 +281,17 @@ def test_an_include_in_a_branch_is_joined_there_and_counts_there_only(tmp_path: 
     source = scripts.load(place)["go"].source
 
     assert [line for line in source.splitlines() if line] == [
-        *("local a = 1", "if x then", "  local b = 2", "end", "local b = 2", "return 1"),
+        *("local a = 1", "if x then", "  local b = 2", "  if y then", "  end", "elseif z then", "  local b = 2", "end"),
+        *("local b = 2", "return 1"),
     ]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_no_include_is_joined_into_a_script_again_and_again(path: Path) -> None:
+    # Redis keeps all scripts compiled, and its garbage collector walks through them all the time.
+    functions = Counter(re.findall(r"local function (\w+)", with_includes(path)))
+
+    assert max(functions.values(), default=0) <= 3
 
 
 def test_a_missing_include_stops_the_start(tmp_path: Path) -> None:

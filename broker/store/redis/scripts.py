@@ -1,8 +1,8 @@
 """Loads the Lua scripts, and calls them: ``Calls`` is the one way into Redis.
 
 A line ``--- @include "clock"`` is replaced, once, by ``lua/include/clock.lua``. One that is indented stands in a
-function or a branch, and only there what it joins in is defined. A missing or circular include raises
-:class:`StartError`: the broker refuses to start, instead of failing on a request.
+function or a branch: what it joins in is defined to the end of that, and is not joined in again there. A missing or
+circular include raises :class:`StartError`: the broker refuses to start, instead of failing on a request.
 
 A script that refuses raises :class:`BrokerError`; a store that cannot answer raises :class:`Unavailable`. No call is
 repeated. The one exception is EVAL when the server does not know the script: then nothing ran.
@@ -26,7 +26,7 @@ from broker.errors import BrokerError, StartError, Unavailable, refusal
 
 log = logging.getLogger(__name__)
 
-_INCLUDE = re.compile(r'^( *)--- @include "([a-z_]+)"$', re.MULTILINE)
+_INCLUDE = re.compile(r' *--- @include "([a-z_]+)"$')
 _LINE = re.compile("^(?=.)", re.MULTILINE)
 _PACKAGE = Path(__file__).parents[2]
 
@@ -81,12 +81,21 @@ def _join(sources: Mapping[str, str], part: str, including: list[str], done: set
         raise StartError(f"{_name(including[-1])}.lua includes {_name(part)}.lua, which is missing")
     done.add(part)
 
-    def replace(match: re.Match[str]) -> str:
-        indent, name = match.groups()
-        joined = _join(sources, f"include/{name}", [*including, part], set(done) if indent else done)
-        return _LINE.sub(indent, joined) if indent else joined
-
-    return _INCLUDE.sub(replace, sources[part])
+    lines: list[str] = []
+    # Of the functions and branches that are open, the innermost last: its indent, and what is defined in it.
+    blocks: list[tuple[int, set[str]]] = [(0, done)]
+    for line in sources[part].splitlines(keepends=True):
+        indent = len(line) - len(line.lstrip())
+        while line.strip() and indent < blocks[-1][0]:
+            blocks.pop()
+        if match := _INCLUDE.match(line):
+            if indent > blocks[-1][0]:
+                blocks.append((indent, set(blocks[-1][1])))
+            joined = _join(sources, f"include/{match[1]}", [*including, part], blocks[-1][1])
+            lines.append(_LINE.sub(" " * indent, joined))
+        else:
+            lines.append(line)
+    return "".join(lines)
 
 
 def info_fields(text: str) -> dict[str, str]:
