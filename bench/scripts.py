@@ -117,7 +117,7 @@ async def _others(costs: Costs, project: Project, queued: int, times: int) -> No
         for _ in range(times):
             await costs.measure(name, [call()], about)
 
-    await repeat("due", lambda: tasks.due(project.id))
+    await repeat("due", lambda: opened.active.due(project.id))
     await repeat("stats", lambda: opened.monitoring.stats(project.id))
     await repeat("snapshot", lambda: opened.monitoring.take_snapshot(project.id))
     await repeat(

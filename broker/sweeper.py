@@ -1,27 +1,38 @@
 """The periodic jobs: a table of them, and the coroutine in every process that runs them.
 
-A round asks each project once what is due there. A job may safely run twice, run in two processes at once, or die in
-the middle: its steps are single scripts. The claim in Redis only saves the other processes the work. A job that fails
-is logged, and runs again in the next round.
+The directory knows when each project is to be looked at (``broker/store/active.py``). Each process takes some of those
+whose time has come, so the processes share the work. Besides, a slow round goes through all projects: it finds what a
+crash has lost. A job may safely run twice, run in two processes at once, or die in the middle: its steps are single
+scripts. A job that fails is logged, and runs again when its project is looked at again.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from broker.errors import BrokerError, Unavailable
 from broker.store import Store
-from broker.store.tasks import CHUNK, Due
+from broker.store.active import Due
+from broker.store.tasks import CHUNK
 
 log = logging.getLogger(__name__)
 
 BATCH = 100
 """Tasks that one step takes; a step that took fewer was the last."""
 
+ROUND = 25
+"""Projects that the slow round looks at in each interval."""
+
 _STEPS = 1000
-"""Steps that a job gets in one project and round, so that a busy project does not keep the others waiting."""
+"""Steps that a job gets in one project and look, so that a busy project does not keep the others waiting."""
+
+_TAKEN = 10
+"""Projects that a process takes at once: the others are left to other processes."""
+
+_LOOKS = 4
+"""Times in each interval that a process asks for projects whose time has come."""
 
 
 @dataclass(frozen=True)
@@ -66,37 +77,49 @@ async def _snapshot(store: Store, project: int) -> bool:
     return False
 
 
-EACH_ROUND = (
+JOBS = (
     Job("reclaim", lambda due: due.overdue, _reclaim),
     Job("flush", lambda due: due.outbox, _flush),
     Job("expire_hashes", lambda due: due.expired, _expire_hashes),
     Job("drain", lambda due: due.drains, _drain),
     Job("promote", lambda due: due.promote, _promote),
+    Job("snapshot", lambda due: due.snapshot, _snapshot),
 )
-JOBS = (*EACH_ROUND, Job("snapshot", lambda due: True, _snapshot))
 
 
-async def sweep(store: Store, jobs: Sequence[Job] = JOBS) -> None:
-    """One round: what the directory has left to do, then every project.
+async def sweep(store: Store) -> None:
+    """Does all that is due anywhere: what the directory has left to do, then in every project.
 
     Raises :class:`Unavailable` in the end when the store had no answer for some: their node of a cluster is away.
     """
+    await _tidy(store)
+    await _look_at(store, [project.id async for project in store.projects.ids()])
+
+
+async def _tidy(store: Store) -> None:
+    """What the directory has left to do."""
     if await store.note_clock():
         await _rebase(store)
     for project in await store.projects.pending("unpushed", BATCH):
         await _log_errors("push", project, store.projects.push(project))
     for project in await store.projects.pending("deleted", BATCH):
         await _log_errors("delete", project, store.maintenance.finish_delete(project))
+
+
+async def _look_at(store: Store, projects: list[int]) -> None:
+    """Does what is due in these projects. Raises :class:`Unavailable` in the end, as :func:`sweep`."""
     away: list[int] = []
-    async for project, _, _ in store.projects.ids():
+    for project in projects:
         try:
-            due = await store.tasks.due(project)
+            due = await store.active.look(project)
+            jobs = [job for job in JOBS if job.due(due)]
+            for job in jobs:
+                await _log_errors(job.name, project, _repeat(job, store, project))
+            if jobs:
+                # What was due is done, or is to be done again.
+                await store.active.look(project)
         except Unavailable:
             away.append(project)
-            continue
-        for job in jobs:
-            if job.due(due):
-                await _log_errors(job.name, project, _repeat(job, store, project))
     if away:
         raise Unavailable(f"The store cannot answer now for {len(away)} projects, the first is {away[0]}")
 
@@ -105,6 +128,7 @@ async def _rebase(store: Store) -> None:
     """The clock of the store was set back. What is not rebased now is rebased in the next round."""
     log.warning("the clock of the store was set back: deadlines begin anew")
     rebased = True
+    await store.active.look_at_all()
     async for project, _, _ in store.projects.ids():
         try:
             await store.tasks.rebase(project)
@@ -131,26 +155,34 @@ async def _log_errors(name: str, project: int, work: Awaitable[None]) -> None:
 
 
 async def sweep_for_ever(store: Store, interval: float) -> None:
-    """A round each ``interval`` seconds, in the process that can claim it."""
-    noted, said = float("-inf"), ""
+    """What is due by the second: each process does some of it, and a slow round that one of them can claim."""
+    said = ""
     while True:
-        await asyncio.sleep(interval)
-        begun = time.monotonic()
-        jobs = JOBS if begun - noted >= store.monitoring.interval else EACH_ROUND
         try:
-            if await sweep_if_claimed(store, interval, jobs) and jobs is JOBS:
-                noted = begun
+            wait = await look(store, interval)
+            if await store.claim("sweep", int(interval * 900)):
+                # A little less than the interval, or every other round would find its own claim.
+                await go_round(store)
             said = ""
         except BrokerError as error:
+            wait = interval
             # Once, not each second.
             log.log(logging.DEBUG if error.message == said else logging.WARNING, "sweep: %s", error.message)
             said = error.message
+        await asyncio.sleep(wait)
 
 
-async def sweep_if_claimed(store: Store, interval: float, jobs: Sequence[Job] = JOBS) -> bool:
-    """Whether this process did the round."""
-    # A little less than the interval, or every other round would find its own claim.
-    claimed = await store.claim("sweep", int(interval * 900))
-    if claimed:
-        await sweep(store, jobs)
-    return claimed
+async def look(store: Store, interval: float) -> float:
+    """Looks at projects whose time has come, and answers after how many seconds to do that again."""
+    projects, wait = await store.active.take(_TAKEN)
+    await _look_at(store, projects)
+    if len(projects) == _TAKEN:
+        return 0
+    longest = interval / _LOOKS
+    return longest if wait is None else min(max(wait, longest / 10), longest)
+
+
+async def go_round(store: Store) -> None:
+    """The next part of the slow round."""
+    await _tidy(store)
+    await _look_at(store, await store.active.next_of_round(ROUND))

@@ -1,6 +1,7 @@
 """The calls of workers that want tasks: get, at once or as soon as there is one, and what they hold."""
 
 import asyncio
+import random
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -24,6 +25,10 @@ _PASSES = {"no_task", "paused", "rate_limited"}
 
 _NOTHING = {"no_task", "paused", "denied"}
 """Refusals with one message: existing clients wait only after these words, and call again at once after any other."""
+
+_BEST, _OTHERS = 24, 8
+"""Projects in which a get of any may find nothing: the best, and some at random, so that none starves behind those that
+turn out to have nothing for this worker. Those whose rate is used up do not count."""
 
 _ELSEWHERE = _PASSES | {"denied", "not_found"}
 """Refusals that may pass soon, of a get of any project."""
@@ -121,8 +126,9 @@ async def get(call: Call) -> Reply:
     Operation(
         group="Tasks",
         summary="Get a task of any project",
-        text="For workers. Assigns a task of the project with the highest priority that has a task for this worker. At "
-        f"most 16 projects with tasks are tried. All tasks of one answer are from one project.\n\n{_LOST}",
+        text="For workers. Assigns a task of the project with the highest priority that has a task for this worker. Of "
+        "projects that turn out to have none for it, the best 24 are tried and 8 others. All tasks of one answer are "
+        f"from one project.\n\n{_LOST}",
         who=TAKER,
         query=answers.TakeQuery,
         content=(answers.OneTask, answers.Tasks),
@@ -254,16 +260,27 @@ async def _take(call: Call, worker: Worker, wanted: Wanted, *, leave: bool = Fal
     """``leave``: as of :meth:`Tasks.assign`."""
     if wanted.project:
         return await _take_from(call, worker, wanted, leave)
-    limited: BrokerError | None = None
-    for project in await call.store.candidates.of(worker.id):
-        try:
-            return await _take_from(call, worker, wanted._replace(project=project), leave)
-        except BrokerError as error:
-            if error.code == "rate_limited":
-                limited = error if limited is None or (error.delay or 0) < (limited.delay or 0) else limited
-            elif error.code not in _ELSEWHERE:
-                raise
-    raise limited or _no_task()
+    limits, left = list[BrokerError](), _BEST
+    async for page in call.store.active.candidates(worker.id):
+        limits += [one.limit.refusal() for one in page if one.limit]
+        open = [one for one in page if not one.limit]
+        others = open[left:]
+        tried = open[:left] + sorted(random.sample(others, min(len(others), _OTHERS)), key=others.index)
+        for one in tried:
+            try:
+                return await _take_from(call, worker, wanted._replace(project=one.project), leave)
+            except BrokerError as error:
+                if error.code == "rate_limited":
+                    limits.append(error)
+                    call.store.active.limit(one, error)
+                elif error.code in _ELSEWHERE:
+                    left -= 1
+                    await call.store.active.found_nothing(one.project)
+                else:
+                    raise
+        if left <= 0:
+            break
+    raise min(limits, key=lambda error: error.delay or 0, default=None) or _no_task()
 
 
 async def _take_from(call: Call, worker: Worker, wanted: Wanted, leave: bool) -> Found:

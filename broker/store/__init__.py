@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from broker.counters import Counters
 from broker.settings import Settings
+from broker.store.active import Active
 from broker.store.chain import Chain
 from broker.store.groups import Groups
 from broker.store.logs import Logs
@@ -17,7 +18,7 @@ from broker.store.projects import Projects
 from broker.store.redis import connect, scripts
 from broker.store.redis.keys import LAYOUT, Keys
 from broker.store.redis.scripts import Calls, Client, StoreMetrics
-from broker.store.tasks import IN_ORDER, Candidates, Tasks
+from broker.store.tasks import IN_ORDER, Tasks
 from broker.store.transfer import Imports
 from broker.store.waiting import Waiters
 from broker.store.worker_stats import WorkerStats
@@ -28,11 +29,11 @@ from broker.store.workers import Workers
 class Store:
     calls: Calls
     keys: Keys
+    active: Active
     tasks: Tasks
     chain: Chain
     projects: Projects
     workers: Workers
-    candidates: Candidates
     managers: Managers
     logs: Logs
     monitoring: Monitoring
@@ -54,7 +55,7 @@ class Store:
         text = "" if now is None else str(now)
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
-        self.groups.now = text
+        self.groups.now = self.active.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -85,28 +86,29 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
     first = [("SCRIPT", "LOAD", known[name].source) for name in IN_ORDER]
     calls = Calls(client or connect(settings, metrics.writes, first=first), known, metrics)
     keys = Keys(settings.prefix)
-    tasks = Tasks(calls, keys)
-    projects = Projects(calls, keys, settings.max_projects, settings.project_limit)
+    active = Active(calls, keys, settings.snapshot_interval)
+    tasks = Tasks(calls, keys, active)
+    projects = Projects(calls, keys, active, settings.max_projects, settings.project_limit)
     workers = Workers(calls, keys, settings.create_limit, metrics)
-    chain = Chain(calls, keys, projects)
+    chain = Chain(calls, keys, projects, active)
     monitoring = Monitoring(calls, keys, settings.snapshot_interval, settings.monitoring_history)
     return Store(
         calls=calls,
         keys=keys,
+        active=active,
         tasks=tasks,
         chain=chain,
         projects=projects,
         workers=workers,
-        candidates=Candidates(projects, tasks, workers),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
         logs=Logs(calls, keys),
         monitoring=monitoring,
-        maintenance=Maintenance(calls, keys, projects, chain),
+        maintenance=Maintenance(calls, keys, projects, chain, active),
         worker_stats=WorkerStats(projects, workers, monitoring),
-        project_tasks=ProjectTasks(calls, keys),
-        groups=Groups(calls, keys),
+        project_tasks=ProjectTasks(calls, keys, active),
+        groups=Groups(calls, keys, active),
         overview=OverviewRead(calls, projects, monitoring),
-        imports=Imports(calls, keys, projects),
-        waiters=Waiters(calls, keys, tasks, projects),
+        imports=Imports(calls, keys, projects, active),
+        waiters=Waiters(calls, keys, tasks, active),
         metrics=metrics,
     )

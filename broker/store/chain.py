@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from broker.errors import BrokerError
+from broker.store.active import Active
 from broker.store.projects import Projects
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
@@ -47,9 +48,10 @@ class Delivered(NamedTuple):
 
 
 class Chain:
-    def __init__(self, calls: Calls, keys: Keys, projects: Projects) -> None:
+    def __init__(self, calls: Calls, keys: Keys, projects: Projects, active: Active) -> None:
         self._calls = calls
         self._keys = keys
+        self._active = active
         self._projects = projects
         self._turns: dict[int, _Turn] = {}
         self._waiting: set[int] = set()
@@ -128,7 +130,11 @@ class Chain:
         for entry in entries:
             args += (entry.id, entry.task, entry.record)
         done, *counts = await self._calls.call("deliver", self._keys.project(target), args)
-        return Delivered(*counts) if done else Delivered(0, 0, *counts)
+        if not done:
+            return Delivered(0, 0, *counts)
+        taken, repeated, epoch = counts
+        await self._active.note(target, epoch)
+        return Delivered(taken, repeated)
 
     async def drop(self, source: int, entries: Sequence[OutboxEntry], *, lost: bool) -> int:
         args: Arguments = ["1" if lost else "", *(entry.id for entry in entries)]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
+from broker.store.active import Active
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.tasks import CHUNK
@@ -44,9 +45,10 @@ class GroupLimits(NamedTuple):
 
 
 class Groups:
-    def __init__(self, calls: Calls, keys: Keys) -> None:
+    def __init__(self, calls: Calls, keys: Keys, active: Active) -> None:
         self._calls = calls
         self._keys = keys
+        self._active = active
         self.now = ""
 
     async def get(self, project: int, group: str) -> GroupRow:
@@ -66,7 +68,9 @@ class Groups:
         """The group after what is given was set: seconds, -1 for the project's again. Raises ``not_found``."""
         changes: Arguments = [_milliseconds(delay), _own(limit), _milliseconds(blocked_for)]
         args: Arguments = [self.now, group, *changes, by]
-        return _row(group, await self._calls.call("group", self._keys.project(project), args))
+        row = _row(group, await self._calls.call("group", self._keys.project(project), args))
+        await self._active.look_if_possible(project)
+        return row
 
     async def page(self, project: int, state: str, after: str, limit: int) -> tuple[str, list[GroupRow]]:
         """Those that are ready, resting, full or blocked, of up to ``limit`` that it looks at.
@@ -94,6 +98,7 @@ class Groups:
             args += [round(1000 * time) for time in (group.slowed, group.blocked_until, group.rests_until)]
             args.append(group.set_by)
         await self._calls.call("groups_import", self._keys.project(project), args)
+        await self._active.look_if_possible(project)
 
     async def slow(self, project: int, worker: int, changes: Sequence[tuple[int, float, float]]) -> None:
         """``changes``: tasks that the worker holds, at most CHUNK, and of their groups the delay and for how long they

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from broker.errors import BrokerError
+from broker.store.active import Active
 from broker.store.chain import Chain
 from broker.store.project_tasks import TaskFilter
 from broker.store.projects import Projects
@@ -36,11 +37,12 @@ _MOST_MATCHING = 16
 
 
 class Maintenance:
-    def __init__(self, calls: Calls, keys: Keys, projects: Projects, chain: Chain) -> None:
+    def __init__(self, calls: Calls, keys: Keys, projects: Projects, chain: Chain, active: Active) -> None:
         self._calls = calls
         self._keys = keys
         self._projects = projects
         self._chain = chain
+        self._active = active
         self.now = ""
         self._background: dict[int, asyncio.Task[None]] = {}
         """By project, what goes on after the answer."""
@@ -87,6 +89,7 @@ class Maintenance:
             affected = max(affected, changed)
         if pending:
             self._go_on(project, self._drain_all)
+        await self._active.look_if_possible(project)
         return affected, pending
 
     async def delete(self, manager: int, project: int) -> None:
@@ -121,6 +124,7 @@ class Maintenance:
         more = True
         while more and time.monotonic() < deadline:
             _, more = await self.drain(project, CHUNK)
+        await self._active.look_if_possible(project)
         return not more
 
     def _go_on(self, project: int, work: Callable[[int, float], Awaitable[object]]) -> None:
@@ -144,12 +148,14 @@ class Maintenance:
     async def begin_drain(self, project: int, operation: str) -> int:
         """How many tasks ``operation`` concerns: reset_failed, reclaim_assigned, hard_reset or delete."""
         affected: int = await self._calls.call("drain_begin", self._keys.project(project), [operation])
+        await self._active.look_if_possible(project)
         return affected
 
     async def begin_matching(self, project: int, operation: Matching, filter: TaskFilter) -> str:
         """The number of the call. Raises as :meth:`run_matching`."""
         args: Arguments = [operation, *filter, _MOST_MATCHING]
         call: str = await self._calls.call("matching_begin", self._keys.project(project), args)
+        await self._active.look_if_possible(project)
         return call
 
     async def _begin_delete(self, project: int) -> None:

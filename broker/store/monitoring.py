@@ -164,11 +164,29 @@ class Monitoring:
         return bool(made)
 
     async def snapshots(self, project: int, newest: int | None, oldest: int | None) -> AsyncIterator[Snapshot]:
-        """Newest first: snapshots not after ``newest`` and not before ``oldest`` (unix seconds)."""
+        """Newest first: snapshots not after ``newest`` and not before ``oldest`` (unix seconds).
+
+        One that says the same as the one before is not stored: it is made here, one each interval.
+        """
+        now = int(self.now) // 1000 if self.now else int(time.time())
+        step = max(1, round(self.interval))
+        end = min(now, now if newest is None else newest) + step // 2
+        oldest = max(0 if oldest is None else oldest, now - self._history // 1000)
+        async for stored in self._stored(project, newest):
+            # The last time before what came after it, unless that is almost an interval later.
+            for time_ in range(stored.time + (end - stored.time - 1) // step * step, stored.time, -step):
+                if oldest <= time_ <= end - step // 2:
+                    yield stored._replace(time=time_)
+            if stored.time < oldest:
+                return
+            yield stored
+            end = stored.time
+
+    async def _stored(self, project: int, newest: int | None) -> AsyncIterator[Snapshot]:
+        """Newest first."""
         before = "+" if newest is None else str(newest * 1000 + 999)
-        after = "-" if oldest is None else str(oldest * 1000)
         while True:
-            page = await self._calls.call("snapshots", self._keys.project(project), [before, after, _PAGE])
+            page = await self._calls.call("snapshots", self._keys.project(project), [before, "-", _PAGE])
             for id, pairs in page:
                 counts = dict(zip(pairs[::2], pairs[1::2], strict=True))
                 yield Snapshot(_ms(id) // 1000, *(int(counts[name]) for name in Snapshot._fields[1:]))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from broker.errors import BrokerError
+from broker.store.active import Active
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Row
@@ -47,9 +48,10 @@ class Failure:
 
 
 class ProjectTasks:
-    def __init__(self, calls: Calls, keys: Keys) -> None:
+    def __init__(self, calls: Calls, keys: Keys, active: Active) -> None:
         self._calls = calls
         self._keys = keys
+        self._active = active
         self.now = ""
 
     async def get(self, project: int, task: int) -> tuple[str, Row]:
@@ -91,6 +93,7 @@ class ProjectTasks:
     async def retry(self, project: int, task: int) -> None:
         if not await self._calls.call("task_retry", self._keys.project(project), [self.now, task]):
             raise BrokerError("not_found", "No failed task has this id")
+        await self._active.look_if_possible(project)
 
     async def failures(self, project: int) -> list[Failure]:
         """Why the newest failed tasks have failed, what came most often first. Raises ``not_found``.
@@ -122,6 +125,7 @@ class ProjectTasks:
             args: Arguments = [self.now, worker, cursor or "0", CHUNK]
             cursor, count = await self._calls.call("reclaim_worker", self._keys.project(project), args)
             back += count
+        await self._active.look_if_possible(project)
         return back
 
     async def remove(self, project: int, task: int) -> None:

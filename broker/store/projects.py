@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
 from broker.errors import BrokerError
+from broker.store.active import Active
 from broker.store.managers import Manager
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
 from broker.store.redis.scripts import Arguments, Calls
@@ -92,10 +93,11 @@ class Project(NamedTuple):
 
 
 class Projects:
-    def __init__(self, calls: Calls, keys: Keys, max_projects: int, create_limit: int) -> None:
+    def __init__(self, calls: Calls, keys: Keys, active: Active, max_projects: int, create_limit: int) -> None:
         """``max_projects``: of a manager; ``create_limit``: new ones a minute of one address; 0 for no limit."""
         self._calls = calls
         self._keys = keys
+        self._active = active
         self._max_projects = max_projects
         self._create_limit = create_limit
         self.now = ""
@@ -126,6 +128,7 @@ class Projects:
         copied = [value for name in COPIED for value in (name, current.fields[name])]
         await self._calls.call("copy", self._keys.project(project), [self.now, current.revision, *copied])
         await self._calls.call("pushed", self._keys.directory, [project, current.revision])
+        await self._active.look_if_possible(project)
 
     async def pending(self, which: str, limit: int) -> list[int]:
         """Projects that are ``unpushed``: their copy may be behind; or ``deleted``: something of them may be left."""

@@ -1,18 +1,14 @@
 """Tasks of a project: submit, assign, release, extend, and what the sweeper does for them."""
 
-import asyncio
-import random
 from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from broker.store.projects import Listed, Projects
+from broker.store.active import Active
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
 from broker.store.redis.pipeline import LARGE
 from broker.store.redis.scripts import Arguments, Calls
-from broker.store.shared_read import SharedRead
 from broker.store.task_fields import Task, TaskFields, read_record
-from broker.store.workers import Workers
 
 CHUNK = 500
 """Tasks that one script takes at most: 10,000 at once kept Redis busy for 66 ms."""
@@ -32,16 +28,6 @@ _MORE_DUE, _MOST_DUE = 4, 100
 _OVERDUE = 10
 """Tasks past their deadline that a get which finds nothing gives back."""
 
-_DUTY = 0.1
-"""Of the store's time, while a read takes no more than 10 ms: it asks every project."""
-
-_LONGEST_REST = 0.1
-"""Seconds between two reads at most: nobody waits longer for a new task."""
-
-BEST, OTHERS = 12, 4
-"""Projects that one request tries: the best, and some at random, so that none starves behind those that turn out to
-have nothing for this worker."""
-
 
 class Assigned(NamedTuple):
     revision: int
@@ -56,15 +42,6 @@ class Released(NamedTuple):
     """For each task: closed, voted, failed, returned, not_held."""
     chained: int
     """How many went to the outbox."""
-
-
-class Due(NamedTuple):
-    waiting: bool
-    overdue: bool
-    outbox: bool
-    expired: bool
-    drains: bool
-    promote: bool
 
 
 class Awaited(NamedTuple):
@@ -101,9 +78,10 @@ def keep_order(releases: int, submits: int) -> bool:
 
 
 class Tasks:
-    def __init__(self, calls: Calls, keys: Keys) -> None:
+    def __init__(self, calls: Calls, keys: Keys, active: Active) -> None:
         self._calls = calls
         self._keys = keys
+        self._active = active
         self.now = ""
         """Unix ms as text, set by tests only; empty, Redis's own clock counts."""
 
@@ -121,6 +99,8 @@ class Tasks:
             *(task.text() for task in tasks),
         ]
         ids = await self._calls.call("submit", self._keys.project(project), args)
+        if len(ids) > len(tasks):
+            await self._active.note(project, ids.pop())
         return [int(id) if id else None for id in ids]
 
     async def assign(
@@ -160,7 +140,8 @@ class Tasks:
     async def release(self, project: int, worker: int, releases: Sequence[tuple[int, int | str, int]]) -> Released:
         """``releases``: (task id, result, verification) of one project's tasks, at most CHUNK; :func:`result_of`."""
         args: Arguments = [worker, self.now, *chain.from_iterable(releases)]
-        chained, *outcomes = await self._calls.call("release", self._keys.project(project), args)
+        chained, epoch, *outcomes = await self._calls.call("release", self._keys.project(project), args)
+        await self._active.note(project, epoch)
         return Released(outcomes, chained)
 
     async def extend(self, project: int, worker: int, tasks: Sequence[int], seconds: int) -> list[bool]:
@@ -171,7 +152,9 @@ class Tasks:
     async def give_back(self, project: int, worker: int, tasks: Sequence[int]) -> list[bool]:
         """Whether each was still held, and is reclaimed now; at most CHUNK tasks of one project."""
         args: Arguments = [worker, self.now, *tasks]
-        return [bool(done) for done in await self._calls.call("give_back", self._keys.project(project), args)]
+        returned = [bool(done) for done in await self._calls.call("give_back", self._keys.project(project), args)]
+        await self._active.look_if_possible(project)
+        return returned
 
     async def cancel(self, project: int, worker: int, tasks: Sequence[int]) -> list[bool]:
         """Whether each task is deleted: none held, and the worker may submit to the project; at most CHUNK tasks."""
@@ -195,9 +178,6 @@ class Tasks:
         fresh, voted, public, rate, paused, next_due = found
         return Awaited(fresh, voted, bool(public), float(rate), bool(paused), _seconds(next_due))
 
-    async def due(self, project: int) -> Due:
-        return Due(*map(bool, await self._calls.call("due", self._keys.project(project), [self.now])))
-
     async def promote(self, project: int, limit: int, waiting: int = 0) -> Promoted:
         """Groups whose time has come may start a task, and delayed tasks wait. Of as many as there are ``waiting``
         workers here, others are not told.
@@ -220,30 +200,6 @@ class Tasks:
         while cursor is not None:
             args: Arguments = [self.now, cursor, CHUNK]
             cursor = await self._calls.call("rebase", self._keys.project(project), args)
-
-
-class Candidates:
-    """Where a worker that names no project may find a task: the projects that have a task, read once for all."""
-
-    def __init__(self, projects: Projects, tasks: Tasks, workers: Workers) -> None:
-        self._projects = projects
-        self._tasks = tasks
-        self._workers = workers
-        self._heads = SharedRead(self._read, duty=_DUTY, longest_rest=_LONGEST_REST)
-
-    async def of(self, worker: int) -> list[int]:
-        """Projects where the worker may find a task, best priority first."""
-        heads = await self._heads.get()
-        granted = await self._workers.projects(worker)
-        projects = [project.id for project in heads if project.public or project.id in granted]
-        best, others = projects[:BEST], projects[BEST:]
-        return best + sorted(random.sample(others, min(len(others), OTHERS)), key=others.index)
-
-    async def _read(self) -> list[Listed]:
-        """Those that have a task."""
-        projects = [project async for project in self._projects.ids()]
-        due = await asyncio.gather(*(self._tasks.due(project.id) for project in projects))
-        return [project for project, of in zip(projects, due, strict=True) if of.waiting]
 
 
 def result_of(result: int, delay: float = 0, message: str = "") -> int | str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
+from broker.store.active import Active
 from broker.store.projects import DEFAULTS, Projects, pairs_of, repo_key
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
@@ -75,9 +76,10 @@ class Walked(NamedTuple):
 
 
 class Imports:
-    def __init__(self, calls: Calls, keys: Keys, projects: Projects) -> None:
+    def __init__(self, calls: Calls, keys: Keys, projects: Projects, active: Active) -> None:
         self._calls = calls
         self._keys = keys
+        self._active = active
         self._projects = projects
         self.now = ""
 
@@ -122,6 +124,7 @@ class Imports:
             error = task.error.text() if task.error else ""
             args += (task.number, task.failed, task.votes, error, task.fields.text(task.counts))
         outcomes: list[int] = await self._calls.call("task_import", self._keys.project(project), args)
+        await self._active.look_if_possible(project)
         return outcomes
 
     async def mark(self, project: int, source: str) -> int:

@@ -4,8 +4,8 @@
 -- `remember_closed`, not 0. {closed =, recent = the families, false for one that has no hashes; closed_counts: whether
 -- those of `closed` still count: for ever, or for as long as hashes are remembered from when that changed, `since`;
 -- after: those of `recent` count whose task has closed after this second; oldest = the earliest second in `recent`;
--- trim = whether hashes are to go that count no longer: `closed`, or those of `recent`, of which the earliest has been
--- late for an eighth of the time that they are remembered}
+-- trim_at = the second at which hashes are to go that count no longer: `closed`, or those of `recent`, of which the
+-- earliest is late then for an eighth of the time that they are remembered; trim = whether that time has come}
 local function remembered(base, now, remember)
   local for_ever, past = remember == '-1', { closed_counts = true, after = -math.huge }
   local found = for_ever and redis.call('HMGET', base, 'closed_hashes', 'recent_hashes')
@@ -16,8 +16,11 @@ local function remembered(base, now, remember)
     local seconds, since, oldest = tonumber(remember), tonumber(found[3]), tonumber(found[4])
     past.since, past.oldest, past.after = since, oldest, now / 1000 - seconds
     past.closed_counts = since ~= nil and now < since + seconds * 1000
-    past.trim = past.closed and not past.closed_counts
-      or oldest and now >= (oldest + seconds + math.floor(seconds / 8)) * 1000
+    past.trim_at = oldest and oldest + seconds + math.floor(seconds / 8)
+    if past.closed and since then
+      past.trim_at = math.min(past.trim_at or math.huge, since / 1000 + seconds)
+    end
+    past.trim = past.closed and not past.closed_counts or past.trim_at and now >= past.trim_at * 1000
   end
   return past
 end

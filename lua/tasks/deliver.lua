@@ -12,25 +12,26 @@
   ARGV[3]  number of the read
   ARGV[4+] for each entry, at most 500: outbox id, task id in the source, its record
 
-  Returns  {1, how many became tasks, how many had been delivered before}, the others were duplicates; or {0, number}
-           when nothing was taken, since a read with this number is known, which is not older
+  Returns  {1, how many became tasks, how many had been delivered before, the epoch as of submit or 0}, the others were
+           duplicates; or {0, number} when nothing was taken, since a read with this number is known, which is not older
   Refuses  NOT_FOUND, TOO_LARGE
   Cost     O(entries * log queue)
 ]]
 --- @include "clock"
 --- @include "project"
 --- @include "add_tasks"
+--- @include "enlist"
 --- @include "wake"
 
 local base, source, read = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local now, _, created = clock(ARGV[2])
 local FIRST, STEP = 4, 3
 
-local fields = project(base, 'seq', 'place', 'chained', 'awaited', 'remember_closed', 'known_hashes')
+local fields = project(base, 'seq', 'place', 'chained', 'awaited', 'remember_closed', 'known_hashes', 'listed')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local seq, place, chained, awaited, remember, known_hashes = unpack(fields, 2, 7)
+local seq, place, chained, awaited, remember, known_hashes, listed = unpack(fields, 2, 8)
 seq = tonumber(seq or 0)
 
 local known, names = string.match(redis.call('HGET', base .. ':delivered', source) or '', '^(%d+) (.*)$')
@@ -73,4 +74,4 @@ if repeated > 0 then
   redis.call('HINCRBY', base, 'repeated', repeated)
 end
 wake(base, awaited, now, startable, 0)
-return { 1, accepted, repeated }
+return { 1, accepted, repeated, accepted > 0 and enlist(base, listed) or 0 }

@@ -1,39 +1,95 @@
---[[ due: what there is to do in a project. Changes nothing, so it may run as often as one likes.
+--[[ due: what there is to do in a project, and what the directory is to note of it (active_note).
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
+  ARGV[2]  ms between two snapshots
 
-  Returns  {1 when a worker may find a task: one waits or is overdue, and the project is not paused; 1 when tasks are to
-           be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed; 1 when maintenance
-           has tasks to work off; 1 when groups or delayed tasks are to be looked at}
+  Returns  {1 when tasks are to be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed; 1
+           when maintenance has tasks to work off; 1 when groups or delayed tasks are to be looked at; 1 when a snapshot
+           is to be taken; 1 when tasks may be had: some wait or are overdue, and the project is not paused; the epoch;
+           ms until to look at the project next, -1 for never}
   Refuses  nothing
   Cost     O(log assigned)
 ]]
 --- @include "clock"
+--- @include "full"
 --- @include "is_due"
 --- @include "project"
 --- @include "remembered"
 
-local base = KEYS[1]
-local now = clock(ARGV[1])
+local base, guard = KEYS[1], KEYS[2]
+local now, interval = clock(ARGV[1]), tonumber(ARGV[2])
+local SOON = 1000
 
-local fields = project(base, 'paused', 'remember_closed', 'limits_walk')
+local fields = project(base, 'paused', 'remember_closed', 'limits_walk', 'listed', 'epoch', 'snapshot_at', 'settled')
 if not fields then
-  return { 0, 0, 0, 0, 0, 0 }
+  return { 0, 0, 0, 0, 0, 0, 0, 0, -1 }
+end
+local paused, remember, limits_walk, listed, epoch, snapshot_at, settled = unpack(fields, 2, 8)
+
+local next = math.huge
+local function at(time)
+  next = math.min(next, tonumber(time or next))
+end
+
+-- Hashes that count no longer are to go: now, or when the time has come.
+local function expires()
+  if not remember or remember == '0' then
+    return false
+  end
+  local past = remembered(base, now, remember)
+  if past.trim_at then
+    at(past.trim_at * 1000)
+  end
+  return past.trim
+end
+
+local function first_of(key)
+  local time = redis.call('ZRANGE', base .. key, 0, 0, 'WITHSCORES')[2]
+  if time and tonumber(time) < FULL then
+    at(time)
+  end
 end
 
 local overdue = is_due(base .. ':assigned', now)
 local came = is_due(base .. ':due', now) or is_due(base .. ':delayed', now)
-local waiting = overdue or came or redis.call('EXISTS', base .. ':queue', base .. ':verifying', base .. ':ready',
+local startable = overdue or came or redis.call('EXISTS', base .. ':queue', base .. ':verifying', base .. ':ready',
   base .. ':ready_voted') > 0
-local remember = fields[3] or '0'
-local expired = remember ~= '0' and remembered(base, now, remember).trim
+local outbox = redis.call('XLEN', base .. ':outbox') > 0
+local drains = redis.call('EXISTS', base .. ':drains') == 1
+local expired = expires()
+local busy = startable or redis.call('EXISTS', base .. ':assigned') == 1
+local since = now - tonumber(snapshot_at or 0)
+local snapshot = since >= interval or since < -SOON
+if busy or outbox or drains or expired or limits_walk then
+  at(now + SOON)
+else
+  first_of(':due')
+  first_of(':delayed')
+  local rests = redis.call('ZRANGE', base .. ':resting', 0, 0, 'WITHSCORES')[2]
+  if rests then
+    at(math.max(now + SOON, tonumber(rests)))
+  end
+  if settled ~= (epoch or '0') then
+    -- For a last snapshot; where nothing changes any more, it stands for those after it.
+    at(now + math.max(0, interval - since))
+  end
+end
+
+if startable ~= (listed == '1') then
+  redis.call('DEL', guard)
+  redis.call('HSET', base, 'listed', startable and '1' or '0')
+  epoch = redis.call('HINCRBY', base, 'epoch', 1)
+end
 return {
-  waiting and fields[2] ~= '1' and 1 or 0,
   overdue and 1 or 0,
-  redis.call('XLEN', base .. ':outbox') > 0 and 1 or 0,
+  outbox and 1 or 0,
   expired and 1 or 0,
-  redis.call('EXISTS', base .. ':drains'),
-  (came or is_due(base .. ':resting', now) or fields[4]) and 1 or 0,
+  drains and 1 or 0,
+  (came or is_due(base .. ':resting', now) or limits_walk) and 1 or 0,
+  snapshot and 1 or 0,
+  startable and paused ~= '1' and 1 or 0,
+  tonumber(epoch or 0),
+  next < math.huge and math.max(0, math.ceil(next - now)) or -1,
 }

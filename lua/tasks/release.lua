@@ -14,8 +14,8 @@
            after which one that closes comes again, or for which a fail or skip is delayed, '' for as usual, another
            space, and why it failed; verification (int64)
 
-  Returns  {how many tasks went to the outbox, outcome...}, an outcome being 'closed', 'voted', 'failed', 'returned'
-           or 'not_held'
+  Returns  {how many tasks went to the outbox, the epoch as of submit or 0, outcome...}, an outcome being 'closed',
+           'voted', 'failed', 'returned' or 'not_held'
   Refuses  nothing
   Cost     O(tasks * (log queue + votes))
 ]]
@@ -64,11 +64,11 @@ for n = 1, (#ARGV - 2) / 3 do
 end
 local tasks, places = take_back()
 if #tasks == 0 then
-  return { 0, unpack(outcomes) }
+  return { 0, 0, unpack(outcomes) }
 end
 
 chain = chain or '0'
-local closed, gone, gone_hashes = 0, {}, {}
+local closed, gone, gone_hashes, epoch = 0, {}, {}, 0
 -- Of tasks that have a group or have lost their record: members of `assigned`, and what include/free_groups.lua wants.
 local members, names
 
@@ -201,6 +201,10 @@ local function report(others, records)
     redis.call('HINCRBY', base, name, total)
   end
   wake(base, awaited, now, fresh, voted)
+  if fresh + voted > 0 then
+    --- @include "enlist"
+    epoch = math.max(epoch, enlist(base, redis.call('HGET', base, 'listed')))
+  end
 end
 
 local records, buckets = records_of(base, tasks)
@@ -224,7 +228,12 @@ if members then
   --- @include "free_groups"
   --- @include "wake"
   local now = clock(given_now)
-  wake(base, awaited, now, free_groups(base, now, members, names), 0)
+  local free = free_groups(base, now, members, names)
+  wake(base, awaited, now, free, 0)
+  if free > 0 then
+    --- @include "enlist"
+    epoch = enlist(base, redis.call('HGET', base, 'listed'))
+  end
 end
 if #others > 0 then
   report(others, records)
@@ -238,4 +247,4 @@ if closed > 0 then
   redis.call('HINCRBY', base, 'closed', closed)
   redis.call('HINCRBY', base .. ':closed', worker, closed)
 end
-return { chain ~= '0' and closed or 0, unpack(outcomes) }
+return { chain ~= '0' and closed or 0, epoch, unpack(outcomes) }

@@ -1,5 +1,7 @@
 --[[ snapshot: note how many tasks are in each state now, unless that was done a moment ago.
 
+  One that says the same as the one before is not stored: that stands for it.
+
   Any number of processes may try: all but one are told that the last one is too young. When the clock was set back,
   snapshots of times that are still to come are dropped, and at most 500 others are moved in a call.
 
@@ -20,20 +22,19 @@ local base, guard = KEYS[1], KEYS[2]
 local now, interval, keep = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local key = base .. ':snapshots'
 
-local fields = project(base, 'group_waiting', 'group_verifying')
+local fields = project(base, 'group_waiting', 'group_verifying', 'closed', 'listed', 'epoch', 'snapshot_at')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
-local function newest()
-  local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
-  return last and tonumber(string.match(last[1], '^%d+'))
-end
-
+local newest = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+local last = newest and tonumber(string.match(newest[1], '^%d+'))
+local moving = redis.call('EXISTS', key .. ':old') == 1
 -- A correction of a second drops nothing.
-local last, moving = newest(), redis.call('EXISTS', key .. ':old') == 1
 local set_back = last and last > now + 1000
-if not moving and not set_back and last and now - last < interval then
+local noted = tonumber(fields[7])
+noted = noted and noted <= now + 1000 and noted or last
+if not moving and not set_back and noted and now - noted < interval then
   return 0
 end
 
@@ -68,8 +69,18 @@ for i = 1, #drains, 2 do
     failed = failed + redis.call('ZCARD', drain .. ':failed')
   end
 end
-redis.call('XADD', key, string.format('%.0f-0', now), 'new', unfinished - awaiting, 'failed', failed,
-  'closed', redis.call('HGET', base, 'closed') or 0, 'access', redis.call('HLEN', base .. ':access'),
-  'awaiting', awaiting)
+local counts = { 'new', unfinished - awaiting, 'failed', failed, 'closed', tonumber(fields[4] or 0), 'access',
+  redis.call('HLEN', base .. ':access'), 'awaiting', awaiting }
+local is_same = newest ~= nil
+for n, value in ipairs(counts) do
+  is_same = is_same and newest[2][n] == tostring(value)
+end
+-- The last one until the epoch changes: until tasks are submitted, or delayed ones come.
+local settled = fields[5] ~= '1' and redis.call('EXISTS', base .. ':assigned') == 0
+redis.call('HSET', base, 'snapshot_at', string.format('%.0f', now), 'settled', settled and (fields[6] or '0') or '')
+if is_same then
+  return 1
+end
+redis.call('XADD', key, string.format('%.0f-0', now), unpack(counts))
 redis.call('XTRIM', key, 'MINID', string.format('%.0f-0', math.max(0, now - keep)))
 return 1

@@ -10,7 +10,8 @@
   ARGV[3]  how many tasks the call has, in its first chunk; '' in a later one
   ARGV[4+] for each task, at most 500, its text as in include/task.lua
 
-  Returns  for each task, in the order given, its id, or false for a duplicate
+  Returns  for each task, in the order given, its id, or false for a duplicate; then the epoch with which the directory
+           is to be told that tasks may be had (active_note), unless it was told
   Refuses  NOT_FOUND, DENIED, TOO_LARGE, RATE_LIMITED
   Cost     O(tasks * log queue)
 ]]
@@ -23,11 +24,11 @@ local base, worker, whole = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local now, now_us, created = clock(ARGV[2])
 
 local fields = project(base, 'submit_rate', 'submit_paid_off', 'seq', 'place', 'submitted', 'awaited',
-  'remember_closed', 'known_hashes')
+  'remember_closed', 'known_hashes', 'listed')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
-local rate, paid_off, seq, place, submitted, awaited, remember, known = unpack(fields, 2, 9)
+local rate, paid_off, seq, place, submitted, awaited, remember, known, listed = unpack(fields, 2, 10)
 if not string.find(redis.call('HGET', base .. ':access', worker) or '', 'submit', 1, true) then
   return redis.error_reply('DENIED This worker may not submit to the project')
 end
@@ -55,5 +56,9 @@ end
 if awaited then
   --- @include "wake"
   wake(base, awaited, now, startable, 0)
+end
+if accepted > 0 and listed ~= '1' then
+  --- @include "enlist"
+  ids[#ids + 1] = enlist(base, listed)
 end
 return ids

@@ -76,11 +76,11 @@ async def test_maintenance_that_only_began_is_finished_by_the_sweeper(
 
     assert await store_fleet.store.maintenance.begin_drain(project, operation) == concerned
     assert sum(await states(store_fleet, project)) == 3 * SOME - concerned
-    assert (await store_fleet.store.tasks.due(project)).drains
+    assert (await store_fleet.store.active.due(project)).drains
     await sweep(store_fleet.store)
 
     assert await states(store_fleet, project) == after
-    assert not (await store_fleet.store.tasks.due(project)).drains
+    assert not (await store_fleet.store.active.due(project)).drains
 
 
 async def test_sweepers_that_overlap_work_each_task_off_once(store_fleet: StoreFleet, settings: Settings) -> None:
@@ -166,7 +166,7 @@ async def many_wait(fleet: StoreFleet) -> tuple[int, int]:
 async def nothing_goes_on(fleet: StoreFleet, project: int) -> None:
     """Until the maintenance of a project is done, without a sweep."""
     for _ in range(1000):
-        if not (await fleet.store.tasks.due(project)).drains:
+        if not (await fleet.store.active.due(project)).drains:
             return
         await asyncio.sleep(0.02)
     pytest.fail("maintenance goes on for ever")
@@ -178,7 +178,7 @@ async def test_a_hard_reset_answers_before_its_work_is_done_and_goes_on_without_
     project, worker = await many_wait(store_fleet)
 
     assert await store_fleet.store.maintenance.run(project, "hard_reset") == 5000
-    assert (await store_fleet.store.tasks.due(project)).drains
+    assert (await store_fleet.store.active.due(project)).drains
     # A second one comes on top of what goes on.
     await submit(store_fleet, project, worker, 10)
     assert await store_fleet.store.maintenance.run(project, "hard_reset") == 10
@@ -194,7 +194,7 @@ async def test_a_reset_that_a_stop_cuts_short_is_finished_by_the_sweeper(
     stopped = open_store(settings)
     await stopped.maintenance.run(project, "hard_reset")
     await stopped.close()
-    assert (await store_fleet.store.tasks.due(project)).drains
+    assert (await store_fleet.store.active.due(project)).drains
 
     await sweep(store_fleet.store)
 
@@ -295,7 +295,7 @@ async def begun(store_fleet: StoreFleet, settings: Settings, project: int, opera
     # One script with a handful of commands, and the INFO that looks at it.
     assert commands <= 50
     assert microseconds < 100_000
-    while (await store_fleet.store.tasks.due(project)).drains:
+    while (await store_fleet.store.active.due(project)).drains:
         await sweep(store_fleet.store)
     return count
 

@@ -6,7 +6,7 @@ from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store.managers import ATTEMPTS
 from broker.store.tasks import Tasks
-from broker.sweeper import EACH_ROUND, sweep
+from broker.sweeper import sweep
 from tests.store.conftest import NOON, StoreFleet, new
 from tests.stores import looking_into
 
@@ -16,7 +16,7 @@ HOUR = 3600
 async def taken_back(fleet: StoreFleet, project: int) -> int:
     """How many tasks a sweep takes from their workers."""
     before = (await fleet.store.monitoring.stats(project)).counters.get("reclaimed", 0)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
     return (await fleet.store.monitoring.stats(project)).counters.get("reclaimed", 0) - before
 
 
@@ -27,7 +27,7 @@ async def times(fleet: StoreFleet, project: int) -> list[int]:
 async def test_held_tasks_come_back_after_their_time_whatever_else_is_held(fleet: StoreFleet) -> None:
     project = await fleet.project()
     slow, other = await fleet.worker(project), await fleet.worker(project)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
     await fleet.submit(project, slow, *(new(seconds=600) for _ in range(700)), new(seconds=36_000))
     for count in (500, 201):
         await fleet.take(project, slow, count)
@@ -50,7 +50,7 @@ async def test_held_tasks_come_back_after_their_time_whatever_else_is_held(fleet
 async def test_a_deadline_that_was_moved_holds_for_as_long_from_the_new_time(fleet: StoreFleet) -> None:
     project = await fleet.project()
     worker = await fleet.worker(project)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
     (task,) = await fleet.submit(project, worker, new(seconds=600))
     await fleet.take(project, worker)
     assert await fleet.store.tasks.extend(project, worker, [task or 0], 60) == [True]
@@ -67,7 +67,7 @@ async def test_a_sweep_that_could_not_come_to_a_project_does_it_again(
 ) -> None:
     project = await fleet.project()
     worker = await fleet.worker(project)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
     await fleet.submit(project, worker, new(seconds=60))
     await fleet.take(project, worker)
     fleet.passes(-HOUR)
@@ -77,7 +77,7 @@ async def test_a_sweep_that_could_not_come_to_a_project_does_it_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Tasks, "rebase", away)
-        await sweep(fleet.store, EACH_ROUND)
+        await sweep(fleet.store)
     assert await taken_back(fleet, project) == 0
     fleet.passes(60)
 
@@ -87,13 +87,13 @@ async def test_a_sweep_that_could_not_come_to_a_project_does_it_again(
 async def test_remembered_hashes_are_forgotten_after_their_time(fleet: StoreFleet) -> None:
     project = await fleet.project(remember_closed=60)
     worker = await fleet.worker(project)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
     (task,) = await fleet.submit(project, worker, new(hash64=7))
     await fleet.take(project, worker)
     await fleet.release(project, worker, task)
 
     fleet.passes(-HOUR)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
     assert await fleet.submit(project, worker, new(hash64=7)) == [None]
     fleet.passes(60)
 
@@ -102,8 +102,13 @@ async def test_remembered_hashes_are_forgotten_after_their_time(fleet: StoreFlee
 
 async def test_snapshots_go_on_and_those_of_later_times_are_dropped(fleet: StoreFleet, settings: Settings) -> None:
     project = await fleet.project()
-    take = fleet.store.monitoring.take_snapshot
+    worker = await fleet.worker(project)
     now = NOON // 1000
+
+    async def take(project: int) -> bool:
+        await fleet.submit(project, worker, new())
+        return await fleet.store.monitoring.take_snapshot(project)
+
     for _ in range(3):
         assert await take(project)
         fleet.passes(settings.snapshot_interval)

@@ -162,7 +162,7 @@ async def test_late_hashes_are_trimmed_bucket_by_bucket_while_others_come(
     await submit_all(fleet, project, worker, early)
     await close_all(fleet, project, worker)
     fleet.passes(900)
-    assert (await fleet.store.tasks.due(project)).expired
+    assert (await fleet.store.active.due(project)).expired
 
     removed, more, steps = 0, True, 0
     await submit_all(fleet, project, worker, late)
@@ -174,7 +174,7 @@ async def test_late_hashes_are_trimmed_bucket_by_bucket_while_others_come(
 
     assert (removed, steps > 20) == (len(early), True)
     Buckets(redis, base, "recent").check(range(-3000, min(0, -3000 + 100 * steps)))
-    assert not (await fleet.store.tasks.due(project)).expired
+    assert not (await fleet.store.active.due(project)).expired
 
 
 async def test_a_hard_reset_leaves_the_buckets_to_a_drain_and_new_hashes_are_apart_from_them(

@@ -210,7 +210,7 @@ async def test_hashes_that_are_trimmed_while_they_are_counted_are_no_damage(flee
             while (await fleet.store.tasks.expire_hashes(project, 500))[1]:
                 pass
 
-    assert (await fleet.store.tasks.due(project)).expired is False
+    assert (await fleet.store.active.due(project)).expired is False
     assert check.differences["sample"] == set()
     assert await differences(fleet, project) == {}
 

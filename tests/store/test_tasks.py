@@ -11,7 +11,7 @@ from broker.store import Store, open_store
 from broker.store.redis.scripts import Arguments, load
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK
-from broker.sweeper import BATCH, sweep, sweep_if_claimed
+from broker.sweeper import BATCH, look, sweep
 from tests.store.conftest import StoreFleet, new
 from tests.stores import commands_of, keys_like, looking_into
 
@@ -163,11 +163,11 @@ async def test_the_hash_of_a_closed_task_counts_as_long_as_the_project_says(flee
     assert await fleet.submit(project, worker, new(hash64=7)) != [None]
     # The others are taken out when they have been late for an eighth of the time.
     fleet.passes(6)
-    assert not (await fleet.store.tasks.due(project)).expired
+    assert not (await fleet.store.active.due(project)).expired
     fleet.passes(1)
-    assert (await fleet.store.tasks.due(project)).expired
+    assert (await fleet.store.active.due(project)).expired
     assert await fleet.store.tasks.expire_hashes(project, BATCH) == (1, False)
-    assert not (await fleet.store.tasks.due(project)).expired
+    assert not (await fleet.store.active.due(project)).expired
 
 
 async def test_a_hash_remembered_for_ever_goes_when_the_project_stops_remembering(fleet: StoreFleet) -> None:
@@ -178,12 +178,12 @@ async def test_a_hash_remembered_for_ever_goes_when_the_project_stops_rememberin
     await fleet.release(project, worker, id)
     fleet.passes(10**9)
     assert await fleet.submit(project, worker, new(hash64=7)) == [None]
-    assert not (await fleet.store.tasks.due(project)).expired
+    assert not (await fleet.store.active.due(project)).expired
 
     await fleet.store.projects.update(fleet.manager, project, {"remember_closed": 0})
 
     assert await fleet.submit(project, worker, new(hash64=7)) != [None]
-    assert (await fleet.store.tasks.due(project)).drains
+    assert (await fleet.store.active.due(project)).drains
     assert await fleet.store.maintenance.drain(project, BATCH) == (1, False)
 
 
@@ -246,17 +246,22 @@ async def test_the_sweeper_reclaims_in_bounded_steps_until_none_is_left(fleet: S
     assert (await fleet.store.monitoring.stats(project)).waiting == BATCH * 2 + 1
 
 
-async def test_a_round_that_another_process_has_claimed_is_left_to_it(fleet: StoreFleet) -> None:
+async def test_a_project_that_another_process_looks_at_is_left_to_it_until_that_has_probably_died(
+    fleet: StoreFleet,
+) -> None:
     project = await fleet.project()
     worker = await fleet.worker(project)
     await fleet.submit(project, worker, new(seconds=1))
     await fleet.take(project, worker)
     fleet.passes(1)
-    assert await fleet.store.claim("sweep", 60_000) is True
+    assert (await fleet.store.active.take(10))[0] == [project]
 
-    await sweep_if_claimed(fleet.store, 1)
-
+    await look(fleet.store, 1)
     assert (await fleet.store.monitoring.stats(project)).assigned == 1
+
+    fleet.passes(5)
+    await look(fleet.store, 1)
+    assert (await fleet.store.monitoring.stats(project)).assigned == 0
 
 
 @pytest.mark.parametrize("grouped", [False, True])

@@ -6,7 +6,7 @@ import pytest
 
 from broker.store.task_fields import Row, Task, TaskError, TaskFields
 from broker.store.tasks import result_of
-from broker.sweeper import EACH_ROUND, sweep
+from broker.sweeper import sweep
 from tests.store.conftest import NOON, StoreFleet, new
 
 OK, FAIL, SKIP = 0, 1, 2
@@ -78,13 +78,11 @@ async def test_the_sweeper_puts_what_is_due_where_it_waits(fleet: StoreFleet, gr
     project = await fleet.project()
     worker = await fleet.worker(project)
     await fleet.submit(project, worker, *(TaskFields("r", group=group, start="+10") for _ in range(700)))
-    assert not (await fleet.store.tasks.due(project)).promote
+    assert not (await fleet.store.active.due(project)).promote
     fleet.passes(1)
-    due = await fleet.store.tasks.due(project)
-    assert due.waiting
-    assert due.promote
+    assert (await fleet.store.active.due(project)).promote
 
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
 
     stats = await fleet.store.monitoring.stats(project)
     assert (stats.waiting, stats.delayed) == (700, 0)
@@ -100,7 +98,7 @@ async def test_a_delayed_task_has_its_hash_and_can_be_removed_and_reset(fleet: S
     await fleet.store.project_tasks.remove(project, task or 0)
     assert await fleet.submit(project, worker, delayed) != [None]
     assert await fleet.store.maintenance.run(project, "hard_reset") == 1
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
     assert await fleet.submit(project, worker, delayed) != [None]
     fleet.passes(1)
     assert len(await ids(fleet, project, worker, 10)) == 1
@@ -189,7 +187,7 @@ async def test_no_more_than_16_tasks_of_a_get_are_left_to_others(fleet: StoreFle
     for task in await fleet.take(project, worker, 20):
         await report(fleet, project, worker, task.id, FAIL)
     fleet.passes(12)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
 
     assert len(await ids(fleet, project, worker, 20)) == 4
 
@@ -227,11 +225,11 @@ async def test_a_task_that_is_reclaimed_too_often_has_failed(fleet: StoreFleet, 
     for reclaims in (1, 2):
         assert await ids(fleet, project, worker) == [poison]
         fleet.passes(10)
-        await sweep(fleet.store, EACH_ROUND)
+        await sweep(fleet.store)
         assert (await shown(fleet, project, poison))[1].reclaims == reclaims
     assert await ids(fleet, project, worker, 2) == [poison, other]
     fleet.passes(10)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
 
     state, row = await shown(fleet, project, poison)
     assert state == "failed"
@@ -369,13 +367,13 @@ async def test_a_get_may_hold_its_tasks_for_less_than_they_say(fleet: StoreFleet
 async def test_a_clock_that_is_set_back_starts_nothing_twice_and_strands_nothing(fleet: StoreFleet) -> None:
     project = await fleet.project(retry_delay=10.0)
     worker, other = await fleet.worker(project), await fleet.worker(project)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
     delayed, failed = await fleet.submit(
         project, worker, TaskFields("r", start="+60000"), TaskFields("r", max_retries=9)
     )
     await fail(fleet, project, worker)
     fleet.passes(-3600)
-    await sweep(fleet.store, EACH_ROUND)
+    await sweep(fleet.store)
 
     assert await ids(fleet, project, other, 2) == []
     fleet.passes(3611)

@@ -21,8 +21,8 @@ class Keys:
 
     def __init__(self, prefix: str = "broker") -> None:
         self._prefix = prefix
-        self.wakes = f"{prefix}:{{project:*}}:wake"
-        """The channels on which projects tell that tasks wait, as a pattern."""
+        self.wakes = f"{prefix}:{{*}}:wake"
+        """The channels, as a pattern: projects tell that tasks wait, the directory that a project is active."""
         self.directory = _pair(f"{prefix}:{{directory}}")
         self.last_worker = self._of_directory("next-worker")
         self.project = lru_cache(_BUSY)(self._project)

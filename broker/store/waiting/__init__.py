@@ -12,12 +12,13 @@ import logging
 import random
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
+from typing import Any
 
 from broker.background import supervised
 from broker.errors import BrokerError
-from broker.store.projects import Projects
+from broker.store.active import Active
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Calls
 from broker.store.redis.subscription import Subscription
@@ -48,21 +49,21 @@ _PROMOTED = 100
 _CONNECT = 0.5
 """Seconds to wait for the subscription."""
 
-_CHANNEL = re.compile(r"\{project:(\d+)\}:wake$")
+_CHANNEL = re.compile(r"\{(?:directory|project:(\d+))\}:wake$")
 
 
 class Waiters:
-    def __init__(self, calls: Calls, keys: Keys, tasks: Tasks, projects: Projects) -> None:
+    def __init__(self, calls: Calls, keys: Keys, tasks: Tasks, active: Active) -> None:
         self.queues = WaitQueues()
         self._tasks = tasks
-        self._projects = projects
+        self._active = active
         self._subscription = Subscription(calls, keys.wakes, self._on_message)
         self._all_until = 0.0
         """Until when all projects publish tasks, for those who wait in any; by the clock of the event loop."""
         self._reading_all = asyncio.Lock()
         self._notify = _NOTIFY
         self._background: list[asyncio.Task[None]] = []
-        self._promotions: set[asyncio.Task[None]] = set()
+        self._jobs: set[asyncio.Task[None]] = set()
 
     def listens(self, project: int) -> bool:
         """Whether a waiter of this project can enter at once: its tasks are told already, as others wait for them."""
@@ -85,20 +86,31 @@ class Waiters:
         self.queues.end_all()
         for awaited in self.queues.projects.values():
             awaited.end_promotion()
-        tasks = [*self._background, *self._promotions]
+        tasks = [*self._background, *self._jobs]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _on_message(self, channel: str, message: str) -> None:
         match = _CHANNEL.search(channel)
-        project = int(match[1]) if match is not None else 0
-        if project in self.queues.projects:
+        if match is not None and match[1] is None:
+            self._on_active(*map(int, message.split()))
+        elif match is not None and (project := int(match[1])) in self.queues.projects:
             fresh, voted, *milliseconds = map(int, message.split())
             self.queues.project(project).has_votes |= voted > 0
             self.queues.notify(project, fresh, voted)
             for until_start in milliseconds:
                 self._promote_in(project, until_start / 1000)
+
+    def _on_active(self, project: int, public: int) -> None:
+        """Tasks of the project may be had now: it is read for those who wait in any."""
+        if project in self.queues.granted or (public and self.queues.anywhere):
+            self._begin(self._read_if_possible(project))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        job = asyncio.create_task(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
 
     def _promote_in(self, project: int, seconds: float) -> None:
         """Groups of the project are looked at in so many seconds, if that is not done earlier."""
@@ -112,9 +124,7 @@ class Waiters:
     def _begin_promotion(self, project: int) -> None:
         if (awaited := self.queues.projects.get(project)) is not None:
             awaited.promotion = None
-            task = asyncio.create_task(self._promote(project))
-            self._promotions.add(task)
-            task.add_done_callback(self._promotions.discard)
+            self._begin(self._promote(project))
 
     async def _promote(self, project: int) -> None:
         """Wakes as many as may start, and others are told of what is left. Which process is first is left to chance."""
@@ -148,8 +158,11 @@ class Waiters:
             if self._all_until < clock():
                 self._all_until = clock() + 2 * INTERVAL
                 await self._read_all(await self._concerned())
-            else:
-                await self._read_all([it for it in queue.granted if self.queues.project(it).notified_until < clock()])
+            elif not queue.prepared:
+                active, _ = await self._active.ids()
+                mine = queue.granted & active
+                await self._read_all([it for it in mine if self.queues.project(it).notified_until < clock()])
+            queue.prepared = True
 
     async def _read_for_ever(self) -> None:
         while True:
@@ -168,9 +181,10 @@ class Waiters:
 
     async def _concerned(self) -> list[int]:
         """Projects for whose tasks somebody waits."""
-        found = {*self.queues.in_project, *self.queues.granted}
+        found = set(self.queues.in_project)
         if self.queues.anywhere:
-            found |= {it.id async for it in self._projects.ids() if it.public}
+            active, public = await self._active.ids()
+            found |= public | (active & self.queues.granted.keys())
         return sorted(found)
 
     async def _read_all(self, projects: list[int]) -> None:
@@ -179,6 +193,10 @@ class Waiters:
             for error in await asyncio.gather(*map(self._read, some), return_exceptions=True):
                 if isinstance(error, BaseException) and not isinstance(error, BrokerError):
                     raise error
+
+    async def _read_if_possible(self, project: int) -> None:
+        with suppress(BrokerError):
+            await self._read(project)
 
     async def _read(self, project: int) -> None:
         """Reads what is waiting in a project, and wakes waiters. Raises ``not_found`` and ``unavailable``."""

@@ -66,6 +66,8 @@ class WaitQueue:
         """Waiters in the queue, woken ones included."""
         self.asking = 0
         """How many of them are woken."""
+        self.prepared = False
+        """Whether the projects that were granted publish their tasks."""
         self._waiters: dict[int, Waiter] = {}
         self._numbers: list[int] = []
         """A heap. Numbers of waiters that have left, or are woken, are removed when they come first."""

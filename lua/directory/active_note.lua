@@ -1,0 +1,53 @@
+--[[ active_note: note what a project has to do: whether some of its tasks may be had, and when to look at it next.
+
+  What comes later in the project has a larger epoch, and what was noted of an earlier one changes nothing. So it does
+  not matter in which order notes arrive. Of one that becomes active those are told who wait for a task of any project.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  project id
+  ARGV[2]  its epoch
+  ARGV[3]  '1' when some of its tasks may be had now, else ''
+  ARGV[4]  ms until to look at it next; '' for never
+  ARGV[5]  now, unix ms; '' outside tests
+
+  Returns  1 when it was noted, 0 when something later is known, or the project is gone
+  Refuses  nothing
+  Cost     O(log projects)
+]]
+--- @include "clock"
+
+local base, guard, id, epoch, wait = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
+local is_active = ARGV[3] == '1'
+local now = clock(ARGV[5])
+
+local priority, public = unpack(redis.call('HMGET', base .. ':project:' .. id, 'priority', 'public'))
+local known = tonumber(redis.call('HGET', base .. ':epochs', id) or 0)
+if not priority or epoch < known then
+  return 0
+end
+
+redis.call('DEL', guard)
+if epoch > known then
+  redis.call('HSET', base .. ':epochs', id, ARGV[2])
+end
+if wait then
+  redis.call('ZADD', base .. ':look', now + wait, id)
+else
+  redis.call('ZREM', base .. ':look', id)
+end
+local score, came = -tonumber(priority), 0
+if is_active then
+  came = redis.call('ZADD', base .. ':active', score, id)
+else
+  redis.call('ZREM', base .. ':active', id)
+end
+if is_active and public == '1' then
+  redis.call('ZADD', base .. ':active_public', score, id)
+else
+  redis.call('ZREM', base .. ':active_public', id)
+end
+if came == 1 then
+  redis.pcall('PUBLISH', base .. ':wake', id .. ' ' .. (public or '0'))
+end
+return 1
