@@ -112,6 +112,7 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
     logging.getLogger().addHandler(records)
     background = [
         supervised("sweeping", partial(_sweep_when_ready, store, app.settings.sweep_interval)),
+        supervised("counting", partial(_count_when_ready, store)),
         supervised("keeping the log's records", records.run),
     ]
     try:
@@ -141,6 +142,11 @@ async def _sweep_when_ready(store: Store, interval: float) -> None:
             return
         store.ready.set()
     await sweeper.sweep_for_ever(store, interval)
+
+
+async def _count_when_ready(store: Store) -> None:
+    await store.ready.wait()
+    await store.counting.run(store.claim)
 
 
 async def _routing_error(request: Request, error: Exception) -> Any:

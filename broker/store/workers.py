@@ -174,8 +174,8 @@ class Workers:
 
     async def closed_by(self, project: int, workers: Sequence[int]) -> list[int]:
         """How many of a project's tasks each of these workers has closed; at most 500."""
-        counts = await self._calls.command("HMGET", self._keys.closed(project), *workers)
-        return [int(count or 0) for count in counts]
+        counts: list[int] = await self._calls.call("closed_by", self._keys.project(project), workers)
+        return counts
 
     async def rename(self, id: int, alias: str) -> None:
         await self._set(id, "alias", alias)

@@ -25,6 +25,9 @@ class Keys:
         """The channels on which projects tell that tasks wait, as a pattern."""
         self.directory = _pair(f"{prefix}:{{directory}}")
         self.last_worker = self._of_directory("next-worker")
+        self.worker_closed = self._of_directory("worker-closed")
+        self.worker_held = self._of_directory("worker-held")
+        self.changed = self._of_directory("changed")
         self.project = lru_cache(_BUSY)(self._project)
 
     def worker_projects(self, worker: int) -> str:
@@ -36,8 +39,12 @@ class Keys:
     def logs(self, level: str) -> str:
         return self._of_directory(f"logs:{level}")
 
-    def closed(self, project: int) -> str:
-        return f"{self.project(project)[0]}:closed"
+    def held(self, project: int) -> str:
+        return self._of_directory(f"held:{project}")
+
+    def project_of(self, base: str) -> int:
+        """The project whose base this is."""
+        return int(base[base.rindex(":") + 1 : -1])
 
     def delayed(self, project: int) -> str:
         return f"{self.project(project)[0]}:delayed"
