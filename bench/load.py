@@ -16,6 +16,9 @@ from bench import BenchError
 BULK, BATCH = 1_000, 100
 """Tasks of a bulk_submit, and of a get?count= with its bulk_release."""
 
+PATIENCE = 5.0
+"""Seconds after the end of a run for which answers are waited for."""
+
 LINKS, KNOWN = 10, 8
 """Of a page; and how many of them are known already, where some are."""
 
@@ -54,6 +57,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     projects: list[int] = []
     workers: tuple[Worker, ...] = (NOBODY,)
     """Connections use them in turn."""
+    paths: list[str] = []
+    """What a ``visit`` asks for, in turn."""
+    cookie: str = ""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -79,7 +85,7 @@ class Load:
     digits = 10
 
     def __init__(self, job: Job, worker: Worker, number: int) -> None:
-        self._headers = _headers(job.port, worker)
+        self._headers = _headers(job.port, worker, job.cookie)
         projects = job.projects or [0]
         first = number % len(projects)
         # Each connection begins at another project.
@@ -102,6 +108,17 @@ class Load:
     def wrong(self, answer: bytes, body: int) -> str:
         """What is wrong with an answer of status 200, whose body begins at ``body``; '' when nothing is."""
         return ""
+
+
+class Visit(Load):
+    """Any paths."""
+
+    def __init__(self, job: Job, worker: Worker, number: int) -> None:
+        super().__init__(job, worker, number)
+        self._visits = cycle(map(self.get, job.paths))
+
+    def request(self) -> bytes:
+        return next(self._visits)
 
 
 class Poll(Load):
@@ -268,6 +285,7 @@ class PageKnown(Page):
 
 LOADS: dict[str, type[Load]] = {
     "noop": Load,
+    "visit": Visit,
     "poll": Poll,
     "submit": Submit,
     "get_release": GetRelease,
@@ -317,6 +335,7 @@ def _task(project: int, number: str, *, hashed: bool = True) -> str:
     return f'{{"project":{project},"recipe":"https://example.org/{number}"{unique}}}'
 
 
-def _headers(port: int, worker: Worker) -> str:
+def _headers(port: int, worker: Worker, cookie: str = "") -> str:
     headers = {"Host": f"127.0.0.1:{port}", **(worker.headers if worker.secret else {})}
+    headers |= {"Cookie": cookie} if cookie else {}
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from bench import BenchError, command, results
-from bench.results import Groups, Measured, Results
+from bench.results import Groups, Growth, Measured, Results
 from bench.targets import ROWS, Row
 
 GROUPED = ("submit 1", "assign 1", "release 1", "assign none")
@@ -74,7 +74,10 @@ def _parts(made: Results) -> Iterator[str]:
         head = ("calls/s wanted", "got", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "driver late, p99 ms")
         late = ((f"{run.rate:,.0f}", *_latencies(run), f"{run.late['p99']:.2f}") for run in made.curve.runs)
         yield _section("Latency of submit by rate, 256 connections", head, late)
-    yield from _scale(made)
+    if made.growth:
+        yield from _growth(made.growth)
+    if made.scale:
+        yield _section("scale", made.scale.head(), made.scale.rows())
     if made.cluster:
         base, *_ = made.cluster.costs
         costs = (
@@ -104,17 +107,11 @@ def _latencies(run: Measured) -> tuple[str, ...]:
     return f"{run.calls:,.0f}", *(f"{ms:.2f}" for ms in run.latency.values())
 
 
-def _scale(made: Results) -> Iterator[str]:
-    scale = made.scale
-    if scale is None:
-        return
-    its = {"queued tasks": scale.queued, "projects": scale.projects, "server processes": scale.processes}
-    for title, grown in its.items():
+def _growth(growth: Growth) -> Iterator[str]:
+    for title, grown in {"queued tasks": growth.queued, "server processes": growth.processes}.items():
         rows = ((f"{int(n):,}", *_load_row(load, run)) for n, loads in grown.items() for load, run in loads.items())
         yield _section(f"By {title}", (title, *_LOAD_HEAD), rows)
-    shares = ((f"{int(n):,}", f"{share:.3f}") for n, share in scale.idle.items())
-    yield _section("Doing nothing, by projects", ("projects", "share of a core"), shares)
-    runs = ((f"{int(n):,}", *_latencies(run)) for n, run in scale.connections.items())
+    runs = ((f"{int(n):,}", *_latencies(run)) for n, run in growth.connections.items())
     yield _section("By connections", ("connections", "calls/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms"), runs)
 
 
