@@ -16,6 +16,7 @@ from broker.store.monitoring import Monitoring, Stats
 from broker.store.projects import Projects
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
+from broker.store.shared_read import rest
 from broker.store.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class Counting:
             begun = time.monotonic()
             args: Arguments = [first, min(first + _PAGE - 1, last)]
             await self._calls.call("workers_note", self._keys.directory, args)
-            await _rest(begun)
+            await rest(begun, _DUTY)
 
     async def round(self, seconds: float) -> None:
         """Counts what was noted until now, for so many seconds at most."""
@@ -118,7 +119,7 @@ class Counting:
                 return
             done.update(some)
             await asyncio.gather(*(self._count(project, noted[project]) for project in some))
-            await _rest(begun)
+            await rest(begun, _DUTY)
 
     async def _count(self, project: int, noted: str) -> None:
         """Counts a project that was noted under this score."""
@@ -196,8 +197,3 @@ def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def _now() -> int:
     return int(time.time() * 1000)
-
-
-async def _rest(begun: float) -> None:
-    """After work that began then, for as long as its share of the store's time says."""
-    await asyncio.sleep((time.monotonic() - begun) * (1 / _DUTY - 1))

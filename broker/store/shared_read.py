@@ -7,6 +7,12 @@ from functools import partial
 from math import inf
 from typing import Generic, TypeVar
 
+
+async def rest(begun: float, duty: float) -> None:
+    """Leaves the store and this process to others, after work that began at ``begun`` (``time.monotonic()``)."""
+    await asyncio.sleep((time.monotonic() - begun) * (1 / duty - 1))
+
+
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from broker.store.monitoring import Monitoring
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Calls
-from broker.store.shared_read import SharedRead
+from broker.store.shared_read import SharedRead, rest
 from broker.store.workers import Worker, Workers
 
 PAGE = 500
@@ -50,7 +50,7 @@ class WorkerStats:
             if page := await self.of(range(first, first + PAGE)):
                 # A copy: what orjson makes keeps a larger buffer.
                 rendered.append(bytes(memoryview(self._render(page))))
-            await asyncio.sleep((time.monotonic() - begun) * (1 / _DUTY - 1))
+            await rest(begun, _DUTY)
         return rendered
 
     async def page(self, offset: int, limit: int, project: int | None) -> list[WorkerCounts]:

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
+from broker.api.requests import parsed_id
 from broker.errors import BrokerError
 from broker.store.monitoring import Snapshot, Stats
 from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET, Project
+from broker.store.workers import Access, AccessPage, Worker
 from broker.web.routing import Pages
 from broker.web.visit import Visit, page_count
 
@@ -31,6 +33,10 @@ WIDTH, HEIGHT = 100, 24
 """Of a sparkline."""
 
 _HOLDERS = 16
+
+_ACCESS = 50
+"""Workers of a page of access, and of one of requests."""
+
 _RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "all": 0}
 """Seconds that the timeline goes back; 0: as far as there are snapshots."""
 
@@ -210,16 +216,29 @@ async def secrets(visit: Visit) -> Response:
 @pages.add("/projects/{id}/access")
 async def access(visit: Visit) -> Response:
     project = await visit.project(MANAGE_ACCESS)
-    listed = await visit.store.workers.access_list(project.id)
+    workers, worker = visit.store.workers, visit.text("worker")
+    asked, allowed = (
+        [await workers.access_page(project.id, which, visit.text(which), _ACCESS) for which in ("requests", "access")]
+        if not worker
+        else _of_one(await workers.access_rows(project.id, parsed_id(worker) or 0))
+    )
     roles = await visit.store.projects.roles(project.id)
     holders = {manager.id for manager, _ in roles}
     others = [manager for manager in await visit.store.managers.every() if manager.id not in holders]
     return visit.page(
         "access.html",
         project=project,
-        requests=[(access, worker) for access, worker in listed if access.request],
-        granted=[(access, worker) for access, worker in listed if not access.request],
+        worker=worker,
+        requests=asked,
+        granted=allowed,
+        at={which: visit.text(which) for which in ("requests", "access")},
         managers=roles,
         others=sorted(others, key=lambda manager: manager.username.casefold()),
         roles=ROLES,
     )
+
+
+def _of_one(rows: list[tuple[Access, Worker]]) -> list[AccessPage]:
+    """What one worker asks for, and what it was granted, as pages."""
+    parts = [[row for row in rows if row[0].request is asked] for asked in (True, False)]
+    return [AccessPage(len(part), part, "") for part in parts]

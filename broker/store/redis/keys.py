@@ -39,6 +39,10 @@ class Keys:
     def logs(self, level: str) -> str:
         return self._of_directory(f"logs:{level}")
 
+    def access(self, project: int, which: str) -> str:
+        """``access`` or ``requests``."""
+        return f"{self.project(project)[0]}:{which}"
+
     def held(self, project: int) -> str:
         return self._of_directory(f"held:{project}")
 
