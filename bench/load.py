@@ -221,6 +221,8 @@ class Turn(Load):
 
     digits = 9
     known = 0
+    new = LINKS
+    """Links that nobody knows yet; ``known``: that are submitted again and again."""
 
     def __init__(self, job: Job, worker: Worker, number: int) -> None:
         self._number = number
@@ -231,7 +233,7 @@ class Turn(Load):
     def make(self, project: int) -> bytes:
         """Its links: those that are known are the same on each page of a connection."""
         known = [f"k{self._number:05d}{link:04d}" for link in range(self.known)]
-        new = [f"{'#' * self.digits}{link}" for link in range(LINKS - self.known)]
+        new = [f"{'#' * self.digits}{link}" for link in range(self.new)]
         return ",".join(_task(project, number) for number in known + new).encode()
 
     def request(self) -> bytes:
@@ -276,11 +278,17 @@ class Page(Turn):
 
 
 class TurnKnown(Turn):
-    known = KNOWN
+    known, new = KNOWN, LINKS - KNOWN
 
 
 class PageKnown(Page):
-    known = KNOWN
+    known, new = KNOWN, LINKS - KNOWN
+
+
+class TurnOfOne(Turn):
+    """Releases one task, submits one and gets one: as many come as go."""
+
+    new = 1
 
 
 LOADS: dict[str, type[Load]] = {
@@ -294,6 +302,7 @@ LOADS: dict[str, type[Load]] = {
     "batch": BatchGetRelease,
     "turn": Turn,
     "turn_known": TurnKnown,
+    "turn_of_one": TurnOfOne,
     "page": Page,
     "page_known": PageKnown,
 }

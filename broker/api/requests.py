@@ -2,9 +2,9 @@
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -82,6 +82,8 @@ class Client(Protocol):
 
     def on_leave(self, leaving: Callable[[], None] | None) -> None: ...
 
+    def whole_body(self) -> bytes | None: ...
+
     async def received(self) -> bool: ...
 
 
@@ -92,6 +94,9 @@ class _Stays:
 
     def on_leave(self, leaving: Callable[[], None] | None) -> None:
         pass
+
+    def whole_body(self) -> bytes | None:
+        return None
 
     async def received(self) -> bool:
         return True
@@ -123,24 +128,47 @@ def served(scope: Scope) -> Served:
     return notes
 
 
+class Target(NamedTuple):
+    """What the first line of a request names."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str] = {}
+    """Of the path."""
+    query: Mapping[str, str] = {}
+
+
 class Disconnected(Exception):
     """The client has gone: there is nobody to answer."""
 
 
 class Call:
-    __slots__ = ("_large", "_receive", "app", "headers", "held", "scope", "served", "undo")
+    __slots__ = ("_large", "_receive", "app", "headers", "held", "scope", "served", "target", "undo")
 
-    def __init__(self, scope: Scope, receive: Receive, *, large: bool = False) -> None:
-        """``large``: whether its body may be larger than 64 KiB, up to the limit of the settings."""
-        self.scope = scope
+    def __init__(
+        self,
+        app: App,
+        target: Target,
+        headers: Sequence[tuple[bytes, bytes]],
+        served: Served,
+        receive: Receive,
+        *,
+        large: bool = False,
+        scope: Scope | None = None,
+    ) -> None:
+        """``large``: whether its body may be larger than 64 KiB, up to the limit of the settings. ``scope``: of ASGI;
+        a hot call has none.
+        """
+        self.app = app
+        self.target = target
+        self.scope: Scope = {} if scope is None else scope
         self._large = large
         self.held = 0
         """Bytes of its body that count as held, until the endpoint frees them."""
-        self.served = served(scope)
+        self.served = served
         self.undo: Callable[[], Awaitable[None]] | None = None
         """What a handler did that is undone when nobody receives its answer."""
-        self.app: App = scope["app"]
-        self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        self.headers: dict[bytes, bytes] = dict(reversed(headers))
         """Names in lower case. Of a name that comes twice the first counts: the last may stand after the body."""
         self._receive = receive
 
@@ -171,8 +199,7 @@ class Call:
 
     def path(self, name: str) -> str:
         """The value of ``{name}`` in the path."""
-        text: str = self.scope["path_params"][name]
-        return text
+        return self.target.parameters[name]
 
     def id(self, name: str) -> int:
         """An id from the path: a decimal number from 1 to 2^53."""
@@ -182,9 +209,7 @@ class Call:
         return id
 
     def query(self, name: str) -> str | None:
-        """The value of ``name`` in the query, the last one if there are several."""
-        query: bytes = self.scope["query_string"]
-        return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get(name) if query else None
+        return self.target.query.get(name)
 
     def number(self, name: str, low: int, high: int) -> int | None:
         """A number from the query, None when it is absent."""
@@ -218,14 +243,16 @@ class Call:
             self._refuse_unreadable(length)
         if length.isdigit() and (len(length) > _LONGEST_LENGTH or int(length) > limit):
             raise _too_large(limit)
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        body: bytes = message.get("body", b"")
-        if message.get("more_body", False):
-            if length.isdigit() and not self.app.bodies.has_room(int(length) - SMALL):
-                raise _full()
-            body = await self._rest(body, limit)
+        body = self.served.client.whole_body()
+        if body is None:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            body = message.get("body", b"")
+            if message.get("more_body", False):
+                if length.isdigit() and not self.app.bodies.has_room(int(length) - SMALL):
+                    raise _full()
+                body = await self._rest(body, limit)
         if len(body) > limit:
             raise _too_large(limit)
         return body
@@ -253,6 +280,11 @@ class Call:
                 self.app.bodies.hold(over)
                 self.held += over
         return b"".join(chunks)
+
+
+def parsed_query(query: bytes) -> dict[str, str]:
+    """Of a name that comes twice the last counts."""
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
 
 
 def parsed_id(text: str | bytes) -> int | None:

@@ -16,6 +16,7 @@ from broker.errors import BrokerError
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _GUARDS = (_NOSNIFF, (b"cache-control", b"no-store"))
 _JSON = ((b"content-type", b"application/json"), *_GUARDS)
+_JSON_LINES = b"".join(b"%b: %b\r\n" % header for header in _JSON)
 
 STATUS = {
     "no_task": 200,
@@ -65,6 +66,16 @@ class Reply(NamedTuple):
             headers += ((name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in self.headers)
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def lines(self) -> tuple[bytes, bytes] | None:
+        """Its headers as HTTP/1.1 writes them, and its body: what ``__call__`` sends; None: only that can."""
+        if self.status == 204 or self.headers is not None:
+            return None
+        body = orjson.dumps(self._envelope())
+        lines = b"content-length: %d\r\n%b" % (len(body), _JSON_LINES)
+        if self.delay is not None:
+            lines += b"retry-after: %d\r\n" % math.ceil(self.delay)
+        return lines, body
 
     def _envelope(self) -> dict[str, Any]:
         body: dict[str, Any] = {"ok": self.ok}

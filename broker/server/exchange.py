@@ -2,17 +2,21 @@
 
 import asyncio
 import fcntl
+import logging
 import re
 import secrets
 import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from itertools import count
+from typing import Any, Protocol
 
-from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn._types import ASGI3Application, ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from broker.api.responses import Answer, Reply
 
 ID_HEADER = b"x-request-id"
 _ID = re.compile(rb"[!-~]{1,128}")
@@ -90,6 +94,15 @@ class Exchange(RequestResponseCycle):
         else:
             await super().send(message)
 
+    def whole_body(self) -> bytes | None:
+        """The body, once, if all of it is here and nobody waits to be asked for it."""
+        if self.more_body or self.disconnected or self.waiting_for_100_continue:
+            return None
+        body, self.body = bytes(self.body), bytearray()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        return body
+
     async def received(self) -> bool:
         """Whether the answer was written to an open connection; to be asked as soon as it was sent.
 
@@ -114,3 +127,107 @@ class Exchange(RequestResponseCycle):
                 return True
             wait *= 2
         return True
+
+
+class HotCalls(Protocol):
+    """What serves hot calls: :class:`broker.app.HotCalls`."""
+
+    def find(self, method: bytes, url: bytes) -> Any:
+        """The hot call that this first line names, or None."""
+
+    async def serve(self, hot: Any, exchange: "Direct") -> None:
+        """Serves what was found."""
+
+
+class Direct(Exchange):
+    """Of a hot call, without ASGI's scope, receive and send. What only they need is made when something rare does."""
+
+    logger = logging.getLogger("uvicorn.error")
+    access_log = False
+    scope: Any = {"method": "GET"}  # noqa: RUF012
+    """Of any method but HEAD, which is no hot call's."""
+
+    disconnected = False
+    waiting_for_100_continue = False
+    body = b""  # type: ignore[assignment]
+    more_body = True
+    response_started = False
+    response_complete = False
+    chunked_encoding = None
+    expected_content_length = 0
+
+    def __init__(self, connection: HttpToolsProtocol, calls: HotCalls, hot: object, id: bytes) -> None:
+        parser = connection.parser
+        self._calls = calls
+        self._hot = hot
+        self.headers: Sequence[tuple[bytes, bytes]] = connection.headers
+        self.id = id
+        self.transport = connection.transport
+        self.flow = connection.flow
+        self._state = connection.server_state
+        self.on_response = connection.on_response_complete
+        self.keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        self.message_event = _NOBODY  # type: ignore[assignment]
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+        return [*self._state.default_headers, (ID_HEADER, self.id)]
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """As uvicorn's own."""
+        try:
+            await self._calls.serve(self._hot, self)
+        except BaseException as error:
+            self.logger.error("Exception in ASGI application\n", exc_info=error)
+            if not self.response_started:
+                await self.send_500_response()
+            else:
+                self.transport.close()
+        finally:
+            # They refer to each other: without this, each request would be left to the garbage collector.
+            self.on_response = _nothing
+
+    def receive(self) -> Coroutine[None, None, Any]:
+        """For a body that comes slowly."""
+        if self.message_event is _NOBODY:  # type: ignore[comparison-overlap]
+            self.message_event = asyncio.Event()
+            if self.body or not self.more_body or self.disconnected:
+                self.message_event.set()
+        return super().receive()
+
+    async def answer(self, reply: Answer) -> None:
+        """Sends it."""
+        lines = reply.lines() if isinstance(reply, Reply) else None
+        if lines is None or self.flow.write_paused or self.transport.is_closing():
+            await reply(self.scope, self.receive, self.send)  # type: ignore[arg-type]
+        elif not self.disconnected:
+            self._write(reply.status, *lines)
+
+    def _write(self, status: int, lines: bytes, body: bytes) -> None:
+        """What :meth:`send` writes of a start and a whole body."""
+        head = [STATUS_LINE[status]]
+        for name, value in self._state.default_headers:
+            head += (name, b": ", value, b"\r\n")
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        head += (b"x-request-id: ", self.id, b"\r\n", lines, end, body)
+        self.response_started = True
+        self.transport.write(b"".join(head))
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+class _Nobody:
+    """Waits for nothing."""
+
+    def set(self) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
+
+
+def _nothing() -> None:
+    pass

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from broker.api.requests import SERVED, Served
-from broker.server.exchange import ID_HEADER, Exchange, given_id, new_id
+from broker.server.exchange import ID_HEADER, Direct, Exchange, HotCalls, given_id, new_id
 from broker.server.logs import request_id
 from broker.settings import Settings
 
@@ -176,7 +176,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._reading_head = False
         self._body = 0
-        made = self._exchange()
+        made = self._direct() or self._exchange()
         if self.parser.should_upgrade():
             # The parser takes the rest for another protocol: this is the last request of the connection.
             self._ignore_rest = True
@@ -188,6 +188,15 @@ class Protocol(HttpToolsProtocol):
             made.size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             self._ahead += made.size
             self.pipeline.appendleft((made, self.app))
+
+    def _direct(self) -> Direct | None:
+        """Of a hot call that goes past ASGI."""
+        calls: HotCalls | None = self.app_state.get("hot")
+        parser = self.parser
+        hot = calls and calls.find(parser.get_method(), self.url)
+        if calls is None or hot is None or self.expect_100_continue or parser.should_upgrade():
+            return None
+        return Direct(self, calls, hot, given_id(self.headers) or self._id)
 
     def _exchange(self) -> Exchange:
         parser, scope, url = self.parser, self.scope, httptools.parse_url(self.url)
