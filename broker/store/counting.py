@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 from broker.errors import BrokerError
-from broker.store.monitoring import Monitoring, Stats
+from broker.store.monitoring import STATES, Monitoring, Stats
 from broker.store.projects import Projects
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
@@ -47,12 +47,6 @@ _PAIRS = 200
 """Workers that one script counts: about 0.3 ms."""
 
 _PAGE = 500
-
-STATES = (
-    *("waiting", "verifying", "delayed", "assigned", "failed"),
-    *("groups_ready", "groups_resting", "groups_full", "groups_blocked", "errors"),
-)
-"""Fields of :class:`Stats` that are summed up, beside the totals."""
 
 
 class Counting:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from broker.errors import BrokerError
 from broker.store.managers import Manager
@@ -170,11 +170,20 @@ class Projects:
     async def ids(self) -> AsyncIterator[Listed]:
         """Every project, best priority first."""
         for offset in range(0, PROJECT_LIMIT, _PAGE):
-            row = await self._calls.call("project_ids", self._keys.directory, [offset, _PAGE])
-            for id, public, hidden in zip(row[::3], row[1::3], row[2::3], strict=True):
-                yield Listed(int(id), public == "1", hidden == "1")
-            if len(row) < 3 * _PAGE:
+            _, some = await self.some_ids("projects", offset, _PAGE)
+            for project in some:
+                yield project
+            if len(some) < _PAGE:
                 return
+
+    async def some_ids(self, order: Literal["projects", "busy"], offset: int, count: int) -> tuple[int, list[Listed]]:
+        """How many projects there are, and some: best priority first; or busy: those first that have most to do.
+
+        Of ``busy``, those that were counted before, and have not been deleted since.
+        """
+        total, *row = await self._calls.call("project_ids", self._keys.directory, [order, offset, count])
+        flags = zip(row[::3], row[1::3], row[2::3], strict=True)
+        return total, [Listed(int(id), public == "1", hidden == "1") for id, public, hidden in flags]
 
     async def delete(self, manager: int, project: int) -> None:
         """Takes the project out of the directory; maintenance does the rest. Raises ``not_found``, ``denied``."""
