@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -108,16 +108,15 @@ _STAYS = _Stays()
 class Served:
     """What goes with a request between the server, the application and the handler."""
 
-    __slots__ = ("client", "id", "route", "status", "waited")
+    route = Requests.OTHER
+    """This and the status are for the metrics."""
+    status = Requests.CLIENT_GONE
+    waited = 0.0
+    """Seconds that it waited for a task."""
 
     def __init__(self, client: Client = _STAYS, id: bytes = b"") -> None:
         self.client = client
         self.id = id
-        self.route = Requests.OTHER
-        """This and the status are for the metrics."""
-        self.status = Requests.CLIENT_GONE
-        self.waited = 0.0
-        """Seconds that it waited for a task."""
 
 
 def served(scope: Scope) -> Served:
@@ -149,7 +148,7 @@ class Call:
         self,
         app: App,
         target: Target,
-        headers: Sequence[tuple[bytes, bytes]],
+        headers: dict[bytes, bytes],
         served: Served,
         receive: Receive,
         *,
@@ -168,7 +167,7 @@ class Call:
         self.served = served
         self.undo: Callable[[], Awaitable[None]] | None = None
         """What a handler did that is undone when nobody receives its answer."""
-        self.headers: dict[bytes, bytes] = dict(reversed(headers))
+        self.headers = headers
         """Names in lower case. Of a name that comes twice the first counts: the last may stand after the body."""
         self._receive = receive
 

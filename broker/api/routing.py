@@ -140,7 +140,8 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = parsed_query(scope["query_string"])
         target = Target(scope["method"], scope["path"], scope.get("path_params", {}), query)
-        headers, notes = scope["headers"], served(scope)
+        # Of a name that comes twice the first counts: the last may stand after the body.
+        headers, notes = dict(reversed(scope["headers"])), served(scope)
         call = Call(scope["app"], target, headers, notes, receive, large=self.large, scope=scope)
         await self.serve(call, lambda reply: reply(scope, receive, send))
 

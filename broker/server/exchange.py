@@ -9,11 +9,11 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from itertools import count
 from typing import Any, Protocol
 
-from uvicorn._types import ASGI3Application, ASGISendEvent
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from broker.api.responses import Answer, Reply
@@ -156,25 +156,38 @@ class Direct(Exchange):
     chunked_encoding = None
     expected_content_length = 0
 
-    def __init__(self, connection: HttpToolsProtocol, calls: HotCalls, hot: object, id: bytes) -> None:
+    _tasks: "set[asyncio.Task[None]]"
+    _task: "asyncio.Task[None]"
+
+    def __init__(
+        self, connection: HttpToolsProtocol, calls: HotCalls, hot: object, headers: dict[bytes, bytes], id: bytes
+    ) -> None:
         parser = connection.parser
         self._calls = calls
         self._hot = hot
-        self.headers: Sequence[tuple[bytes, bytes]] = connection.headers
+        self.headers = headers
         self.id = id
         self.transport = connection.transport
         self.flow = connection.flow
         self._state = connection.server_state
         self.on_response = connection.on_response_complete
-        self.keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        # HTTP/1.0 keeps a connection only for a client that asks for it, and uvicorn not even then.
+        asked = b"connection" in headers and parser.get_http_version() == "1.0"
+        self.keep_alive = parser.should_keep_alive() and not asked
         self.message_event = _NOBODY  # type: ignore[assignment]
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
         return [*self._state.default_headers, (ID_HEADER, self.id)]
 
-    async def run_asgi(self, app: ASGI3Application) -> None:
-        """As uvicorn's own."""
+    def start(self, loop: asyncio.AbstractEventLoop, tasks: "set[asyncio.Task[None]]") -> None:
+        """Begins to serve it, in a task that is in ``tasks`` until it ends: a stop waits for those."""
+        self._tasks = tasks
+        self._task = loop.create_task(self._run())
+        tasks.add(self._task)
+
+    async def _run(self) -> None:
+        """As :meth:`run_asgi`."""
         try:
             await self._calls.serve(self._hot, self)
         except BaseException as error:
@@ -184,6 +197,7 @@ class Direct(Exchange):
             else:
                 self.transport.close()
         finally:
+            self._tasks.discard(self._task)
             # They refer to each other: without this, each request would be left to the garbage collector.
             self.on_response = _nothing
 
