@@ -232,26 +232,40 @@ class Call:
 
     async def decode(self, type: type[T]) -> T:
         """The body; without any field when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
-        return decoded(await self.read(), type)
+        body = self._whole()
+        return decoded(await self._receive_all() if body is None else body, type)
 
     async def read(self) -> bytes:
         """The body as it came, within the limit; once."""
-        headers, limit = self.headers, self.settings.max_body if self._large else SMALL
-        length = headers.get(b"content-length", b"0")
+        body = self._whole()
+        return await self._receive_all() if body is None else body
+
+    @property
+    def _limit(self) -> int:
+        return self.settings.max_body if self._large else SMALL
+
+    def _whole(self) -> bytes | None:
+        """The body, if it is here already."""
+        headers = self.headers
         if b"upgrade" in headers or b"content-encoding" in headers:
-            self._refuse_unreadable(length)
+            self._refuse_unreadable(headers.get(b"content-length", b"0"))
+        body = self.served.client.whole_body()
+        if body is not None and len(body) > self._limit:
+            raise _too_large(self._limit)
+        return body
+
+    async def _receive_all(self) -> bytes:
+        length, limit = self.headers.get(b"content-length", b"0"), self._limit
         if length.isdigit() and (len(length) > _LONGEST_LENGTH or int(length) > limit):
             raise _too_large(limit)
-        body = self.served.client.whole_body()
-        if body is None:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            body = message.get("body", b"")
-            if message.get("more_body", False):
-                if length.isdigit() and not self.app.bodies.has_room(int(length) - SMALL):
-                    raise _full()
-                body = await self._rest(body, limit)
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            if length.isdigit() and not self.app.bodies.has_room(int(length) - SMALL):
+                raise _full()
+            body = await self._rest(body, limit)
         if len(body) > limit:
             raise _too_large(limit)
         return body

@@ -145,8 +145,8 @@ class Endpoint:
         call = Call(scope["app"], target, headers, notes, receive, large=self.large, scope=scope)
         await self.serve(call, lambda reply: reply(scope, receive, send))
 
-    async def serve(self, call: Call, answer: Callable[[Answer], Awaitable[None]]) -> None:
-        """Calls the handler, and ``answer`` with its reply or refusal."""
+    async def serve(self, call: Call, answer: Callable[[Answer], Awaitable[None] | None]) -> None:
+        """Calls the handler, and ``answer`` with its reply or refusal: None says that it was sent at once."""
         notes = call.served
         notes.route = self.path
         try:
@@ -164,7 +164,9 @@ class Endpoint:
             if call.held:
                 call.app.bodies.free(call.held)
         notes.status = reply.status
-        await answer(reply)
+        sending = answer(reply)
+        if sending is not None:
+            await sending
         # It refers to the call: a cycle that Python would have to search for.
         undo, call.undo = call.undo, None
         if undo is not None and not (reply.status == 200 and await call.client.received()):

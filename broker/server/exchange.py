@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from itertools import count
 from typing import Any, Protocol
 
@@ -209,13 +209,14 @@ class Direct(Exchange):
                 self.message_event.set()
         return super().receive()
 
-    async def answer(self, reply: Answer) -> None:
-        """Sends it."""
+    def answer(self, reply: Answer) -> Awaitable[None] | None:
+        """Sends it. None: at once."""
         lines = reply.lines() if isinstance(reply, Reply) else None
         if lines is None or self.flow.write_paused or self.transport.is_closing():
-            await reply(self.scope, self.receive, self.send)  # type: ignore[arg-type]
-        elif not self.disconnected:
+            return reply(self.scope, self.receive, self.send)  # type: ignore[arg-type]
+        if not self.disconnected:
             self._write(reply.status, *lines)
+        return None
 
     def _write(self, status: int, lines: bytes, body: bytes) -> None:
         """What :meth:`send` writes of a start and a whole body."""

@@ -290,7 +290,8 @@ class Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
         if self.pipeline:
             exchange, _ = self.pipeline.pop()
             self._ahead -= exchange.size
