@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from broker.api.project_tasks import SHORT_BYTES
 from broker.errors import BrokerError
-from broker.store.projects import MAINTENANCE, READ
+from broker.store.projects import MAINTENANCE, READ, Project
 from broker.store.task_fields import Row
 from broker.store.tasks import project_of
 from broker.store.workers import Worker
@@ -38,6 +38,9 @@ STATES = {
     ),
 }
 _PAGE = 50
+
+_CHOICES = 500
+"""Projects that the console lets choose from."""
 
 
 class Shown:
@@ -109,6 +112,19 @@ async def _workers(visit: Visit, rows: list[Row]) -> dict[int, Worker]:
 
 @pages.add("/console")
 async def console(visit: Visit) -> Response:
-    projects = [project async for project in visit.store.projects.every(visit.me.id) if project.visible]
-    projects.sort(key=lambda project: project.fields["name"].casefold())
-    return visit.page("console.html", projects=projects, chosen=visit.number("project", 0))
+    chosen = visit.number("project", 0)
+    projects = (await visit.store.projects.page(visit.me.id, "name", 0, _CHOICES)).rows
+    if chosen and chosen not in {project.id for project in projects}:
+        projects += await _visible(visit, chosen)
+    return visit.page("console.html", projects=projects, chosen=chosen)
+
+
+async def _visible(visit: Visit, id: int) -> list[Project]:
+    """The project, or none."""
+    try:
+        project = await visit.store.projects.get(id, visit.me.id)
+    except BrokerError as error:
+        if error.code != "not_found":
+            raise
+        return []
+    return [project] if project.visible else []

@@ -12,17 +12,23 @@
   ARGV[5]  how many of the numbers may become smaller; the others, which follow them, are totals
   ARGV[6+] pairs: name, number
 
-  Returns  1
+  Returns  1; 0 when the project is off the directory, and its slot is not cleared yet
   Refuses  nothing
   Cost     O(numbers + log projects)
 ]]
+--- @include "by_name"
+
 local base, guard, project, noted, again, busy = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local last_state = 5 + 2 * tonumber(ARGV[5])
 local counts = base .. ':counts:' .. project
 local changed = redis.call('ZSCORE', base .. ':changed', project)
-local hidden = redis.call('HGET', base .. ':project:' .. project, 'hidden') == '1'
+local called, is_hidden = unpack(redis.call('HMGET', base .. ':project:' .. project, 'name', 'hidden'))
+local hidden = is_hidden == '1'
 local was_hidden = redis.call('HEXISTS', counts, 'hidden') == 1
 
+if busy ~= '' and not called then
+  return 0
+end
 redis.call('DEL', guard)
 if busy == '' then
   hidden = was_hidden
@@ -56,6 +62,8 @@ else
 end
 if busy ~= '' then
   redis.call('ZADD', base .. ':busy', busy, project)
+  -- A project may be older than `by-name`.
+  redis.call('ZADD', base .. ':by-name', 0, name_entry(called, project))
 end
 if changed and tonumber(changed) == tonumber(noted) then
   if again ~= '' then

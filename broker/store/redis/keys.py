@@ -27,6 +27,7 @@ class Keys:
         self.last_worker = self._of_directory("next-worker")
         self.worker_closed = self._of_directory("worker-closed")
         self.worker_held = self._of_directory("worker-held")
+        self.projects = self._of_directory("projects")
         self.sum = self._of_directory("sum")
         self.sum_hidden = self._of_directory("sum-hidden")
         self.changed = self._of_directory("changed")
