@@ -1,5 +1,7 @@
 """Tasks of a project, by state, and a single one; and the console, which submits some."""
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from broker.api.project_tasks import SHORT_BYTES
@@ -94,16 +96,16 @@ async def task(visit: Visit) -> Response:
     if found is None:
         return visit.page("task_gone.html", 404, project=project, id=id)
     state, row = found
-    shown = Shown(row, state, await _workers(visit, [row]))
+    shown = Shown(row, state, await _workers(visit, [row], voters=[worker for worker, _ in row.votes]))
     pretty = formats.pretty(row.fields.recipe)
     return visit.page(
         "task.html", project=project, task=shown, pretty=pretty, may_change=bool(project.roles & MAINTENANCE)
     )
 
 
-async def _workers(visit: Visit, rows: list[Row]) -> dict[int, Worker]:
-    """Those that hold these tasks, have failed them or have voted on them."""
-    ids = {row.assignee for row in rows if row.assignee} | {worker for row in rows for worker, _ in row.votes}
+async def _workers(visit: Visit, rows: list[Row], voters: Sequence[int] = ()) -> dict[int, Worker]:
+    """Those that hold these tasks or have failed them, and some that have voted."""
+    ids = {row.assignee for row in rows if row.assignee} | set(voters)
     ids |= {row.error.worker for row in rows if row.error and row.error.worker}
     some = sorted(ids)[:500]
     found = await visit.store.workers.get(some) if some else []
