@@ -72,6 +72,7 @@ bench-all: $(VENV)/test.stamp  ## the same, and how it grows
 	$(BIN)/python -m bench.http
 	$(BIN)/python -m bench.scripts
 	$(BIN)/python -m bench.http --curve
+	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.scale
 	$(BIN)/python -m bench.fleet
 	$(BIN)/python -m bench.cluster

@@ -21,13 +21,10 @@ import msgspec
 import uvloop
 
 from bench.histogram import Histogram
-from bench.load import LOADS, Job, Load, Outcome
+from bench.load import LOADS, PATIENCE, Job, Load, Outcome
 
 _TICK = 0.0002
 """Seconds between looks at what is due in an open loop."""
-
-_PATIENCE = 5.0
-"""Seconds after the end for which answers are waited for."""
 
 _UNLIMITED = 1 << 62
 _LENGTH = b"content-length:"
@@ -66,7 +63,7 @@ class Run(ABC):
         self.busy += 1
         self.rest()
         try:
-            await asyncio.wait_for(self.done.wait(), (self.until - time.perf_counter_ns()) / 1e9 + _PATIENCE)
+            await asyncio.wait_for(self.done.wait(), (self.until - time.perf_counter_ns()) / 1e9 + PATIENCE)
         except TimeoutError:
             self.errors["unanswered"] += self.busy + self.waiting()
         return Outcome(
@@ -155,7 +152,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, run: Run, load: Load) -> None:
         self.load = load
         self._run = run
-        self._part = b""
+        self._part = bytearray()
         self._due = 0
         """When the request under way was due; 0 when there is none."""
 
@@ -170,20 +167,21 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.write(self.load.request())
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | bytearray) -> None:
         if self._part:
-            data = self._part + data
+            self._part += data
+            data = self._part
         end = data.find(b"\r\n\r\n")
         at = data.find(_LENGTH, 0, end)
         if at < 0:
-            at = data.lower().find(_LENGTH, 0, end)
-        # An answer without a length has no body: 204.
+            at = data[: max(0, end)].lower().find(_LENGTH)
+        # An answer without a length has no body (204), or comes in chunks.
         length = int(data[at + len(_LENGTH) : data.index(b"\r", at)]) if end >= 0 and at >= 0 else 0
-        if end < 0 or len(data) < end + 4 + length:
-            self._part = data
+        if end < 0 or len(data) < end + 4 + length or (at < 0 and _more_chunks(data, end)):
+            self._part = data if isinstance(data, bytearray) else bytearray(data)
             return
-        self._part = b""
-        self._answered(data, end + 4)
+        self._part = bytearray()
+        self._answered(bytes(data), end + 4)
 
     def _answered(self, answer: bytes, body: int) -> None:
         now, run = time.perf_counter_ns(), self._run
@@ -199,6 +197,11 @@ class Connection(asyncio.Protocol):
             self._due = 0
             self._run.errors["connection lost"] += 1
             self._run.rest()
+
+
+def _more_chunks(data: bytes | bytearray, end: int) -> bool:
+    """Whether the last chunk of a body is still to come, whose head ends there."""
+    return b"chunked" in data[:end].lower() and not data.endswith(b"\r\n0\r\n\r\n")
 
 
 @contextlib.contextmanager

@@ -16,13 +16,13 @@ from bench.measure import drive, fill
 from bench.results import Curve, Http, Measured, Pairs
 from bench.servers import Broker, Server, broker, noop
 
-HOT = ("submit", "get_release", "poll", "batch", "bulk_submit", "bulk_submit_unhashed")
+HOT = ("submit", "get_release", "turn_of_one", "poll", "batch", "bulk_submit", "bulk_submit_unhashed")
 """Those that leave hundreds of thousands of tasks behind come last: a store that is large is slower at everything."""
 DEEP = ("submit", "get_release")
 CROWDED = 256
 """Connections for the latency."""
 
-_NEEDED = {"get_release": 0.5, "batch": 3.0}
+_NEEDED = {"get_release": 0.5, "turn_of_one": 0.1, "batch": 3.0}
 """Tasks a call of the no-op that must wait, lest the load runs dry."""
 
 _CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -83,8 +83,8 @@ def hot(bench: Bench, idle: Server, served: Broker) -> dict[str, Pairs]:
 
 def _projects(served: Broker) -> dict[str, int]:
     """A project for each load; some share one."""
-    single, batch, bulk, empty = (served.project() for _ in range(4))
-    return dict(zip(HOT, (single, single, empty, batch, bulk, bulk), strict=True))
+    single, turn, batch, bulk, empty = (served.project() for _ in range(5))
+    return dict(zip(HOT, (single, single, turn, empty, batch, bulk, bulk), strict=True))
 
 
 def depth(bench: Bench, served: Broker, queued: int) -> tuple[dict[str, Pairs], float]:
@@ -142,11 +142,13 @@ def _compared(pairs: Pairs, cost: Callable[[Measured], float]) -> str:
 def _say(title: str, pairs: Pairs) -> None:
     of_tasks = pairs.ratio(lambda run: run.tasks, lambda base: base.calls)
     of_calls = pairs.ratio(lambda run: run.calls, lambda base: base.calls)
-    python = pairs.ratio(lambda run: run.server_us, lambda base: base.server_us)
+    server, store = pairs.median(lambda run: run.server_us), pairs.median(lambda run: run.store_us)
+    of_base = pairs.ratio(lambda run: run.server_us, lambda base: base.server_us)
     last = pairs.runs[-1]
     command.say(
         f"  {title:<22} {pairs.calls():>9,.0f} calls/s ({of_calls:.2f}) {pairs.tasks():>9,.0f} tasks/s "
-        f"({of_tasks:.2f})  Python x {python:.2f}  cores: server {last.server_share:.2f} "
+        f"({of_tasks:.2f})  CPU a call: server {server:,.1f} us ({of_base:.2f}), store {store:,.1f} us  "
+        f"cores: server {last.server_share:.2f} "
         f"store {last.store_share:.2f} driver {last.driver_share:.2f} others {last.other_share:.2f}{_errors(pairs)}"
     )
 

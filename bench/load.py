@@ -16,6 +16,9 @@ from bench import BenchError
 BULK, BATCH = 1_000, 100
 """Tasks of a bulk_submit, and of a get?count= with its bulk_release."""
 
+PATIENCE = 5.0
+"""Seconds after the end of a run for which answers are waited for."""
+
 LINKS, KNOWN = 10, 8
 """Of a page; and how many of them are known already, where some are."""
 
@@ -54,6 +57,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     projects: list[int] = []
     workers: tuple[Worker, ...] = (NOBODY,)
     """Connections use them in turn."""
+    paths: list[str] = []
+    """What a ``visit`` asks for, in turn."""
+    cookie: str = ""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -79,7 +85,7 @@ class Load:
     digits = 10
 
     def __init__(self, job: Job, worker: Worker, number: int) -> None:
-        self._headers = _headers(job.port, worker)
+        self._headers = _headers(job.port, worker, job.cookie)
         projects = job.projects or [0]
         first = number % len(projects)
         # Each connection begins at another project.
@@ -102,6 +108,17 @@ class Load:
     def wrong(self, answer: bytes, body: int) -> str:
         """What is wrong with an answer of status 200, whose body begins at ``body``; '' when nothing is."""
         return ""
+
+
+class Visit(Load):
+    """Any paths."""
+
+    def __init__(self, job: Job, worker: Worker, number: int) -> None:
+        super().__init__(job, worker, number)
+        self._visits = cycle(map(self.get, job.paths))
+
+    def request(self) -> bytes:
+        return next(self._visits)
 
 
 class Poll(Load):
@@ -204,6 +221,8 @@ class Turn(Load):
 
     digits = 9
     known = 0
+    new = LINKS
+    """Links that nobody knows yet; ``known``: that are submitted again and again."""
 
     def __init__(self, job: Job, worker: Worker, number: int) -> None:
         self._number = number
@@ -214,7 +233,7 @@ class Turn(Load):
     def make(self, project: int) -> bytes:
         """Its links: those that are known are the same on each page of a connection."""
         known = [f"k{self._number:05d}{link:04d}" for link in range(self.known)]
-        new = [f"{'#' * self.digits}{link}" for link in range(LINKS - self.known)]
+        new = [f"{'#' * self.digits}{link}" for link in range(self.new)]
         return ",".join(_task(project, number) for number in known + new).encode()
 
     def request(self) -> bytes:
@@ -259,15 +278,22 @@ class Page(Turn):
 
 
 class TurnKnown(Turn):
-    known = KNOWN
+    known, new = KNOWN, LINKS - KNOWN
 
 
 class PageKnown(Page):
-    known = KNOWN
+    known, new = KNOWN, LINKS - KNOWN
+
+
+class TurnOfOne(Turn):
+    """Releases one task, submits one and gets one: as many come as go."""
+
+    new = 1
 
 
 LOADS: dict[str, type[Load]] = {
     "noop": Load,
+    "visit": Visit,
     "poll": Poll,
     "submit": Submit,
     "get_release": GetRelease,
@@ -276,6 +302,7 @@ LOADS: dict[str, type[Load]] = {
     "batch": BatchGetRelease,
     "turn": Turn,
     "turn_known": TurnKnown,
+    "turn_of_one": TurnOfOne,
     "page": Page,
     "page_known": PageKnown,
 }
@@ -317,6 +344,7 @@ def _task(project: int, number: str, *, hashed: bool = True) -> str:
     return f'{{"project":{project},"recipe":"https://example.org/{number}"{unique}}}'
 
 
-def _headers(port: int, worker: Worker) -> str:
+def _headers(port: int, worker: Worker, cookie: str = "") -> str:
     headers = {"Host": f"127.0.0.1:{port}", **(worker.headers if worker.secret else {})}
+    headers |= {"Cookie": cookie} if cookie else {}
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items())

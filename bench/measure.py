@@ -75,20 +75,20 @@ def fill(broker: Broker, project: int, tasks: int) -> float:
     return _filled(broker, broker.job("bulk_submit", 600, [project], connections=min(4, calls), calls=calls))
 
 
-def spread(broker: Broker, projects: list[int], tasks: int) -> None:
-    """At least so many tasks wait in these projects together, about as many in each."""
-    if len(projects) == 1:
-        fill(broker, projects[0], tasks)
-    else:
-        # One by one: a bulk call is for one project, and there may be a thousand.
-        _filled(broker, broker.job("submit", 600, projects, calls=tasks))
-
-
 def _filled(broker: Broker, job: Job) -> float:
     measured = drive(broker, job)
     if measured.errors:
         raise BenchError(f"could not fill projects: {measured.errors}")
     return measured.tasks
+
+
+@contextlib.contextmanager
+def busy(job: Job) -> Iterator[None]:
+    """A driver process puts this load on while the block runs, for ``job.seconds`` at most."""
+    with _drivers(job, 1) as children:
+        for child in children:
+            _write(child, b"go")
+        yield
 
 
 @contextlib.contextmanager

@@ -7,12 +7,13 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench import BenchError, command, results
-from bench.results import Groups, Measured, Results
+from bench.results import Groups, Growth, Measured, Pairs, Results
 from bench.targets import ROWS, Row
 
 GROUPED = ("submit 1", "assign 1", "release 1", "assign none")
@@ -24,8 +25,10 @@ _NOISE = 0.15
 _SATURATED = 0.9
 """Of a core, used by the driver, from which it may be what limits."""
 
+_HOT_HEAD = ("load", "calls/s", "tasks/s", "CPU: server us", "store us", "server", "store", "driver", "others")
 _LOAD_HEAD = ("load", "calls/s", "tasks/s", "server us", "store us", "server", "store", "driver", "others")
 _SCRIPT_HEAD = ("script", "calls", "in the script", "whole server", "a call, p99", "its own worst", "worst")
+_calls, _tasks, _server_us, _store_us = map(attrgetter, ("calls", "tasks", "server_us", "store_us"))
 _MEASURED, _MUST, _PLAIN = "#2a6f97", "#d1495b", "#9aa5b1"
 
 
@@ -57,8 +60,7 @@ def _parts(made: Results) -> Iterator[str]:
     yield reach(made)
     yield from _doubts(made)
     if made.http:
-        loads = (_load_row(name, pairs.runs[-1]) for name, pairs in made.http.hot.items())
-        yield _section("http: each load against the no-op", _LOAD_HEAD, loads)
+        yield _section("http: each load by turns with the no-op", _HOT_HEAD, map(_hot_row, made.http.hot.items()))
     for queued, scripts in made.scripts.sizes.items() if made.scripts else ():
         rows = (
             (
@@ -74,7 +76,10 @@ def _parts(made: Results) -> Iterator[str]:
         head = ("calls/s wanted", "got", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "driver late, p99 ms")
         late = ((f"{run.rate:,.0f}", *_latencies(run), f"{run.late['p99']:.2f}") for run in made.curve.runs)
         yield _section("Latency of submit by rate, 256 connections", head, late)
-    yield from _scale(made)
+    if made.growth:
+        yield from _growth(made.growth)
+    if made.scale:
+        yield _section("scale", made.scale.head(), made.scale.rows())
     if made.cluster:
         base, *_ = made.cluster.costs
         costs = (
@@ -94,27 +99,32 @@ def _parts(made: Results) -> Iterator[str]:
     yield f"\nTook {', '.join(f'{name} {seconds:.0f} s' for name, seconds in made.seconds.items())}."
 
 
+def _hot_row(hot: tuple[str, Pairs]) -> tuple[str, ...]:
+    """Medians of a load, and to the no-op's calls and CPU in brackets."""
+    load, pairs = hot
+    rates = (f"{pairs.median(rate):,.0f} ({pairs.ratio(rate, _calls):.2f})" for rate in (_calls, _tasks))
+    server = f"{pairs.median(_server_us):,.1f} ({pairs.ratio(_server_us, _server_us):.2f})"
+    return load, *rates, server, f"{pairs.median(_store_us):,.1f}", *_shares(pairs.runs[-1])
+
+
 def _load_row(name: str, run: Measured) -> tuple[str, ...]:
-    shares = run.server_share, run.store_share, run.driver_share, run.other_share
     costs = f"{run.server_us:,.1f}", f"{run.store_us:,.1f}"
-    return name, f"{run.calls:,.0f}", f"{run.tasks:,.0f}", *costs, *(f"{share:.2f}" for share in shares)
+    return name, f"{run.calls:,.0f}", f"{run.tasks:,.0f}", *costs, *_shares(run)
+
+
+def _shares(run: Measured) -> tuple[str, ...]:
+    return tuple(f"{s:.2f}" for s in (run.server_share, run.store_share, run.driver_share, run.other_share))
 
 
 def _latencies(run: Measured) -> tuple[str, ...]:
     return f"{run.calls:,.0f}", *(f"{ms:.2f}" for ms in run.latency.values())
 
 
-def _scale(made: Results) -> Iterator[str]:
-    scale = made.scale
-    if scale is None:
-        return
-    its = {"queued tasks": scale.queued, "projects": scale.projects, "server processes": scale.processes}
-    for title, grown in its.items():
+def _growth(growth: Growth) -> Iterator[str]:
+    for title, grown in {"queued tasks": growth.queued, "server processes": growth.processes}.items():
         rows = ((f"{int(n):,}", *_load_row(load, run)) for n, loads in grown.items() for load, run in loads.items())
         yield _section(f"By {title}", (title, *_LOAD_HEAD), rows)
-    shares = ((f"{int(n):,}", f"{share:.3f}") for n, share in scale.idle.items())
-    yield _section("Doing nothing, by projects", ("projects", "share of a core"), shares)
-    runs = ((f"{int(n):,}", *_latencies(run)) for n, run in scale.connections.items())
+    runs = ((f"{int(n):,}", *_latencies(run)) for n, run in growth.connections.items())
     yield _section("By connections", ("connections", "calls/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms"), runs)
 
 

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +16,14 @@ from statistics import mean, median
 import msgspec
 
 from bench import BenchError
+from bench.load import PATIENCE
 from broker.store.redis.embedded import allocator, binary
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "bench" / "results"
+
+LONGEST = 30.0
+"""Seconds after which ``bench.scale`` ends a measurement."""
 
 _TOGETHER = 3_600.0
 """Seconds after which another part begins a file of its own, on another day."""
@@ -141,16 +145,101 @@ class Scripts(msgspec.Struct, kw_only=True):
     """Bytes a hash of a closed task, by how long it is remembered."""
 
 
-class Scale(msgspec.Struct, kw_only=True):
-    """``bench.scale``: by the number of what grows, as text."""
+class Growth(msgspec.Struct, kw_only=True):
+    """``bench.growth``: by the number of what grows, as text."""
 
     queued: dict[str, dict[str, Measured]]
     """And by load."""
-    projects: dict[str, dict[str, Measured]]
-    idle: dict[str, float]
-    """Share of a core that server and store take with so many projects and no calls."""
     connections: dict[str, Measured]
     processes: dict[str, dict[str, Measured]]
+
+
+class Taken(msgspec.Struct):
+    """Tasks that one worker got by asking any project."""
+
+    tasks: int
+    of: int
+    seconds: float
+    calls: int
+
+
+class Page(msgspec.Struct):
+    """None took longer than LONGEST."""
+
+    first_ms: float | None
+    later_ms: float | None
+    cpu_ms: float
+    """CPU of the server and the store, when it was read again."""
+    bytes: int
+
+
+class Crowd(msgspec.Struct, kw_only=True):
+    """``bench.scale`` with one number of server processes."""
+
+    idle: float
+    """Share of a core that server and store take without calls."""
+    taken: Taken
+    overdue: list[float]
+    """Seconds from the deadline of a task until it waits again."""
+    any: Measured
+    """Gets of any project."""
+    loads: dict[str, Measured]
+    """Over all projects that have tasks."""
+    beside: dict[str, Pairs]
+    """Submits of others, open loop, by the load that is put on meanwhile; the base is without it."""
+    pages: dict[str, Page]
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        yield "get from any: CPU a call", f"{self._cpu_ms(self.any):.2f} ms"
+        for name, run in self.loads.items():
+            yield f"{name}, all active projects: CPU a call", f"{self._cpu_ms(run):.3f} ms"
+        yield "no calls: share of a core", f"{self.idle:.3f}"
+        yield "deadline passed until it waits again, worst", f"{max(self.overdue):.2f} s"
+        taken = self.taken
+        done = f"{taken.seconds:.1f} s" if taken.tasks == taken.of else f"> {LONGEST:.0f} s, {taken.tasks:,}"
+        yield f"{taken.of} tasks behind limited projects", f"{done} ({taken.calls:,} calls)"
+        for name, pairs in self.beside.items():
+            p99, errors = median(map(_p99, pairs.runs)), sum(sum(run.errors.values()) for run in pairs.runs)
+            wrong = f", {errors} not answered well" if errors else ""
+            yield f"others' p99 beside {name}", f"{pairs.ratio(_p99, _p99):.1f} x ({p99:,.1f} ms{wrong})"
+        for name, page in self.pages.items():
+            times = ", ".join(
+                f"{ms:,.0f}" if ms is not None else f"> {LONGEST * 1000:,.0f}" for ms in (page.first_ms, page.later_ms)
+            )
+            yield (
+                f"{name}: first, later (CPU), size",
+                f"{times} ({page.cpu_ms:,.0f}) ms, {page.bytes / 1024:,.0f} KiB",
+            )
+
+    def _cpu_ms(self, run: Measured) -> float:
+        """A call, without what the broker takes without calls."""
+        return max(0.0, run.server_share + run.store_share - self.idle) / max(1.0, run.calls) * 1000
+
+
+def _p99(run: Measured) -> float:
+    """Milliseconds; what was not answered took as long as it was waited for, at least."""
+    unanswered = run.errors.get("unanswered", 0) > run.calls * run.seconds / 100
+    return max(run.latency["p99"], PATIENCE * 1000 if unanswered else 0.01)
+
+
+class Scale(msgspec.Struct, kw_only=True):
+    """``bench.scale``."""
+
+    projects: int
+    workers: int
+    active: int
+    """Projects that have tasks; ``limited`` of these are out of rate."""
+    limited: int
+    processes: dict[str, Crowd]
+    """By the number of server processes, as text."""
+
+    def head(self) -> tuple[str, ...]:
+        sizes = f"{self.projects:,} projects, {self.active} with tasks; {self.workers:,} workers"
+        return sizes, *(f"{number} process{'es' * (number != '1')}" for number in self.processes)
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        for cells in zip(*(crowd.rows() for crowd in self.processes.values()), strict=True):
+            yield cells[0][0], *(text for _, text in cells)
 
 
 class Fleet(msgspec.Struct, kw_only=True):
@@ -296,6 +385,7 @@ class Results(msgspec.Struct, kw_only=True):
     http: Http | None = None
     curve: Curve | None = None
     scripts: Scripts | None = None
+    growth: Growth | None = None
     scale: Scale | None = None
     fleet: Fleet | None = None
     cluster: Cluster | None = None
@@ -305,7 +395,7 @@ class Results(msgspec.Struct, kw_only=True):
     turns: Turns | None = None
 
 
-Part = Http | Curve | Scripts | Scale | Fleet | Cluster | Waiters | GroupWaiters | Groups | Turns
+Part = Http | Curve | Scripts | Growth | Scale | Fleet | Cluster | Waiters | GroupWaiters | Groups | Turns
 
 
 def save(part: Part, seconds: float, folder: Path = FOLDER) -> Path:

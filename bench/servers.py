@@ -41,6 +41,9 @@ class Server:
 class Broker(Server):
     """``broker serve`` with its embedded store, a manager, and workers that have access to every project there is."""
 
+    manager = 1
+    """The admin: the first account of all."""
+
     def __init__(self, serving: Serving, workers: int) -> None:
         super().__init__(httpx.URL(serving.url).port or 0, serving.servers(), serving.store())
         self.store_url = serving.store_url
@@ -71,9 +74,15 @@ class Broker(Server):
         stats: dict[str, Any] = self._fleet.admin.get(f"/project/stats/{project}").content()["stats"]
         return stats
 
+    @property
+    def cookie(self) -> str:
+        """Of the admin's session, as a header has it."""
+        return "; ".join(f"{name}={value}" for name, value in self._fleet.admin.http.cookies.items())
+
     def job(self, load: str, seconds: float, projects: list[int], **options: Any) -> Job:
         """A job on this broker, by its workers; ``options`` as those of :class:`~bench.load.Job`."""
-        return Job(port=self.port, load=load, seconds=seconds, projects=projects, workers=self.workers, **options)
+        options.setdefault("workers", self.workers)
+        return Job(port=self.port, load=load, seconds=seconds, projects=projects, **options)
 
     def close(self) -> None:
         self.redis.close()

@@ -15,13 +15,14 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from broker import api, sweeper, web
-from broker.api.requests import Bodies, Served, served
+from broker.api.requests import Bodies, Call, Served, served
 from broker.api.responses import STATUS, Reply, fault
-from broker.api.routing import Table
+from broker.api.routing import Hot, Table
 from broker.background import supervised
 from broker.counters import Counters, Requests
 from broker.errors import BrokerError
 from broker.openapi.document import Description
+from broker.server.exchange import Direct
 from broker.server.logs import ToStore, request_id
 from broker.settings import Settings
 from broker.store import Store, open_store
@@ -41,16 +42,21 @@ ANSWERED = {200, 204, 303, 304, *STATUS.values()}
 """Every status that an answer may have."""
 
 
-def create_app(settings: Settings, store: Store | None = None, counters: Counters | None = None) -> Starlette:
-    """An application on ``store``, by default the one that the settings name; ``counters``, by default its own."""
+def create_app(
+    settings: Settings, store: Store | None = None, counters: Counters | None = None, *, direct: bool = True
+) -> Starlette:
+    """An application on ``store``, by default the one that the settings name; ``counters``, by default its own.
+
+    ``direct``: whether our own server may take hot calls past ASGI.
+    """
     counters = counters or Counters()
-    return Broker(settings, store or open_store(settings, counters=counters), counters)
+    return Broker(settings, store or open_store(settings, counters=counters), counters, direct=direct)
 
 
 class Broker(Starlette):
     """Starlette; but calls that the table knows go straight to their endpoint."""
 
-    def __init__(self, settings: Settings, store: Store, counters: Counters) -> None:
+    def __init__(self, settings: Settings, store: Store, counters: Counters, *, direct: bool) -> None:
         routes = api.routes()
         super().__init__(
             routes=[*routes, Mount("/api", Router(routes, redirect_slashes=False)), *web.routes()],
@@ -64,6 +70,7 @@ class Broker(Starlette):
         self.requests = Requests(counters, [*sorted({route.path for route in routes}), web.ROUTE], sorted(ANSWERED))
         self._api = routes
         self._table = Table(routes, ("", "/api"))
+        self.hot = HotCalls(self, self._table) if direct else None
 
     @cached_property
     def description(self) -> Description:
@@ -78,18 +85,38 @@ class Broker(Starlette):
         notes = served(scope)
         request_id.set(notes.id)
         try:
-            endpoint = self._table.find(scope)
-            if endpoint is None and "//" in scope["path"]:
+            found = self._table.find(scope["method"], scope["path"])
+            if found is None and "//" in scope["path"]:
                 # A client in the field sends //worker/create.
                 scope["path"] = _SLASHES.sub("/", scope["path"])
-                endpoint = self._table.find(scope)
-            if endpoint is None:
+                found = self._table.find(scope["method"], scope["path"])
+            if found is None:
                 await super().__call__(scope, receive, _noting(notes, scope, send))
             else:
+                endpoint, scope["path_params"] = found
                 scope["app"] = self
                 await endpoint(scope, receive, send)
         finally:
             self.requests.end(notes.route, notes.status, begun + notes.waited)
+
+
+class HotCalls:
+    """What :class:`Broker` does for a hot call, without ASGI: our own server asks for it."""
+
+    def __init__(self, app: Broker, table: Table) -> None:
+        self._app = app
+        self.find = table.find_hot
+
+    async def serve(self, hot: Hot, exchange: Direct) -> None:
+        requests = self._app.requests
+        begun = requests.begin()
+        request_id.set(exchange.id)
+        endpoint, notes = hot.endpoint, Served(exchange, exchange.id)
+        try:
+            call = Call(self._app, hot.target, exchange.headers, notes, exchange.receive, large=endpoint.large)
+            await endpoint.serve(call, exchange.answer)
+        finally:
+            requests.end(notes.route, notes.status, begun + notes.waited)
 
 
 def _noting(notes: Served, scope: Scope, send: Send) -> Send:
@@ -112,12 +139,13 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
     logging.getLogger().addHandler(records)
     background = [
         supervised("sweeping", partial(_sweep_when_ready, store, app.settings.sweep_interval)),
+        supervised("counting", partial(_count_when_ready, store)),
         supervised("keeping the log's records", records.run),
     ]
     try:
         with suppress(TimeoutError):
             await asyncio.wait_for(store.ready.wait(), _START_WAIT)
-        yield {"end_waits": store.waiters.queues.end_all}
+        yield {"end_waits": store.waiters.queues.end_all, "hot": app.hot}
     finally:
         logging.getLogger().removeHandler(records)
         while not all(task.done() for task in background):
@@ -141,6 +169,11 @@ async def _sweep_when_ready(store: Store, interval: float) -> None:
             return
         store.ready.set()
     await sweeper.sweep_for_ever(store, interval)
+
+
+async def _count_when_ready(store: Store) -> None:
+    await store.ready.wait()
+    await store.counting.run(store.claim)
 
 
 async def _routing_error(request: Request, error: Exception) -> Any:

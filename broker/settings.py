@@ -172,6 +172,9 @@ class Settings:
     )
     public_logs: bool = _setting("no", flag, "whether everybody may read the logs over HTTP, or only managers")
     metrics_token: str = _setting("", token, "Bearer token that a reader of /metrics must send; empty for no token")
+    metrics_projects: int = _setting(
+        "100", whole(0, 5000), "projects that /metrics shows one by one: those with most unfinished tasks"
+    )
     create_limit: int = _setting(
         "6000", whole(0, 10**8), "workers that one address may create in a minute; 0 for no limit"
     )

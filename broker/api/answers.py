@@ -308,7 +308,9 @@ class ManagedTask(Struct):
     fail_time: Annotated[int | None, Meta(description="Unix seconds; for a failed task")]
     not_before: Annotated[float | None, Meta(description="Unix seconds; for a delayed task")]
     vote_count: Count
-    votes: Annotated[list[Vote], Meta(description="About a hundred of them at most")]
+    votes: Annotated[
+        list[Vote], Meta(description="About a hundred of them at most; in a page of tasks, a thousand of all together")
+    ]
 
 
 class TaskPage(Struct):

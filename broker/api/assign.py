@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -153,11 +154,15 @@ async def get_any(call: Call) -> Reply:
 
 
 async def _get(call: Call, worker: Worker, project: int) -> Reply:
-    count = call.number("count", 1, call.settings.max_count)
-    hold, wait = call.number("hold", 1, LONGEST_HOLD), call.number("wait", 0, LONGEST_WAIT)
-    wanted = Wanted(project, count or 1, hold or 0, wait or 0)
-    tasks = await hand_out(call, worker, wanted)
+    count, hold, wait = _asked(call) if call.target.query else (None, None, None)
+    tasks = await hand_out(call, worker, Wanted(project, count or 1, hold or 0, wait or 0))
     return Reply({"task": tasks[0]} if count is None else {"tasks": tasks})
+
+
+def _asked(call: Call) -> tuple[int | None, int | None, int | None]:
+    """``count``, ``hold`` and ``wait`` of the query."""
+    count = call.number("count", 1, call.settings.max_count)
+    return count, call.number("hold", 1, LONGEST_HOLD), call.number("wait", 0, LONGEST_WAIT)
 
 
 async def hand_out(call: Call, worker: Worker, wanted: Wanted) -> list[dict[str, object]]:
@@ -256,10 +261,12 @@ def refuse_paused(worker: Worker) -> None:
         raise BrokerError("worker_paused", "This worker is paused; an admin can resume it")
 
 
-async def _take(call: Call, worker: Worker, wanted: Wanted, *, leave: bool = False) -> Found:
+def _take(call: Call, worker: Worker, wanted: Wanted, *, leave: bool = False) -> Awaitable[Found]:
     """``leave``: as of :meth:`Tasks.assign`."""
-    if wanted.project:
-        return await _take_from(call, worker, wanted, leave)
+    return (_take_from if wanted.project else _take_from_any)(call, worker, wanted, leave)
+
+
+async def _take_from_any(call: Call, worker: Worker, wanted: Wanted, leave: bool) -> Found:
     limits, left = list[BrokerError](), _BEST
     async for page in call.store.active.candidates(worker.id):
         limits += [one.limit.refusal() for one in page if one.limit]
@@ -285,11 +292,9 @@ async def _take(call: Call, worker: Worker, wanted: Wanted, *, leave: bool = Fal
 
 async def _take_from(call: Call, worker: Worker, wanted: Wanted, leave: bool) -> Found:
     """Of one project, in chunks. When a later chunk fails, the answer has the tasks of those before it."""
-    project, count = wanted.project, wanted.most
-    assign = partial(
-        call.store.tasks.assign, project, worker.id, default_time=int(call.settings.max_assign_time), hold=wanted.hold
-    )
-    assigned = await assign(min(CHUNK, count), leave=leave)
+    project, count, hold, _ = wanted
+    assign, default_time = call.store.tasks.assign, int(call.settings.max_assign_time)
+    assigned = await assign(project, worker.id, min(CHUNK, count), default_time, hold=hold, leave=leave)
     tasks = assigned.tasks
     if assigned.left:
         raise _Left("no_task", "What waits is left to other workers first")
@@ -301,7 +306,8 @@ async def _take_from(call: Call, worker: Worker, wanted: Wanted, leave: bool) ->
         if room <= 0:
             break
         try:
-            chunk = await assign(min(CHUNK, count - len(tasks)), bytes=room, first=False)
+            left = min(CHUNK, count - len(tasks))
+            chunk = await assign(project, worker.id, left, default_time, hold=hold, bytes=room, first=False)
         except BrokerError:
             break
         tasks += chunk.tasks

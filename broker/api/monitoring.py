@@ -1,14 +1,15 @@
 """What a project and its workers have done over time, and do now."""
 
+import orjson
+
 from broker.api import answers, auth
 from broker.api.requests import Call
-from broker.api.responses import Reply
+from broker.api.responses import Answer, Listed, Reply
 from broker.api.routing import NO_SUCH_PROJECT, PROJECT_ID, READER, Example, Operation, Routes
 from broker.errors import Invalid
 from broker.store.monitoring import Snapshot
-from broker.store.worker_stats import WorkerCounts
+from broker.store.worker_stats import PAGE, WorkerCounts
 
-_PAGE = 500
 _ASSIGNEES = 16
 _MOST = 100_000
 """Snapshots that one call gives at most."""
@@ -135,9 +136,8 @@ async def assignees(call: Call) -> Reply:
         group="Workers",
         summary="Count the closed and assigned tasks of workers",
         text="For everybody; with a hidden `project`, for managers with READ on it. Without a query, all workers are "
-        "returned, and their counts are at most 10 seconds old. With a query, at most 500 workers are returned, and "
-        "`closed_task_count` is current. `held_task_count` is always up to 10 seconds old, `alias` and `paused` are "
-        "always current.",
+        "returned; with a query, at most 500. The counts are some seconds old, 10 at most while the store has time for "
+        "it; `closed_task_count` of one `project` is current, and so are `alias` and `paused`, always.",
         who=READER,
         query=answers.WorkerStatsQuery,
         content=(answers.AllWorkerStats,),
@@ -152,15 +152,19 @@ async def assignees(call: Call) -> Reply:
         ),
     ),
 )
-async def worker_stats(call: Call) -> Reply:
-    """All workers, from a copy some seconds old; with ``offset`` or ``limit`` some, as they are; or of one project."""
+async def worker_stats(call: Call) -> Answer:
+    """All workers; with ``offset`` or ``limit`` some; or of one project."""
     offset, limit = call.page()
     project = call.number("project", 1, 10**9 - 1)
     if project is not None:
         await auth.readable(call, project)
     elif offset is None and limit is None:
-        return Reply({"stats": _counts(await call.store.worker_stats.all())})
-    return Reply({"stats": _counts(await call.store.worker_stats.page(offset or 0, limit or _PAGE, project))})
+        return Listed("stats", await call.store.worker_stats.rendered(_json))
+    return Reply({"stats": _counts(await call.store.worker_stats.page(offset or 0, limit or PAGE, project))})
+
+
+def _json(rows: list[WorkerCounts]) -> bytes:
+    return orjson.dumps(_counts(rows))
 
 
 def _counts(rows: list[WorkerCounts]) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ import orjson
 from broker.api import answers, auth
 from broker.api.bodies import NewProject, ProjectFields, SetSecret, SetWebhookSecret, required
 from broker.api.requests import Call
-from broker.api.responses import Reply
+from broker.api.responses import Answer, Listed, Reply
 from broker.api.routing import (
     EITHER,
     MANAGER,
@@ -190,11 +190,13 @@ async def get(call: Call) -> Reply:
         ),
     ),
 )
-async def list_all(call: Call) -> Reply:
+async def list_all(call: Call) -> Answer:
     manager = await auth.manager_if_any(call)
-    projects = call.store.projects.every(manager.id if manager else None)
-    views = [view(project) async for project in projects if project.visible]
-    return Reply({"projects": sorted(views, key=lambda project: str(project["name"]))})
+    return Listed("projects", await call.store.projects.rendered_list(manager.id if manager else None, _whole_json))
+
+
+def _whole_json(project: Project) -> bytes:
+    return orjson.dumps(view(project))
 
 
 @routes.add(

@@ -5,12 +5,12 @@ projects. Its parser reads them in the tests. docs/operating.md tells operators 
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from broker import __version__
 from broker.counters import BOUNDS, Requests, Times
 from broker.store.groups import GROUP_STATES
-from broker.store.monitoring import TOTALS, Overview, ProjectCount
+from broker.store.monitoring import TOTALS, Overview, ProjectCount, Stats
 from broker.store.redis.scripts import StoreMetrics
 
 TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -19,6 +19,7 @@ _CALLS = "From a call of the store to its answer; the rate of the sum is the ave
 _WRITES = "Writes to the store; calls divided by writes is how many calls share one write"
 _OLDEST = "Seconds since the submit of the oldest task that is first of its priority; 0 if no task is waiting"
 _OVERDUE = "Seconds since the time of the first delayed task that still does not wait; 0 if there is none"
+_STATES = ("waiting", "verifying", "delayed", "assigned", "failed")
 _BOUNDS = [f"{bound:g}" for bound in BOUNDS]
 
 Samples = Iterable[tuple[str, float]]
@@ -88,13 +89,32 @@ def of_store(up: bool, overview: Overview | None) -> list[str]:
     return [line for family in families for line in _family(*family)]
 
 
+def of_all(sums: list[Stats]) -> list[str]:
+    """What all projects together hold and have counted, as lines."""
+
+    def total(name: str) -> int:
+        return sum(getattr(stats, name) for stats in sums)
+
+    lines = _family("all_tasks", "gauge", "Tasks of all projects, by state", _by_state(total, "", _STATES))
+    text = "Groups of tasks of all projects, by state"
+    lines += _family("all_groups", "gauge", text, _by_state(total, "groups_", GROUP_STATES))
+    text = "Tasks of all projects that failed at their last attempt"
+    lines += _family("all_task_errors", "gauge", text, [("", total("errors"))])
+    for name, text in TOTALS.items():
+        number = sum(stats.counters.get(name, 0) for stats in sums)
+        lines += _family(f"all_tasks_{name}_total", "counter", f"{text}, in all projects", [("", number)])
+    return lines
+
+
+def _by_state(number: Callable[[str], int], prefix: str, states: Iterable[str]) -> Samples:
+    return ((f'{{state="{state}"}}', number(f"{prefix}{state}")) for state in states)
+
+
 async def of_projects(counts: list[ProjectCount]) -> list[str]:
     """What each project holds and has counted, as lines. Lets others work in between."""
     counted = [(f'{{project="{count.project.id}"', count) for count in counts]
     states: Samples = (
-        (f'{label},state="{state}"}}', getattr(count.stats, state))
-        for label, count in counted
-        for state in ("waiting", "verifying", "delayed", "assigned", "failed")
+        (f'{label},state="{state}"}}', getattr(count.stats, state)) for label, count in counted for state in _STATES
     )
     lines = _family("tasks", "gauge", "Tasks, by state", states)
     groups: Samples = (

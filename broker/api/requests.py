@@ -2,9 +2,9 @@
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -82,6 +82,8 @@ class Client(Protocol):
 
     def on_leave(self, leaving: Callable[[], None] | None) -> None: ...
 
+    def whole_body(self) -> bytes | None: ...
+
     async def received(self) -> bool: ...
 
 
@@ -93,6 +95,9 @@ class _Stays:
     def on_leave(self, leaving: Callable[[], None] | None) -> None:
         pass
 
+    def whole_body(self) -> bytes | None:
+        return None
+
     async def received(self) -> bool:
         return True
 
@@ -103,16 +108,15 @@ _STAYS = _Stays()
 class Served:
     """What goes with a request between the server, the application and the handler."""
 
-    __slots__ = ("client", "id", "route", "status", "waited")
+    route = Requests.OTHER
+    """This and the status are for the metrics."""
+    status = Requests.CLIENT_GONE
+    waited = 0.0
+    """Seconds that it waited for a task."""
 
     def __init__(self, client: Client = _STAYS, id: bytes = b"") -> None:
         self.client = client
         self.id = id
-        self.route = Requests.OTHER
-        """This and the status are for the metrics."""
-        self.status = Requests.CLIENT_GONE
-        self.waited = 0.0
-        """Seconds that it waited for a task."""
 
 
 def served(scope: Scope) -> Served:
@@ -123,24 +127,47 @@ def served(scope: Scope) -> Served:
     return notes
 
 
+class Target(NamedTuple):
+    """What the first line of a request names."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str] = {}
+    """Of the path."""
+    query: Mapping[str, str] = {}
+
+
 class Disconnected(Exception):
     """The client has gone: there is nobody to answer."""
 
 
 class Call:
-    __slots__ = ("_large", "_receive", "app", "headers", "held", "scope", "served", "undo")
+    __slots__ = ("_large", "_receive", "app", "headers", "held", "scope", "served", "target", "undo")
 
-    def __init__(self, scope: Scope, receive: Receive, *, large: bool = False) -> None:
-        """``large``: whether its body may be larger than 64 KiB, up to the limit of the settings."""
-        self.scope = scope
+    def __init__(
+        self,
+        app: App,
+        target: Target,
+        headers: dict[bytes, bytes],
+        served: Served,
+        receive: Receive,
+        *,
+        large: bool = False,
+        scope: Scope | None = None,
+    ) -> None:
+        """``large``: whether its body may be larger than 64 KiB, up to the limit of the settings. ``scope``: of ASGI;
+        a hot call has none.
+        """
+        self.app = app
+        self.target = target
+        self.scope: Scope = {} if scope is None else scope
         self._large = large
         self.held = 0
         """Bytes of its body that count as held, until the endpoint frees them."""
-        self.served = served(scope)
+        self.served = served
         self.undo: Callable[[], Awaitable[None]] | None = None
         """What a handler did that is undone when nobody receives its answer."""
-        self.app: App = scope["app"]
-        self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        self.headers = headers
         """Names in lower case. Of a name that comes twice the first counts: the last may stand after the body."""
         self._receive = receive
 
@@ -171,8 +198,7 @@ class Call:
 
     def path(self, name: str) -> str:
         """The value of ``{name}`` in the path."""
-        text: str = self.scope["path_params"][name]
-        return text
+        return self.target.parameters[name]
 
     def id(self, name: str) -> int:
         """An id from the path: a decimal number from 1 to 2^53."""
@@ -182,9 +208,7 @@ class Call:
         return id
 
     def query(self, name: str) -> str | None:
-        """The value of ``name`` in the query, the last one if there are several."""
-        query: bytes = self.scope["query_string"]
-        return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get(name) if query else None
+        return self.target.query.get(name)
 
     def number(self, name: str, low: int, high: int) -> int | None:
         """A number from the query, None when it is absent."""
@@ -208,14 +232,30 @@ class Call:
 
     async def decode(self, type: type[T]) -> T:
         """The body; without any field when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
-        return decoded(await self.read(), type)
+        body = self._whole()
+        return decoded(await self._receive_all() if body is None else body, type)
 
     async def read(self) -> bytes:
         """The body as it came, within the limit; once."""
-        headers, limit = self.headers, self.settings.max_body if self._large else SMALL
-        length = headers.get(b"content-length", b"0")
+        body = self._whole()
+        return await self._receive_all() if body is None else body
+
+    @property
+    def _limit(self) -> int:
+        return self.settings.max_body if self._large else SMALL
+
+    def _whole(self) -> bytes | None:
+        """The body, if it is here already."""
+        headers = self.headers
         if b"upgrade" in headers or b"content-encoding" in headers:
-            self._refuse_unreadable(length)
+            self._refuse_unreadable(headers.get(b"content-length", b"0"))
+        body = self.served.client.whole_body()
+        if body is not None and len(body) > self._limit:
+            raise _too_large(self._limit)
+        return body
+
+    async def _receive_all(self) -> bytes:
+        length, limit = self.headers.get(b"content-length", b"0"), self._limit
         if length.isdigit() and (len(length) > _LONGEST_LENGTH or int(length) > limit):
             raise _too_large(limit)
         message = await self._receive()
@@ -253,6 +293,11 @@ class Call:
                 self.app.bodies.hold(over)
                 self.held += over
         return b"".join(chunks)
+
+
+def parsed_query(query: bytes) -> dict[str, str]:
+    """Of a name that comes twice the last counts."""
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
 
 
 def parsed_id(text: str | bytes) -> int | None:

@@ -3,6 +3,7 @@
 ``{"ok", "message"?, "content"?, "rate_limit_delay"?, "code"?, "detail"?}``: ``content`` is an object or absent.
 """
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +16,7 @@ from broker.errors import BrokerError
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _GUARDS = (_NOSNIFF, (b"cache-control", b"no-store"))
 _JSON = ((b"content-type", b"application/json"), *_GUARDS)
+_JSON_LINES = b"".join(b"%b: %b\r\n" % header for header in _JSON)
 
 STATUS = {
     "no_task": 200,
@@ -65,6 +67,16 @@ class Reply(NamedTuple):
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
+    def lines(self) -> tuple[bytes, bytes] | None:
+        """Its headers as HTTP/1.1 writes them, and its body: what ``__call__`` sends; None: only that can."""
+        if self.status == 204 or self.headers is not None:
+            return None
+        body = orjson.dumps(self._envelope())
+        lines = b"content-length: %d\r\n%b" % (len(body), _JSON_LINES)
+        if self.delay is not None:
+            lines += b"retry-after: %d\r\n" % math.ceil(self.delay)
+        return lines, body
+
     def _envelope(self) -> dict[str, Any]:
         body: dict[str, Any] = {"ok": self.ok}
         if self.message is not None:
@@ -97,8 +109,29 @@ class Plain(NamedTuple):
         await send({"type": "http.response.body", "body": self.body})
 
 
+class Listed(NamedTuple):
+    """A good answer with one long list, made in slices: others are served while it is sent."""
+
+    name: str
+    slices: Sequence[bytes]
+    """JSON arrays, each not empty."""
+    status: int = 200
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head, tail = b'{"ok":true,"content":{"%b":[' % self.name.encode(), b"]}}"
+        size = len(head) + sum(len(part) - 1 for part in self.slices) - bool(self.slices) + len(tail)
+        headers = [(b"content-length", b"%d" % size), *_JSON]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": head, "more_body": True})
+        for number, part in enumerate(self.slices):
+            body = part[1:-1] if number == 0 else b"," + part[1:-1]
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": tail})
+
+
 class Answer(Protocol):
-    """A :class:`Reply`, or a :class:`Plain`."""
+    """A :class:`Reply`, a :class:`Plain` or a :class:`Listed`."""
 
     @property
     def status(self) -> int: ...

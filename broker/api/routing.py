@@ -6,6 +6,7 @@ rest.
 """
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -15,7 +16,7 @@ from starlette import routing
 from starlette.types import Receive, Scope, Send
 
 from broker.api import auth
-from broker.api.requests import Call, Disconnected
+from broker.api.requests import Call, Disconnected, Target, parsed_query, served
 from broker.api.responses import STATUS, Answer, fault, refused
 from broker.counters import Requests
 from broker.errors import BrokerError
@@ -109,6 +110,15 @@ class Operation:
         return self.status.get(code) or self.who.status.get(code) or STATUS[code]
 
 
+HOT = frozenset(
+    {
+        *("POST /task/submit", "POST /task/release", "POST /task/turn", "POST /task/extend"),
+        *("POST /task/bulk_submit", "POST /task/bulk_release"),
+        *("GET /task/get", "GET /task/get/{project}"),
+    }
+)
+"""Calls that workers repeat all day: our own server calls their endpoints without ASGI's scope, receive and send."""
+
 PROJECT_ID = {"id": "the project's id"}
 NO_SUCH_PROJECT = {"not_found": "no such project"}
 NEEDS_READ = {"denied": "needs READ on the project"}
@@ -120,47 +130,64 @@ NEEDS_MAINTENANCE = {"denied": "needs MAINTENANCE on the project"}
 class Endpoint:
     """A handler as an ASGI application."""
 
-    def __init__(self, path: str, operation: Operation, handler: Handler) -> None:
-        self._path = path
+    def __init__(self, path: str, operation: Operation, handler: Handler, *, hot: bool) -> None:
+        self.path = path
+        self.large = operation.large
+        self.hot = hot
         self._operation = operation
         self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(scope, receive, large=self._operation.large)
+        query = parsed_query(scope["query_string"])
+        target = Target(scope["method"], scope["path"], scope.get("path_params", {}), query)
+        # Of a name that comes twice the first counts: the last may stand after the body.
+        headers, notes = dict(reversed(scope["headers"])), served(scope)
+        call = Call(scope["app"], target, headers, notes, receive, large=self.large, scope=scope)
+        await self.serve(call, lambda reply: reply(scope, receive, send))
+
+    async def serve(self, call: Call, answer: Callable[[Answer], Awaitable[None] | None]) -> None:
+        """Calls the handler, and ``answer`` with its reply or refusal: None says that it was sent at once."""
         notes = call.served
-        notes.route = self._path
+        notes.route = self.path
         try:
-            # A call that changes something and carries the session cookie must not come from another site, and a GET
-            # must not come from a link or an image.
-            changes = self._operation.changes or scope["method"] == "POST"
-            if changes and b"cookie" in call.headers and auth.session_cookie(call):
-                auth.refuse_other_sites(call)
-                if scope["method"] == "GET":
-                    auth.refuse_links(call)
+            if b"cookie" in call.headers:
+                self._refuse_other_sites(call)
             reply: Answer = await self._handler(call)
         except BrokerError as error:
             reply = refused(error, self._operation.status_of(error.code))
         except Disconnected:
             return
         except Exception:
-            log.exception("%s %a", scope["method"], scope["path"])
+            log.exception("%s %a", call.target.method, call.target.path)
             reply = fault()
         finally:
             if call.held:
                 call.app.bodies.free(call.held)
         notes.status = reply.status
-        await reply(scope, receive, send)
+        sending = answer(reply)
+        if sending is not None:
+            await sending
         # It refers to the call: a cycle that Python would have to search for.
         undo, call.undo = call.undo, None
         if undo is not None and not (reply.status == 200 and await call.client.received()):
             notes.status = Requests.CLIENT_GONE if reply.status == 200 else reply.status
             await undo()
 
+    def _refuse_other_sites(self, call: Call) -> None:
+        """A call that changes something and carries the session cookie must not come from another site, and a GET must
+        not come from a link or an image.
+        """
+        method = call.target.method
+        if (self._operation.changes or method == "POST") and auth.session_cookie(call):
+            auth.refuse_other_sites(call)
+            if method == "GET":
+                auth.refuse_links(call)
+
 
 class Route(routing.Route):
     def __init__(self, call: str, operation: Operation, handler: Handler) -> None:
         *methods, path = call.split()
-        self.serve = Endpoint(path, operation, handler)
+        self.serve = Endpoint(path, operation, handler, hot=call in HOT)
         super().__init__(path, self.serve, methods=methods)
         self.methods: set[str] = set(methods)
         """Starlette would take HEAD for GET: it would hand a task out and throw it away."""
@@ -187,6 +214,20 @@ class Routes:
         return iter(self._routes)
 
 
+_HOT_URLS = 1000
+"""Of them, how many are remembered."""
+
+_HOT_URL = re.compile(rb"([a-z_/]{1,40}/?)([0-9]{0,16})(?:\?([a-z0-9_=&]{0,100}))?")
+"""Those that mean the same in every parser. Others go the usual way."""
+
+
+class Hot(NamedTuple):
+    """A hot call that was found."""
+
+    endpoint: Endpoint
+    target: Target
+
+
 class Table:
     """Finds the endpoint of a call by its path, in one or two look-ups: Starlette tries one route after another.
 
@@ -196,6 +237,7 @@ class Table:
     def __init__(self, routes: Sequence[Route], prefixes: Sequence[str]) -> None:
         """``prefixes``: what may stand before the path of every route."""
         self._fixed: dict[tuple[str, str], Endpoint] = {}
+        self._hot: dict[tuple[bytes, bytes], Hot] = {}
         self._open: dict[tuple[str, str], tuple[Endpoint, str]] = {}
         """By the path up to its last part, which is a parameter: the endpoint, and the parameter's name."""
         for route in routes:
@@ -207,16 +249,29 @@ class Table:
                     elif "{" not in start:
                         self._open[method, prefix + start] = route.serve, last.strip("{}")
 
-    def find(self, scope: Scope) -> Endpoint | None:
-        """The endpoint of this call, with the parameter of its path noted in ``scope``."""
-        method, path = scope["method"], scope["path"]
+    def find(self, method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
+        """The endpoint of this call, and the parameter of its path."""
         fixed = self._fixed.get((method, path))
         if fixed is not None:
-            return fixed
+            return fixed, {}
         start, _, value = path.rpartition("/")
         found = self._open.get((method, start)) if value else None
-        if found is None:
+        return (found[0], {found[1]: value}) if found else None
+
+    def find_hot(self, method: bytes, url: bytes) -> Hot | None:
+        """Of a hot call, by its first line; None: of another, or one that is spelled in an unusual way."""
+        known = self._hot.get((method, url))
+        if known is not None:
+            return known
+        match = _HOT_URL.fullmatch(url)
+        if match is None:
             return None
-        endpoint, parameter = found
-        scope["path_params"] = {parameter: value}
-        return endpoint
+        path = f"{match[1].decode()}{match[2].decode()}"
+        found = self.find(method.decode("latin-1"), path)
+        if found is None or not found[0].hot:
+            return None
+        endpoint, parameters = found
+        hot = Hot(endpoint, Target(method.decode(), path, parameters, parsed_query(match[3] or b"")))
+        if len(self._hot) < _HOT_URLS:
+            self._hot[method, url] = hot
+        return hot

@@ -109,7 +109,9 @@ async def metrics(call: Call) -> Answer:
     )
     if overview is not None:
         # What the API tells of hidden projects needs a role; here it needs the token.
-        lines += await prometheus.of_projects([count for count in overview.counts if token or not count.project.hidden])
+        counts = [count for count in overview.counts if token or not count.project.hidden]
+        lines += prometheus.of_all([overview.shown, *([overview.hidden] if token else [])])
+        lines += await prometheus.of_projects(counts[: call.settings.metrics_projects])
     return Plain("\n".join([*lines, ""]).encode(), prometheus.TYPE, {"Cache-Control": "no-store"})
 
 

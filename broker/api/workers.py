@@ -2,10 +2,12 @@
 
 from functools import partial
 
+import orjson
+
 from broker.api import answers, auth
 from broker.api.bodies import AccessRequest, NewAlias, SetPaused, WorkerAlias, required
 from broker.api.requests import Call
-from broker.api.responses import Reply
+from broker.api.responses import Answer, Listed, Reply
 from broker.api.routing import (
     ANYBODY,
     MANAGER,
@@ -19,7 +21,7 @@ from broker.api.routing import (
 )
 from broker.errors import BrokerError, Invalid
 from broker.store.projects import MANAGE_ACCESS
-from broker.store.workers import Worker
+from broker.store.workers import Access, Worker
 
 DEFAULT_ALIAS = "default_alias"
 
@@ -209,21 +211,23 @@ async def request_access(call: Call) -> Reply:
         ),
     ),
 )
-async def access_list(call: Call) -> Reply:
+async def access_list(call: Call) -> Answer:
     project = await auth.authorized(call, MANAGE_ACCESS)
-    return Reply(
-        {
-            "accesses": [
-                {
-                    "submit": access.submit,
-                    "assign": access.assign,
-                    "request": access.request,
-                    "worker": view(worker),
-                    "project": project,
-                }
-                for access, worker in await call.store.workers.access_list(project)
-            ]
-        }
+    return Listed("accesses", await call.store.workers.access_list(project, partial(_accesses, project)))
+
+
+def _accesses(project: int, rows: list[tuple[Access, Worker]]) -> bytes:
+    return orjson.dumps(
+        [
+            {
+                "submit": access.submit,
+                "assign": access.assign,
+                "request": access.request,
+                "worker": view(worker),
+                "project": project,
+            }
+            for access, worker in rows
+        ]
     )
 
 

@@ -2,17 +2,21 @@
 
 import asyncio
 import fcntl
+import logging
 import re
 import secrets
 import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from itertools import count
+from typing import Any, Protocol
 
 from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from broker.api.responses import Answer, Reply
 
 ID_HEADER = b"x-request-id"
 _ID = re.compile(rb"[!-~]{1,128}")
@@ -90,6 +94,15 @@ class Exchange(RequestResponseCycle):
         else:
             await super().send(message)
 
+    def whole_body(self) -> bytes | None:
+        """The body, once, if all of it is here and nobody waits to be asked for it."""
+        if self.more_body or self.disconnected or self.waiting_for_100_continue:
+            return None
+        body, self.body = bytes(self.body), bytearray()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        return body
+
     async def received(self) -> bool:
         """Whether the answer was written to an open connection; to be asked as soon as it was sent.
 
@@ -114,3 +127,122 @@ class Exchange(RequestResponseCycle):
                 return True
             wait *= 2
         return True
+
+
+class HotCalls(Protocol):
+    """What serves hot calls: :class:`broker.app.HotCalls`."""
+
+    def find(self, method: bytes, url: bytes) -> Any:
+        """The hot call that this first line names, or None."""
+
+    async def serve(self, hot: Any, exchange: "Direct") -> None:
+        """Serves what was found."""
+
+
+class Direct(Exchange):
+    """Of a hot call, without ASGI's scope, receive and send. What only they need is made when something rare does."""
+
+    logger = logging.getLogger("uvicorn.error")
+    access_log = False
+    scope: Any = {"method": "GET"}  # noqa: RUF012
+    """Of any method but HEAD, which is no hot call's."""
+
+    disconnected = False
+    waiting_for_100_continue = False
+    body = b""  # type: ignore[assignment]
+    more_body = True
+    response_started = False
+    response_complete = False
+    chunked_encoding = None
+    expected_content_length = 0
+
+    _tasks: "set[asyncio.Task[None]]"
+    _task: "asyncio.Task[None]"
+
+    def __init__(
+        self, connection: HttpToolsProtocol, calls: HotCalls, hot: object, headers: dict[bytes, bytes], id: bytes
+    ) -> None:
+        parser = connection.parser
+        self._calls = calls
+        self._hot = hot
+        self.headers = headers
+        self.id = id
+        self.transport = connection.transport
+        self.flow = connection.flow
+        self._state = connection.server_state
+        self.on_response = connection.on_response_complete
+        # HTTP/1.0 keeps a connection only for a client that asks for it, and uvicorn not even then.
+        asked = b"connection" in headers and parser.get_http_version() == "1.0"
+        self.keep_alive = parser.should_keep_alive() and not asked
+        self.message_event = _NOBODY  # type: ignore[assignment]
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+        return [*self._state.default_headers, (ID_HEADER, self.id)]
+
+    def start(self, loop: asyncio.AbstractEventLoop, tasks: "set[asyncio.Task[None]]") -> None:
+        """Begins to serve it, in a task that is in ``tasks`` until it ends: a stop waits for those."""
+        self._tasks = tasks
+        self._task = loop.create_task(self._run())
+        tasks.add(self._task)
+
+    async def _run(self) -> None:
+        """As :meth:`run_asgi`."""
+        try:
+            await self._calls.serve(self._hot, self)
+        except BaseException as error:
+            self.logger.error("Exception in ASGI application\n", exc_info=error)
+            if not self.response_started:
+                await self.send_500_response()
+            else:
+                self.transport.close()
+        finally:
+            self._tasks.discard(self._task)
+            # They refer to each other: without this, each request would be left to the garbage collector.
+            self.on_response = _nothing
+
+    def receive(self) -> Coroutine[None, None, Any]:
+        """For a body that comes slowly."""
+        if self.message_event is _NOBODY:  # type: ignore[comparison-overlap]
+            self.message_event = asyncio.Event()
+            if self.body or not self.more_body or self.disconnected:
+                self.message_event.set()
+        return super().receive()
+
+    def answer(self, reply: Answer) -> Awaitable[None] | None:
+        """Sends it. None: at once."""
+        lines = reply.lines() if isinstance(reply, Reply) else None
+        if lines is None or self.flow.write_paused or self.transport.is_closing():
+            return reply(self.scope, self.receive, self.send)  # type: ignore[arg-type]
+        if not self.disconnected:
+            self._write(reply.status, *lines)
+        return None
+
+    def _write(self, status: int, lines: bytes, body: bytes) -> None:
+        """What :meth:`send` writes of a start and a whole body."""
+        head = [STATUS_LINE[status]]
+        for name, value in self._state.default_headers:
+            head += (name, b": ", value, b"\r\n")
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        head += (b"x-request-id: ", self.id, b"\r\n", lines, end, body)
+        self.response_started = True
+        self.transport.write(b"".join(head))
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+class _Nobody:
+    """Waits for nothing."""
+
+    def set(self) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
+
+
+def _nothing() -> None:
+    pass

@@ -12,12 +12,12 @@ from copy import copy
 from urllib.parse import unquote
 
 import httptools
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from broker.api.requests import SERVED, Served
-from broker.server.exchange import ID_HEADER, Exchange, given_id, new_id
+from broker.server.exchange import ID_HEADER, Direct, Exchange, HotCalls, given_id, new_id
 from broker.server.logs import request_id
 from broker.settings import Settings
 
@@ -36,6 +36,7 @@ _TLS = b"\x16\x03"
 """How a TLS client begins."""
 
 _NOTHING = memoryview(b"")
+_EMPTY = b""
 
 
 class Protocol(HttpToolsProtocol):
@@ -69,11 +70,13 @@ class Protocol(HttpToolsProtocol):
     _id = b"-"
     _nothing_read = True
     _delayed = False
+    _calls: HotCalls | None = None
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
         self.flow = _Flow(self)
+        self._calls = self.app_state.get("hot")
         self._run_clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -154,6 +157,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, data: bytes | memoryview) -> None:
         client = ":".join(map(str, self.client or ()))
         why = ": it speaks TLS, this port plain HTTP" if self._nothing_read and data[:2] == _TLS else ""
+        request_id.set(self._own_id())
         log.warning("Invalid HTTP request received from %s%s", client, why)
         self.send_400_response("Invalid HTTP request received.")
 
@@ -168,19 +172,18 @@ class Protocol(HttpToolsProtocol):
             self._run_clock()
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        # Now, so that a log line about an invalid head has it too.
-        self._id = new_id()
-        request_id.set(self._id)
+        # Without the scope that uvicorn makes here: a hot call needs none.
+        self.url = _EMPTY
+        self.headers = []
+        self._id = _EMPTY
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._reading_head = False
         self._body = 0
-        made = self._exchange()
-        if self.parser.should_upgrade():
-            # The parser takes the rest for another protocol: this is the last request of the connection.
-            self._ignore_rest = True
-            made.keep_alive = False
+        made = self._direct() or self._exchange()
         last, self.cycle = self.cycle, made
         if last is None or last.response_complete:
             self._start(made)
@@ -189,15 +192,37 @@ class Protocol(HttpToolsProtocol):
             self._ahead += made.size
             self.pipeline.appendleft((made, self.app))
 
+    def _direct(self) -> Direct | None:
+        """Of a hot call that goes past ASGI."""
+        calls = self._calls
+        if calls is None or (hot := calls.find(self.parser.get_method(), self.url)) is None:
+            return None
+        # Of a name that comes twice the first counts.
+        headers = dict(reversed(self.headers))
+        if b"expect" in headers or b"upgrade" in headers:
+            return None
+        id = given_id(self.headers) if ID_HEADER in headers else None
+        return Direct(self, calls, hot, headers, id or self._own_id())
+
     def _exchange(self) -> Exchange:
-        parser, scope, url = self.parser, self.scope, httptools.parse_url(self.url)
+        parser, url, headers = self.parser, httptools.parse_url(self.url), self.headers
         version, path = parser.get_http_version(), url.path.decode("ascii")
-        scope["method"] = parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = url.path
-        scope["query_string"] = url.query or b""
-        id = given_id(self.headers) or self._id
+        scope: HTTPScope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "method": parser.get_method().decode("ascii"),
+            "scheme": self.scheme or "http",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "root_path": self.root_path,
+            "headers": headers,
+            "client": self.client,
+            "server": self.server,
+            "state": self.app_state.copy(),
+        }
+        id = given_id(headers) or self._own_id()
         made = Exchange(
             scope=scope,
             transport=self.transport,
@@ -207,12 +232,21 @@ class Protocol(HttpToolsProtocol):
             access_log=self.access_log,
             default_headers=[*self.server_state.default_headers, (ID_HEADER, id)],
             message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
+            expect_100_continue=any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers),
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
         scope[SERVED] = Served(made, id)  # type: ignore[literal-required]
+        if parser.should_upgrade():
+            # The parser takes the rest for another protocol: this is the last request of the connection.
+            self._ignore_rest = True
+            made.keep_alive = False
         return made
+
+    def _own_id(self) -> bytes:
+        """The id of a request whose client sends none."""
+        self._id = self._id or new_id()
+        return self._id
 
     def _start(self, exchange: Exchange) -> None:
         self._running = exchange
@@ -222,7 +256,10 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
                 return
             exchange.half_close(self._half_closed)
-        self._start_asgi_task(exchange, self.app)
+        if type(exchange) is Direct:
+            exchange.start(self.loop, self.tasks)
+        else:
+            self._start_asgi_task(exchange, self.app)
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
@@ -240,7 +277,10 @@ class Protocol(HttpToolsProtocol):
         self._head = 0
         if self._deadline is not None:
             self._stop_clock()
-        super().on_message_complete()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         if self._running is not None:
@@ -250,7 +290,8 @@ class Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
         if self.pipeline:
             exchange, _ = self.pipeline.pop()
             self._ahead -= exchange.size
@@ -291,7 +332,7 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._ignore_rest = True
         shared, self.server_state = self.server_state, copy(self.server_state)
-        self.server_state.default_headers = [*shared.default_headers, (ID_HEADER, self._id)]
+        self.server_state.default_headers = [*shared.default_headers, (ID_HEADER, self._own_id())]
         super().send_400_response(msg)
         self.server_state = shared
 

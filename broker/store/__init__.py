@@ -7,6 +7,7 @@ from broker.counters import Counters
 from broker.settings import Settings
 from broker.store.active import Active
 from broker.store.chain import Chain
+from broker.store.counting import Counting
 from broker.store.groups import Groups
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
@@ -38,6 +39,7 @@ class Store:
     logs: Logs
     monitoring: Monitoring
     maintenance: Maintenance
+    counting: Counting
     worker_stats: WorkerStats
     project_tasks: ProjectTasks
     groups: Groups
@@ -92,6 +94,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
     workers = Workers(calls, keys, settings.create_limit, metrics)
     chain = Chain(calls, keys, projects, active)
     monitoring = Monitoring(calls, keys, settings.snapshot_interval, settings.monitoring_history)
+    counting = Counting(calls, keys, projects, workers, monitoring)
     return Store(
         calls=calls,
         keys=keys,
@@ -103,11 +106,12 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
         logs=Logs(calls, keys),
         monitoring=monitoring,
-        maintenance=Maintenance(calls, keys, projects, chain, active),
-        worker_stats=WorkerStats(projects, workers, monitoring),
+        maintenance=Maintenance(calls, keys, projects, chain, counting),
+        counting=counting,
+        worker_stats=WorkerStats(calls, keys, workers, monitoring),
         project_tasks=ProjectTasks(calls, keys, active),
         groups=Groups(calls, keys, active),
-        overview=OverviewRead(calls, projects, monitoring),
+        overview=OverviewRead(calls, keys, projects, monitoring, settings.metrics_projects),
         imports=Imports(calls, keys, projects, active),
         waiters=Waiters(calls, keys, tasks, active),
         metrics=metrics,

@@ -11,11 +11,12 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal
 
 from broker.errors import BrokerError
-from broker.store.active import Active
 from broker.store.chain import Chain
+from broker.store.counting import Counting
 from broker.store.project_tasks import TaskFilter
 from broker.store.projects import Projects
 from broker.store.redis.keys import Keys
@@ -37,12 +38,13 @@ _MOST_MATCHING = 16
 
 
 class Maintenance:
-    def __init__(self, calls: Calls, keys: Keys, projects: Projects, chain: Chain, active: Active) -> None:
+    def __init__(self, calls: Calls, keys: Keys, projects: Projects, chain: Chain, counting: Counting) -> None:
         self._calls = calls
         self._keys = keys
         self._projects = projects
         self._chain = chain
-        self._active = active
+        self._active = projects.active
+        self._counting = counting
         self.now = ""
         self._background: dict[int, asyncio.Task[None]] = {}
         """By project, what goes on after the answer."""
@@ -159,12 +161,13 @@ class Maintenance:
         return call
 
     async def _begin_delete(self, project: int) -> None:
-        """Nothing happens when it was done before."""
-        try:
-            await self.begin_drain(project, "delete")
-        except BrokerError as error:
-            if error.code != "not_found":
-                raise
+        """Nothing happens when it was done before. What workers closed there stays in their totals."""
+        for step in (self._counting.closed, partial(self.begin_drain, operation="delete")):
+            try:
+                await step(project)
+            except BrokerError as error:
+                if error.code != "not_found":
+                    raise
 
     async def drain(self, project: int, limit: int) -> tuple[int, bool]:
         """Processes up to ``limit`` tasks of maintenance calls. The answer: how many, and whether there are more."""

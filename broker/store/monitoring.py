@@ -15,9 +15,6 @@ from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls, info_fields
 from broker.store.shared_read import SharedRead, SharedReads
 
-MOST = 5000
-"""Projects that an overview counts, the best priority first."""
-
 _TOGETHER = 50
 """Projects asked about at once: calls of workers wait behind no more."""
 
@@ -26,6 +23,9 @@ _OVERVIEW_DUTY = 0.1
 
 _LONGEST_REST = 1.0
 """Seconds between two reads of an overview at most."""
+
+_PAGES = 5
+"""Pages of projects among which those are searched that are not hidden."""
 
 _HELD_DUTY = 0.05
 """Share of the store's time for counts of one project: a count reads each assigned task, and anybody may ask."""
@@ -74,6 +74,13 @@ TOTALS: dict[str, str] = {
     name: hint.__metadata__[0].description for name, hint in get_type_hints(Counters, include_extras=True).items()
 }
 """Name to what it counts, in the order in which they are shown."""
+
+
+STATES = (
+    *("waiting", "verifying", "delayed", "assigned", "failed"),
+    *("groups_ready", "groups_resting", "groups_full", "groups_blocked", "errors"),
+)
+"""Fields of :class:`Stats` that are summed up over all projects, beside the totals."""
 
 
 class Stats(NamedTuple):
@@ -170,17 +177,17 @@ class Monitoring:
         """
         now = int(self.now) // 1000 if self.now else int(time.time())
         step = max(1, round(self.interval))
-        end = min(now, now if newest is None else newest) + step // 2
+        last = min(now, now if newest is None else newest)
         oldest = max(0 if oldest is None else oldest, now - self._history // 1000)
         async for stored in self._stored(project, newest):
-            # The last time before what came after it, unless that is almost an interval later.
-            for time_ in range(stored.time + (end - stored.time - 1) // step * step, stored.time, -step):
-                if oldest <= time_ <= end - step // 2:
+            for time_ in range(stored.time + (last - stored.time) // step * step, stored.time, -step):
+                if time_ >= oldest:
                     yield stored._replace(time=time_)
             if stored.time < oldest:
                 return
             yield stored
-            end = stored.time
+            # Not almost at the time of the next one.
+            last = stored.time - (step + 1) // 2
 
     async def _stored(self, project: int, newest: int | None) -> AsyncIterator[Snapshot]:
         """Newest first."""
@@ -234,6 +241,10 @@ class Overview(NamedTuple):
     projects: int
     """All there are."""
     counts: list[ProjectCount]
+    """Of those that have most to do, as they are now."""
+    shown: Stats
+    """Of all projects that are not hidden, some seconds old; ``hidden``: of all others."""
+    hidden: Stats
 
 
 def fullest(infos: list[str]) -> Memory | None:
@@ -249,25 +260,49 @@ class OverviewRead:
     would seem to begin again.
     """
 
-    def __init__(self, calls: Calls, projects: Projects, monitoring: Monitoring) -> None:
+    def __init__(self, calls: Calls, keys: Keys, projects: Projects, monitoring: Monitoring, most: int) -> None:
+        """``most``: projects that are counted one by one, and as many more if hidden ones are among these."""
         self._calls = calls
+        self._keys = keys
         self._projects = projects
         self._monitoring = monitoring
+        self._most = most
         self._shared = SharedRead(self._read, duty=_OVERVIEW_DUTY, longest_rest=_LONGEST_REST)
 
     async def get(self) -> Overview:
         """Raises :class:`BrokerError` when the store does not answer."""
         return await self._shared.get()
 
+    async def sum(self, *, hidden: bool) -> Stats:
+        """Of all projects that are not hidden, or of all hidden ones; some seconds old."""
+        key = self._keys.sum_hidden if hidden else self._keys.sum
+        numbers = [int(number or 0) for number in await self._calls.command("HMGET", key, *STATES, *TOTALS)]
+        counters = {name: number for name, number in zip(TOTALS, numbers[len(STATES) :], strict=True) if number}
+        waiting, verifying, delayed, assigned, failed, *others = numbers[: len(STATES)]
+        return Stats(waiting, verifying, delayed, assigned, failed, counters, *others)
+
     async def _read(self) -> Overview:
         memory = fullest(await self._calls.info("memory"))
-        projects = [project async for project in self._projects.ids()]
+        total, projects = await self._projects.some_ids("projects", 0, self._most + 1)
+        if total > self._most:
+            projects = await self._busiest() if self._most else []
         counts: list[ProjectCount] = []
-        shown = iter(projects[:MOST])
+        shown = iter(projects)
         while some := list(islice(shown, _TOGETHER)):
             found = await asyncio.gather(*map(self._count, some))
             counts += (count for count in found if count is not None)
-        return Overview(memory, len(projects), counts)
+        return Overview(memory, total, counts, await self.sum(hidden=False), await self.sum(hidden=True))
+
+    async def _busiest(self) -> list[Listed]:
+        """So many, and where hidden ones are among them, as many others in their place."""
+        best, others = list[Listed](), list[Listed]()
+        for page in range(_PAGES):
+            _, some = await self._projects.some_ids("busy", page * self._most, self._most)
+            best = best or some
+            others += (project for project in some if not project.hidden)
+            if len(others) >= self._most or len(some) < self._most:
+                break
+        return list(dict.fromkeys([*best, *others[: self._most]]))
 
     async def _count(self, project: Listed) -> ProjectCount | None:
         """None of a project that was deleted meanwhile."""

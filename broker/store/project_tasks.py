@@ -13,6 +13,9 @@ from broker.store.tasks import BATCH_BYTES, CHUNK
 _MOST_VOTES = 100
 """Votes of a task that are shown, about: there may be 32,767 and more."""
 
+_PAGE_VOTES = 1000
+"""Votes of all tasks of a page, about; those of the last ones may be missing."""
+
 
 _FAILED = 1000
 """Failed tasks of which the messages are counted."""
@@ -64,7 +67,7 @@ class ProjectTasks:
 
         ``longest``: bytes of a recipe to read, 0 for all.
         """
-        args: Arguments = [state, offset, limit, BATCH_BYTES, longest, _MOST_VOTES]
+        args: Arguments = [state, offset, limit, BATCH_BYTES, longest, _MOST_VOTES, _PAGE_VOTES]
         total, *rows = await self._calls.call("tasks_list", self._keys.project(project), args)
         return total, [Row.read(row) for row in rows]
 
@@ -82,6 +85,7 @@ class ProjectTasks:
                 min(_LOOKS, _PAGE_LOOKS - looked),
                 longest,
                 _MOST_VOTES,
+                max(0, _PAGE_VOTES - sum(len(row.votes) for row in rows)),
             ]
             args: Arguments = [-1 if newest else 1, "" if entry is None else entry, *filter, *bounds]
             entry, looks, bytes, *found = await self._calls.call("tasks_find", self._keys.project(project), args)

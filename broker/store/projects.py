@@ -1,14 +1,16 @@
 """Projects: the directory decides and keeps the configuration, each project's slot holds the copy that scripts read."""
 
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from broker.errors import BrokerError
 from broker.store.active import Active
 from broker.store.managers import Manager
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
 from broker.store.redis.scripts import Arguments, Calls
+from broker.store.shared_read import SharedReads, rest
 
 READ, EDIT, MANAGE_ACCESS, SECRET, MAINTENANCE = 1, 2, 4, 8, 16
 ROLE_NAMES = {
@@ -20,6 +22,18 @@ ROLE_NAMES = {
 }
 
 _PAGE = 500
+_SLICE = 100
+"""Projects that are listed at once: about 0.5 ms of the store, and 2 ms of this process."""
+
+_LIST_DUTY = 0.2
+"""Share of the time while all projects are listed; others are served in the rest of it."""
+
+_LISTS = 100
+"""Managers for whom one list is shared by all who ask for it at once."""
+
+_LOOK, _LOOKS = 1000, 5
+"""Projects that a script looks at for a page, and scripts for one page: the manager may see none of them."""
+
 _MOST = 10_000
 """Projects that are kept rendered."""
 
@@ -92,16 +106,30 @@ class Project(NamedTuple):
         return values_of(self.fields)
 
 
+Order = Literal["name", "busy"]
+"""Of projects: ``busy`` has those first that have most unfinished tasks, as they were last counted."""
+
+
+class ProjectPage(NamedTuple):
+    rows: list[Project]
+    onward: int | None
+    """The offset of the next page; None at the end."""
+    whole: bool
+    """Whether there is no other page: then they come by name, whatever was asked for."""
+
+
 class Projects:
     def __init__(self, calls: Calls, keys: Keys, active: Active, max_projects: int, create_limit: int) -> None:
         """``max_projects``: of a manager; ``create_limit``: new ones a minute of one address; 0 for no limit."""
         self._calls = calls
         self._keys = keys
-        self._active = active
+        self.active = active
         self._max_projects = max_projects
         self._create_limit = create_limit
         self.now = ""
         self._rendered: dict[int, tuple[int, bytes]] = {}
+        self._render: Callable[[Project], bytes]
+        self._lists = SharedReads(self._read_list, most=_LISTS, duty=0.5)
 
     async def create(self, manager: int, fields: Mapping[str, Any], address: str | None = None) -> int:
         """``fields`` as in :attr:`Project.values`, ``name`` at least. Raises duplicate, invalid, denied, limit_reached.
@@ -128,7 +156,7 @@ class Projects:
         copied = [value for name in COPIED for value in (name, current.fields[name])]
         await self._calls.call("copy", self._keys.project(project), [self.now, current.revision, *copied])
         await self._calls.call("pushed", self._keys.directory, [project, current.revision])
-        await self._active.look_if_possible(project)
+        await self.active.look_if_possible(project)
 
     async def pending(self, which: str, limit: int) -> list[int]:
         """Projects that are ``unpushed``: their copy may be behind; or ``deleted``: something of them may be left."""
@@ -161,23 +189,78 @@ class Projects:
         return kept[1]
 
     async def every(self, manager: int | None) -> AsyncIterator[Project]:
-        """Every project, hidden ones as well, best priority first."""
-        for offset in range(0, PROJECT_LIMIT, _PAGE):
-            args: Arguments = ["" if manager is None else manager, offset, _PAGE]
+        """Every project, hidden ones as well, best priority first; for a share of the store's time."""
+        for offset in range(0, PROJECT_LIMIT, _SLICE):
+            begun = time.monotonic()
+            args: Arguments = ["" if manager is None else manager, offset, _SLICE]
             rows = await self._calls.call("project_list", self._keys.directory, args)
             for id, roles, pairs in rows:
                 yield _project(int(id), roles, pairs)
-            if len(rows) < _PAGE:
+            if len(rows) < _SLICE:
                 return
+            await rest(begun, _LIST_DUTY)
+
+    async def rendered_list(self, manager: int | None, render: Callable[[Project], bytes]) -> list[bytes]:
+        """JSON arrays of what ``render``, always the same one, makes of all projects that a manager may see, by name.
+
+        As they are now; those that ask meanwhile share one list.
+        """
+        self._render = render
+        return await self._lists.get(manager)
+
+    async def _read_list(self, manager: int | None) -> list[bytes]:
+        every = self.every(manager)
+        named = [(one.fields["name"], bytes(memoryview(self._render(one)))) async for one in every if one.visible]
+        named.sort(key=lambda pair: pair[0])
+        slices = (named[start : start + _SLICE] for start in range(0, len(named), _SLICE))
+        return [b"[%b]" % b",".join(rendered for _, rendered in some) for some in slices]
+
+    async def page(
+        self, manager: int, order: Order, offset: int, limit: int, *, text: str = "", role: int | None = None
+    ) -> ProjectPage:
+        """At most ``limit`` projects that the manager may see, with ``text`` in their names; or on which they hold
+        ``role``. Of those that it looks at, which may be fewer than all.
+        """
+        total = await self._calls.command("ZCARD", self._keys.projects)
+        if total <= limit:
+            _, rows = await self._looked_through(manager, "projects", 0, limit, role=role)
+            found = [row for row in rows if text.casefold() in row.fields["name"].casefold()]
+            return ProjectPage(sorted(found, key=lambda row: row.fields["name"].casefold()), None, True)
+        set = "by-name" if order == "name" or text else order
+        onward, rows = await self._looked_through(manager, set, offset, limit, role=role, text=_lower(text))
+        return ProjectPage(rows, onward, False)
+
+    async def _looked_through(
+        self, manager: int, set: str, offset: int, limit: int, *, role: int | None, text: str = ""
+    ) -> tuple[int | None, list[Project]]:
+        """Up to so many, and where to go on."""
+        rows, onward = list[Project](), offset
+        for _ in range(_LOOKS):
+            bounds: Arguments = [onward, limit - len(rows), _LOOK, "" if role is None else role, text]
+            after, *found = await self._calls.call("projects_page", self._keys.directory, [manager, set, *bounds])
+            rows += (_project(int(id), roles, pairs) for id, roles, pairs in found)
+            if after is None or len(rows) == limit:
+                return after, rows
+            onward = after
+        return onward, rows
 
     async def ids(self) -> AsyncIterator[Listed]:
         """Every project, best priority first."""
         for offset in range(0, PROJECT_LIMIT, _PAGE):
-            row = await self._calls.call("project_ids", self._keys.directory, [offset, _PAGE])
-            for id, public, hidden in zip(row[::3], row[1::3], row[2::3], strict=True):
-                yield Listed(int(id), public == "1", hidden == "1")
-            if len(row) < 3 * _PAGE:
+            _, some = await self.some_ids("projects", offset, _PAGE)
+            for project in some:
+                yield project
+            if len(some) < _PAGE:
                 return
+
+    async def some_ids(self, order: Literal["projects", "busy"], offset: int, count: int) -> tuple[int, list[Listed]]:
+        """How many projects there are, and some: best priority first; or busy: those first that have most to do.
+
+        Of ``busy``, those that were counted before, and have not been deleted since.
+        """
+        total, *row = await self._calls.call("project_ids", self._keys.directory, [order, offset, count])
+        flags = zip(row[::3], row[1::3], row[2::3], strict=True)
+        return total, [Listed(int(id), public == "1", hidden == "1") for id, public, hidden in flags]
 
     async def delete(self, manager: int, project: int) -> None:
         """Takes the project out of the directory; maintenance does the rest. Raises ``not_found``, ``denied``."""
@@ -221,6 +304,11 @@ class Projects:
 def _project(id: int, roles: int, pairs: list[str]) -> Project:
     fields = _DEFAULT_TEXTS | dict(zip(pairs[::2], pairs[1::2], strict=True))
     return Project(id, int(fields["revision"]), fields, roles)
+
+
+def _lower(text: str) -> str:
+    """As the scripts have names in ``by-name``."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
 
 
 def repo_key(fields: Mapping[str, Any]) -> str:

@@ -7,6 +7,12 @@ from functools import partial
 from math import inf
 from typing import Generic, TypeVar
 
+
+async def rest(begun: float, duty: float) -> None:
+    """Leaves the store and this process to others, after work that began at ``begun`` (``time.monotonic()``)."""
+    await asyncio.sleep((time.monotonic() - begun) * (1 / duty - 1))
+
+
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
@@ -62,14 +68,16 @@ class SharedRead(Generic[T]):
             if rest > 0:
                 await self._sleep(rest)
             begun = self._clock()
-            self._result = await self._read()
+            result = await self._read()
         finally:
             self._reading = None
         ended = self._clock()
         rest = min(self._rest * (ended - begun), self._longest_rest)
         self._resting_until = ended + rest
         self._kept_until = ended + max(self._ttl, rest if rest > self._patience else 0)
-        return begun, self._result
+        if self._kept_until > ended:
+            self._result = result
+        return begun, result
 
 
 def _retrieve(reading: "asyncio.Task[tuple[float, T]]") -> None:

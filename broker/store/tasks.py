@@ -134,6 +134,8 @@ class Tasks:
             elif onward == "reclaim":
                 await self.reclaim(project, _OVERDUE)
                 args[5] = "-"
+        if rows:
+            self._calls.changed.add(keys[0])
         each = zip(rows[::2], rows[1::2], strict=True)
         return Assigned(int(revision), [_task(id, record, assign_time) for id, record in each], onward == "left")
 

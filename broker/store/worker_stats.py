@@ -1,23 +1,24 @@
 """How many tasks each worker has closed and holds, in one project or in all."""
 
+import asyncio
+import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from broker.errors import BrokerError
 from broker.store.monitoring import Monitoring
-from broker.store.projects import Projects
-from broker.store.shared_read import SharedRead
+from broker.store.redis.keys import Keys
+from broker.store.redis.scripts import Calls
+from broker.store.shared_read import SharedRead, rest
 from broker.store.workers import Worker, Workers
 
-SHARED = 10.0
-"""Seconds that the list of all workers is kept, and what each of them holds."""
+PAGE = 500
+"""Workers that a page has at most."""
 
-_PAGE = 500
+_DUTY = 0.2
+"""Share of the time while all workers are read; others are served in the rest of it."""
 
-_DUTY = 0.1
-"""Of the store's time, for each of the three reads; that of the workers' records while it takes at most 0.1 s."""
-
-_LONGEST_REST = 1.0
-"""Seconds between two reads of the workers' records at most."""
+_FOUND = 2000
+"""Workers that a search looks at."""
 
 
 class WorkerCounts(NamedTuple):
@@ -27,70 +28,80 @@ class WorkerCounts(NamedTuple):
 
 
 class WorkerStats:
-    def __init__(self, projects: Projects, workers: Workers, monitoring: Monitoring) -> None:
-        self._monitoring = monitoring
-        self._projects = projects
+    """Counts over all projects are some seconds old: :class:`~broker.store.counting.Counting` keeps them."""
+
+    def __init__(self, calls: Calls, keys: Keys, workers: Workers, monitoring: Monitoring) -> None:
+        self._calls = calls
+        self._keys = keys
         self._workers = workers
-        self._now = SharedRead(self._read_workers, duty=_DUTY, longest_rest=_LONGEST_REST)
-        self._counts = SharedRead(self._read_counts, duty=_DUTY, ttl=SHARED)
-        self._held = SharedRead(self._read_held, duty=_DUTY, ttl=SHARED)
+        self._monitoring = monitoring
+        self._render: Callable[[list[WorkerCounts]], bytes]
+        self._rendered = SharedRead(self._read_all, duty=0.5, longest_rest=1)
 
-    async def all(self) -> list[WorkerCounts]:
-        """Every worker by id, as it is now; but its counts are at most ten seconds old: counting takes a while."""
-        counts = await self._counts.get()
-        return [
-            counts.get(worker.id, WorkerCounts(worker, worker.closed_before, 0))._replace(worker=worker)
-            for worker in await self._now.get()
-        ]
+    async def rendered(self, render: Callable[[list[WorkerCounts]], bytes]) -> list[bytes]:
+        """What ``render``, always the same one, makes of each page of all workers, by id; as they are now."""
+        self._render = render
+        return await self._rendered.get()
 
-    async def _read_counts(self) -> dict[int, WorkerCounts]:
-        """By id."""
-        count = await self._workers.count()
-        pages = [await self.page(offset, _PAGE, None) for offset in range(0, count, _PAGE)]
-        return {row.worker.id: row for page in pages for row in page}
-
-    async def _read_workers(self) -> list[Worker]:
-        """Every worker, by id."""
-        count = await self._workers.count()
-        pages = [
-            await self._workers.get(range(offset + 1, min(offset + _PAGE, count) + 1))
-            for offset in range(0, count, _PAGE)
-        ]
-        return [worker for page in pages for worker in page if worker is not None]
+    async def _read_all(self) -> list[bytes]:
+        rendered = []
+        for first in range(1, await self._workers.count() + 1, PAGE):
+            begun = time.monotonic()
+            if page := await self.of(range(first, first + PAGE)):
+                # A copy: what orjson makes keeps a larger buffer.
+                rendered.append(bytes(memoryview(self._render(page))))
+            await rest(begun, _DUTY)
+        return rendered
 
     async def page(self, offset: int, limit: int, project: int | None) -> list[WorkerCounts]:
-        """Of at most 500 workers, by id."""
-        last = min(offset + limit, await self._workers.count())
-        ids = range(offset + 1, last + 1)
-        if not ids:
-            return []
-        workers = await self._workers.get(ids)
-        held_by_project = await self._held.get()
-        closed, held = [0] * len(ids), [0] * len(ids)
-        if project is None:
-            # What was closed before an import is known of all projects together only.
-            closed = [worker.closed_before if worker else 0 for worker in workers]
-        projects = [project] if project is not None else [it.id async for it in self._projects.ids()]
-        for one in projects:
-            closed = [sum(pair) for pair in zip(closed, await self._workers.closed_by(one, ids), strict=True)]
-            mine = held_by_project.get(one, {})
-            held = [count + mine.get(id, 0) for count, id in zip(held, ids, strict=True)]
+        """Of at most PAGE workers, by id."""
+        ids = range(offset + 1, min(offset + limit, await self._workers.count()) + 1)
+        if project is None or not ids:
+            return await self.of(ids)
+        workers, closed = await asyncio.gather(self._workers.get(ids), self._workers.closed_by(project, ids))
+        held = await self._monitoring.held(project)
         return [
-            WorkerCounts(worker, closed_count, held_count)
-            for worker, closed_count, held_count in zip(workers, closed, held, strict=True)
+            WorkerCounts(worker, count, held.get(worker.id, 0))
+            for worker, count in zip(workers, closed, strict=True)
             if worker
         ]
 
-    async def _read_held(self) -> dict[int, dict[int, int]]:
-        """How many tasks of each project each worker holds. Counting looks at every assigned task."""
-        projects = [it.id async for it in self._projects.ids()]
-        return {project: await self._held_in(project) for project in projects}
+    async def of(self, ids: Sequence[int]) -> list[WorkerCounts]:
+        """Over all projects, of those that there are among at most PAGE ids, in this order."""
+        if not ids:
+            return []
+        workers, closed, held = await asyncio.gather(
+            self._workers.get(ids),
+            self._calls.command("ZMSCORE", self._keys.worker_closed, *ids),
+            self._calls.command("ZMSCORE", self._keys.worker_held, *ids),
+        )
+        return [
+            WorkerCounts(worker, worker.closed_before if total is None else int(float(total)), int(float(holds or 0)))
+            for worker, total, holds in zip(workers, closed, held, strict=True)
+            if worker
+        ]
 
-    async def _held_in(self, project: int) -> dict[int, int]:
-        """Of a project that has been deleted meanwhile nobody holds anything."""
-        try:
-            return await self._monitoring.held(project)
-        except BrokerError as error:
-            if error.code != "not_found":
-                raise
-            return {}
+    async def most(self, offset: int, limit: int, *, holding: bool) -> tuple[int, list[WorkerCounts]]:
+        """How many workers there are, and some of them: those first that have closed most tasks.
+
+        ``holding``: those that hold tasks, and who holds most.
+        """
+        key = self._keys.worker_held if holding else self._keys.worker_closed
+        total, ids = await asyncio.gather(
+            self._calls.command("ZCARD", key),
+            self._calls.command("ZRANGE", key, offset, offset + limit - 1, "REV"),
+        )
+        return total, await self.of([int(id) for id in ids])
+
+    async def find(
+        self, wanted: Callable[[WorkerCounts], bool], after: int, limit: int
+    ) -> tuple[int | None, list[WorkerCounts]]:
+        """Workers by id, behind the one ``after``; of those that it looks at. First, after which one to go on."""
+        last, found = await self._workers.count(), list[WorkerCounts]()
+        for first in range(after + 1, min(after + _FOUND, last) + 1, PAGE):
+            for row in await self.of(range(first, min(first + PAGE - 1, last) + 1)):
+                if wanted(row):
+                    found.append(row)
+                if len(found) == limit:
+                    return (row.worker.id if row.worker.id < last else None), found
+        return (after + _FOUND if after + _FOUND < last else None), found

@@ -8,18 +8,20 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
+from broker.api.requests import parsed_id
 from broker.errors import BrokerError
 from broker.store.monitoring import Snapshot, Stats
-from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET, Project
+from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET, Order, Project
+from broker.store.workers import Access, AccessPage, Worker
 from broker.web.routing import Pages
-from broker.web.visit import Visit, page_count
+from broker.web.visit import Visit
 
 pages = Pages()
 
-_AT_ONCE = 200
-"""Projects whose counts are asked for together."""
-
 _PAGE = 100
+
+_CHOICES = 500
+"""Projects that a form lets choose from."""
 
 _TREND_SPAN = 7200
 """Seconds that a sparkline shows."""
@@ -31,6 +33,10 @@ WIDTH, HEIGHT = 100, 24
 """Of a sparkline."""
 
 _HOLDERS = 16
+
+_ACCESS = 50
+"""Workers of a page of access, and of one of requests."""
+
 _RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "all": 0}
 """Seconds that the timeline goes back; 0: as far as there are snapshots."""
 
@@ -77,27 +83,29 @@ _ORDERS: dict[str, Callable[[Row], tuple[float, str]]] = {
 
 @pages.add("/")
 async def overview(visit: Visit) -> Response:
-    order, words, page = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("page", 1)
-    projects = [project async for project in visit.store.projects.every(visit.me.id) if project.visible]
-    found = [project for project in projects if words.casefold() in project.fields["name"].casefold()]
-    rows = [
-        row
-        for start in range(0, len(found), _AT_ONCE)
-        for row in await asyncio.gather(*(_row(visit, project) for project in found[start : start + _AT_ONCE]))
-        if row
-    ]
-    rows.sort(key=_ORDERS[order])
-    shown = rows[(page - 1) * _PAGE : page * _PAGE]
+    order, words, after = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("after", 0)
+    store_order: Order = "name" if order == "name" else "busy"
+    page = await visit.store.projects.page(visit.me.id, store_order, after, _PAGE, text=words)
+    found = await asyncio.gather(*(_row(visit, project) for project in page.rows))
+    rows = sorted((row for row in found if row), key=_ORDERS[order])
     return visit.page(
         "overview.html",
-        rows=shown,
-        everything=_sum(rows),
+        rows=rows,
+        everything=_sum([(row.stats, row.trend.pace) for row in rows]) if page.whole else await _sum_of_all(visit),
         order=order,
         words=words,
-        page=page,
-        pages=page_count(len(rows), _PAGE),
-        total=len(projects),
+        after=after,
+        onward=page.onward,
+        whole=page.whole,
     )
+
+
+async def _sum_of_all(visit: Visit) -> tuple[Stats, Trend]:
+    """With hidden projects for admins, who may see all of them."""
+    sums = [await visit.store.overview.sum(hidden=False)]
+    if visit.me.tracker_admin:
+        sums.append(await visit.store.overview.sum(hidden=True))
+    return _sum([(stats, None) for stats in sums])
 
 
 async def _row(visit: Visit, project: Project) -> Row | None:
@@ -111,16 +119,18 @@ async def _row(visit: Visit, project: Project) -> Row | None:
         return None
 
 
-def _sum(rows: list[Row]) -> tuple[Stats, Trend]:
+def _sum(counts: Sequence[tuple[Stats, float | None]]) -> tuple[Stats, Trend]:
+    """Of stats with a pace, where there is one."""
+    every = [stats for stats, _ in counts]
     stats = Stats(
-        sum(row.stats.waiting for row in rows),
-        sum(row.stats.verifying for row in rows),
-        sum(row.stats.delayed for row in rows),
-        sum(row.stats.assigned for row in rows),
-        sum(row.stats.failed for row in rows),
-        {"closed": sum(row.closed for row in rows)},
+        sum(stats.waiting for stats in every),
+        sum(stats.verifying for stats in every),
+        sum(stats.delayed for stats in every),
+        sum(stats.assigned for stats in every),
+        sum(stats.failed for stats in every),
+        {"closed": sum(stats.counters.get("closed", 0) for stats in every)},
     )
-    paces = [row.trend.pace for row in rows if row.trend.pace is not None]
+    paces = [pace for _, pace in counts if pace is not None]
     return stats, trend([], stats, 0)._replace(pace=sum(paces) if paces else None)
 
 
@@ -180,10 +190,13 @@ async def project(visit: Visit) -> Response:
 
 async def _name(visit: Visit, project: int) -> str | None:
     """None when the manager may not see it."""
-    async for other in visit.store.projects.every(visit.me.id):
-        if other.id == project:
-            return other.fields["name"] if other.visible else None
-    return None
+    try:
+        other = await visit.store.projects.get(project, visit.me.id)
+    except BrokerError as error:
+        if error.code != "not_found":
+            raise
+        return None
+    return other.fields["name"] if other.visible else None
 
 
 @pages.add("/projects/{id}/settings")
@@ -194,11 +207,12 @@ async def settings(visit: Visit) -> Response:
 
 
 async def _targets(visit: Visit, project: int, current: int) -> list[tuple[int, str]]:
-    """Projects that closed tasks may go on to."""
-    every = [other async for other in visit.store.projects.every(visit.me.id)]
-    allowed = [one for one in every if one.id != project and (one.roles & EDIT or one.id == current)]
-    names = ((one.id, one.fields["name"] if one.visible else f"project {one.id}") for one in allowed)
-    return sorted(names, key=lambda target: target[1].casefold())
+    """Projects that closed tasks may go on to; not all of them when there are very many."""
+    page = await visit.store.projects.page(visit.me.id, "name", 0, _CHOICES, role=EDIT)
+    targets = [(one.id, one.fields["name"]) for one in page.rows if one.id != project]
+    if current and current not in dict(targets):
+        targets.append((current, await _name(visit, current) or f"project {current}"))
+    return sorted(targets, key=lambda target: target[1].casefold())
 
 
 @pages.add("/projects/{id}/secrets")
@@ -210,16 +224,29 @@ async def secrets(visit: Visit) -> Response:
 @pages.add("/projects/{id}/access")
 async def access(visit: Visit) -> Response:
     project = await visit.project(MANAGE_ACCESS)
-    listed = await visit.store.workers.access_list(project.id)
+    workers, worker = visit.store.workers, visit.text("worker")
+    asked, allowed = (
+        [await workers.access_page(project.id, which, visit.text(which), _ACCESS) for which in ("requests", "access")]
+        if not worker
+        else _of_one(await workers.access_rows(project.id, parsed_id(worker) or 0))
+    )
     roles = await visit.store.projects.roles(project.id)
     holders = {manager.id for manager, _ in roles}
     others = [manager for manager in await visit.store.managers.every() if manager.id not in holders]
     return visit.page(
         "access.html",
         project=project,
-        requests=[(access, worker) for access, worker in listed if access.request],
-        granted=[(access, worker) for access, worker in listed if not access.request],
+        worker=worker,
+        requests=asked,
+        granted=allowed,
+        at={which: visit.text(which) for which in ("requests", "access")},
         managers=roles,
         others=sorted(others, key=lambda manager: manager.username.casefold()),
         roles=ROLES,
     )
+
+
+def _of_one(rows: list[tuple[Access, Worker]]) -> list[AccessPage]:
+    """What one worker asks for, and what it was granted, as pages."""
+    parts = [[row for row in rows if row[0].request is asked] for asked in (True, False)]
+    return [AccessPage(len(part), part, "") for part in parts]

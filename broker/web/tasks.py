@@ -1,10 +1,12 @@
 """Tasks of a project, by state, and a single one; and the console, which submits some."""
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from broker.api.project_tasks import SHORT_BYTES
 from broker.errors import BrokerError
-from broker.store.projects import MAINTENANCE, READ
+from broker.store.projects import MAINTENANCE, READ, Project
 from broker.store.task_fields import Row
 from broker.store.tasks import project_of
 from broker.store.workers import Worker
@@ -38,6 +40,9 @@ STATES = {
     ),
 }
 _PAGE = 50
+
+_CHOICES = 500
+"""Projects that the console lets choose from."""
 
 
 class Shown:
@@ -91,16 +96,16 @@ async def task(visit: Visit) -> Response:
     if found is None:
         return visit.page("task_gone.html", 404, project=project, id=id)
     state, row = found
-    shown = Shown(row, state, await _workers(visit, [row]))
+    shown = Shown(row, state, await _workers(visit, [row], voters=[worker for worker, _ in row.votes]))
     pretty = formats.pretty(row.fields.recipe)
     return visit.page(
         "task.html", project=project, task=shown, pretty=pretty, may_change=bool(project.roles & MAINTENANCE)
     )
 
 
-async def _workers(visit: Visit, rows: list[Row]) -> dict[int, Worker]:
-    """Those that hold these tasks, have failed them or have voted on them."""
-    ids = {row.assignee for row in rows if row.assignee} | {worker for row in rows for worker, _ in row.votes}
+async def _workers(visit: Visit, rows: list[Row], voters: Sequence[int] = ()) -> dict[int, Worker]:
+    """Those that hold these tasks or have failed them, and some that have voted."""
+    ids = {row.assignee for row in rows if row.assignee} | set(voters)
     ids |= {row.error.worker for row in rows if row.error and row.error.worker}
     some = sorted(ids)[:500]
     found = await visit.store.workers.get(some) if some else []
@@ -109,6 +114,19 @@ async def _workers(visit: Visit, rows: list[Row]) -> dict[int, Worker]:
 
 @pages.add("/console")
 async def console(visit: Visit) -> Response:
-    projects = [project async for project in visit.store.projects.every(visit.me.id) if project.visible]
-    projects.sort(key=lambda project: project.fields["name"].casefold())
-    return visit.page("console.html", projects=projects, chosen=visit.number("project", 0))
+    chosen = visit.number("project", 0)
+    projects = (await visit.store.projects.page(visit.me.id, "name", 0, _CHOICES)).rows
+    if chosen and chosen not in {project.id for project in projects}:
+        projects += await _visible(visit, chosen)
+    return visit.page("console.html", projects=projects, chosen=chosen)
+
+
+async def _visible(visit: Visit, id: int) -> list[Project]:
+    """The project, or none."""
+    try:
+        project = await visit.store.projects.get(id, visit.me.id)
+    except BrokerError as error:
+        if error.code != "not_found":
+            raise
+        return []
+    return [project] if project.visible else []

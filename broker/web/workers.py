@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import orjson
@@ -17,38 +17,43 @@ from broker.web.visit import Visit, page_count
 pages = Pages()
 
 _PAGE = 100
-_ORDERS: dict[str, Callable[[WorkerCounts], tuple[int | str, int]]] = {
-    "closed": lambda row: (-row.closed, row.worker.id),
-    "held": lambda row: (-row.held, row.worker.id),
-    "alias": lambda row: (row.worker.alias.casefold(), row.worker.id),
-    "id": lambda row: (row.worker.id, 0),
-}
 
 
 @pages.add("/workers")
 async def workers(visit: Visit) -> Response:
-    order, words, page = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("page", 1)
+    words, page, after = visit.text("q"), visit.number("page", 1), visit.number("after", 0)
     which = visit.choice("show", "all", "holding", "paused")
-    every = await visit.store.worker_stats.all()
-    found = [
-        row
-        for row in every
-        if (words.casefold() in row.worker.alias.casefold() or words == str(row.worker.id))
-        and (which != "holding" or row.held)
-        and (which != "paused" or row.worker.paused)
-    ]
-    found.sort(key=_ORDERS[order])
-    shown = found[(page - 1) * _PAGE : page * _PAGE]
+    order = "held" if which == "holding" else visit.choice("sort", "closed", "held", "id")
+    offset, onward, found = (page - 1) * _PAGE, None, None
+    stats, last = visit.store.worker_stats, await visit.store.workers.count()
+    if words or which == "paused":
+        onward, rows = await stats.find(partial(_is_wanted, words, which), after, _PAGE)
+        if not after and onward is None:
+            found = len(rows)
+    elif order == "id":
+        found, rows = last, await stats.page(offset, _PAGE, None)
+    else:
+        found, rows = await stats.most(offset, _PAGE, holding=order == "held")
     return visit.page(
         "workers.html",
-        rows=shown,
-        total=len(every),
-        found=len(found),
+        rows=rows,
+        total=last,
+        found=found,
         order=order,
         words=words,
         which=which,
         page=page,
-        pages=page_count(len(found), _PAGE),
+        pages=1 if words or which == "paused" else page_count(found or 0, _PAGE),
+        onward=onward,
+    )
+
+
+def _is_wanted(words: str, which: str, row: WorkerCounts) -> bool:
+    worker = row.worker
+    return (
+        (words.casefold() in worker.alias.casefold() or words == str(worker.id))
+        and (which != "holding" or row.held > 0)
+        and (which != "paused" or worker.paused)
     )
 
 

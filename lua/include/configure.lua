@@ -1,3 +1,5 @@
+--- @include "by_name"
+
 -- configure(base, id, before, wanted, repo): writes what `project_refusal` let through, and raises the revision. `repo`
 -- is the git_repo in lower case, or nil when it does not change.
 local function configure(base, id, before, wanted, repo)
@@ -14,7 +16,9 @@ local function configure(base, id, before, wanted, repo)
   if wanted.name and wanted.name ~= before.name then
     if before.name then
       redis.call('HDEL', base .. ':names', before.name)
+      redis.call('ZREM', base .. ':by-name', name_entry(before.name, id))
     end
+    redis.call('ZADD', base .. ':by-name', 0, name_entry(wanted.name, id))
     redis.call('HSET', base .. ':names', wanted.name, id)
   end
   if repo then

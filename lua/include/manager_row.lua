@@ -6,7 +6,8 @@
 -- recipe, how many votes, votes, worker that holds it, assign time (unix s), record, error}, with false for what it
 -- does not have; votes are pairs: worker, verification; the error is as in `:errors`. `longest`: bytes of the recipe
 -- to give at most, up to a whole character; 0 for all. `most_votes`: about how many votes to give at most. The second
--- answer is how many bytes it gives. nil: its record is gone. `Row` in broker/store/task_fields.py is the same list.
+-- answer is how many bytes it gives, the third how many votes. nil: its record is gone. `Row` in
+-- broker/store/task_fields.py is the same list.
 local function manager_row(base, task, score, longest, most_votes)
   local record, fields = whole_record(base, task)
   if not record then
@@ -21,12 +22,15 @@ local function manager_row(base, task, score, longest, most_votes)
   if fields.verification_count > 1 then
     local key = base .. ':votes:' .. task
     count = redis.call('HLEN', key)
-    votes = count <= most_votes and redis.call('HGETALL', key)
-      or redis.call('HSCAN', key, 0, 'COUNT', most_votes)[2]
+    if count <= most_votes then
+      votes = redis.call('HGETALL', key)
+    elseif most_votes > 0 then
+      votes = redis.call('HSCAN', key, 0, 'COUNT', most_votes)[2]
+    end
   end
   local worker, assign_time = holder_of(base, task)
   local error = redis.call('HGET', base .. ':errors', task)
   -- A vote takes about as much as 40 bytes of a recipe.
   return { task, score, length, count, votes, worker or false, assign_time or false, record, error },
-    #record + 20 * #votes + #(error or '')
+    #record + 20 * #votes + #(error or ''), #votes / 2
 end

@@ -12,6 +12,7 @@
   Refuses  NOT_FOUND, DENIED
   Cost     O(managers with a role)
 ]]
+--- @include "by_name"
 --- @include "role"
 
 local base, guard, manager, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
@@ -34,7 +35,9 @@ redis.call('ZREM', base .. ':active', id)
 redis.call('ZREM', base .. ':active_public', id)
 redis.call('ZREM', base .. ':look', id)
 redis.call('HDEL', base .. ':epochs', id)
+redis.call('ZREM', base .. ':busy', id)
 redis.call('HDEL', base .. ':names', fields[1])
+redis.call('ZREM', base .. ':by-name', name_entry(fields[1], id))
 if fields[2] and fields[2] ~= '' then
   redis.call('SREM', base .. ':repos:' .. fields[2], id)
 end

@@ -1,18 +1,20 @@
---[[ project_ids: all projects, best priority first, a page at a time.
+--[[ project_ids: all projects, best priority first, or those first that have most to do, a page at a time.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
-  ARGV[1]  offset
-  ARGV[2]  how many
+  ARGV[1]  'projects', or 'busy'
+  ARGV[2]  offset
+  ARGV[3]  how many
 
-  Returns  of each its id, and '1' or '0' for public and for hidden
+  Returns  how many there are; then of each its id, and '1' or '0' for public and for hidden
   Refuses  nothing
   Cost     O(projects)
 ]]
-local base, offset, count = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local base, offset, count = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local key = base .. ':' .. ARGV[1]
 
-local row = {}
-for _, id in ipairs(redis.call('ZREVRANGE', base .. ':projects', offset, offset + count - 1)) do
+local row = { redis.call('ZCARD', key) }
+for _, id in ipairs(redis.call('ZREVRANGE', key, offset, offset + count - 1)) do
   row[#row + 1] = id
   local flags = redis.call('HMGET', base .. ':project:' .. id, 'public', 'hidden')
   row[#row + 1] = flags[1] or '0'

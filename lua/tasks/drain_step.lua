@@ -132,8 +132,8 @@ redis.call('HDEL', base .. ':drains', n)
 redis.call('DEL', drain .. ':gen')
 if operation == 'delete' then
   redis.call('UNLINK', base .. ':drains', base .. ':access', base .. ':requests', base .. ':closed',
-    base .. ':delivered', base .. ':errors', base .. ':snapshots', base .. ':snapshots:old', base .. ':imported',
-    base .. ':limits', base .. ':blocked', base .. ':resting')
+    base .. ':counting', base .. ':counted', base .. ':delivered', base .. ':errors', base .. ':snapshots',
+    base .. ':snapshots:old', base .. ':imported', base .. ':limits', base .. ':blocked', base .. ':resting')
   -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
   if redis.call('XLEN', base .. ':outbox') == 0 then
     redis.call('DEL', base .. ':outbox')

@@ -12,6 +12,7 @@
   ARGV[8]  how many to look at at most, 500 or fewer; 10 times as many buckets of 32 entries, and 2 kB for each
   ARGV[9]  bytes of a recipe to give at most, up to a whole character; 0 for all
   ARGV[10] about how many votes of a task to give at most
+  ARGV[11] about how many votes of all tasks
 
   Returns  {entry to go on with, false at the end; how many it has looked at; bytes that it has read and gives;
            task...}, a task as in include/manager_row.lua, of 2 kB on average, and one more
@@ -24,7 +25,8 @@
 
 local base = KEYS[1]
 local filter = { state = ARGV[3], contains = ARGV[4], group = ARGV[5], worker = ARGV[6] }
-local count, longest, most_votes = tonumber(ARGV[7]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local count, longest = tonumber(ARGV[7]), tonumber(ARGV[9])
+local most_votes, votes_left = tonumber(ARGV[10]), tonumber(ARGV[11])
 
 local fields = project(base, 'seq')
 if not fields then
@@ -45,9 +47,10 @@ for _, one in ipairs(find_matching(base, filter, walk, count)) do
     walk.entry = one.n
     break
   end
-  local row, length = manager_row(base, one.task, one.place[2], longest, most_votes)
+  local row, length, votes = manager_row(base, one.task, one.place[2], longest, math.min(most_votes, votes_left))
   if row then
     rows[#rows + 1], size = row, size + length
+    votes_left = math.max(0, votes_left - votes)
   end
 end
 return { walk.entry or false, walk.looked, walk.bytes + size, unpack(rows) }

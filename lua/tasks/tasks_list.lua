@@ -11,6 +11,7 @@
   ARGV[4]  bytes of recipes and votes at which to stop; one task is always given
   ARGV[5]  bytes of a recipe to give at most, up to a whole character; 0 for all
   ARGV[6]  about how many votes of a task to give at most
+  ARGV[7]  about how many votes of all tasks
 
   Returns  {how many there are, task...}, a task as in include/manager_row.lua
   Refuses  NOT_FOUND
@@ -22,7 +23,8 @@
 --- @include "manager_row"
 
 local base, state, offset, count = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local bytes, longest, most_votes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local bytes, longest = tonumber(ARGV[4]), tonumber(ARGV[5])
+local most_votes, votes_left = tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local fields = project(base, 'group_gen', 'group_waiting', 'group_verifying')
 if not fields then
@@ -61,13 +63,14 @@ end
 local rows, size = {}, 0
 for i = 1, #found, 2 do
   local id = state == 'assigned' and task_of(found[i]) or found[i]
-  local task, length = manager_row(base, id, found[i + 1], longest, most_votes)
+  local task, length, votes = manager_row(base, id, found[i + 1], longest, math.min(most_votes, votes_left))
   if task then
     size = size + length
     if size > bytes and #rows > 0 then
       break
     end
     rows[#rows + 1] = task
+    votes_left = math.max(0, votes_left - votes)
   end
 end
 return { total + in_groups, unpack(rows) }

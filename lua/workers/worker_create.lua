@@ -10,10 +10,11 @@
 
   Returns  {worker id, created (unix s)}
   Refuses  RATE_LIMITED
-  Cost     O(1)
+  Cost     O(log workers)
 ]]
 --- @include "clock"
 --- @include "address"
+--- @include "worker_closed"
 
 local base, alias, digest, address, limit = KEYS[1], ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local now, now_us = clock(ARGV[3])
@@ -25,7 +26,8 @@ if wait > 0 then
 end
 
 local id = redis.call('INCR', base .. ':next-worker')
-redis.call('HSET', base .. ':worker:' .. string.format('%.0f', id), 'alias', alias, 'created', created, 'paused', '0',
-  'digest', digest)
+local worker = string.format('%.0f', id)
+redis.call('HSET', base .. ':worker:' .. worker, 'alias', alias, 'created', created, 'paused', '0', 'digest', digest)
+add_closed(base, worker, 0)
 address_charge(base, 'create', address, limit, now_us)
 return { id, created }

@@ -11,8 +11,10 @@
 
   Returns  for each, in the order given: 1 imported, 0 was imported before, -1 the id is another worker's
   Refuses  nothing
-  Cost     O(workers)
+  Cost     O(workers * log workers)
 ]]
+--- @include "worker_closed"
+
 local base, highest = KEYS[1], tonumber(ARGV[1])
 local outcomes = {}
 
@@ -25,6 +27,7 @@ for i = 2, #ARGV, 6 do
   if not known[1] then
     redis.call('HSET', key, 'alias', ARGV[i + 1], 'created', ARGV[i + 2], 'paused', ARGV[i + 3], 'digest', digest,
       'imported', digest, 'closed_before', ARGV[i + 5])
+    add_closed(base, ARGV[i], 0)
   end
   outcomes[#outcomes + 1] = not known[1] and 1 or known[2] == digest and 0 or -1
 end

@@ -52,6 +52,22 @@ def test_a_project_shows_what_it_holds_and_what_has_happened(fleet: Fleet, servi
     assert 0 <= metrics("oldest_waiting_task_seconds", project=project) < 60
 
 
+def test_all_projects_together_are_shown_without_the_hidden_ones(fleet: Fleet, serving: Serving) -> None:
+    hidden, shown = fleet.project(hidden=True), fleet.project()
+    worker = fleet.worker(hidden, shown)
+    for project in (hidden, hidden, shown):
+        worker.submit(project)
+
+    def sums_agree() -> bool:
+        metrics = Metrics.of(serving.url)
+        each = [sample for sample in metrics.samples if "project" in sample.labels]
+        waiting = sum(it.value for it in each if it.name == "broker_tasks" and it.labels["state"] == "waiting")
+        submitted = sum(it.value for it in each if it.name == "broker_tasks_submitted_total")
+        return (metrics("all_tasks", state="waiting"), metrics("all_tasks_submitted_total")) == (waiting, submitted)
+
+    until(sums_agree)
+
+
 def test_whichever_process_is_asked_it_answers_for_all(fleet: Fleet, serving: Serving) -> None:
     before = Metrics.of(serving.url)
     for _ in range(20):

@@ -5,7 +5,23 @@ import msgspec
 from bench.groups import TASKS_A_GROUP
 from bench.http import HOT
 from bench.report import GROUPED
-from bench.results import Curve, Fleet, Groups, Http, Measured, Pairs, Results, Scale, Script, Scripts, Turns
+from bench.results import (
+    Crowd,
+    Curve,
+    Fleet,
+    Groups,
+    Growth,
+    Http,
+    Measured,
+    Page,
+    Pairs,
+    Results,
+    Scale,
+    Script,
+    Scripts,
+    Taken,
+    Turns,
+)
 from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, FEW, MANY, SINGLE
 from bench.turns import KINDS
@@ -63,12 +79,9 @@ def made_up() -> Results:
             memory={str(recipe): 300.0 for recipe in RECIPES},
             remembered=dict.fromkeys(REMEMBERED, 10.0),
         ),
+        growth=Growth(queued={"1000": loads}, connections={"1": measured(4_000)}, processes={}),
         scale=Scale(
-            queued={"1000": loads},
-            projects={"1": loads},
-            idle={"1": 0.01},
-            connections={"1": measured(4_000)},
-            processes={},
+            projects=10_000, workers=100_000, active=100, limited=60, processes={"1": _crowd(200), "2": _crowd(150)}
         ),
         fleet=Fleet(workers=1, tasks=1, seconds=1, calls=1, counters={}, wrong=[]),
         groups=Groups(
@@ -78,6 +91,18 @@ def made_up() -> Results:
             entries={"ticket": 120.0},
         ),
         turns=Turns(dict.fromkeys(KINDS, _pairs(4_000, 6_000))),
+    )
+
+
+def _crowd(tasks: int) -> Crowd:
+    return Crowd(
+        idle=0.2,
+        taken=Taken(tasks=tasks, of=200, seconds=12, calls=300),
+        overdue=[0.5, 1.25],
+        any=measured(1_000),
+        loads={"submit": measured(4_000)},
+        beside={"a load": _pairs(200, 200)},
+        pages={"overview": Page(100, 50, 20, 2048), "workers": Page(None, None, 0, 0)},
     )
 
 

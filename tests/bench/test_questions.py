@@ -10,7 +10,8 @@ import pytest
 from bench import results
 from bench.http import HOT
 from bench.report import GROUPED, markdown
-from bench.results import Results
+from bench.results import LONGEST, Results
+from bench.scale import LOADS
 from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, ROWS, SINGLE
 from bench.turns import KINDS
@@ -52,16 +53,34 @@ def test_the_table_has_a_figure_in_each_row(tmp_path: Path) -> None:
 
 
 def test_what_grows(tmp_path: Path) -> None:
-    sizes = {"queued": ["1000", "2000"], "projects": ["1", "3"], "connections": ["1", "600"], "processes": ["2"]}
+    sizes = {"queued": ["1000", "2000"], "connections": ["1", "600"], "processes": ["2"]}
     options = [word for name, numbers in sizes.items() for word in (f"--{name}", *numbers)]
 
-    scale = ask(tmp_path, "scale", "--seconds", "0.1", *options).scale
+    growth = ask(tmp_path, "growth", "--seconds", "0.1", *options).growth
+
+    assert growth is not None
+    assert {name: list(getattr(growth, name)) for name in sizes} == sizes
+    grown = [*growth.queued.values(), *growth.processes.values(), growth.connections]
+    assert [run.errors for loads in grown for run in loads.values() if run.errors] == []
+
+
+def test_what_many_projects_and_workers_cost(tmp_path: Path) -> None:
+    sizes = {"projects": 20, "workers": 50, "active": 6, "limited": 2}
+    options = [word for name, number in sizes.items() for word in (f"--{name}", str(number))]
+
+    scale = ask(tmp_path, "scale", "--seconds", "0.2", "--rounds", "1", "--processes", "2", *options).scale
 
     assert scale is not None
-    assert {name: list(getattr(scale, name)) for name in sizes} == sizes
-    assert list(scale.idle) == sizes["projects"]
-    grown = [*scale.queued.values(), *scale.projects.values(), *scale.processes.values(), scale.connections]
-    assert [run.errors for loads in grown for run in loads.values() if run.errors] == []
+    assert {name: getattr(scale, name) for name in sizes} == sizes
+    (crowd,) = scale.processes.values()
+    assert crowd.taken.tasks == crowd.taken.of
+    assert max(crowd.overdue) < LONGEST
+    assert crowd.any.errors == {}
+    assert set(crowd.loads) == set(LOADS)
+    assert [run.errors for run in crowd.loads.values() if run.errors] == []
+    assert [pairs.errors() for pairs in crowd.beside.values()] == [0, 0, 0]
+    assert min(page.bytes for page in crowd.pages.values()) > 1000
+    assert all(page.later_ms for page in crowd.pages.values())
 
 
 def test_the_books_of_a_fleet_balance(tmp_path: Path) -> None:
@@ -106,7 +125,7 @@ def test_a_folder_without_a_broker_is_no_checkout_to_compare_with(tmp_path: Path
     assert "no checkout of the broker" in done.stderr
 
 
-@pytest.mark.parametrize("module", ["http", "scripts", "scale", "groups", "waiters", "fleet", "report"])
+@pytest.mark.parametrize("module", ["http", "scripts", "growth", "scale", "groups", "waiters", "fleet", "report"])
 def test_each_command_says_how_it_is_used(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", f"bench.{module}", "--help"],

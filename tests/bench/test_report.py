@@ -76,6 +76,17 @@ def test_what_groups_cost_is_compared_with_tasks_without() -> None:
     assert "| a ticket | 120 |" in text
 
 
+def test_what_takes_too_long_is_said_to_take_longer() -> None:
+    text = markdown(made_up())
+
+    assert "| 10,000 projects, 100 with tasks; 100,000 workers | 1 process | 2 processes |" in text
+    assert "| get from any: CPU a call | 1.00 ms | 1.00 ms |" in text
+    assert "| 200 tasks behind limited projects | 12.0 s (300 calls) | > 30 s, 150 (300 calls) |" in text
+    assert "| others' p99 beside a load | 1.0 x (4.0 ms) | 1.0 x (4.0 ms) |" in text
+    assert "| overview: first, later (CPU), size | 100, 50 (20) ms, 2 KiB | 100, 50 (20) ms, 2 KiB |" in text
+    assert "| workers: first, later (CPU), size | > 30,000, > 30,000 (0) ms, 0 KiB" in text
+
+
 def test_doubtful_numbers_are_named() -> None:
     made = made_up()
     assert made.http is not None

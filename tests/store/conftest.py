@@ -7,6 +7,7 @@ import pytest
 
 from broker.store import Store
 from broker.store.task_fields import Task, TaskFields
+from broker.store.transfer import ImportedAccess, ImportedWorker
 
 NOON = 1_700_000_000_000
 """Unix ms."""
@@ -30,6 +31,17 @@ class StoreFleet:
             await self.store.workers.request_access(project, worker, assign=True, submit=True)
             await self.store.workers.grant(project, worker)
         return worker
+
+    async def many_workers(self, count: int, *projects: int, granted: bool = True) -> range:
+        """The ids of so many workers, each with access to the projects, or with a request for it."""
+        imports, first = self.store.imports, await self.store.workers.count() + 1
+        ids = range(first, first + count)
+        for start in range(0, count, 500):
+            some = ids[start : start + 500]
+            await imports.workers([ImportedWorker(id, f"w{id}", 1, 0, "", 0) for id in some], ids[-1])
+            for project in projects:
+                await imports.access(project, [ImportedAccess(id, "assign", "1" if granted else "") for id in some])
+        return ids
 
     async def project(self, **fields: Any) -> int:
         fields.setdefault("name", f"p{len([p async for p in self.store.projects.ids()])}")

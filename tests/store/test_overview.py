@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import time
+from dataclasses import replace
 
 import pytest
 
+from broker.settings import Settings
 from broker.store import Store, monitoring
 from broker.store.shared_read import SharedRead
 from tests.store.conftest import StoreFleet, new
@@ -54,20 +56,59 @@ async def test_one_look_serves_all_who_ask_meanwhile(fleet: StoreFleet) -> None:
     looks = await asyncio.gather(*(fleet.store.overview.get() for _ in range(20)))
 
     assert all(look is looks[0] for look in looks)
-    ids, stats = 1, 3
-    assert sum(calls.total.buckets) - before == ids + stats
+    ids, stats, sums = 1, 3, 2
+    assert sum(calls.total.buckets) - before == ids + stats + sums
 
 
-async def test_of_more_projects_than_a_look_goes_into_those_of_the_best_priority_are_shown(
-    fleet: StoreFleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(monitoring, "MOST", 2)
-    projects = [await fleet.project(priority=priority) for priority in (1, 3, 2)]
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return replace(settings, metrics_projects=3)
+
+
+async def count(fleet: StoreFleet) -> None:
+    await fleet.store.counting.note()
+    await fleet.store.counting.round(10)
+
+
+async def test_of_more_projects_than_are_shown_those_are_that_have_most_to_do(fleet: StoreFleet) -> None:
+    projects = [await fleet.project() for _ in range(6)]
+    hidden = await fleet.project(hidden=True)
+    worker = await fleet.worker(*projects, hidden)
+    for tasks, project in enumerate([*projects, hidden]):
+        await fleet.submit(project, worker, *(new() for _ in range(tasks)))
+    await count(fleet)
 
     look = await fleet.store.overview.get()
 
-    assert look.projects == 3
-    assert [count.project.id for count in look.counts] == [projects[1], projects[2]]
+    assert look.projects == 7
+    # A hidden one takes no place of those that everybody may see.
+    assert [count.project.id for count in look.counts] == [hidden, *projects[:2:-1]]
+    assert [count.stats.waiting for count in look.counts] == [6, 5, 4, 3]
+    assert (look.shown.waiting, look.hidden.waiting) == (15, 6)
+    assert (look.shown.counters, look.hidden.counters) == ({"submitted": 15}, {"submitted": 6})
+
+
+async def test_sums_follow_a_project_that_is_hidden_shown_or_deleted(fleet: StoreFleet) -> None:
+    project, other = await fleet.project(), await fleet.project()
+    worker = await fleet.worker(project, other)
+    for each in (project, other):
+        await fleet.submit(each, worker, new(), new())
+
+    async def sums() -> list[tuple[int, int]]:
+        await count(fleet)
+        look = await fleet.store.overview.get()
+        return [(stats.waiting, stats.counters.get("submitted", 0)) for stats in (look.shown, look.hidden)]
+
+    assert await sums() == [(4, 4), (0, 0)]
+    await fleet.store.projects.update(fleet.manager, project, {"hidden": True})
+    assert await sums() == [(2, 2), (2, 2)]
+    await fleet.submit(project, worker, new())
+    assert await sums() == [(2, 2), (3, 3)]
+    await fleet.store.projects.update(fleet.manager, project, {"hidden": False})
+    assert await sums() == [(5, 5), (0, 0)]
+    await fleet.store.maintenance.delete(fleet.manager, project)
+    # A total never goes back.
+    assert await sums() == [(2, 5), (0, 0)]
 
 
 async def test_an_answer_is_never_older_than_its_question(fleet: StoreFleet) -> None:

@@ -25,6 +25,12 @@ class Keys:
         """The channels, as a pattern: projects tell that tasks wait, the directory that a project is active."""
         self.directory = _pair(f"{prefix}:{{directory}}")
         self.last_worker = self._of_directory("next-worker")
+        self.worker_closed = self._of_directory("worker-closed")
+        self.worker_held = self._of_directory("worker-held")
+        self.projects = self._of_directory("projects")
+        self.sum = self._of_directory("sum")
+        self.sum_hidden = self._of_directory("sum-hidden")
+        self.changed = self._of_directory("changed")
         self.project = lru_cache(_BUSY)(self._project)
 
     def worker_projects(self, worker: int) -> str:
@@ -36,8 +42,16 @@ class Keys:
     def logs(self, level: str) -> str:
         return self._of_directory(f"logs:{level}")
 
-    def closed(self, project: int) -> str:
-        return f"{self.project(project)[0]}:closed"
+    def access(self, project: int, which: str) -> str:
+        """``access`` or ``requests``."""
+        return f"{self.project(project)[0]}:{which}"
+
+    def held(self, project: int) -> str:
+        return self._of_directory(f"held:{project}")
+
+    def project_of(self, base: str) -> int:
+        """The project whose base this is."""
+        return int(base[base.rindex(":") + 1 : -1])
 
     def delayed(self, project: int) -> str:
         return f"{self.project(project)[0]}:delayed"

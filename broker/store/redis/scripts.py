@@ -32,6 +32,14 @@ _PACKAGE = Path(__file__).parents[2]
 
 Argument = str | int | float
 Arguments = list[Argument]
+COUNTED = frozenset(
+    (
+        *("submit", "release", "deliver", "cancel", "give_back", "reclaim", "reclaim_worker", "promote"),
+        *("task_retry", "task_remove", "task_import", "drain_begin", "drain_step", "remove_group", "copy"),
+    )
+)
+"""Scripts after which a project is counted again; of ``assign`` its caller knows."""
+
 # What a server says when it cannot answer now, though the call is right.
 _PASSING = (
     *("LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "OOM"),
@@ -142,6 +150,8 @@ class Calls:
         self._client = client
         self._scripts = scripts
         self._metrics = metrics
+        self.changed: set[str] = set()
+        """Bases of projects in which something has changed, until that is noted in the directory."""
 
     async def call(self, script: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
         """The script's reply. Raises :class:`BrokerError` when it refuses, :class:`Unavailable` without an answer."""
@@ -156,6 +166,8 @@ class Calls:
             raise self._counted(_translated(f"script {script}", error)) from error
         finally:
             self._metrics.calls.observe(perf_counter() - begun)
+            if script in COUNTED:
+                self.changed.add(keys[0])
 
     async def command(self, name: str, key: str, *args: Argument) -> Any:
         """The reply to a plain command on one key, where no rule needs a script. Raises :class:`Unavailable`."""

@@ -1,0 +1,25 @@
+--[[ closed_count: add what workers closed in a project to their totals over all projects. A batch counts once.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  project id
+  ARGV[2]  number of the batch, as closed_take gave it
+  ARGV[3+] pairs: worker id, closed tasks; 500 pairs or fewer
+
+  Returns  1 when it was counted, 0 when it had been counted before
+  Refuses  nothing
+  Cost     O(workers * log workers)
+]]
+--- @include "worker_closed"
+
+local base, guard, project, number = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+
+if tonumber(redis.call('HGET', base .. ':counted', project) or 0) >= tonumber(number) then
+  return 0
+end
+redis.call('DEL', guard)
+for i = 3, #ARGV, 2 do
+  add_closed(base, ARGV[i], ARGV[i + 1])
+end
+redis.call('HSET', base .. ':counted', project, number)
+return 1
