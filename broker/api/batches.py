@@ -7,13 +7,16 @@ from typing import TypeVar
 from broker.api.bodies import required
 from broker.api.requests import Call
 from broker.errors import BrokerError, Invalid
-from broker.store.tasks import CHUNK, by_project
+from broker.store.tasks import PART, by_project
 
 T = TypeVar("T")
 C = TypeVar("C")
 
 _AT_ONCE = 16
 """Projects that one bulk call works on at a time: it may name thousands, and other calls must not wait for it."""
+
+_CHECKED = 100
+"""Requests that are checked in one go, in some tenths of a millisecond; then other calls have their turn."""
 
 
 def batch(call: Call, items: list[T] | None, field: str = "requests", most: int = 0) -> list[T]:
@@ -23,10 +26,12 @@ def batch(call: Call, items: list[T] | None, field: str = "requests", most: int 
     return named
 
 
-def each(requests: list[T], checked: Callable[[T], C], field: str) -> list[C]:
+async def each(requests: list[T], checked: Callable[[T], C], field: str) -> list[C]:
     """Every request, checked; a refusal names the request and its field."""
     done: list[C] = []
     for request in requests:
+        if done and not len(done) % _CHECKED:
+            await asyncio.sleep(0)
         try:
             done.append(checked(request))
         except BrokerError as error:
@@ -36,15 +41,15 @@ def each(requests: list[T], checked: Callable[[T], C], field: str) -> list[C]:
 
 
 async def in_parts(tasks: list[int], part: Callable[[int, list[int]], Awaitable[None]]) -> None:
-    """Calls ``part(project, positions)`` for every 500 tasks of a project, in order, for a few projects at a time.
+    """Calls ``part(project, positions)`` for every 200 tasks of a project, in order, for a few projects at a time.
 
     ``positions`` are those in ``tasks``. A number that cannot be an id is left out. After an error no more parts begin;
     it is raised when those that have begun have ended.
     """
 
     async def whole(project: int, positions: list[int]) -> None:
-        for start in range(0, len(positions), CHUNK):
-            await part(project, positions[start : start + CHUNK])
+        for start in range(0, len(positions), PART):
+            await part(project, positions[start : start + PART])
 
     projects = [found for found in by_project(tasks).items() if found[0]]
     if len(projects) == 1:

@@ -27,7 +27,7 @@ from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.store.task_fields import TaskFields
-from broker.store.tasks import CHUNK, FAIL, OK, project_of, result_of
+from broker.store.tasks import FAIL, OK, PART, project_of, result_of
 from broker.store.workers import Worker
 
 _OPTIONAL = TaskFields._fields[2:-1]
@@ -124,7 +124,8 @@ async def submit(call: Call) -> Reply:
         text="For workers with submit on the project. All tasks must be of one project. If one task is "
         "invalid, nothing is "
         "submitted; duplicates are skipped one by one.\n\n"
-        "The call runs in parts of 500. A 503 with `content` says which tasks were submitted: send the others again. "
+        "The call runs in parts of 200, and other calls come in between. A 503 with `content` says which tasks were "
+        "submitted: send the others again. "
         "After a lost answer, repeat the call: with hashes, only the missing tasks are submitted.",
         who=WORKER,
         body=BulkSubmit,
@@ -154,10 +155,12 @@ async def submit(call: Call) -> Reply:
 async def bulk_submit(call: Call) -> Reply:
     worker = await auth.worker(call)
     requests = batch(call, (await call.decode(BulkSubmit)).requests)
-    return Reply(_submitted(await submit_all(call, worker, *checked_tasks(call, requests))))
+    return Reply(_submitted(await submit_all(call, worker, *await checked_tasks(call, requests))))
 
 
-def checked_tasks(call: Call, requests: list[SubmitTask], field: str = "requests") -> tuple[int, list[TaskFields]]:
+async def checked_tasks(
+    call: Call, requests: list[SubmitTask], field: str = "requests"
+) -> tuple[int, list[TaskFields]]:
     """Their one project, and what is submitted to it."""
     project, max_recipe = required(requests[0].project, f"{field}[0].project"), call.settings.max_recipe
 
@@ -166,15 +169,15 @@ def checked_tasks(call: Call, requests: list[SubmitTask], field: str = "requests
             raise Invalid(f"project: differs from {field}[0].project; all tasks must be of one project")
         return _new_task(request, max_recipe)
 
-    return project, each(requests, checked, field)
+    return project, await each(requests, checked, field)
 
 
 async def submit_all(call: Call, worker: Worker, project: int, tasks: list[TaskFields]) -> list[int | None]:
     """The id of each, None for a duplicate. Raises ``unavailable`` with ``outcomes`` so far if a later chunk fails."""
     outcomes: list[int | None] = []
-    for start in range(0, len(tasks), CHUNK):
+    for start in range(0, len(tasks), PART):
         try:
-            chunk = tasks[start : start + CHUNK]
+            chunk = tasks[start : start + PART]
             whole = 0 if start else len(tasks)
             outcomes += await call.store.tasks.submit(project, worker.id, chunk, whole=whole)
         except BrokerError as error:
@@ -246,7 +249,7 @@ async def release(call: Call) -> Reply:
 async def bulk_release(call: Call) -> Reply:
     worker = await auth.worker(call)
     requests = batch(call, (await call.decode(BulkRelease)).requests)
-    return Reply({"updated": await release_all(call, worker, checked_releases(requests))})
+    return Reply({"updated": await release_all(call, worker, await checked_releases(requests))})
 
 
 class Release(NamedTuple):
@@ -258,8 +261,8 @@ class Release(NamedTuple):
     """The delay of its group, and for how long that is blocked, if any of them is given."""
 
 
-def checked_releases(requests: list[ReleaseTask], field: str = "requests") -> list[Release]:
-    return each(requests, _checked_release, field)
+async def checked_releases(requests: list[ReleaseTask], field: str = "requests") -> list[Release]:
+    return await each(requests, _checked_release, field)
 
 
 def _checked_release(body: ReleaseTask) -> Release:
@@ -299,7 +302,7 @@ async def _released(call: Call, worker: Worker, project: int, releases: list[Rel
 async def release_all(call: Call, worker: Worker, releases: list[Release]) -> list[bool]:
     """Whether each was updated. Raises ``unavailable`` with ``updated`` so far if some were answered."""
     project, *others = {project_of(release.task) for release in releases}
-    if project and not others and len(releases) <= CHUNK:
+    if project and not others and len(releases) <= PART:
         return [_UPDATED[outcome] for outcome in await _released(call, worker, project, releases)]
     updated = [False] * len(releases)
     answered = 0

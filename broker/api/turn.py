@@ -10,9 +10,10 @@ from broker.api.bodies import MAX_NAMED, Turn, TurnGet
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import WORKER, Example, Operation, Routes
-from broker.api.tasks import checked_releases, checked_tasks, release_all, slow_downs_of, submit_all
+from broker.api.tasks import Release, checked_releases, checked_tasks, release_all, slow_downs_of, submit_all
 from broker.eager import Begun
 from broker.errors import BrokerError, Invalid
+from broker.store.task_fields import TaskFields
 from broker.store.tasks import keep_order, project_of
 from broker.store.workers import Worker
 
@@ -65,8 +66,12 @@ _Begun = tuple[str, str, Awaitable[object]]
 async def turn(call: Call) -> Reply:
     worker = await auth.worker(call)
     body = await call.decode(Turn)
-    releases = checked_releases(batch(call, body.releases, "releases", MAX_NAMED), "releases") if body.releases else []
-    project, tasks = checked_tasks(call, batch(call, body.submits, "submits"), "submits") if body.submits else (0, [])
+    releases: list[Release] = []
+    project, tasks = 0, list[TaskFields]()
+    if body.releases:
+        releases = await checked_releases(batch(call, body.releases, "releases", MAX_NAMED), "releases")
+    if body.submits:
+        project, tasks = await checked_tasks(call, batch(call, body.submits, "submits"), "submits")
     wanted = None if body.get is None else _wanted(call, body.get)
 
     content: dict[str, Any] = {"updated": [False] * len(releases), "outcomes": [], "tasks": [], "refused": {}}

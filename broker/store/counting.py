@@ -73,7 +73,7 @@ class Counting:
                 if await claim("count", round(_ROUND * 1000)):
                     await self.round(_ROUND)
             except BrokerError as error:
-                log.debug("cannot count: %s", error.message)
+                log.debug("cannot count: %s", error.code)
 
     async def note(self) -> None:
         """Notes where this process has changed something."""
@@ -121,7 +121,7 @@ class Counting:
             await self._count_now(project, noted)
         except BrokerError as error:
             # Its node of a cluster is away: in the next round again.
-            log.debug("cannot count project %d: %s", project, error.message)
+            log.debug("cannot count project %d: %s", project, error.code)
 
     async def _count_now(self, project: int, noted: str) -> None:
         stats = await self._stats(project)

@@ -25,7 +25,7 @@ _PAGE = 500
 _SLICE = 100
 """Projects that are listed at once: about 0.5 ms of the store, and 2 ms of this process."""
 
-_LIST_DUTY = 0.2
+_LIST_DUTY = 0.3
 """Share of the time while all projects are listed; others are served in the rest of it."""
 
 _LISTS = 100

@@ -14,7 +14,7 @@ from broker.store.workers import Worker, Workers
 PAGE = 500
 """Workers that a page has at most."""
 
-_DUTY = 0.2
+_DUTY = 0.3
 """Share of the time while all workers are read; others are served in the rest of it."""
 
 _FOUND = 2000

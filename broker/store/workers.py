@@ -37,7 +37,7 @@ _TIMER = 0.01
 _MOST = 100_000
 """Records kept."""
 
-_LIST_DUTY = 0.2
+_LIST_DUTY = 0.3
 """Share of the time while all access to a project is listed; others are served in the rest of it."""
 
 _AFTER = re.compile("([0-9]{1,20})-([0-9]{1,16})")

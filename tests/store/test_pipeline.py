@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from broker import redis_url
 from broker.settings import Settings
 from broker.store.redis import connect
-from broker.store.redis.pipeline import Pipeline
+from broker.store.redis.pipeline import LARGE, Pipeline
 from tests.resp import command
 
 NONE = "void"
@@ -166,6 +166,41 @@ async def test_a_large_command_does_not_hold_up_small_ones(settings: Settings) -
 
         assert await asyncio.wait_for(calls.execute_command("ECHO", "small"), 0.9) == "small"
         assert await large is None
+
+
+async def test_parts_of_two_batches_take_turns_and_small_calls_come_in_between() -> None:
+    received, answered = asyncio.Queue[str](), asyncio.Semaphore(0)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while words := await command(reader):
+            if words[0] == b"ECHO":
+                received.put_nowait(words[1].decode())
+                if len(words) > LARGE:
+                    await answered.acquire()
+            writer.write(b"+OK\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with pipeline(Settings(redis_url=url)) as calls:
+
+            async def batch(name: str) -> None:
+                for number in (1, 2, 3):
+                    await calls.execute_command("ECHO", f"{name} {number}", *range(LARGE))
+
+            batches = asyncio.gather(batch("first"), batch("second"))
+            seen = []
+            for number in range(6):
+                seen.append(await received.get())
+                # The store has no other part while it works on this one.
+                await calls.execute_command("ECHO", f"small {number}")
+                seen.append(received.get_nowait())
+                assert received.empty()
+                answered.release()
+            await batches
+
+    parts = ["first 1", "second 1", "first 2", "second 2", "first 3", "second 3"]
+    assert seen == [word for number, part in enumerate(parts) for word in (part, f"small {number}")]
 
 
 async def test_commands_of_one_turn_leave_in_bursts_so_that_the_store_begins_before_the_last(

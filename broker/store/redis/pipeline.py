@@ -31,6 +31,11 @@ _BURST = 3
 """Commands that leave together at most: the store works on the first while requests of the same turn bring the next.
 With all of a turn in one write, each waited for the other, and a third of the calls per second was lost."""
 
+_LARGE_AT_ONCE = 1
+"""Large commands that the server has at a time: it carries out all that it has read from one connection before it reads
+small ones from another.
+"""
+
 _NOTHING = object()
 
 Command = tuple[str | int | float, ...]
@@ -45,7 +50,7 @@ class Pipeline:
         """
         self._connector = connector
         self._small = _Line(connector, timeout, writes, first)
-        self._large = _Line(connector, timeout, writes, first)
+        self._large = _Line(connector, timeout, writes, first, _LARGE_AT_ONCE)
 
     def execute_command(self, *command: str | int | float) -> Awaitable[Any]:
         """The reply. Raises what redis-py raises: ResponseError, ConnectionError, TimeoutError."""
@@ -76,11 +81,15 @@ class Pipeline:
 class _Line:
     """One connection at a time: a new one when the last was lost, which all that wait for it share."""
 
-    def __init__(self, connector: Connector, timeout: float, writes: Counter, first: Sequence[Command]) -> None:
+    def __init__(
+        self, connector: Connector, timeout: float, writes: Counter, first: Sequence[Command], at_once: int = 0
+    ) -> None:
+        """``at_once``: as of :class:`_Wire`."""
         self._connector = connector
         self._timeout = timeout
         self._writes = writes
         self._first = first
+        self._at_once = at_once
         self._connecting: asyncio.Task[_Wire] | None = None
         self.wire: _Wire | None = None
 
@@ -102,7 +111,7 @@ class _Line:
             self.wire = connecting.result()
 
     async def _connect(self) -> "_Wire":
-        wire = _Wire(await self._connector.open(), self._timeout, self._writes)
+        wire = _Wire(await self._connector.open(), self._timeout, self._writes, self._at_once)
         for command in self._first:
             wire.send(command).add_done_callback(_ignore)
         return wire
@@ -119,13 +128,15 @@ class _Line:
 class _Wire(asyncio.Protocol):
     """An open connection, and the calls that wait for their replies, oldest first."""
 
-    def __init__(self, connection: AbstractConnection, timeout: float, writes: Counter) -> None:
+    def __init__(self, connection: AbstractConnection, timeout: float, writes: Counter, at_once: int) -> None:
+        """``at_once``: how many commands are under way at most, each written alone; 0 for any number."""
         self._connection = connection
+        self._at_once = at_once
         self._timeout = timeout
         self._writes = writes
         self._loop = asyncio.get_running_loop()
         self.waiting: deque[asyncio.Future[Any]] = deque()
-        self._unsent: list[bytes] = []
+        self._unsent: deque[bytes] = deque()
         self._replies = hiredis.Reader(encoding="utf-8", errors="replace", replyError=_error, notEnoughData=_NOTHING)
         self._heard = self._loop.time()
         self.open = True
@@ -146,6 +157,9 @@ class _Wire(asyncio.Protocol):
             # The store has nothing else to do.
             self._heard = self._loop.time()
             self._write(packed)
+        elif self._at_once:
+            self._unsent.append(packed)
+            self._send_next()
         else:
             if not self._unsent:
                 self._loop.call_soon(self._flush)
@@ -153,6 +167,10 @@ class _Wire(asyncio.Protocol):
             if len(self._unsent) == _BURST:
                 self._flush()
         return reply
+
+    def _send_next(self) -> None:
+        while self._unsent and self.open and len(self.waiting) - len(self._unsent) < self._at_once:
+            self._write(self._unsent.popleft())
 
     def _flush(self) -> None:
         if self._unsent and self.open:
@@ -183,6 +201,8 @@ class _Wire(asyncio.Protocol):
 
     def _answer(self, reply: Any) -> None:
         waiting = self.waiting.popleft()
+        if self._at_once:
+            self._send_next()
         # A request that was cancelled has left its place here, so that the replies of others are not mixed up.
         if waiting.done():
             return

@@ -1,0 +1,136 @@
+"""How many calls of the store each page and list takes with 1,000 projects and 1,000 workers: counted, not timed.
+
+A page may cost what it shows, nothing for the projects and workers that it does not show.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import httpx
+import pytest
+
+from broker.app import create_app
+from broker.settings import Settings
+from broker.store import Store, counting
+from tests.store.conftest import StoreFleet, new
+
+PROJECTS = WORKERS = 1000
+
+SESSION = 1
+"""Who asks: one call."""
+
+SHOWN = 100
+"""Projects on a page of the overview, and projects that /metrics shows one by one."""
+
+
+@dataclass
+class Client:
+    http: httpx.AsyncClient
+    store: Store
+    wanted: int
+    """A project to which all workers have access, or request it."""
+    project: int
+    """One with tasks."""
+    task: int
+
+    async def calls(self, path: str) -> int:
+        """How many calls of the store this takes, when it was read a moment ago."""
+        path = path.format(wanted=self.wanted, project=self.project, task=self.task)
+        await self.read(path)
+        metrics = self.store.metrics.calls
+        before = sum(metrics.total.buckets)
+        await self.read(path)
+        return int(sum(metrics.total.buckets) - before)
+
+    async def read(self, path: str) -> None:
+        answer = await self.http.get(path)
+        assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:200]}"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return replace(settings, max_projects=0)
+
+
+@pytest.fixture
+async def client(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+    store.ready.set()
+    transport = httpx.ASGITransport(app=create_app(settings, store))
+    async with httpx.AsyncClient(transport=transport, base_url="http://broker", timeout=30) as http:
+        account = await http.post("/register", json={"username": "boss", "password": "a long password"})
+        fleet = StoreFleet(store, account.json()["content"]["manager"]["id"])
+        for start in range(0, PROJECTS, 100):
+            names = (f"project {n}" for n in range(start, start + 100))
+            await asyncio.gather(*(store.projects.create(fleet.manager, {"name": name}) for name in names))
+        projects = [project.id async for project in store.projects.ids()]
+        workers = await fleet.many_workers(WORKERS, projects[0])
+        await fleet.many_workers(WORKERS, projects[0], granted=False)
+        for project in projects[1:40]:
+            await fleet.store.workers.request_access(project, workers[0], assign=True, submit=True)
+            await fleet.store.workers.grant(project, workers[0])
+        (task, *_) = await fleet.submit(projects[1], workers[0], *(new(votes=3) for _ in range(200)))
+        assert task
+        for held in await fleet.take(projects[1], workers[0], 100):
+            await fleet.release(projects[1], workers[0], held.id, vote=1)
+        for project in projects[2:40]:
+            await fleet.submit(project, workers[0], new())
+        await store.counting.note()
+        monkeypatch.setattr(counting, "_DUTY", 1)
+        await store.counting.round(60)
+        yield Client(http, store, projects[0], projects[1], task)
+
+
+async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
+    most = {
+        # The number of projects, and where they stand; of each that is shown, its counts and its snapshots.
+        "/ui/": SESSION + 4 + 2 * SHOWN,
+        "/ui/?sort=waiting": SESSION + 4 + 2 * SHOWN,
+        "/ui/?after=900": SESSION + 4 + 2 * SHOWN,
+        "/ui/?q=project 99": SESSION + 4 + 2 * SHOWN,
+        "/ui/?q=none of them": SESSION + 5,
+        "/ui/projects/{project}": SESSION + 6,
+        "/ui/projects/{project}/settings": SESSION + 3,
+        "/ui/projects/{project}/tasks": SESSION + 4,
+        "/ui/projects/{project}/tasks?state=verifying": SESSION + 4,
+        "/ui/projects/{project}/tasks/{task}": SESSION + 3,
+        "/ui/projects/{project}/groups": SESSION + 3,
+        "/ui/projects/new": SESSION + 2,
+        "/ui/console": SESSION + 2,
+        "/ui/projects/{wanted}/access": SESSION + 10,
+        "/ui/projects/{wanted}/access?worker=700": SESSION + 7,
+        # Last id, number and order; then worker, closed and held.
+        "/ui/workers": SESSION + 6,
+        "/ui/workers?sort=id&page=9": SESSION + 6,
+        "/ui/workers?show=holding": SESSION + 6,
+        # A search looks at 2,000 workers, in four pages.
+        "/ui/workers?q=nobody": SESSION + 2 + 4 * 3,
+        "/worker/stats?limit=500": 4,
+        "/worker/stats?limit=500&project={project}": 6,
+        "/project/tasks/{project}?limit=500": SESSION + 2,
+        "/project/groups/{project}?state=ready": SESSION + 2,
+        "/project/assignees/{project}": 5,
+        # Of each project that is shown, its counts and its oldest task.
+        "/metrics": 6 + 2 * SHOWN,
+    }
+
+    taken = {path: await client.calls(path) for path in most}
+
+    assert {path: calls for path, calls in taken.items() if calls > most[path]} == {}
+
+
+async def test_a_full_list_takes_a_call_for_a_slice_and_a_count_none_where_nothing_has_changed(client: Client) -> None:
+    slices = WORKERS // 500
+
+    assert await client.calls("/project/list") <= SESSION + PROJECTS // 100 + 1
+    # The workers with access, and those that request it; of each slice: worker, closed and held.
+    assert await client.calls("/worker/stats") <= 1 + 2 * slices * 3
+    # Both lists are scanned; a scan gives about 500.
+    assert await client.calls("/project/access_list/{wanted}") <= SESSION + 1 + 2 * (2 * slices + slices)
+
+    metrics = client.store.metrics.calls
+    before = sum(metrics.total.buckets)
+    await client.store.counting.note()
+    await client.store.counting.round(10)
+    # Only what waits to be counted is asked for: nothing.
+    assert sum(metrics.total.buckets) - before == 1
