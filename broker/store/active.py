@@ -77,16 +77,16 @@ class Active:
 
     async def look(self, project: int) -> Due:
         """What there is to do; the directory is told whether tasks may be had, and when to look again."""
-        due, active, epoch, wait = await self._due(project)
-        await self._note(project, epoch, "1" if active else "", "" if wait < 0 else wait)
+        due, active, epoch, *waits = await self._due(project)
+        await self._note(project, epoch, "1" if active else "", *("" if wait < 0 else wait for wait in waits))
         return due
 
-    async def _due(self, project: int) -> tuple[Due, int, int, int]:
-        """Besides: whether tasks may be had, the epoch, and ms until to look again, -1 for never."""
-        *due, active, epoch, wait = await self._calls.call(
+    async def _due(self, project: int) -> tuple[Due, int, int, int, int]:
+        """Besides: whether tasks may be had, the epoch, ms until to look again and until others may be had, or -1."""
+        *due, active, epoch, wait, starts = await self._calls.call(
             "due", self._keys.project(project), [self.now, self._interval]
         )
-        return Due(*map(bool, due)), active, epoch, wait
+        return Due(*map(bool, due)), active, epoch, wait, starts
 
     async def _note(self, project: int, epoch: int, *state: Argument) -> None:
         await self._calls.call("active_note", self._keys.directory, [project, epoch, *state, self.now])
@@ -100,7 +100,7 @@ class Active:
         """A script has let tasks be had, and answered this epoch. If it cannot be noted now, a sweep finds it."""
         if epoch:
             with suppress(BrokerError):
-                await self._note(project, epoch, "1", 0)
+                await self._note(project, epoch, "1", 0, "")
 
     async def take(self, limit: int) -> tuple[list[int], float | None]:
         """Projects to look at now, which no other process takes meanwhile; and the seconds until there is another."""
@@ -113,13 +113,18 @@ class Active:
         end = await self._calls.command("INCRBY", self._keys.pending("round"), count)
         key = self._keys.pending("projects")
         projects = await self._calls.command("ZCARD", key)
+        count = min(count, projects)
         first = (end - count) % projects if projects else 0
-        return [int(id) for id in await self._calls.command("ZRANGE", key, first, first + count - 1)]
+        ids = await self._calls.command("ZRANGE", key, first, first + count - 1)
+        if len(ids) < count:
+            ids += await self._calls.command("ZRANGE", key, 0, count - len(ids) - 1)
+        return [int(id) for id in ids]
 
     async def look_at_all(self) -> None:
         """All that are to be looked at some time are to be looked at now: the clock was set back."""
-        key = self._keys.pending("look")
-        await self._calls.command("ZUNIONSTORE", key, 1, key, "WEIGHTS", 0)
+        for name in ("look", "starts"):
+            key = self._keys.pending(name)
+            await self._calls.command("ZUNIONSTORE", key, 1, key, "WEIGHTS", 0)
 
     async def ids(self) -> tuple[set[int], set[int]]:
         """All projects of which tasks may be had now, and the public ones among them."""

@@ -1,6 +1,6 @@
 --[[ active_list: projects where a worker may find a task, best priority first, a page at a time.
 
-  They are those that are active and public, or active and granted to the worker, and those to be looked at by now.
+  They are those that are public or granted to the worker, and active, or a group's rest or a delay there is just over.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -54,7 +54,7 @@ elseif page == 0 then
   end
 end
 -- Tasks of these may be had since a moment ago.
-local due = page == 0 and redis.call('ZRANGE', base .. ':look', '-inf', now, 'BYSCORE', 'LIMIT', 0, size) or {}
+local due = page == 0 and redis.call('ZRANGE', base .. ':starts', '-inf', now, 'BYSCORE', 'LIMIT', 0, size) or {}
 for _, id in ipairs(due) do
   local priority, is_public = unpack(redis.call('HMGET', base .. ':project:' .. id, 'priority', 'public'))
   if priority and (is_public == '1' or redis.call('SISMEMBER', granted, id) == 1) then

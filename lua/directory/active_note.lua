@@ -9,7 +9,8 @@
   ARGV[2]  its epoch
   ARGV[3]  '1' when some of its tasks may be had now, else ''
   ARGV[4]  ms until to look at it next; '' for never
-  ARGV[5]  now, unix ms; '' outside tests
+  ARGV[5]  ms until tasks may be had that may not now; '' for none
+  ARGV[6]  now, unix ms; '' outside tests
 
   Returns  1 when it was noted, 0 when something later is known, or the project is gone
   Refuses  nothing
@@ -18,8 +19,8 @@
 --- @include "clock"
 
 local base, guard, id, epoch, wait = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
-local is_active = ARGV[3] == '1'
-local now = clock(ARGV[5])
+local is_active, starts = ARGV[3] == '1', tonumber(ARGV[5])
+local now = clock(ARGV[6])
 
 local priority, public = unpack(redis.call('HMGET', base .. ':project:' .. id, 'priority', 'public'))
 local known = tonumber(redis.call('HGET', base .. ':epochs', id) or 0)
@@ -35,6 +36,11 @@ if wait then
   redis.call('ZADD', base .. ':look', now + wait, id)
 else
   redis.call('ZREM', base .. ':look', id)
+end
+if starts then
+  redis.call('ZADD', base .. ':starts', now + starts, id)
+else
+  redis.call('ZREM', base .. ':starts', id)
 end
 local score, came = -tonumber(priority), 0
 if is_active then

@@ -8,12 +8,12 @@
   Returns  {1 when tasks are to be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed; 1
            when maintenance has tasks to work off; 1 when groups or delayed tasks are to be looked at; 1 when a snapshot
            is to be taken; 1 when tasks may be had: some wait or are overdue, and the project is not paused; the epoch;
-           ms until to look at the project next, -1 for never}
+           ms until to look at the project next, and until the next group or delayed task may be had, -1 for never}
   Refuses  nothing
   Cost     O(log assigned)
 ]]
 --- @include "clock"
---- @include "full"
+--- @include "first_due"
 --- @include "is_due"
 --- @include "project"
 --- @include "remembered"
@@ -24,7 +24,7 @@ local SOON = 1000
 
 local fields = project(base, 'paused', 'remember_closed', 'limits_walk', 'listed', 'epoch', 'snapshot_at', 'settled')
 if not fields then
-  return { 0, 0, 0, 0, 0, 0, 0, 0, -1 }
+  return { 0, 0, 0, 0, 0, 0, 0, 0, -1, -1 }
 end
 local paused, remember, limits_walk, listed, epoch, snapshot_at, settled = unpack(fields, 2, 8)
 
@@ -45,13 +45,6 @@ local function expires()
   return past.trim
 end
 
-local function first_of(key)
-  local time = redis.call('ZRANGE', base .. key, 0, 0, 'WITHSCORES')[2]
-  if time and tonumber(time) < FULL then
-    at(time)
-  end
-end
-
 local overdue = is_due(base .. ':assigned', now)
 local came = is_due(base .. ':due', now) or is_due(base .. ':delayed', now)
 local startable = overdue or came or redis.call('EXISTS', base .. ':queue', base .. ':verifying', base .. ':ready',
@@ -59,14 +52,15 @@ local startable = overdue or came or redis.call('EXISTS', base .. ':queue', base
 local outbox = redis.call('XLEN', base .. ':outbox') > 0
 local drains = redis.call('EXISTS', base .. ':drains') == 1
 local expired = expires()
+local wait = first_due(base, now)
+local starts = wait >= 0 and now + wait or nil
 local busy = startable or redis.call('EXISTS', base .. ':assigned') == 1
 local since = now - tonumber(snapshot_at or 0)
 local snapshot = since >= interval or since < -SOON
 if busy or outbox or drains or expired or limits_walk then
   at(now + SOON)
 else
-  first_of(':due')
-  first_of(':delayed')
+  at(starts)
   local rests = redis.call('ZRANGE', base .. ':resting', 0, 0, 'WITHSCORES')[2]
   if rests then
     at(math.max(now + SOON, tonumber(rests)))
@@ -92,4 +86,5 @@ return {
   startable and paused ~= '1' and 1 or 0,
   tonumber(epoch or 0),
   next < math.huge and math.max(0, math.ceil(next - now)) or -1,
+  paused ~= '1' and wait or -1,
 }
