@@ -110,21 +110,11 @@ class Active:
 
     async def next_of_round(self, count: int) -> list[int]:
         """The next projects of a round through all of them, which all processes share."""
-        end = await self._calls.command("INCRBY", self._keys.pending("round"), count)
-        key = self._keys.pending("projects")
-        projects = await self._calls.command("ZCARD", key)
-        count = min(count, projects)
-        first = (end - count) % projects if projects else 0
-        ids = await self._calls.command("ZRANGE", key, first, first + count - 1)
-        if len(ids) < count:
-            ids += await self._calls.command("ZRANGE", key, 0, count - len(ids) - 1)
-        return [int(id) for id in ids]
+        return [int(id) for id in await self._calls.call("round_take", self._keys.directory, [count])]
 
     async def look_at_all(self) -> None:
         """All that are to be looked at some time are to be looked at now: the clock was set back."""
-        for name in ("look", "starts"):
-            key = self._keys.pending(name)
-            await self._calls.command("ZUNIONSTORE", key, 1, key, "WEIGHTS", 0)
+        await self._calls.call("look_all", self._keys.directory)
 
     async def ids(self) -> tuple[set[int], set[int]]:
         """All projects of which tasks may be had now, and the public ones among them."""

@@ -175,28 +175,29 @@ class Monitoring:
 
         One that says the same as the one before is not stored: it is made here, one each interval.
         """
-        now = int(self.now) // 1000 if self.now else int(time.time())
-        step = max(1, round(self.interval))
-        last = min(now, now if newest is None else newest)
-        oldest = max(0 if oldest is None else oldest, now - self._history // 1000)
-        async for stored in self._stored(project, newest):
+        step, last = max(1, round(self.interval)), None
+        async for now, stored in self._stored(project, newest):
+            first = max(oldest or 0, now - self._history // 1000)
+            if last is None:
+                last = min(now, now if newest is None else newest)
             for time_ in range(stored.time + (last - stored.time) // step * step, stored.time, -step):
-                if time_ >= oldest:
+                if time_ >= first:
                     yield stored._replace(time=time_)
-            if stored.time < oldest:
+            if stored.time < first:
                 return
             yield stored
             # Not almost at the time of the next one.
             last = stored.time - (step + 1) // 2
 
-    async def _stored(self, project: int, newest: int | None) -> AsyncIterator[Snapshot]:
-        """Newest first."""
+    async def _stored(self, project: int, newest: int | None) -> AsyncIterator[tuple[int, Snapshot]]:
+        """Newest first, each with the time that it is now, unix seconds."""
         before = "+" if newest is None else str(newest * 1000 + 999)
         while True:
-            page = await self._calls.call("snapshots", self._keys.project(project), [before, "-", _PAGE])
+            args: Arguments = [before, "-", _PAGE, self.now]
+            now, *page = await self._calls.call("snapshots", self._keys.project(project), args)
             for id, pairs in page:
                 counts = dict(zip(pairs[::2], pairs[1::2], strict=True))
-                yield Snapshot(_ms(id) // 1000, *(int(counts[name]) for name in Snapshot._fields[1:]))
+                yield now // 1000, Snapshot(_ms(id) // 1000, *(int(counts[name]) for name in Snapshot._fields[1:]))
             if len(page) < _PAGE:
                 return
             before = f"({page[-1][0]}"

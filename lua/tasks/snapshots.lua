@@ -5,11 +5,13 @@
   ARGV[1]  not after, unix ms, or '+'
   ARGV[2]  not before, unix ms, or '-'
   ARGV[3]  how many
+  ARGV[4]  now, unix ms; '' outside tests
 
-  Returns  for each {unix ms '-' 0, {field, value...}}
+  Returns  {now, unix ms; for each {unix ms '-' 0, {field, value...}}}
   Refuses  NOT_FOUND
   Cost     O(snapshots)
 ]]
+--- @include "clock"
 --- @include "project"
 
 local base, newest, oldest, count = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -17,4 +19,4 @@ local base, newest, oldest, count = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 if not project(base) then
   return redis.error_reply('NOT_FOUND No such project')
 end
-return redis.call('XREVRANGE', base .. ':snapshots', newest, oldest, 'COUNT', count)
+return { clock(ARGV[4]), unpack(redis.call('XREVRANGE', base .. ':snapshots', newest, oldest, 'COUNT', count)) }

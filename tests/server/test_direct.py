@@ -487,7 +487,7 @@ def test_a_store_that_hangs_is_told_of_and_a_stop_ends_waits(way: str, tmp_path:
     with a_server(tmp_path / "store") as port, running(way, f"redis://127.0.0.1:{port}", redis_timeout="500ms") as side:
         with silent(f"redis://127.0.0.1:{port}"):
             hung = talk(side, post(SUBMIT, task("hangs"), "Connection: close\r\n"))
-        until(lambda: b"200 OK" in talk(side, get("/task/get?count=1", "Connection: close\r\n")))
+        until(lambda: b"200 OK" in talk(side, get("/task/get/1?count=1", "Connection: close\r\n")))
         with connected(side) as client:
             client.sendall(filled(side, get("/task/get/1?wait=60")))
             until(lambda: in_flight(side) == 1)

@@ -1,0 +1,16 @@
+--[[ look_all: all projects that are to be looked at some time are to be looked at now, as the clock was set back.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+
+  Returns  1
+  Refuses  nothing
+  Cost     O(projects * log projects)
+]]
+local base, guard = KEYS[1], KEYS[2]
+
+redis.call('DEL', guard)
+for _, name in ipairs({ ':look', ':starts' }) do
+  redis.call('ZUNIONSTORE', base .. name, 1, base .. name, 'WEIGHTS', 0)
+end
+return 1
