@@ -84,8 +84,10 @@ def served_store(scratch: Path, store_kind: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def serving(scratch: Path, served_store: str) -> Iterator[Serving]:
     """A broker of two server processes."""
-    # All tests together make more projects than one address may.
-    running = Serving.start(scratch / "serving", workers=2, redis_url=served_store, project_limit="0")
+    # All tests together make more projects than one address may, and than /metrics shows.
+    running = Serving.start(
+        scratch / "serving", workers=2, redis_url=served_store, project_limit="0", metrics_projects="5000"
+    )
     yield running
     assert running.stop() == 0
 

@@ -167,7 +167,9 @@ def test_a_repair_shows_what_is_lost_and_asks_and_leaves_a_way_back(
     copy = folder(tmp_path).with_name(f"{aof.FOLDER}.damaged-1")
     assert contents(copy) == before
     assert str(copy) in done.stdout
-    assert written.read_bytes() == before[written.name][:offset]
+    # The store that was started to see whether it does may have noted what has expired meanwhile.
+    assert written.read_bytes().startswith(before[written.name][:offset])
+    assert b"$4\r\nlate" not in written.read_bytes()
     assert names(tmp_path) == ["early"]
     assert contents(copy) == before
     again = repair()

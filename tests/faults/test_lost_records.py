@@ -2,7 +2,7 @@
 
 from tests.client import Fleet
 from tests.prometheus import Metrics
-from tests.serving import Serving
+from tests.serving import Serving, until
 from tests.stores import looking_into, lose_record
 
 
@@ -31,4 +31,4 @@ def test_a_lost_record_costs_its_own_task_and_no_other(fleet: Fleet, serving: Se
     stats = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]
     assert stats.pop("counters") == {"submitted": 6, "assigned": 4, "orphaned": 3}
     assert {state: count for state, count in stats.items() if count} == {"assigned": 3, "orphaned": 3}
-    assert Metrics.of(fleet.url)("tasks_orphaned_total", project=project) == 3
+    until(lambda: Metrics.of(fleet.url)("tasks_orphaned_total", project=project) == 3)
