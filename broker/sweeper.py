@@ -155,17 +155,20 @@ async def _log_errors(name: str, project: int, work: Awaitable[None]) -> None:
 
 
 async def sweep_for_ever(store: Store, interval: float) -> None:
-    """What is due by the second: each process does some of it, and a slow round that one of them can claim."""
+    """What is due by the second: each process does some of it; and the slow round, by one that can claim it."""
+    async with asyncio.TaskGroup() as tasks:
+        for work in (look, _round_if_claimed):
+            tasks.create_task(_repeat_for_ever(work, store, interval))
+
+
+async def _repeat_for_ever(work: Callable[[Store, float], Awaitable[float]], store: Store, interval: float) -> None:
+    """``work`` answers after how many seconds it is to be done again."""
     said = ""
     while True:
+        wait = interval
         try:
-            wait = await look(store, interval)
-            if await store.claim("sweep", int(interval * 900)):
-                # A little less than the interval, or every other round would find its own claim.
-                await go_round(store)
-            said = ""
+            wait, said = await work(store, interval), ""
         except BrokerError as error:
-            wait = interval
             # Once, not each second.
             log.log(logging.DEBUG if error.message == said else logging.WARNING, "sweep: %s", error.message)
             said = error.message
@@ -182,7 +185,14 @@ async def look(store: Store, interval: float) -> float:
     return longest if wait is None else min(max(wait, longest / 10), longest)
 
 
+async def _round_if_claimed(store: Store, interval: float) -> float:
+    # A little less than the interval, or every other round would find its own claim.
+    if await store.claim("sweep", int(interval * 900)):
+        await go_round(store)
+    return interval
+
+
 async def go_round(store: Store) -> None:
-    """The next part of the slow round."""
+    """What the directory has left to do, and the next part of the slow round."""
     await _tidy(store)
     await _look_at(store, await store.active.next_of_round(ROUND))
