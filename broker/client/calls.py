@@ -5,6 +5,7 @@ A call is a generator: it yields each :class:`Attempt`, receives the outcome, an
 """
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
@@ -96,14 +97,15 @@ class Caller:
         allow: Collection[str | None] = (),
         patient: bool = True,
         pause: float = 0,
+        longest: float = math.inf,
         wait: float = 0,
     ) -> Steps[T]:
         """The content of the answer, with its defaults where the broker sent none.
 
         ``safe``: whether the call may be carried out twice. If so, it is repeated for ``self.patience`` seconds. A call
         that was not sent is always repeated, and so is one that exceeds a rate (429), unless ``patient`` is false.
-        ``allow``: codes of refusals that are answers, None for those without a code; ``unavailable`` allows a 503 that
-        says what was done.
+        ``longest``: seconds that it waits for a rate before it asks again. ``allow``: codes of refusals that are
+        answers, None for those without a code; ``unavailable`` allows a 503 that says what was done.
         """
         name = f"{method} {path}"
         path = f"{path}?{urlencode(query)}" if query else path
@@ -119,7 +121,7 @@ class Caller:
                 envelope = _read(outcome, content, name)
                 if outcome.status != 429 or not patient:
                     return _content(envelope, content, allow, name, outcome.status)
-                pause = jittered(envelope.rate_limit_delay or outcome.retry_after or 1, 0.1)
+                pause = jittered(min(envelope.rate_limit_delay or outcome.retry_after or 1, longest), 0.1)
                 if self.on_wait is not None:
                     self.on_wait(pause)
                 continue

@@ -1,5 +1,6 @@
 """The calls on tasks: submit, get, release, all three in a turn, extend."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -11,6 +12,9 @@ from broker.client.types import ClientError, NewTask, Release, Result, Task, Tur
 
 _MOST = 10_000
 """Tasks of one bulk call."""
+
+_LONGEST_PAUSE = 1.0
+"""Seconds between two gets of any project whose rates are used up."""
 
 _MOST_BYTES = 8 << 20
 """Bytes of one bulk call: half of what a broker accepts."""
@@ -138,7 +142,10 @@ class TaskCalls(Caller):
         path = "/task/get" if project is None else f"/task/get/{project}"
         query = {name: value for name, value in {**query, "wait": wait}.items() if value}
         allow = {"no_task", "paused"}
-        return (yield from self._call("GET", path, _Assigned, query=query, safe=False, allow=allow, wait=wait))
+        # A task may come in another project, which has time left.
+        longest = _LONGEST_PAUSE if project is None else math.inf
+        call = self._call("GET", path, _Assigned, query=query, safe=False, allow=allow, longest=longest, wait=wait)
+        return (yield from call)
 
     @method
     def release(

@@ -157,6 +157,15 @@ def test_a_call_that_exceeds_a_rate_is_repeated_after_the_delay_of_the_answer(cl
         assert delay <= again.pause <= 1.1 * delay
 
 
+def test_a_get_of_any_project_asks_again_after_a_second_whatever_the_rates_say(client: Client) -> None:
+    steps = Client.get(client)
+    next(steps)
+
+    again = steps.send(answer(429, code="rate_limited", rate_limit_delay=999))
+
+    assert 1 <= again.pause <= 1.1
+
+
 def test_a_login_after_too_many_wrong_passwords_is_refused_at_once(client: Client) -> None:
     steps = Client.login(client, "ada", "wrong horse")
     next(steps)
