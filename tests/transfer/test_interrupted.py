@@ -66,6 +66,8 @@ def kept(settings: Settings) -> dict[str, Any]:
     redis = looking_into(settings.redis_url)
     found: dict[str, Any] = {}
     for key in redis.scan_iter(f"{settings.prefix}:*", count=10_000):
+        if key.endswith(":look"):
+            continue
         match redis.type(key):
             case "hash":
                 found[key] = redis.hgetall(key)

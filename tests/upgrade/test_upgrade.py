@@ -76,9 +76,14 @@ def test_every_answer_is_the_one_that_the_earlier_release_gave(upgraded: Upgrade
     answers = {path: upgraded.ada.get(path).content() for path in known}
     # What workers have closed over all projects is counted after the start.
     counts = known.pop("/worker/stats")
+    # A snapshot stands for those after it, until something changes.
+    (snapshots,) = [known.pop(path) for path in list(known) if path.startswith("/project/monitoring/")]
 
     assert {path: answers[path] for path, before in known.items() if not holds(answers[path], before)} == {}
     until(lambda: holds(upgraded.ada.get("/worker/stats").content(), counts))
+    times = [row["time_stamp"] for row in snapshots["snapshots"]]
+    between = f"/project/monitoring-between/{upgraded.index}?from={times[-1]}&to={times[0]}"
+    assert holds(upgraded.ada.get(between).content(), snapshots)
     logs = upgraded.ada.post("/logs", {"level": 4, "since": 1}).content()["logs"]
     assert [line["message"] for line in logs if line["timestamp"] == 1_700_000_000] == ["slow"]
 
