@@ -84,6 +84,11 @@ def system_message(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
+def rate_limited(delay: float, why: str = "") -> BrokerError:
+    """A refusal for ``delay`` seconds."""
+    return BrokerError("rate_limited", f"{why or 'Too many requests'}: ask again in {delay:.3f} s", delay=delay)
+
+
 def refusal(text: str) -> BrokerError | None:
     """The error that a script's reply ``CODE text`` stands for, or None for an error of the server itself."""
     word, _, message = _SERVER_SUFFIX.sub("", text).partition(" ")
@@ -93,5 +98,5 @@ def refusal(text: str) -> BrokerError | None:
     if code == "rate_limited":
         microseconds, _, why = message.partition(" ")
         delay = int(microseconds) / 1_000_000
-        return BrokerError(code, f"{why or 'Too many requests'}: ask again in {delay:.3f} s", delay=delay)
+        return rate_limited(delay, why)
     return BrokerError(code, message)

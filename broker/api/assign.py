@@ -267,25 +267,24 @@ def _take(call: Call, worker: Worker, wanted: Wanted, *, leave: bool = False) ->
 
 
 async def _take_from_any(call: Call, worker: Worker, wanted: Wanted, leave: bool) -> Found:
-    limits, left = list[BrokerError](), _BEST
+    limits, tries = list[BrokerError](), _BEST + _OTHERS
     async for page in call.store.active.candidates(worker.id):
         limits += [one.limit.refusal() for one in page if one.limit]
         open = [one for one in page if not one.limit]
-        others = open[left:]
-        tried = open[:left] + sorted(random.sample(others, min(len(others), _OTHERS)), key=others.index)
-        for one in tried:
+        while open and tries:
+            one = open.pop(0 if tries > _OTHERS else random.randrange(len(open)))  # noqa: S311
             try:
                 return await _take_from(call, worker, wanted._replace(project=one.project), leave)
             except BrokerError as error:
                 if error.code == "rate_limited":
                     limits.append(error)
-                    call.store.active.limit(one, error)
+                    call.store.active.limit(one, error.delay or 0)
                 elif error.code in _ELSEWHERE:
-                    left -= 1
+                    tries -= 1
                     await call.store.active.found_nothing(one.project)
                 else:
                     raise
-        if left <= 0:
+        if not tries:
             break
     raise min(limits, key=lambda error: error.delay or 0, default=None) or _no_task()
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from broker.errors import BrokerError
+from broker.errors import BrokerError, rate_limited
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Argument, Arguments, Calls
 
@@ -45,11 +45,10 @@ class Limit(NamedTuple):
     """Of the configuration that has the rate."""
     until: float
     """By the monotonic clock."""
-    message: str
 
     def refusal(self) -> BrokerError:
         """Of a get that would be refused because of it."""
-        return BrokerError("rate_limited", self.message, delay=self.until - time.monotonic())
+        return rate_limited(max(0.001, self.until - time.monotonic()))
 
 
 class Candidate(NamedTuple):
@@ -132,11 +131,11 @@ class Active:
             yield [Candidate(id, revision, self._limit(id, revision)) for id, revision in pairs]
             page += 1
 
-    def limit(self, found: Candidate, error: BrokerError) -> None:
-        """A get of any project was told to wait for the rate of this one."""
+    def limit(self, found: Candidate, delay: float) -> None:
+        """A get of any project was told to wait so many seconds for the rate of this one."""
         if len(self._limits) >= _MOST_KEPT:
             self._limits.clear()
-        self._limits[found.project] = Limit(found.revision, time.monotonic() + (error.delay or 0), error.message)
+        self._limits[found.project] = Limit(found.revision, time.monotonic() + delay)
 
     async def found_nothing(self, project: int) -> None:
         """A get of any project found no task there: perhaps none can be had any more."""

@@ -134,3 +134,21 @@ async def test_a_full_list_takes_a_call_for_a_slice_and_a_count_none_where_nothi
     await client.store.counting.round(10)
     # Only what waits to be counted is asked for: nothing.
     assert sum(metrics.total.buckets) - before == 1
+
+
+async def test_a_get_of_any_project_asks_none_whose_rate_is_used_up_and_none_without_tasks(client: Client) -> None:
+    store, projects = client.store, [project.id async for project in client.store.projects.ids()]
+    asking, secret = await store.workers.create("asks for any")
+    for project in projects[1:40]:
+        await store.workers.request_access(project, asking.id, assign=True, submit=True)
+        await store.workers.grant(project, asking.id)
+    boss = (await store.managers.every())[0].id
+    for project in projects[2:39]:
+        await store.projects.update(boss, project, {"assign_rate": 0.001, "priority": 7})
+        await store.tasks.submit(project, asking.id, [new(), new()])
+        await store.tasks.assign(project, asking.id, 1, 60)
+    client.http.headers.update({"X-Worker-ID": str(asking.id), "X-Secret": secret})
+
+    # The worker and what may have tasks for it; three for a project whose last task the get before has taken; then a
+    # task and its project. The get before has learned of the rates.
+    assert await client.calls("/task/get") <= 7

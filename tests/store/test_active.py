@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from broker.errors import BrokerError
 from broker.settings import Settings
 from broker.store import Store
 from broker.store.task_fields import TaskFields
@@ -95,7 +94,7 @@ async def test_a_rate_that_was_used_up_is_known_until_it_lets_one_through_or_cha
         return [[one.limit is not None for one in page] async for page in active.candidates(worker)] == [[True]]
 
     (found,) = [one async for page in active.candidates(worker) for one in page]
-    active.limit(found, BrokerError("rate_limited", "slow", delay=1000))
+    active.limit(found, 1000)
     assert await limited()
 
     await fleet.store.projects.update(None, project, {"assign_rate": 5.0})
