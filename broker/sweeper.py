@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 BATCH = 100
 """Tasks that one step takes; a step that took fewer was the last."""
 
-ROUND = 25
+ROUND = 20
 """Projects that the slow round looks at in each interval."""
 
 _STEPS = 1000

@@ -20,7 +20,8 @@
 
 local base, guard = KEYS[1], KEYS[2]
 local now, interval = clock(ARGV[1]), tonumber(ARGV[2])
-local SOON = 1000
+-- What is held is looked at so often: it is back within 2 s of its deadline.
+local SOON = 1500
 
 local fields = project(base, 'paused', 'remember_closed', 'limits_walk', 'listed', 'epoch', 'snapshot_at', 'settled')
 if not fields then
@@ -56,7 +57,7 @@ local wait = first_due(base, now)
 local starts = wait >= 0 and now + wait or nil
 local busy = startable or redis.call('EXISTS', base .. ':assigned') == 1
 local since = now - tonumber(snapshot_at or 0)
-local snapshot = since >= interval or since < -SOON
+local snapshot = since >= interval or since < -1000
 if busy or outbox or drains or expired or limits_walk then
   at(now + SOON)
 else
