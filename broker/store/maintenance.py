@@ -59,6 +59,7 @@ class Maintenance:
     async def run(self, project: int, operation: str) -> int:
         """Runs reset_failed, reclaim_assigned or hard_reset. The answer is the number of tasks concerned."""
         affected = await self.begin_drain(project, operation)
+        await self._active.look_if_possible(project)
         if operation == "hard_reset":
             self._go_on(project, self._drain_all)
         else:
@@ -150,7 +151,6 @@ class Maintenance:
     async def begin_drain(self, project: int, operation: str) -> int:
         """How many tasks ``operation`` concerns: reset_failed, reclaim_assigned, hard_reset or delete."""
         affected: int = await self._calls.call("drain_begin", self._keys.project(project), [operation])
-        await self._active.look_if_possible(project)
         return affected
 
     async def begin_matching(self, project: int, operation: Matching, filter: TaskFilter) -> str:
