@@ -71,7 +71,7 @@ class Active:
         self.now = ""
 
     async def due(self, project: int) -> Due:
-        """What there is to do, without a note of it."""
+        """What there is to do, as :meth:`look`; the directory is not told before the next look."""
         return (await self._due(project))[0]
 
     async def look(self, project: int) -> Due:

@@ -75,9 +75,9 @@ local function take_best(base, asked, read)
     if not task then
       break
     end
-    local found, dropped = read({ task })
+    local found
+    found, may_go_on = read({ task })
     local row, is_left = found[1], found[1] and found[1].left
-    may_go_on = dropped < 1000
     if is_left then
       left[#left + 1] = { task = task, score = score, ticket = ticket, list = verify and ':verifying' or ':queue' }
       row = nil
@@ -115,7 +115,7 @@ local function take_best(base, asked, read)
     else
       redis.call('ZADD', base .. one.list, one.score, one.task)
     end
-    if walk then
+    if walk and (one.ticket or one.list == ':verifying') then
       -- What it passed is not what the worker has voted on.
       walk.learns = false
     end

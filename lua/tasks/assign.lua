@@ -58,7 +58,7 @@ local MOST_ORPHANS, MOST_LEFT = 1000, 16
 local orphans, left_to_others, leaves = 0, 0, true
 
 -- read(tasks): for each {task =, record =, seconds = its max_assign_time, as text, size = bytes of its recipe}, and
--- `left` if it is left to others; or false: its record is gone, and it is dropped. Then, how many were dropped so far.
+-- `left` if it is left to others; or false: its record is gone, and it is dropped. Then, whether more may be dropped.
 local function read(tasks)
   local found, lost = {}, {}
   for i, record in ipairs((records_of(base, tasks))) do
@@ -85,7 +85,7 @@ local function read(tasks)
     orphans = orphans + #lost
     drop_orphans(base, lost)
   end
-  return found, orphans
+  return found, orphans < MOST_ORPHANS
 end
 
 -- The first of the queue, when nothing else may come before them. What is left to others goes back with its score.
