@@ -117,7 +117,7 @@ class Active:
 
     async def ids(self) -> tuple[set[int], set[int]]:
         """All projects of which tasks may be had now, and the public ones among them."""
-        keys = self._keys.pending("active"), self._keys.pending("active_public")
+        keys = self._keys.active, self._keys.active_public
         every, public = [await self._calls.command("ZRANGE", key, 0, -1) for key in keys]
         return set(map(int, every)), set(map(int, public))
 

@@ -184,4 +184,4 @@ async def the_directory_knows_all(fleet: StoreFleet, projects: list[int]) -> Non
 
 
 async def latest_epoch(store: Store, project: int) -> int:
-    return int(await store.calls.command("HGET", store.keys.pending("epochs"), project))
+    return int(await store.calls.command("HGET", f"{store.keys.directory[0]}:epochs", project))

@@ -31,6 +31,8 @@ class Keys:
         self.sum = self._of_directory("sum")
         self.sum_hidden = self._of_directory("sum-hidden")
         self.changed = self._of_directory("changed")
+        self.active = self._of_directory("active")
+        self.active_public = self._of_directory("active_public")
         self.project = lru_cache(_BUSY)(self._project)
 
     def worker_projects(self, worker: int) -> str:
