@@ -14,7 +14,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from broker.settings import Settings
 from broker.store import Store, open_store
-from tests.client import Caller, Fleet
+from tests.client import Caller, Fleet, WorkerCaller
 from tests.serving import Serving
 from tests.stores import STORES
 
@@ -104,3 +104,13 @@ def fleet(serving: Serving, admin: Caller) -> Iterator[Fleet]:
     made = Fleet(serving.url, admin)
     yield made
     made.close()
+
+
+@pytest.fixture
+def project(fleet: Fleet) -> int:
+    return fleet.project()
+
+
+@pytest.fixture
+def worker(fleet: Fleet, project: int) -> WorkerCaller:
+    return fleet.worker(project)

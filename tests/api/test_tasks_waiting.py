@@ -56,11 +56,6 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-@pytest.fixture
-def project(fleet: Fleet) -> int:
-    return fleet.project()
-
-
 class Waiting:
     """A get under way."""
 

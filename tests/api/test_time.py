@@ -14,16 +14,6 @@ SOON = 0.5
 """Seconds: far less than the second after which a look would find a task, far more than it takes."""
 
 
-@pytest.fixture
-def project(fleet: Fleet) -> int:
-    return fleet.project()
-
-
-@pytest.fixture
-def worker(fleet: Fleet, project: int) -> WorkerCaller:
-    return fleet.worker(project)
-
-
 def rows(fleet: Fleet, project: int, state: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = fleet.admin.get(f"/project/tasks/{project}?state={state}").content()["tasks"]
     return found

@@ -32,11 +32,6 @@ def admin(serving: Serving) -> Caller:
     return serving.admin()
 
 
-@pytest.fixture
-def project(fleet: Fleet) -> int:
-    return fleet.project()
-
-
 def asked(worker: WorkerCaller, path: str, times: int = 1) -> socket.socket:
     """A connection on which this worker has sent a get ``times``."""
     url = httpx.URL(str(worker.http.base_url))
