@@ -3,6 +3,7 @@
 from broker.api import (
     assign,
     groups,
+    joining,
     logs,
     managers,
     monitoring,
@@ -25,6 +26,7 @@ def routes() -> list[Route]:
         turn,
         logs,
         workers,
+        joining,
         projects,
         managers,
         project_tasks,

@@ -9,6 +9,7 @@ from broker.store.active import Active
 from broker.store.chain import Chain
 from broker.store.counting import Counting
 from broker.store.groups import Groups
+from broker.store.joining import Joining
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.managers import Managers
@@ -35,6 +36,7 @@ class Store:
     chain: Chain
     projects: Projects
     workers: Workers
+    joining: Joining
     managers: Managers
     logs: Logs
     monitoring: Monitoring
@@ -103,6 +105,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         chain=chain,
         projects=projects,
         workers=workers,
+        joining=Joining(calls, keys),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
         logs=Logs(calls, keys),
         monitoring=monitoring,
