@@ -3,6 +3,7 @@
 from broker.api import (
     assign,
     groups,
+    joining,
     logs,
     manager_tokens,
     managers,
@@ -26,6 +27,7 @@ def routes() -> list[Route]:
         turn,
         logs,
         workers,
+        joining,
         projects,
         managers,
         manager_tokens,

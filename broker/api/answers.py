@@ -379,6 +379,10 @@ class Accesses(Struct):
     accesses: Annotated[list[Access], Meta(description="Requests first, then granted access, each by worker id")]
 
 
+class Accepted(Struct):
+    accepted: Annotated[int, Meta(ge=0, description="How many requests were accepted")]
+
+
 class LoggedLine(Struct):
     timestamp: Time
     message: str

@@ -262,6 +262,13 @@ class AccessRequest(Struct):
     submit: Annotated[bool | None, optional("Access to submit tasks and to get them", default=False)] = None
 
 
+class AcceptRequests(Struct):
+    workers: Annotated[
+        list[Id] | None, optional("Ids; send this or `all`. Workers without a request are left out", maxItems=MAX_NAMED)
+    ] = None
+    all: Annotated[bool | None, optional("True: every request that there is", default=False)] = None
+
+
 class ProjectFields(Struct):
     """What a manager may set; None leaves a field as it is, or at its default in a new project."""
 

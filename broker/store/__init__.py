@@ -9,6 +9,7 @@ from broker.store.active import Active
 from broker.store.chain import Chain
 from broker.store.counting import Counting
 from broker.store.groups import Groups
+from broker.store.joining import Joining
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
 from broker.store.manager_tokens import ManagerTokens
@@ -36,6 +37,7 @@ class Store:
     chain: Chain
     projects: Projects
     workers: Workers
+    joining: Joining
     managers: Managers
     manager_tokens: ManagerTokens
     logs: Logs
@@ -105,6 +107,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         chain=chain,
         projects=projects,
         workers=workers,
+        joining=Joining(calls, keys),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
         manager_tokens=ManagerTokens(calls, keys),
         logs=Logs(calls, keys),

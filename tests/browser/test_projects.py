@@ -281,7 +281,7 @@ def test_the_timeline_shows_the_range_that_is_chosen(tab: Tab, sample: SampleDat
     expect(chart).to_have_attribute("data-points", re.compile("^1(79|80|81)$"))
 
     tab.follow("1h")
-    expect(chart).to_have_attribute("data-points", re.compile("^(29|30)$"))
+    expect(chart).to_have_attribute("data-points", re.compile("^(29|30|31)$"))
     tab.follow("all")
 
     tab.sees_part("1,44")

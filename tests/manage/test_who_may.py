@@ -55,6 +55,7 @@ POST  /project/request_access                     401    200    401    401  401 
 GET   /project/access_list/{id}                   401    401    403    403  403    200    403   403   200
 POST  /project/accept_request/{id}/{worker}       401    401    403    403  403    200    403   403   200
 POST  /project/reject_request/{id}/{worker}       401    401    403    403  403    200    403   403   200
+POST  /project/accept_requests/{id}               401    401    403    403  403    200    403   403   200
 GET   /project/secret/{id}                        401    200    403    403  403    403    200   403   200
 POST* /project/secret/{id}                        401    401    403    403  403    403    200   403   200
 GET   /project/webhook_secret/{id}                401    401    403    403  403    403    200   403   200

@@ -500,11 +500,23 @@ def test_a_store_that_hangs_is_told_of_and_a_stop_ends_waits(way: str, tmp_path:
         assert side.process.wait(10) == -signal.SIGTERM
 
 
+@contextmanager
+def known(side: Side) -> Iterator[socket.socket]:
+    """A connection that the server reads from. One that is only accepted is closed by a stop, whatever was sent."""
+    with connected(side) as client:
+        client.sendall(get("/healthz"))
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += client.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        yield client
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_stop_waits_for_calls_but_not_for_ever(way: str, tmp_path: Path) -> None:
     with a_server(tmp_path / "store") as port:
         store = f"redis://127.0.0.1:{port}"
-        with running(way, store, redis_timeout="60s", grace="3") as side, connected(side) as client:
+        with running(way, store, redis_timeout="60s", grace="3") as side, known(side) as client:
             with silent(store):
                 client.sendall(filled(side, post(SUBMIT, task("soon"))))
                 assert side.fleet.anybody.get("/healthz").status == 200
@@ -512,7 +524,7 @@ def test_a_stop_waits_for_calls_but_not_for_ever(way: str, tmp_path: Path) -> No
                 until(lambda: refuses_connections(side))
             assert rest(client).startswith(b"HTTP/1.1 200 OK")
             assert side.process.wait(10) == -signal.SIGTERM
-        with running(way, store, prefix="again", redis_timeout="60s", grace="1") as side, connected(side) as client:
+        with running(way, store, prefix="again", redis_timeout="60s", grace="1") as side, known(side) as client:
             with silent(store):
                 client.sendall(filled(side, post(SUBMIT, task("never"))))
                 assert side.fleet.anybody.get("/healthz").status == 200
