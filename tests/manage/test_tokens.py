@@ -37,7 +37,7 @@ def new_token(manager: Caller, **fields: Any) -> dict[str, Any]:
 
 def name_of(caller: Caller) -> str | None:
     manager: dict[str, Any] | None = caller.get("/account").content()["manager"]
-    return manager and manager["username"]
+    return str(manager["username"]) if manager else None
 
 
 def test_a_program_does_with_a_token_what_its_manager_may(fleet: Fleet, program: Callable[[str], Caller]) -> None:
