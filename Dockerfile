@@ -16,7 +16,7 @@ RUN apt-get update \
 # The sources are mounted, not copied: only installed packages are left. Each is the one whose hash is in the lock.
 RUN --mount=type=bind,target=/src \
     pip install --no-cache-dir --only-binary :all: --require-hashes --requirement /src/requirements.lock \
-    && pip install --no-cache-dir --no-deps --no-build-isolation /src
+    && pip install --no-cache-dir --no-deps --no-build-isolation "/src[server]"
 
 # By number, so that an orchestrator can see that it is not root.
 USER 10001:10001

@@ -21,7 +21,7 @@ define install
 @echo "Installing what $(1) names in $(VENV): this takes a minute the first time"
 $(PYTHON) -m venv $(VENV)
 $(PIP_INSTALL) --require-hashes --requirement $(1)
-$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+$(PIP_INSTALL) --no-deps --no-build-isolation --editable '.[server]'
 touch $@
 endef
 
@@ -84,7 +84,7 @@ bench-all: $(VENV)/test.stamp  ## the same, and how it grows
 
 lock: $(VENV)/test.stamp  ## the newest versions that pyproject.toml allows, for every platform, with hashes
 	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9'
-	$(COMPILE) --extra build --output-file requirements.lock
+	$(COMPILE) --extra server --extra build --output-file requirements.lock
 	$(COMPILE) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:

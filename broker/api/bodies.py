@@ -262,6 +262,13 @@ class AccessRequest(Struct):
     submit: Annotated[bool | None, optional("Access to submit tasks and to get them", default=False)] = None
 
 
+class AcceptRequests(Struct):
+    workers: Annotated[
+        list[Id] | None, optional("Ids; send this or `all`. Workers without a request are left out", maxItems=MAX_NAMED)
+    ] = None
+    all: Annotated[bool | None, optional("True: every request that there is", default=False)] = None
+
+
 class ProjectFields(Struct):
     """What a manager may set; None leaves a field as it is, or at its default in a new project."""
 
@@ -403,6 +410,21 @@ class CloseSessions(Struct):
         Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None,
         optional("The id of one session; without it, all sessions except the current one", pattern="^[0-9a-f]{64}$"),
     ] = None
+
+
+class CreateToken(Struct):
+    name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=100)] | None,
+        needed("What the token is for; for people", minLength=1, maxLength=100),
+    ] = None
+    expires_in: Annotated[
+        Annotated[int, Meta(ge=1, le=LONGEST_DELAY)] | None,
+        optional("Seconds until it expires; by default 90 days", default=7_776_000, minimum=1, maximum=LONGEST_DELAY),
+    ] = None
+
+
+class RevokeToken(Struct):
+    token_id: Annotated[Id | None, needed("The token's id, as `/account/tokens` lists it")] = None
 
 
 class LogQuery(Struct):

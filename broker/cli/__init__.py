@@ -8,8 +8,9 @@ import re
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, fields
+from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from broker import __version__
 from broker.errors import BrokerError, StartError, system_message
@@ -25,11 +26,11 @@ class Command(NamedTuple):
 COMMANDS = {
     "serve": Command("broker.cli.serve:add", "serve the HTTP API and the web UI"),
     "create-admin": Command(
-        "broker.cli.accounts:add_admin", "create an admin account, or make an existing account admin"
+        "broker.cli.create_admin:add", "create an admin account, or make an existing account admin"
     ),
     "repair": Command("broker.cli.store:add_repair", "cut damaged data off the files of the embedded store"),
     "demo": Command("broker.demo.main:add", "watch eight crawlers work through a site, offline"),
-    "worker": Command("broker.cli.accounts:add_worker", "create a worker and request access for it"),
+    "worker": Command("broker.cli.worker:add", "create a worker and request access for it"),
     "submit": Command("broker.cli.submit:add", "submit tasks from a file"),
     "tasks": Command("broker.cli.status:add_tasks", "list the tasks of a project"),
     "status": Command("broker.cli.status:add_status", "show all projects"),
@@ -89,9 +90,24 @@ def create_parser(loaded: Collection[str] = COMMANDS.keys()) -> argparse.Argumen
         if name in loaded:
             # The usage of ``parser`` is shown when an option is wrong.
             command.set_defaults(parser=command)
-            module, _, add = path.partition(":")
-            getattr(import_module(module), add)(command)
+            _add(command, path)
     return parser
+
+
+def _add(command: argparse.ArgumentParser, path: str) -> None:
+    """Without the server's packages, a command that needs them says so when it runs."""
+    module, _, add = path.partition(":")
+    try:
+        getattr(import_module(module), add)(command)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == __package__.partition(".")[0]:
+            raise
+        needs = f"{command.prog} needs the server's packages ({error.name} is missing)"
+        command.set_defaults(run=partial(_refuse, f"{needs}: pip install 'task-broker[server]'"), takes_rest=True)
+
+
+def _refuse(message: str, _arguments: argparse.Namespace) -> NoReturn:
+    raise StartError(message)
 
 
 def _message(error: Exception, args: argparse.Namespace) -> str:

@@ -8,17 +8,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import msgspec
+from msgspec import Meta
 
-from broker.api.bodies import SubmitTask
 from broker.cli import whole_number
 from broker.cli.client import add_client_options, as_worker, connected
 from broker.cli.output import Progress, print_json, span
 from broker.client import Client, ClientError, NewTask, Refused
 from broker.errors import system_message
-from broker.transfer.files import BadLines, Offset, OffsetFile, is_blank, recipe_of, without_mark
+from broker.transfer.lines import BadLines, Offset, OffsetFile, is_blank, recipe_of, without_mark
 
 _LINES = 5_000
 _BYTES = 4 << 20
@@ -52,6 +52,28 @@ _NUMBERS = (
 """Options of a task: name, least, most, default, meaning."""
 
 _NAMED = re.compile(r"requests\[(\d+)\]")
+
+_Count = Annotated[int, Meta(ge=0, le=2**15 - 1)]
+_Hash = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Line(msgspec.Struct):
+    """A line with ``--jsonl``: the fields of ``/task/submit``, with the bounds that the broker has for them."""
+
+    project: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+    recipe: str | None = None
+    priority: Annotated[int, Meta(ge=-(2**15), le=2**15 - 1)] | None = None
+    max_retries: _Count | None = None
+    max_assign_time: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    verification_count: _Count | None = None
+    group: str | None = None
+    delay: Annotated[float, Meta(ge=0, le=315_360_000)] | None = None
+    not_before: Annotated[float, Meta(ge=0)] | None = None
+    hash64: _Hash | None = None
+    hash_u64: _Hash | None = None
+    unique_string: str | None = None
+    unique_str: str | None = None
+
 
 _ADVICE = {
     "denied": "broker worker create --project {project} --submit --worker-file {file} requests it, and a manager "
@@ -246,7 +268,7 @@ class _Run:
         if not self._arguments.jsonl:
             return {"recipe": recipe}
         try:
-            line = msgspec.json.decode(recipe, type=SubmitTask)
+            line = msgspec.json.decode(recipe, type=Line)
         except RecursionError:
             raise ValueError("JSON is nested too deeply") from None
         if not line.recipe:

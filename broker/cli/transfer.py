@@ -18,17 +18,8 @@ from broker.store import Store
 from broker.store.groups import GroupLimits
 from broker.store.task_fields import TaskError
 from broker.store.transfer import CLOSED, DUPLICATE, IMPORTED, TASK_BEFORE, ImportedTask, batches
-from broker.transfer.files import (
-    BadLines,
-    GroupLine,
-    LineError,
-    TaskLine,
-    decoded,
-    encoded,
-    encoded_group,
-    is_blank,
-    without_mark,
-)
+from broker.transfer.files import GroupLine, LineError, TaskLine, decoded, encoded, encoded_group
+from broker.transfer.lines import BadLines, is_blank, without_mark
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:

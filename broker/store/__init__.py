@@ -9,8 +9,10 @@ from broker.store.active import Active
 from broker.store.chain import Chain
 from broker.store.counting import Counting
 from broker.store.groups import Groups
+from broker.store.joining import Joining
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
+from broker.store.manager_tokens import ManagerTokens
 from broker.store.managers import Managers
 from broker.store.monitoring import Monitoring, OverviewRead
 from broker.store.project_check import ProjectCheck
@@ -35,7 +37,9 @@ class Store:
     chain: Chain
     projects: Projects
     workers: Workers
+    joining: Joining
     managers: Managers
+    manager_tokens: ManagerTokens
     logs: Logs
     monitoring: Monitoring
     maintenance: Maintenance
@@ -57,7 +61,7 @@ class Store:
         text = "" if now is None else str(now)
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
-        self.groups.now = self.active.now = text
+        self.groups.now = self.active.now = self.manager_tokens.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -103,7 +107,9 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         chain=chain,
         projects=projects,
         workers=workers,
+        joining=Joining(calls, keys),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
+        manager_tokens=ManagerTokens(calls, keys),
         logs=Logs(calls, keys),
         monitoring=monitoring,
         maintenance=Maintenance(calls, keys, projects, chain, counting),

@@ -91,7 +91,8 @@ class Rendered(Response):
             if perf_counter() > until:
                 await asyncio.sleep(0)
                 until = perf_counter() + _SLICE
-        self.body += "".join(made).encode()
+        if made:
+            self.body = "".join(made).encode()
         self.headers["content-length"] = str(len(self.body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

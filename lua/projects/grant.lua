@@ -12,6 +12,7 @@
 ]]
 --- @include "project"
 --- @include "merge_access"
+--- @include "grant_access"
 
 local base, guard, worker = KEYS[1], KEYS[2], ARGV[1]
 
@@ -27,6 +28,5 @@ end
 local may = merge_access(granted, asked)
 
 redis.call('DEL', guard)
-redis.call('HSET', base .. ':access', worker, may)
-redis.call('HDEL', base .. ':requests', worker)
+grant_access(base, worker, may)
 return may

@@ -1,5 +1,7 @@
 --[[ revoke: a manager rejects a worker's request, and takes back what was granted. It may still release what it holds.
 
+  The worker is marked: until a manager grants it access, no join token lets it in.
+
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
@@ -22,4 +24,5 @@ end
 redis.call('DEL', guard)
 redis.call('HDEL', base .. ':requests', worker)
 redis.call('HDEL', base .. ':access', worker)
+redis.call('SADD', base .. ':rejected', worker)
 return 1

@@ -112,6 +112,8 @@ VOLATILE = {
     "deadline",
     "time_stamp",
     "ends",
+    "expires",
+    "token",
     "secret",
     "hash64",
 }

@@ -88,6 +88,22 @@ async def test_whoever_was_granted_access_finds_the_project(store: Store, settin
 
 
 @pytest.mark.parametrize("calls", range(ENOUGH))
+async def test_whoever_is_accepted_with_others_finds_the_project(store: Store, settings: Settings, calls: int) -> None:
+    workers = [(await store.workers.create("w"))[0].id for _ in range(3)]
+    project = await a_project(store, await a_manager(store), "p")
+    for worker in workers:
+        await store.workers.request_access(project, worker, assign=True, submit=False)
+
+    cut = await cut_short(settings, calls, lambda dying: dying.joining.accept_all(project))
+
+    for worker in workers:
+        if await store.workers.access(project, worker):
+            assert await store.workers.projects(worker) == {project}
+    assert await store.joining.accept_all(project) == (3 if cut and calls < 4 else 0)
+    assert {await store.workers.access(project, worker) for worker in workers} == {"assign"}
+
+
+@pytest.mark.parametrize("calls", range(ENOUGH))
 async def test_a_closed_task_reaches_the_chained_project_once(store: Store, settings: Settings, calls: int) -> None:
     worker = (await store.workers.create("w"))[0].id
     target = await a_project(store, manager := await a_manager(store), "target", worker)

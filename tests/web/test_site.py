@@ -193,5 +193,5 @@ async def test_others_are_served_while_a_long_page_is_rendered(monkeypatch: pyte
     await asyncio.gather(page.render_all(), others())
 
     assert turns > 100
-    assert page.body.startswith(b"0, 1, 2, ")
+    assert bytes(page.body).startswith(b"0, 1, 2, ")
     assert page.headers["content-length"] == str(len(page.body))

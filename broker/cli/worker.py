@@ -1,0 +1,53 @@
+"""``broker worker create``: the credentials of a program."""
+
+import argparse
+
+from broker.cli import whole_number
+from broker.cli.client import about, add_client_options, connected
+from broker.cli.output import print_json
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_create)
+    create = parser.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
+        "create",
+        help="create a worker and its credentials file",
+        description="Creates a worker and its credentials file, unless the file exists, and requests access.",
+    )
+    create.add_argument("--alias", default="", metavar="NAME", help="what people call the worker")
+    create.add_argument(
+        "--project",
+        type=whole_number(1),
+        action="append",
+        default=[],
+        metavar="ID",
+        help="request access to this project; may be repeated",
+    )
+    create.add_argument("--submit", action="store_true", help="request the right to submit there as well")
+    add_client_options(create, "worker_file")
+    create.set_defaults(parser=create)
+
+
+def _create(arguments: argparse.Namespace) -> int:
+    with connected(arguments) as client:
+        with about(arguments, "worker_file"):
+            worker = client.identify(arguments.worker_file, alias=arguments.alias)
+            stored = client.worker_info(worker.id)
+            if stored.alias != worker.alias:
+                # A manager or another program has renamed it.
+                worker = worker.rename(arguments.worker_file, stored.alias)
+        asked = [project for project in arguments.project if client.request_access(project, submit=arguments.submit)]
+        pages = {project: f"{client.url}/ui/projects/{project}/access" for project in arguments.project}
+    if arguments.json:
+        print_json({"id": worker.id, "alias": worker.alias, "file": arguments.worker_file, "asked": asked})
+        return 0
+    print(f"worker {worker.id} ({worker.alias}): {arguments.worker_file}")
+    for project in asked:
+        print(f"access to project {project} is requested: {pages[project]}")
+    for project in arguments.project:
+        if project not in asked:
+            print(
+                f"project {project}: this worker has requested access or has it. To request more, remove that first: "
+                f"{pages[project]}"
+            )
+    return 0

@@ -1,0 +1,6 @@
+-- grant_access(base, worker, may): a manager grants this, and nothing is left of a request or a rejection.
+local function grant_access(base, worker, may)
+  redis.call('HSET', base .. ':access', worker, may)
+  redis.call('HDEL', base .. ':requests', worker)
+  redis.call('SREM', base .. ':rejected', worker)
+end
