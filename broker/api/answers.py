@@ -199,6 +199,22 @@ class ClosedSessions(Struct):
     closed: Annotated[int, Meta(ge=0, description="How many sessions were ended")]
 
 
+class NewToken(Struct):
+    token: Annotated[str, Meta(description="Shown only here")]
+    token_id: Id
+
+
+class Token(Struct):
+    id: Id
+    name: str
+    expires: Time
+    last_used: Annotated[Time | None, Meta(description="To the minute; null: never")]
+
+
+class Tokens(Struct):
+    tokens: Annotated[list[Token], Meta(description="By id, 100 at most")]
+
+
 class Managers(Struct):
     managers: Annotated[list[Manager], Meta(description="By id")]
 

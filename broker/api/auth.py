@@ -1,4 +1,7 @@
-"""Who asks: a worker by its two headers, a manager by the session cookie; and whether another site made them ask."""
+"""Who asks: a worker by its two headers, a manager by a bearer token or the session cookie.
+
+And whether another site made their browser ask.
+"""
 
 import re
 
@@ -31,14 +34,29 @@ async def worker(call: Call) -> Worker:
 
 
 async def manager(call: Call) -> Manager:
-    """The manager who is signed in. Raises ``not_logged_in``."""
+    """The manager who asks. Raises ``not_logged_in``."""
     found = await manager_if_any(call)
     if found is None:
         raise BrokerError("not_logged_in", "Not logged in")
     return found
 
 
+async def signed_in(call: Call) -> Manager:
+    """The manager, by the session: a token will not do. Raises ``not_logged_in``, ``denied``."""
+    found = await manager(call)
+    if bearer_token(call) is not None:
+        raise BrokerError("denied", "A token may not do this: sign in")
+    return found
+
+
 async def manager_if_any(call: Call) -> Manager | None:
+    """None: nobody is signed in. Raises ``not_logged_in`` for a token that is wrong or has expired."""
+    token = bearer_token(call)
+    if token is not None:
+        found = await call.store.manager_tokens.manager_of(token)
+        if found is None:
+            raise BrokerError("not_logged_in", "authorization: this token is unknown, revoked or expired")
+        return found
     cookie = session_cookie(call)
     return await call.store.managers.of_session(cookie) if cookie else None
 
@@ -75,10 +93,20 @@ async def authorized(call: Call, role: int) -> int:
 
 def is_workers_call(call: Call) -> bool:
     """Of a call that workers and managers may make, whose it is."""
-    return session_cookie(call) is None or b"x-worker-id" in call.headers
+    is_managers = bearer_token(call) is not None or session_cookie(call) is not None
+    return not is_managers or b"x-worker-id" in call.headers
+
+
+def bearer_token(call: Call) -> str | None:
+    """Other schemes are a proxy's in front of the broker, and say nothing here."""
+    scheme, _, token = call.headers.get(b"authorization", b"").partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
 def session_cookie(call: Call) -> str | None:
+    """None also beside a bearer token, which counts alone."""
+    if bearer_token(call) is not None:
+        return None
     header = call.header(b"cookie")
     return None if header is None else session_in(header, call.settings.cookie)
 
@@ -104,8 +132,11 @@ def sessions_in(header: str, name: str) -> dict[str, str]:
 def refuse_other_sites(call: Call) -> None:
     """Raises ``cross_site`` when a browser says that another site made it send this call.
 
-    A call without Sec-Fetch-Site and Origin comes from a program, which sends a cookie only on purpose.
+    A call without Sec-Fetch-Site and Origin comes from a program, which sends a cookie only on purpose. A bearer token
+    is sent on purpose, too: no browser adds one by itself.
     """
+    if bearer_token(call) is not None:
+        return
     site, origin = call.header(b"sec-fetch-site"), call.header(b"origin")
     if site is not None:
         allowed = site in {"same-origin", "none"}

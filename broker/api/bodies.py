@@ -434,6 +434,21 @@ class CloseSessions(Struct):
     ] = None
 
 
+class CreateToken(Struct):
+    name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=100)] | None,
+        needed("What the token is for; for people", minLength=1, maxLength=100),
+    ] = None
+    expires_in: Annotated[
+        Annotated[int, Meta(ge=1, le=LONGEST_DELAY)] | None,
+        optional("Seconds until it expires; by default 90 days", default=7_776_000, minimum=1, maximum=LONGEST_DELAY),
+    ] = None
+
+
+class RevokeToken(Struct):
+    token_id: Annotated[Id | None, needed("The token's id, as `/account/tokens` lists it")] = None
+
+
 class LogQuery(Struct):
     level: Annotated[
         int | None,

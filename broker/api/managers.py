@@ -15,7 +15,7 @@ from broker.api.bodies import (
 )
 from broker.api.requests import Call
 from broker.api.responses import Reply
-from broker.api.routing import ANYBODY, MANAGER, PROJECT_ID, Example, Operation, Routes
+from broker.api.routing import ANYBODY, MANAGER, PERHAPS_MANAGER, PROJECT_ID, SIGNED_IN, Example, Operation, Routes
 from broker.errors import BrokerError
 from broker.store.managers import Proven
 
@@ -32,9 +32,9 @@ _WRONG_PASSWORD = {
 _set_admin_of = partial(
     Operation,
     group="Managers",
-    who=MANAGER,
+    who=SIGNED_IN,
     path={"id": "the manager's id"},
-    refuses={"denied": "needs an admin; or the manager is the caller", "not_found": "no such manager"},
+    refuses={"denied": "needs an admin, not a token; or the manager is the caller", "not_found": "no such manager"},
     changes=True,
     good=204,
 )
@@ -121,6 +121,8 @@ async def logout(call: Call) -> Reply:
 
 
 def _session_cookies(call: Call) -> dict[str, str]:
+    if auth.bearer_token(call) is not None:
+        return {}
     return auth.sessions_in(call.header(b"cookie") or "", call.settings.cookie)
 
 
@@ -142,7 +144,8 @@ def _set_cookie(call: Call, value: str, seconds: int) -> list[tuple[str, str]]:
     Operation(
         group="Managers",
         summary="Get the account that is signed in",
-        who=ANYBODY,
+        text="Or the account of the bearer token.",
+        who=PERHAPS_MANAGER,
         content=(answers.Account,),
         example=Example(path="/account", content={"logged_in": True, "manager": _EXAMPLE}),
     ),
@@ -157,8 +160,9 @@ async def account(call: Call) -> Reply:
     Operation(
         group="Managers",
         summary="Change your password",
-        text="Ends all sessions of the manager, including this one. After a lost answer, log in with the new password.",
-        who=MANAGER,
+        text="Ends all sessions of the manager, including this one, and all their tokens. After a lost answer, log in "
+        "with the new password.",
+        who=SIGNED_IN,
         body=ChangePassword,
         refuses=_WRONG_PASSWORD | {"bad_credentials": "`old` is wrong"},
         status={"bad_credentials": 403},
@@ -166,7 +170,7 @@ async def account(call: Call) -> Reply:
     ),
 )
 async def change_password(call: Call) -> Reply:
-    manager = await auth.manager(call)
+    manager = await auth.signed_in(call)
     body = await call.decode(ChangePassword)
     old, new = required(body.old, "old"), new_password(required(body.new, "new"), "new")
     managers, address = call.store.managers, call.address
@@ -289,7 +293,7 @@ async def demote(call: Call) -> Reply:
 
 
 async def _set_admin(call: Call, admin: bool) -> Reply:
-    asking = await auth.manager(call)
+    asking = await auth.signed_in(call)
     await call.store.managers.set_admin(asking.id, call.id("id"), admin)
     return Reply(status=204)
 

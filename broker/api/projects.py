@@ -11,6 +11,7 @@ from broker.api.routing import (
     MANAGER,
     NEEDS_SECRET,
     NO_SUCH_PROJECT,
+    PERHAPS_MANAGER,
     PROJECT_ID,
     READER,
     Example,
@@ -175,7 +176,7 @@ async def get(call: Call) -> Reply:
         group="Projects",
         summary="List the projects",
         text="For everybody; hidden projects are listed only for managers with READ.",
-        who=READER._replace(refuses={}),
+        who=PERHAPS_MANAGER,
         content=(answers.Projects,),
         example=Example(
             path="/project/list",

@@ -39,16 +39,22 @@ class Who(NamedTuple):
 
 _BY_WORKER = ("workerId", "workerSecret")
 _BY_MANAGER = ("session",)
+_BY_TOKEN = ("managerToken",)
+_NOBODYS = "the bearer token is wrong or has expired"
 
 ANYBODY = Who((), {})
 WORKER = Who((_BY_WORKER,), {"bad_credentials": ""})
 TAKER = Who((_BY_WORKER,), {"bad_credentials": ""}, {"bad_credentials": 403})
-MANAGER = Who((_BY_MANAGER,), {"not_logged_in": ""})
+MANAGER = Who((_BY_MANAGER, _BY_TOKEN), {"not_logged_in": ""})
+SIGNED_IN = Who((_BY_MANAGER,), {"not_logged_in": "", "denied": "a token may not do this"})
+"""A manager by their cookie."""
+PERHAPS_MANAGER = Who(((), _BY_MANAGER, _BY_TOKEN), {"not_logged_in": _NOBODYS})
+"""Anybody; who a manager is may see more."""
 READER = Who(
-    ((), _BY_MANAGER),
-    {"not_logged_in": "the project is hidden", "denied": "the project is hidden, and needs READ"},
+    ((), _BY_MANAGER, _BY_TOKEN),
+    {"not_logged_in": f"the project is hidden, or {_NOBODYS}", "denied": "the project is hidden, and needs READ"},
 )
-EITHER = Who((_BY_WORKER, _BY_MANAGER), {"bad_credentials": "", "not_logged_in": ""})
+EITHER = Who((_BY_WORKER, _BY_MANAGER, _BY_TOKEN), {"bad_credentials": "", "not_logged_in": ""})
 SCRAPER = Who(((), ("metricsToken",)), {"bad_credentials": "the token is not `BROKER_METRICS_TOKEN`"})
 SIGNED = Who(
     (("signature",),), {"denied": "no project of this repository has a webhook secret that matches the signature"}

@@ -165,6 +165,11 @@ def _security(cookie: str) -> Json:
         "workerId": key("header", "X-Worker-ID", "A worker's id, from `/worker/create`"),
         "workerSecret": key("header", "X-Secret", "A worker's secret, from `/worker/create`"),
         "session": key("cookie", cookie, "A manager's session, from `/login` or `/register`"),
+        "managerToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of a manager, from `/account/tokens`; a cookie is ignored then",
+        },
         "metricsToken": {"type": "http", "scheme": "bearer", "description": "`BROKER_METRICS_TOKEN`, if it is set"},
         "signature": key("header", "X-Hub-Signature-256", "HMAC of the raw body with a project's webhook secret"),
     }

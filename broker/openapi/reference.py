@@ -21,6 +21,7 @@ _PEOPLE = {
     "workerId": "worker",
     "workerSecret": "worker",
     "session": "manager",
+    "managerToken": "manager",
     "signature": "signed",
     "metricsToken": "scraper",
 }

@@ -12,6 +12,7 @@ from broker.store.groups import Groups
 from broker.store.joining import Joining
 from broker.store.logs import Logs
 from broker.store.maintenance import Maintenance
+from broker.store.manager_tokens import ManagerTokens
 from broker.store.managers import Managers
 from broker.store.monitoring import Monitoring, OverviewRead
 from broker.store.project_check import ProjectCheck
@@ -38,6 +39,7 @@ class Store:
     workers: Workers
     joining: Joining
     managers: Managers
+    manager_tokens: ManagerTokens
     logs: Logs
     monitoring: Monitoring
     maintenance: Maintenance
@@ -59,7 +61,7 @@ class Store:
         text = "" if now is None else str(now)
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
-        self.groups.now = self.active.now = self.joining.now = text
+        self.groups.now = self.active.now = self.manager_tokens.now = self.joining.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -107,6 +109,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         workers=workers,
         joining=Joining(calls, keys, settings.login_limit),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
+        manager_tokens=ManagerTokens(calls, keys),
         logs=Logs(calls, keys),
         monitoring=monitoring,
         maintenance=Maintenance(calls, keys, projects, chain, counting),

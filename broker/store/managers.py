@@ -148,7 +148,10 @@ class Managers:
         await self._calls.call("admin_set", self._keys.directory, args)
 
     async def set_password(self, manager: Proven, password: str, address: str) -> None:
-        """All sessions of the manager end. Raises ``bad_credentials`` when the password was changed meanwhile."""
+        """All sessions and tokens of the manager end.
+
+        Raises ``bad_credentials`` when the password was changed meanwhile.
+        """
         async with self._passwords.turn(address):
             hashed = await _hash(password)
         args: Arguments = [manager.id, hashed, manager.hashed]
@@ -161,24 +164,24 @@ class Managers:
         Raises ``bad_credentials`` when the password was changed meanwhile.
         """
         cookie = secrets.token_urlsafe(32)
-        before = _digest(previous) if previous else ""
-        args: Arguments = [manager.id, _digest(cookie), before, self._session_ttl, self.now, manager.hashed, _SESSIONS]
+        before = digest(previous) if previous else ""
+        args: Arguments = [manager.id, digest(cookie), before, self._session_ttl, self.now, manager.hashed, _SESSIONS]
         if not await self._calls.call("session_open", self._keys.directory, args):
             raise wrong_password()
         return cookie
 
     async def of_session(self, cookie: str) -> Manager | None:
-        row = await self._calls.call("session_get", self._keys.directory, [_digest(cookie), self.now])
+        row = await self._calls.call("session_get", self._keys.directory, [digest(cookie), self.now])
         return Manager(int(row[0]), row[1], row[2] == "1", int(row[3])) if row else None
 
     async def sessions(self, manager: int, cookie: str) -> list[Session]:
         """The latest of a manager's sessions; ``cookie`` says which is the current one."""
         args: Arguments = [manager, self.now, _SESSIONS]
         rows = await self._calls.call("session_list", self._keys.directory, args)
-        return [Session(id, created, ends, id == _digest(cookie)) for id, created, ends in rows]
+        return [Session(id, created, ends, id == digest(cookie)) for id, created, ends in rows]
 
     async def close_session(self, cookie: str) -> None:
-        await self.end_session(None, _digest(cookie))
+        await self.end_session(None, digest(cookie))
 
     async def end_session(self, manager: int | None, id: str) -> bool:
         """Whether ``manager`` had this session; with None it may be anybody's."""
@@ -194,8 +197,9 @@ def _too_many(seconds: int) -> BrokerError:
     return BrokerError("rate_limited", f"Too many wrong passwords for this name: wait {seconds} s", delay=seconds)
 
 
-def _digest(cookie: str) -> str:
-    return hashlib.sha256(cookie.encode("utf-8", "replace")).hexdigest()
+def digest(secret: str) -> str:
+    """What is stored in place of a cookie or a token."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 async def _hash(password: str) -> str:

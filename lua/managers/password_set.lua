@@ -1,4 +1,4 @@
---[[ password_set: a new password for a manager. All their sessions end.
+--[[ password_set: a new password for a manager. All their sessions and tokens end.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -6,9 +6,9 @@
   ARGV[2]  argon2id hash of the new password
   ARGV[3]  argon2id hash that the old password was held against
 
-  Returns  how many sessions ended, or -1 when the password was changed meanwhile: nothing is done
+  Returns  how many sessions and tokens ended, or -1 when the password was changed meanwhile: nothing is done
   Refuses  NOT_FOUND
-  Cost     O(sessions)
+  Cost     O(sessions + tokens)
 ]]
 local base, guard = KEYS[1], KEYS[2]
 local key = base .. ':manager:' .. ARGV[1]
@@ -22,9 +22,13 @@ if password ~= ARGV[3] then
 end
 redis.call('DEL', guard)
 redis.call('HSET', key, 'password', ARGV[2])
-local sessions = redis.call('ZRANGE', key .. ':sessions', 0, -1)
-for _, digest in ipairs(sessions) do
-  redis.call('DEL', base .. ':session:' .. digest)
+local ended = 0
+for _, kind in ipairs({ 'session', 'token' }) do
+  local all = key .. ':' .. kind .. 's'
+  for _, digest in ipairs(redis.call('ZRANGE', all, 0, -1)) do
+    redis.call('DEL', base .. ':' .. kind .. ':' .. digest)
+    ended = ended + 1
+  end
+  redis.call('DEL', all)
 end
-redis.call('DEL', key .. ':sessions')
-return #sessions
+return ended

@@ -118,6 +118,8 @@ VOLATILE = {
     "deadline",
     "time_stamp",
     "ends",
+    "expires",
+    "token",
     "secret",
     "hash64",
 }

@@ -18,6 +18,8 @@ class CallSetup:
     def __init__(self, fleet: Fleet, variant: str) -> None:
         self.fleet = fleet
         self.variant = variant.split(",")
+        self.manager: ManagerCaller | None = None
+        """Who is about to make the call, with a session."""
         self.repository = f"crawlers/{secrets.token_hex(6)}"
 
     @cached_property
@@ -69,6 +71,14 @@ class CallSetup:
             else {}
         )
 
+    @cached_property
+    def token(self) -> int:
+        """A token of that manager; 1 for others."""
+        if self.manager is None:
+            return 1
+        id: int = self.manager.post("/account/tokens", {"name": "a program"}).content()["token_id"]
+        return id
+
     def signature(self) -> dict[str, str]:
         secret = self.fleet.admin.get(f"/project/webhook_secret/{self.project}").content()["webhook_secret"]
         return {"X-Gitea-Signature": hmac.new(secret.encode(), self.push.encode(), hashlib.sha256).hexdigest()}
@@ -99,6 +109,7 @@ BODIES: dict[str, Callable[[CallSetup], Any]] = {
     "/project/join": lambda s: {"project": s.project, "token": s.join_token["token"]},
     "/register": lambda s: {"username": f"m-{secrets.token_hex(5)}", "password": "a long password"},
     "/login": lambda s: {"username": s.someone.username, "password": s.someone.password},
+    "/account/revoke_token": lambda s: {"token_id": s.token},
     "/account/password": lambda s: {"old": "a long password", "new": "another password"},
     "/manager/set_role_for_project/{id}": lambda s: {"manager": s.someone.id, "role": 4},
     "/git/receivehook": lambda s: s.push,

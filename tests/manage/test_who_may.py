@@ -73,6 +73,9 @@ GET   /account                                    200    200    200    200  200 
 POST  /account/password                           401    401    200    200  200    200    200   200   200
 GET   /account/sessions                           401    401    200    200  200    200    200   200   200
 POST  /account/close_sessions                     401    401    200    200  200    200    200   200   200
+POST  /account/tokens                             401    401    200    200  200    200    200   200   200
+GET   /account/tokens                             401    401    200    200  200    200    200   200   200
+POST  /account/revoke_token                       401    401    200    200  200    200    200   200   200
 GET   /manager/list                               401    401    200    200  200    200    200   200   200
 GET   /manager/list_for_project/{id}              401    401    200    200  200    200    200   200   200
 GET   /manager/promote/{id}                       401    401    403    403  403    403    403   403   204
@@ -122,6 +125,11 @@ GET   /metrics                                    200    200    200    200  200 
 WHO, LINES = TABLE.split("\n")[1].split(), [line for line in TABLE.split("\n")[2:] if line]
 BITS = {"READ": 1, "EDIT": 2, "ACCESS": 4, "SECRET": 8, "MAINT": 16}
 ENDS_THE_SESSION = {"/register", "/login", "/logout", "/account/password"}
+BY_SESSION_ONLY = {
+    *("/account/tokens", "/account/revoke_token", "/account/password"),
+    *("/manager/promote/{id}", "/manager/demote/{id}"),
+}
+"""What a token may not do."""
 
 
 class Row(NamedTuple):
@@ -168,15 +176,34 @@ def manager_like(fleet: Fleet, who: str) -> ManagerCaller:
     return manager
 
 
-def asked(row: Row, who: str, scene: CallSetup, people: Fleet, managers: dict[str, ManagerCaller]) -> int:
+@pytest.fixture(scope="module")
+def tokens(people: Fleet, managers: dict[str, ManagerCaller]) -> Iterator[dict[str, Caller]]:
+    """Of each manager a program with their token, which sends a cookie of nobody along, as another site would."""
+    programs = {}
+    for who, manager in managers.items():
+        token = manager.post("/account/tokens", {"name": who}).content()["token"]
+        headers = {"Authorization": f"Bearer {token}", "Cookie": "tt=nobody", "Sec-Fetch-Site": "cross-site"}
+        programs[who] = Caller(people.url, headers)
+    yield programs
+    for program in programs.values():
+        program.close()
+
+
+def asked(
+    row: Row, who: str, scene: CallSetup, managers: dict[str, ManagerCaller], tokens: dict[str, Caller] | None = None
+) -> int:
+    people = scene.fleet
     caller: Caller = people.anybody
     if who == "worker":
         caller = scene.worker
     elif who != "nobody":
-        caller = manager = manager_like(people, who) if row.path in ENDS_THE_SESSION else managers[who]
+        ends = row.path in ENDS_THE_SESSION and tokens is None
+        caller = manager = manager_like(people, who) if ends else managers[who]
+        scene.manager = None if tokens else manager
         if who in BITS:
             role = {"manager": manager.id, "role": BITS[who]}
             people.admin.post(f"/manager/set_role_for_project/{scene.project}", role).content()
+        caller = tokens[who] if tokens else manager
     if row.path.startswith("/task/get"):
         assert scene.waiting
 
@@ -200,12 +227,41 @@ def test_a_call_answers_everybody_as_the_table_says(
     statuses: dict[str, int] = {}
     scene = CallSetup(people, row.variant)
     for who in WHO:
-        statuses[who] = asked(row, who, scene, people, managers)
+        statuses[who] = asked(row, who, scene, managers)
         if statuses[who] < 300:
             # What was done to it cannot be done again.
             scene = CallSetup(people, row.variant)
 
     assert statuses == row.statuses
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_a_token_may_what_its_manager_may(
+    people: Fleet, managers: dict[str, ManagerCaller], tokens: dict[str, Caller], row: Row
+) -> None:
+    statuses: dict[str, int] = {}
+    scene = CallSetup(people, row.variant)
+    for who in tokens:
+        statuses[who] = asked(row, who, scene, managers, tokens)
+        if statuses[who] < 300:
+            scene = CallSetup(people, row.variant)
+
+    expected = {who: 403 if row.path in BY_SESSION_ONLY else row.statuses[who] for who in tokens}
+    assert statuses == expected
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_a_bad_token_is_nobody_s_whatever_the_cookie(
+    people: Fleet, managers: dict[str, ManagerCaller], row: Row
+) -> None:
+    scene = CallSetup(people, row.variant)
+    admin, takes_managers = managers["admin"], row.statuses["nobody"] == 401 and row.statuses["admin"] < 300
+    if not takes_managers:
+        return
+    for token in ("", "x", "tbm_" + "A" * 43, "\u00ff" * 3000):
+        headers = [(b"Authorization", b"bearer " + token.encode("latin-1") if token else b"bearer")]
+        answer = admin.send(row.method, path_of(row.path, scene), headers=headers)
+        assert (answer.status, answer.code) == (401, "not_logged_in")
 
 
 def test_the_table_has_every_call_and_no_other() -> None:
