@@ -118,8 +118,6 @@ VOLATILE = {
     "deadline",
     "time_stamp",
     "ends",
-    "expires",
-    "token",
     "secret",
     "hash64",
 }
