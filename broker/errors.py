@@ -17,7 +17,7 @@ CODES = {
     "denied": "the caller may not do this",
     "reserved": "this alias is reserved",
     "cross_site": "a browser sent this call from another site",
-    "limit_reached": "the manager has reached the limit of projects or tokens; delete one",
+    "limit_reached": "there are as many projects or tokens as there may be; delete one",
     "not_found": "the object or the path does not exist",
     "method_not_allowed": "the path has other methods; the header `Allow` names them",
     "duplicate": "it exists already",

@@ -185,7 +185,10 @@ class Settings:
         "240", whole(0, 10**8), "accounts that one address may register in a minute; 0 for no limit"
     )
     login_limit: int = _setting(
-        "120", whole(0, 10**8), "wrong passwords that one address may send in a minute; 0 for no limit"
+        "120",
+        whole(0, 10**8),
+        "wrong passwords, and as many join tokens that are no good, that one address may send in a minute; "
+        "0 for no limit",
     )
     trusted_proxies: str = _setting(
         "127.0.0.1",

@@ -414,6 +414,28 @@ class Accepted(Struct):
     accepted: Annotated[int, Meta(ge=0, description="How many requests were accepted")]
 
 
+class CreatedJoinToken(Struct):
+    token: Annotated[str, Meta(description="Shown this once")]
+    token_id: Id
+
+
+class JoinToken(Struct):
+    id: Id
+    assign: bool
+    submit: bool
+    uses_left: Annotated[Count | None, Meta(description="null: any number")]
+    expires: Time
+
+
+class JoinTokens(Struct):
+    tokens: Annotated[list[JoinToken], Meta(description="Those that have not expired, by id")]
+
+
+class Joined(Struct):
+    assign: Annotated[bool, Meta(description="What the worker may do in the project now")]
+    submit: bool
+
+
 class LoggedLine(Struct):
     timestamp: Time
     message: str

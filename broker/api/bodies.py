@@ -269,6 +269,28 @@ class AcceptRequests(Struct):
     all: Annotated[bool | None, optional("True: every request that there is", default=False)] = None
 
 
+class NewJoinToken(Struct):
+    assign: Annotated[bool | None, optional("Access to get tasks; this or `submit` must be true", default=False)] = None
+    submit: Annotated[bool | None, optional("Access to submit tasks and to get them", default=False)] = None
+    expires_in: Annotated[
+        Annotated[int, Meta(ge=0, le=LONGEST_DELAY)] | None,
+        optional("Seconds until the token expires; 0: the default, 30 days", default=2_592_000),
+    ] = None
+    uses: Annotated[
+        Annotated[int, Meta(ge=0, le=2**31 - 1)] | None,
+        optional("How many workers may use the token; 0: any number", default=0),
+    ] = None
+
+
+class RevokeJoinToken(Struct):
+    token_id: Annotated[Id | None, needed("The id of the token")] = None
+
+
+class Join(Struct):
+    project: Annotated[Id | None, needed("The project to join")] = None
+    token: Annotated[NonEmpty | None, needed("A join token of the project", minLength=1)] = None
+
+
 class ProjectFields(Struct):
     """What a manager may set; None leaves a field as it is, or at its default in a new project."""
 

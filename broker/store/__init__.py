@@ -61,7 +61,7 @@ class Store:
         text = "" if now is None else str(now)
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
-        self.groups.now = self.active.now = self.manager_tokens.now = text
+        self.groups.now = self.active.now = self.manager_tokens.now = self.joining.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -107,7 +107,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         chain=chain,
         projects=projects,
         workers=workers,
-        joining=Joining(calls, keys),
+        joining=Joining(calls, keys, settings.login_limit),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
         manager_tokens=ManagerTokens(calls, keys),
         logs=Logs(calls, keys),

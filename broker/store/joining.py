@@ -1,10 +1,18 @@
-"""How many workers get access to a project at once: their requests are accepted together."""
+"""How many workers get access to a project at once: a manager accepts their requests together, or gives them a token.
 
+A join token is shown once; the project's slot keeps its digest, so that its use and the access that it gives are one
+script.
+"""
+
+import hashlib
+import secrets
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from broker.errors import BrokerError
 from broker.store.redis.keys import Keys
-from broker.store.redis.scripts import Calls
+from broker.store.redis.scripts import Arguments, Calls
 from broker.store.shared_read import rest
 
 _PAGE = 500
@@ -13,10 +21,80 @@ _DUTY = 0.3
 """Share of the time while all requests of a project are accepted; others are served in the rest of it."""
 
 
+_TOKENS = 100
+"""Join tokens that a project has at most."""
+
+DAYS_30 = 30 * 86_400
+
+
+class JoinToken(NamedTuple):
+    id: int
+    assign: bool
+    submit: bool
+    uses_left: int | None
+    """None for any number."""
+    expires: int
+    """Unix seconds."""
+
+
 class Joining:
-    def __init__(self, calls: Calls, keys: Keys) -> None:
+    def __init__(self, calls: Calls, keys: Keys, limit: int) -> None:
+        """``limit``: join tokens that are no good, a minute of one address; 0 for no limit."""
         self._calls = calls
         self._keys = keys
+        self._limit = limit
+        self.now = ""
+
+    async def create_token(
+        self, project: int, *, assign: bool, submit: bool, uses: int = 0, expires_in: int = DAYS_30
+    ) -> tuple[int, str]:
+        """The id of a new token, and the token, which is shown here and nowhere again. ``uses``: 0 for any number.
+
+        Raises ``not_found``, ``limit_reached``.
+        """
+        token = secrets.token_urlsafe(32)
+        args: Arguments = [_digest(token), _may(assign, submit), uses or "-", expires_in, _TOKENS, self.now]
+        return await self._calls.call("join_token_create", self._keys.project(project), args), token
+
+    async def tokens(self, project: int) -> list[JoinToken]:
+        """Those that have not expired, by id. Raises ``not_found``."""
+        rows = await self._calls.call("join_token_list", self._keys.project(project), [self.now])
+        return sorted(
+            JoinToken(int(id), "assign" in may, "submit" in may, None if uses == "-" else int(uses), expires)
+            for id, may, uses, expires in rows
+        )
+
+    async def revoke_token(self, project: int, token: int) -> None:
+        """Raises ``not_found``."""
+        await self._calls.call("join_token_revoke", self._keys.project(project), [token])
+
+    async def join(self, project: int, worker: int, token: str, address: str) -> str:
+        """What the worker may do: access is granted at once. The hint comes first and last, as for any grant.
+
+        Raises ``not_found``; ``denied`` for a token that is no good and for a worker that was rejected; and
+        ``rate_limited`` for an address that has sent too many of the former.
+        """
+        await self._check_address(address, failed=False)
+        digest = _digest(token)
+        may, has = await self._join(project, worker, digest, address, joins=False)
+        await self._hint(project, [worker])
+        if not has:
+            may, _ = await self._join(project, worker, digest, address, joins=True)
+            await self._hint(project, [worker])
+        return may
+
+    async def _join(self, project: int, worker: int, digest: str, address: str, *, joins: bool) -> tuple[str, bool]:
+        """What the worker may do, and whether it had that before."""
+        args: Arguments = [worker, digest, "1" if joins else "", self.now]
+        may, more = await self._calls.call("join", self._keys.project(project), args)
+        if not may:
+            await self._check_address(address, failed=True)
+            raise BrokerError("denied", f"token: it {more}")
+        return may, bool(more)
+
+    async def _check_address(self, address: str, *, failed: bool) -> None:
+        args: Arguments = [address, self._limit, "1" if failed else "", self.now]
+        await self._calls.call("join_limit", self._keys.directory, args)
 
     async def accept(self, project: int, workers: Sequence[int]) -> int:
         """Accepts the requests of these workers, and answers how many there were. Raises ``not_found``."""
@@ -52,3 +130,11 @@ class Joining:
         """Notes that they have access there, and answers which of them there are."""
         there: list[str] = await self._calls.call("workers_hint", self._keys.directory, [project, *workers])
         return there
+
+
+def _may(assign: bool, submit: bool) -> str:
+    return ",".join(what for what, given in (("assign", assign), ("submit", submit)) if given)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.api.responses import STATUS
 from broker.errors import BrokerError
-from broker.web.site import Site
+from broker.web.site import Rendered, Site
 from broker.web.visit import Visit
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,11 @@ def _route(site: Site, page: Page) -> Route:
         try:
             if await visit.sign_in() is None and not page.public:
                 return visit.go_sign_in()
-            return await page.view(visit)
+            response = await page.view(visit)
+            if isinstance(response, Rendered):
+                # Here, so that a fault in it is answered.
+                await response.render_all()
+            return response
         except BrokerError as error:
             return _refused(visit, error)
         except ClientDisconnect:

@@ -1,15 +1,18 @@
 """What the pages of one process share: templates and static files."""
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from time import perf_counter
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from broker import __version__
 from broker.charts import chart_library
@@ -67,6 +70,36 @@ class Statics:
         return Response(file.packed if packed else file.plain, headers=headers, media_type=file.media_type)
 
 
+_SLICE = 0.001
+"""Seconds for which a page is rendered before others are served."""
+
+
+class Rendered(Response):
+    """A page made of a template, in slices."""
+
+    def __init__(self, template: Template, values: Mapping[str, object], status: int) -> None:
+        # Pages hold what only this manager may see.
+        super().__init__(None, status, {"Cache-Control": "no-store"}, "text/html")
+        self._pieces = template.generate(values)
+
+    async def render_all(self) -> None:
+        """Raises what is wrong with the template or its values, before anything was sent."""
+        made: list[str] = []
+        until = perf_counter() + _SLICE
+        for piece in self._pieces:
+            made.append(piece)
+            if perf_counter() > until:
+                await asyncio.sleep(0)
+                until = perf_counter() + _SLICE
+        if made:
+            self.body = "".join(made).encode()
+        self.headers["content-length"] = str(len(self.body))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.render_all()
+        await super().__call__(scope, receive, send)
+
+
 _FILTERS = (
     "number",
     "signed",
@@ -96,12 +129,9 @@ class Site:
         )
         self._templates.filters.update({name: getattr(formats, name) for name in _FILTERS})
 
-    def page(self, template: str, values: Mapping[str, object], status: int = 200) -> Response:
-        html = self._templates.get_template(template).render(
-            {"version": __version__, "static_url": self.statics.url} | dict(values)
-        )
-        # Pages hold what only this manager may see.
-        return Response(html, status, {"Cache-Control": "no-store"}, "text/html")
+    def page(self, template: str, values: Mapping[str, object], status: int = 200) -> Rendered:
+        shared = {"version": __version__, "static_url": self.statics.url}
+        return Rendered(self._templates.get_template(template), shared | dict(values), status)
 
     def part(self, template: str, **values: object) -> Markup:
         """Of a page, which is the same for everybody."""

@@ -34,8 +34,8 @@ class Client:
         self._url = serving.url
         self._headers = {"X-Forwarded-For": address}
 
-    def post(self, path: str, body: object = None) -> Answer:
-        caller = Caller(self._url, self._headers)
+    def post(self, path: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:
+        caller = Caller(self._url, self._headers | (headers or {}))
         answer = caller.post(path, body)
         caller.close()
         return answer
@@ -113,6 +113,34 @@ def test_an_address_may_be_wrong_so_often_whatever_the_names_and_others_still_si
         is_limited(guesser.post("/login", body), "Too many wrong passwords", 12)
     for _ in range(10):
         owner.post("/login", right).content()
+
+
+def test_an_address_may_send_so_many_join_tokens_that_are_no_good(limited: Serving) -> None:
+    owner, guesser = Client(limited, "192.0.2.5"), Client(limited, "192.0.2.6")
+    cookie = {"Cookie": owner.register().headers["set-cookie"].split(";")[0]}
+    project = owner.create_project(cookie).content()["id"]
+    path, one_use = f"/project/join_tokens/{project}", {"assign": True, "uses": 1}
+    used, good = [owner.post(path, one_use, cookie).content()["token"] for _ in range(2)]
+    inside, outside = [credentials(owner.post("/worker/create")) for _ in range(2)]
+
+    def join(client: Client, worker: dict[str, str], token: str) -> Answer:
+        return client.post("/project/join", {"project": project, "token": token}, worker)
+
+    join(owner, inside, used).content()
+    for token in ("x", "y", "z", used, used):
+        assert join(guesser, outside, token).status == 403
+
+    for token in ("x", good):
+        is_limited(join(guesser, outside, token), "Too many wrong join tokens", 12)
+    # A worker that repeats its call is right each time, and another address counts for itself.
+    for _ in range(10):
+        join(owner, inside, used).content()
+    join(owner, outside, good).content()
+
+
+def credentials(created: Answer) -> dict[str, str]:
+    worker = created.content()["worker"]
+    return {"X-Worker-ID": str(worker["id"]), "X-Secret": worker["secret"]}
 
 
 def test_a_customers_ipv6_addresses_are_one(limited: Serving) -> None:

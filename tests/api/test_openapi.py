@@ -51,6 +51,10 @@ GET /project/access_list/{id}
 POST /project/accept_request/{id}/{worker}
 another worker asks
 POST /project/reject_request/{id}/{worker}
+POST /project/join_tokens/{id}
+POST /project/join
+GET /project/join_tokens/{id}
+POST /project/revoke_join_token/{id}
 POST /project/secret/{id}
 GET /project/secret/{id}
 POST /project/webhook_secret/{id}
@@ -107,14 +111,14 @@ VOLATILE = {
     "last",
     "created",
     "register_time",
+    "token",
+    "expires",
     "assign_time",
     "fail_time",
     "time",
     "deadline",
     "time_stamp",
     "ends",
-    "expires",
-    "token",
     "secret",
     "hash64",
 }
@@ -128,6 +132,7 @@ class Story:
         self.ada = serving.caller()
         self.serving = serving
         self.worker: WorkerCaller | None = None
+        self.join_token = ""
 
     def caller(self, call: str) -> Caller:
         by_worker = ENTRIES[call].who in (WORKER, TAKER) or call.startswith("GET /project/secret")
@@ -136,7 +141,10 @@ class Story:
     def tell(self, call: str) -> None:
         entry = ENTRIES[call]
         *methods, _ = call.split()
-        example, sent = entry.example, json.dumps(entry.example.body) if entry.body else ""
+        example, body = entry.example, entry.example.body
+        if call == "POST /project/join":
+            body = body | {"token": self.join_token}
+        sent = json.dumps(body) if entry.body else ""
         headers = self._signature(sent) if entry.who is SIGNED else {}
         for method in methods:
             answer = self.caller(call).send(method, example.path, content=sent, headers=headers)
@@ -155,6 +163,8 @@ class Story:
         if call in {"POST /worker/create", "POST /worker/rotate_secret"}:
             self.worker = WorkerCaller(self.serving.url, answer.content()["worker"])
             self.serving.callers.append(self.worker)
+        if call == "POST /project/join_tokens/{id}":
+            self.join_token = answer.content()["token"]
 
     def beside(self, line: str) -> None:
         """What the examples need, and are not."""

@@ -1,4 +1,4 @@
-"""Why a worker gets nothing, as a manager and the worker itself are told. Which reasons there are: store/test_why.py."""
+"""Why a worker gets nothing, as a manager and the worker itself are told; the reasons: tests/store/test_why.py."""
 
 import time
 

@@ -143,13 +143,13 @@ def test_a_failed_task_is_looked_at_and_tried_again(tab: Tab, project: int, work
 
 def test_a_task_is_removed_after_a_question(tab: Tab, project: int, worker: WorkerCaller) -> None:
     task = worker.submit(project)
-    tab.go(f"projects/{project}/tasks")
+    tab.go(f"projects/{project}/tasks/{task}")
 
-    tab.press(f"Remove: {task}")
-    tab.press("Cancel")
-    expect(tab.page.get_by_role("link", name=str(task))).to_be_visible()
-    tab.press(f"Remove: {task}")
     tab.press("Remove")
+    tab.press("Cancel")
+    expect(tab.page.get_by_label("Recipe", exact=True)).to_be_visible()
+    tab.press("Remove")
+    tab.press("Remove", inside=tab.page.get_by_role("dialog"))
 
     tab.sees("No tasks are waiting.")
 

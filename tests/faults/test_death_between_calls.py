@@ -104,6 +104,27 @@ async def test_whoever_is_accepted_with_others_finds_the_project(store: Store, s
 
 
 @pytest.mark.parametrize("calls", range(ENOUGH))
+async def test_whoever_joins_with_a_token_finds_the_project_and_uses_it_up_once(
+    store: Store, settings: Settings, calls: int
+) -> None:
+    worker = (await store.workers.create("w"))[0].id
+    project = await a_project(store, await a_manager(store), "p")
+    _, token = await store.joining.create_token(project, assign=True, submit=False, uses=1)
+
+    await cut_short(settings, calls, lambda dying: dying.joining.join(project, worker, token, "192.0.2.1"))
+
+    (left,) = await store.joining.tokens(project)
+    has = await store.workers.access(project, worker)
+    assert (has, left.uses_left) == (("assign", 0) if calls > 3 else ("", 1))
+    if has:
+        assert await store.workers.projects(worker) == {project}
+    # The worker asks again.
+    assert await store.joining.join(project, worker, token, "192.0.2.1") == "assign"
+    assert await store.workers.projects(worker) == {project}
+    assert (await store.joining.tokens(project))[0].uses_left == 0
+
+
+@pytest.mark.parametrize("calls", range(ENOUGH))
 async def test_a_closed_task_reaches_the_chained_project_once(store: Store, settings: Settings, calls: int) -> None:
     worker = (await store.workers.create("w"))[0].id
     target = await a_project(store, manager := await a_manager(store), "target", worker)
@@ -159,6 +180,11 @@ async def test_a_deleted_project_is_gone_from_everywhere(
     source = await a_project(store, manager, "source", worker, chain=project)
     await store.tasks.submit(project, worker, [task(hash64=n) for n in range(3)])
     await store.tasks.assign(project, worker, 1, 60)
+    await store.joining.create_token(project, assign=True, submit=True)
+    await store.workers.request_access(
+        project, other := (await store.workers.create("w"))[0].id, assign=True, submit=True
+    )
+    await store.workers.revoke(project, other)
 
     cut = await dies(settings, calls, lambda dying: dying.maintenance.delete(manager, project))
     await sweep(store)

@@ -35,6 +35,8 @@ def test_a_full_broker_refuses_what_is_new_and_drains(small: Fleet, serving: Ser
     project = small.project(chain=target)
     worker, other = small.worker(project, target), small.worker(project, target)
     asking = small.worker()
+    token = small.admin.post(f"/project/join_tokens/{project}", {"assign": True, "uses": 1}).content()["token"]
+    join = {"project": project, "token": token}
     recipe = "x" * 500_000
     voted = worker.submit(project, "to be voted on", verification_count=2)
     worker.submit(project, "to fail", max_retries=0)
@@ -62,6 +64,8 @@ def test_a_full_broker_refuses_what_is_new_and_drains(small: Fleet, serving: Ser
     assert worker.post("/log/info", line).status == 503
     ask = {"project": project, "assign": True, "submit": True}
     assert asking.post("/project/request_access", ask).status == 503
+    assert asking.post("/project/join", join).status == 503
+    assert small.admin.post(f"/project/join_tokens/{project}", {"assign": True}).status == 503
 
     # All the rest goes on.
     assert small.admin.post("/login", {"username": "admin", "password": "a long password"}).status == 200
@@ -93,6 +97,8 @@ def test_a_full_broker_refuses_what_is_new_and_drains(small: Fleet, serving: Ser
     until(lambda: waiting(small, target) == closed)
     until(lambda: f"the chain of project {project} goes on" in serving.log.read_text())
     assert worker.submit(project, recipe, hash64=999) > 0
+    # The only use of the token is left.
+    assert asking.post("/project/join", join).status == 200
 
 
 def waiting(small: Fleet, project: int) -> int:

@@ -41,6 +41,10 @@ class CallSetup:
         return worker.id
 
     @cached_property
+    def join_token(self) -> dict[str, Any]:
+        return self.fleet.admin.post(f"/project/join_tokens/{self.project}", {"assign": True}).content()
+
+    @cached_property
     def someone(self) -> ManagerCaller:
         return self.fleet.manager()
 
@@ -101,6 +105,8 @@ BODIES: dict[str, Callable[[CallSetup], Any]] = {
     ),
     "/project/update/{id}": lambda s: {"public": True} if "public" in s.variant else {"motd": "changed"},
     "/project/request_access": lambda s: {"project": s.other_project, "assign": True},
+    "/project/revoke_join_token/{id}": lambda s: {"token_id": s.join_token["token_id"]},
+    "/project/join": lambda s: {"project": s.project, "token": s.join_token["token"]},
     "/register": lambda s: {"username": f"m-{secrets.token_hex(5)}", "password": "a long password"},
     "/login": lambda s: {"username": s.someone.username, "password": s.someone.password},
     "/account/revoke_token": lambda s: {"token_id": s.token},

@@ -122,6 +122,7 @@ async def test_a_project_that_is_exported_and_imported_is_the_same(
     taken = {task.fields.recipe: task.id for task in (await store.tasks.assign(project, one, 4, 60)).tasks}
     releases = [(taken["fails"], 1, 0), (taken["waits again"], 1, 0), (taken[tasks[0].recipe], 0, -7)]
     await store.tasks.release(project, one, releases)
+    _, token = await store.joining.create_token(project, assign=True, submit=True)
     exported = fine(await broker("export", "--project", project))
     (tmp_path / "tasks.jsonl").write_text(exported)
     other = await store.projects.create(boss, {"name": "other", "paused": True, "submit_rate": 0.001})
@@ -129,6 +130,9 @@ async def test_a_project_that_is_exported_and_imported_is_the_same(
     said = fine(await broker("import", "--project", other, tmp_path / "tasks.jsonl", "--json"))
 
     assert json.loads(said) == {"imported": 4, "closed": 0, "duplicates": 0, "before": 0, "groups": 0}
+    # Whoever may join the one may not join the other.
+    assert await store.joining.tokens(other) == []
+    assert token not in exported
     before, after = lines(exported), lines(fine(await broker("export", "--project", other)))
     assert [line["state"] for line in before] == ["verifying", "failed", "assigned", "queue"]
     assert [line["state"] for line in after] == ["verifying", "failed", "queue", "queue"]

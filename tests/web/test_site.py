@@ -1,11 +1,13 @@
 """What every answer of the UI carries, where it leads, and what is kept of it."""
 
+import asyncio
 import gzip
 import re
 from pathlib import Path
 
 import httpx
 import pytest
+from jinja2 import Template
 
 from broker import charts
 from broker.errors import StartError
@@ -175,3 +177,21 @@ def test_what_the_store_cannot_say_is_said_on_a_page(tmp_path: Path) -> None:
     assert answer.status_code == 503
     assert "The store is unavailable" in answer.text
     assert serving.stop() == 0
+
+
+async def test_others_are_served_while_a_long_page_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "_SLICE", 0)
+    page = site.Rendered(Template("{% for row in rows %}{{ row }}, {% endfor %}"), {"rows": range(1000)}, 200)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while not page.body:
+            turns += 1
+            await asyncio.sleep(0)
+
+    await asyncio.gather(page.render_all(), others())
+
+    assert turns > 100
+    assert bytes(page.body).startswith(b"0, 1, 2, ")
+    assert page.headers["content-length"] == str(len(page.body))

@@ -4,11 +4,13 @@ import { watchCopying } from "./copy.js";
 import { enable, watchForms } from "./forms.js";
 import { watchLive } from "./live.js";
 import { watchTimes } from "./times.js";
+import { watchDecisions } from "./undo.js";
 
 for (const place of document.querySelectorAll('[data-fill="api"]')) {
   place.textContent = api.href;
 }
 watchForms();
+watchDecisions();
 watchCopying();
 watchTimes();
 watchLive();

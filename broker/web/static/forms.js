@@ -3,6 +3,7 @@ import { go, post } from "./api.js";
 import { ask } from "./ask.js";
 import { refresh } from "./live.js";
 import { say } from "./say.js";
+import { decide } from "./undo.js";
 
 export function watchForms() {
   document.addEventListener("submit", (event) => {
@@ -13,7 +14,8 @@ export function watchForms() {
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-call]");
-    if (button) {
+    // The second click of a double click may hit a button that has taken the place of the first.
+    if (button && event.detail < 2) {
       press(button);
     }
     const reveal = event.target.closest("button[data-reveal]");
@@ -43,18 +45,19 @@ export function enable(which) {
 }
 
 async function press(button) {
-  const { confirm, yes, typed } = button.dataset;
+  const { confirm, yes, typed, undo } = button.dataset;
   if (confirm && !(await ask(button.getAttribute("aria-label") ?? yes, confirm, yes, typed))) {
     return;
   }
-  await send(button, null, button.dataset.body ? JSON.parse(button.dataset.body) : undefined);
+  const act = () => send(button, null, button.dataset.body ? JSON.parse(button.dataset.body) : undefined);
+  await (undo ? decide(button, undo, act) : act());
 }
 
-/** Sends what `owner`, a form or a button, says; `before` may refuse, see secrets.js. */
+/** Sends what `owner`, a form or a button, says, and answers whether it has worked; `sending` may refuse, see secrets.js. */
 async function send(owner, form, values) {
   const { call, done, then, next } = owner.dataset;
   if (owner.dataset.busy || (form && !form.dispatchEvent(new CustomEvent("sending", { cancelable: true })))) {
-    return;
+    return false;
   }
   owner.dataset.busy = "yes";
   clear(form);
@@ -67,8 +70,10 @@ async function send(owner, form, values) {
       say(filled(done, content));
     }
     await follow(filled(then ?? "stay", content), next);
+    return true;
   } catch (error) {
     show(error, form);
+    return false;
   } finally {
     delete owner.dataset.busy;
   }

@@ -1,15 +1,18 @@
 // Makes one piece of a page like another, and leaves alone what is the same: focus, selection and what was opened stay.
 
-/** `from` becomes like `to`; both are elements of the same name. */
+/** `from` becomes like `to`; both are elements of the same name. What was decided a moment ago stays: see undo.js. */
 export function morph(from, to) {
   attributes(from, to);
   const keyed = new Map([...from.children].filter(keyOf).map((child) => [keyOf(child), child]));
-  let at = from.firstChild;
+  let at = undecided(from.firstChild);
   for (const wanted of [...to.childNodes]) {
     const found = keyOf(wanted) ? keyed.get(keyOf(wanted)) : unkeyed(at, wanted);
+    if (found && isDecided(found)) {
+      continue;
+    }
     if (found && found.nodeName === wanted.nodeName) {
       if (found === at) {
-        at = at.nextSibling;
+        at = undecided(at.nextSibling);
       } else {
         from.insertBefore(found, at);
       }
@@ -19,10 +22,22 @@ export function morph(from, to) {
     }
   }
   while (at) {
-    const next = at.nextSibling;
+    const next = undecided(at.nextSibling);
     at.remove();
     at = next;
   }
+}
+
+/** This node, or the next one about which nothing was decided. */
+function undecided(node) {
+  while (node && isDecided(node)) {
+    node = node.nextSibling;
+  }
+  return node;
+}
+
+function isDecided(node) {
+  return node.nodeType === Node.ELEMENT_NODE && "decided" in node.dataset;
 }
 
 /** The node at this place, when it can become the wanted one. */
