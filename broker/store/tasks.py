@@ -1,6 +1,7 @@
 """Tasks of a project: submit, assign, release, extend, and what the sweeper does for them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
@@ -62,7 +63,8 @@ class Awaited(NamedTuple):
     """Seconds until the next group may start a task or the next delayed one may be had, if that is known of any."""
 
 
-class Reason(NamedTuple):
+@dataclass(frozen=True)
+class Reason:
     """Why a worker gets nothing in a project; or ``available``: it gets something."""
 
     code: str

@@ -209,7 +209,10 @@ class Walk:
                     self.project, holder, [(task, chance.choice([0, 0, 0, 1, 2]), chance.choice([1, 2]))]
                 )
             case "c":
-                fields = {"group_delay": chance.choice([0, 2]), "group_limit": chance.choice([0, 1, 2])}
+                fields: dict[str, float] = {
+                    "group_delay": chance.choice([0, 2]),
+                    "group_limit": chance.choice([0, 1, 2]),
+                }
                 fields |= {"paused": chance.random() < 0.1, "assign_rate": chance.choice([0, 0, 0, 0.5])}
                 fields |= {"retry_delay": chance.choice([0, 1])}
                 await self.fleet.store.projects.update(self.fleet.manager, self.project, fields)
