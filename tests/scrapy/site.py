@@ -10,10 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
 
-class Page(NamedTuple):
+@dataclass(frozen=True)
+class Page:
     status: int = 200
     body: str = ""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0
     """Until it is answered."""
 
