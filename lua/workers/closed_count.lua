@@ -1,4 +1,4 @@
---[[ closed_count: add what workers closed and failed in a project to their totals over all projects. A batch counts once.
+--[[ closed_count: add what workers closed and failed in a project to their totals over all. A batch counts once.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
