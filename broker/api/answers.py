@@ -199,6 +199,37 @@ class ClosedSessions(Struct):
     closed: Annotated[int, Meta(ge=0, description="How many sessions were ended")]
 
 
+class WhyQuery(Struct):
+    worker: Annotated[Id | None, Meta(description="The worker; in a worker's own call it may be absent")] = None
+
+
+class Reason(Struct):
+    code: Literal[
+        "worker_paused",
+        "paused",
+        "no_access",
+        "access_pending",
+        "rate_limited",
+        "nothing_waits",
+        "voted",
+        "groups_resting",
+        "groups_full",
+        "groups_blocked",
+        "delayed",
+        "held",
+        "failed",
+        "draining",
+        "available",
+    ]
+    message: str
+    until: Annotated[Time | None, Meta(description="When it may end")]
+    count: Annotated[Count | None, Meta(description="How many tasks, groups or calls it is about")]
+
+
+class Reasons(Struct):
+    reasons: Annotated[list[Reason], Meta(description="All; or `available` alone")]
+
+
 class NewToken(Struct):
     token: Annotated[str, Meta(description="Shown only here")]
     token_id: Id

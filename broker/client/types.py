@@ -324,12 +324,15 @@ class Refused(ClientError):
 class Unreachable(ClientError):
     """There was no answer, or none that says what was done.
 
-    ``sent``: whether the broker may have carried the call out.
+    ``sent``: whether the broker may have carried the call out. ``status``: that of the last answer, perhaps a proxy's;
+    None without one. ``delay``: seconds for which that asks to wait.
     """
 
-    def __init__(self, message: str, *, sent: bool) -> None:
+    def __init__(self, message: str, *, sent: bool, status: int | None = None, delay: float = 0) -> None:
         super().__init__(message)
         self.sent = sent
+        self.status = status
+        self.delay = delay
 
 
 class _GivenBack(Exception):

@@ -46,6 +46,7 @@ POST /worker/create
 POST /worker/update
 GET /worker/get/{id}
 POST /project/request_access
+GET /project/why/{id}
 GET /project/access_list/{id}
 POST /project/accept_request/{id}/{worker}
 another worker asks

@@ -120,6 +120,7 @@ QUERIES: dict[str, Callable[[CallSetup], str]] = {
     "/worker/stats": lambda s: f"?project={s.project}" if "project" in s.variant else "",
     "/project/monitoring/{id}": lambda s: "?count=10",
     "/project/monitoring-between/{id}": lambda s: "?from=1&to=9999999999",
+    "/project/why/{id}": lambda s: f"?worker={s.worker.id}",
     "/project/group/{id}": lambda s: "?group=example.org",
     "/project/groups/{id}": lambda s: "?state=ready",
 }

@@ -51,6 +51,7 @@ GET   /project/get/{id} (hidden)                  401    401    403    200  403 
 GET   /project/list                               200    200    200    200  200    200    200   200   200
 GET   /project/stats/{id}                         200    200    200    200  200    200    200   200   200
 GET   /project/stats/{id} (hidden)                401    200    403    200  403    403    403   403   200
+GET   /project/why/{id}                           401    200    403    403  403    200    403   403   200
 POST  /project/request_access                     401    200    401    401  401    401    401   401   401
 GET   /project/access_list/{id}                   401    401    403    403  403    200    403   403   200
 POST  /project/accept_request/{id}/{worker}       401    401    403    403  403    200    403   403   200
