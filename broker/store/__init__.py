@@ -24,6 +24,7 @@ from broker.store.redis.scripts import Calls, Client, StoreMetrics
 from broker.store.tasks import IN_ORDER, Tasks
 from broker.store.transfer import Imports
 from broker.store.waiting import Waiters
+from broker.store.worker_deletion import WorkerDeletion
 from broker.store.worker_stats import WorkerStats
 from broker.store.workers import Workers
 
@@ -45,6 +46,7 @@ class Store:
     maintenance: Maintenance
     counting: Counting
     worker_stats: WorkerStats
+    worker_deletion: WorkerDeletion
     project_tasks: ProjectTasks
     groups: Groups
     overview: OverviewRead
@@ -61,7 +63,7 @@ class Store:
         text = "" if now is None else str(now)
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
-        self.groups.now = self.active.now = self.manager_tokens.now = self.joining.now = text
+        self.groups.now = self.active.now = self.manager_tokens.now = self.worker_deletion.now = self.joining.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -114,6 +116,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         monitoring=monitoring,
         maintenance=Maintenance(calls, keys, projects, chain, counting),
         counting=counting,
+        worker_deletion=WorkerDeletion(calls, keys, workers, active),
         worker_stats=WorkerStats(calls, keys, workers, monitoring),
         project_tasks=ProjectTasks(calls, keys, active),
         groups=Groups(calls, keys, active),

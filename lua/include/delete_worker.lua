@@ -1,0 +1,13 @@
+-- delete_worker(base, worker): 1, or 0: there is no such worker. Then the caller raises `:version`.
+local function delete_worker(base, worker)
+  local key = base .. ':worker:' .. worker
+  if redis.call('DEL', key) == 0 then
+    return 0
+  end
+  redis.call('DEL', key .. ':projects')
+  redis.call('ZREM', base .. ':worker-closed', worker)
+  redis.call('ZREM', base .. ':worker-held', worker)
+  redis.call('SADD', base .. ':deleted-workers', worker)
+  redis.call('SADD', base .. ':leaving-workers', worker)
+  return 1
+end
