@@ -5,8 +5,10 @@ local function delete_worker(base, worker)
     return 0
   end
   redis.call('DEL', key .. ':projects')
-  redis.call('ZREM', base .. ':worker-closed', worker)
-  redis.call('ZREM', base .. ':worker-held', worker)
+  for _, list in ipairs({ ':worker-closed', ':worker-failed', ':worker-held', ':worker-seen' }) do
+    redis.call('ZREM', base .. list, worker)
+  end
+  redis.call('HDEL', base .. ':worker-info', worker)
   redis.call('SADD', base .. ':deleted-workers', worker)
   redis.call('SADD', base .. ':leaving-workers', worker)
   return 1

@@ -45,19 +45,23 @@ async def test_many_workers_leave_in_one_round(fleet: StoreFleet, settings: Sett
         assert redis.hlen(f"{keys.project(project)[0]}:access") == 1
 
 
-async def test_what_it_closed_just_before_brings_no_total_of_a_deleted_worker_back(fleet: StoreFleet) -> None:
+async def test_what_it_closed_just_before_brings_no_total_of_a_deleted_worker_back(
+    fleet: StoreFleet, settings: Settings, redis_url: str
+) -> None:
     project = await fleet.project()
     leaving, other = await fleet.worker(project), await fleet.worker(project)
-    await fleet.submit(project, other, new(), new())
-    for worker in (leaving, other):
+    await fleet.submit(project, other, *[new()] * 4)
+    for worker, result, outcome in ((leaving, 1, "failed"), (leaving, 0, "closed"), (other, 0, "closed")):
         (task,) = await fleet.take(project, worker)
-        assert await fleet.release(project, worker, task.id) == "closed"
+        assert await fleet.release(project, worker, task.id, result) == outcome
 
     await fleet.store.worker_deletion.delete(leaving)
     await fleet.store.counting.closed(project)
     await sweep(fleet.store)
 
     total, rows = await fleet.store.worker_stats.most(0, 10, holding=False)
+    with looking_into(redis_url) as redis:
+        assert redis.zcard(f"{settings.prefix}:{{directory}}:worker-failed") == 0
     assert (total, [(row.worker.id, row.closed) for row in rows]) == (1, [(other, 1)])
     assert (await fleet.store.monitoring.stats(project)).counters["closed"] == 2
 
