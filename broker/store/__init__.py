@@ -15,6 +15,7 @@ from broker.store.maintenance import Maintenance
 from broker.store.manager_tokens import ManagerTokens
 from broker.store.managers import Managers
 from broker.store.monitoring import Monitoring, OverviewRead
+from broker.store.presence import Presence
 from broker.store.project_check import ProjectCheck
 from broker.store.project_tasks import ProjectTasks
 from broker.store.projects import Projects
@@ -38,6 +39,7 @@ class Store:
     projects: Projects
     workers: Workers
     joining: Joining
+    presence: Presence
     managers: Managers
     manager_tokens: ManagerTokens
     logs: Logs
@@ -62,6 +64,7 @@ class Store:
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
         self.groups.now = self.active.now = self.manager_tokens.now = self.joining.now = text
+        self.presence.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -108,6 +111,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         projects=projects,
         workers=workers,
         joining=Joining(calls, keys, settings.login_limit),
+        presence=Presence(calls, keys),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
         manager_tokens=ManagerTokens(calls, keys),
         logs=Logs(calls, keys),
