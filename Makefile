@@ -28,13 +28,16 @@ endef
 # What the tests start would compile the broker at each of some hundred starts, where containers set this.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-slow test-stores check format docs pictures bench bench-all lock clean
+.PHONY: run test test-slow test-scrapy test-stores check format docs pictures bench bench-all lock clean
 
 run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/share/broker
 	$(BIN)/broker serve $(SERVE)
 
 test: $(VENV)/test.stamp  ## every test but the slow ones
 	$(BIN)/pytest $(AT_ONCE) -m "not slow"
+
+test-scrapy: $(VENV)/scrapy-2.13.stamp  ## the tests of the Scrapy scheduler on the oldest Scrapy; the others run on the newest
+	BROKER_TEST_SCRAPY=$(CURDIR)/$(VENV)/scrapy-2.13 $(BIN)/pytest -n 2 -m "not slow" tests/scrapy
 
 test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they said is in bench/results/slow.txt
 	mkdir -p bench/results
@@ -95,3 +98,8 @@ $(VENV)/run.stamp: pyproject.toml requirements.lock
 
 $(VENV)/test.stamp: pyproject.toml requirements-dev.lock
 	$(call install,requirements-dev.lock)
+
+$(VENV)/scrapy-2.13.stamp: $(VENV)/test.stamp tests/scrapy/requirements-2.13.txt
+	$(PIP_INSTALL) --require-hashes --no-deps --upgrade --target $(VENV)/scrapy-2.13 \
+	  --requirement tests/scrapy/requirements-2.13.txt
+	touch $@

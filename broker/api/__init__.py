@@ -10,10 +10,12 @@ from broker.api import (
     monitoring,
     project_tasks,
     projects,
+    reasons,
     service,
     tasks,
     turn,
     webhooks,
+    worker_deletion,
     workers,
 )
 from broker.api.routing import Route
@@ -27,8 +29,10 @@ def routes() -> list[Route]:
         turn,
         logs,
         workers,
+        worker_deletion,
         joining,
         projects,
+        reasons,
         managers,
         manager_tokens,
         project_tasks,

@@ -16,14 +16,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from broker.client.credentials import Credentials
-from broker.client.types import ClientError, Refused, Unreachable
+from broker.client.types import Refused, Unreachable
 
 log = logging.getLogger("broker.client")
 
 T = TypeVar("T")
-
-_UNAVAILABLE = {502, 503, 504}
-"""Sent by the broker or by a proxy in front of it. The call may have been carried out."""
 
 _LONGEST = 60
 """The longest Retry-After, in seconds, that is followed."""
@@ -74,6 +71,39 @@ class _Envelope(msgspec.Struct, Generic[T]):
     detail: str | None = None
 
 
+class _NoAnswer(Exception):
+    """There is no answer, or one that may be another next time: a proxy's, or a fault of the broker."""
+
+    def __init__(self, why: str, *, perhaps_done: bool, status: int | None = None, delay: float = 0) -> None:
+        self.why = why
+        self.perhaps_done = perhaps_done
+        self.status = status
+        self.delay = delay
+
+
+class Availability:
+    """Logs once that the broker is away, and once that it is back. Clients of one program may share it.
+
+    It is back when the call has an answer that had none: others may have been answered all the time.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._call = ""
+        self._last = 0.0
+
+    def away(self, call: str, why: str) -> None:
+        if not self._call:
+            log.warning("the broker at %s is away (%s): trying again", self._url, why)
+            self._call = call
+        self._last = time.monotonic()
+
+    def back(self, call: str) -> None:
+        if self._call and (call == self._call or time.monotonic() > self._last + _LONGEST):
+            log.warning("the broker at %s is back", self._url)
+            self._call = ""
+
+
 class Caller:
     """The base of all methods of the clients. ``worker``: who makes the calls; None for a manager or for nobody."""
 
@@ -83,7 +113,9 @@ class Caller:
         self.patience = patience
         self.on_wait: Callable[[float], None] | None = None
         """Called with the seconds for which a call waits because of a rate."""
-        self._away = False
+        self._availability = Availability(url)
+        self.persistent = False
+        """Whether the caller goes on when a call has failed: then the log says that the broker is away."""
 
     def _call(
         self,
@@ -106,6 +138,9 @@ class Caller:
         that was not sent is always repeated, and so is one that exceeds a rate (429), unless ``patient`` is false.
         ``longest``: seconds that it waits for a rate before it asks again. ``allow``: codes of refusals that are
         answers, None for those without a code; ``unavailable`` allows a 503 that says what was done.
+
+        Raises :class:`Refused` when the broker itself refuses the call, which asking again does not change, and
+        :class:`Unreachable` when there is no answer, or one of a proxy, or of a broker with a fault.
         """
         name = f"{method} {path}"
         path = f"{path}?{urlencode(query)}" if query else path
@@ -114,57 +149,59 @@ class Caller:
         give_up, backoff, perhaps_done = time.monotonic() + self.patience, Backoff(), False
         while True:
             outcome = yield Attempt(method, path, headers, data, pause, wait)
-            if isinstance(outcome, Lost):
-                why, perhaps_done, pause = outcome.why, perhaps_done or outcome.sent, backoff.pause()
-            elif outcome.status not in _UNAVAILABLE:
-                self._set_away(None)
-                envelope = _read(outcome, content, name)
-                if outcome.status != 429 or not patient:
-                    return _content(envelope, content, allow, name, outcome.status)
-                pause = jittered(min(envelope.rate_limit_delay or outcome.retry_after or 1, longest), 0.1)
-                if self.on_wait is not None:
-                    self.on_wait(pause)
+            try:
+                envelope = _read(outcome, content, allow)
+            except _NoAnswer as missing:
+                perhaps_done = perhaps_done or missing.perhaps_done
+                pause = backoff.pause(missing.delay)
+                ended = (perhaps_done and not safe) or time.monotonic() + pause > give_up
+                if not ended or self.persistent:
+                    self._availability.away(name, missing.why)
+                if ended:
+                    why = f"{name}: no answer from {self.url} ({missing.why})"
+                    raise Unreachable(why, sent=perhaps_done, status=missing.status, delay=missing.delay) from None
                 continue
-            else:
-                try:
-                    found = _read(outcome, content, name)
-                except ClientError:
-                    found = _Envelope(ok=False)
-                if "unavailable" in allow and found.content is not None:
-                    return found.content
-                # The broker's message matters: its store may be full.
-                why = f"{outcome.status}: {found.message}" if found.message else f"status {outcome.status}"
-                perhaps_done, pause = True, backoff.pause(min(outcome.retry_after, _LONGEST))
-            if (perhaps_done and not safe) or time.monotonic() + pause > give_up:
-                raise Unreachable(f"{name}: no answer from {self.url} ({why})", sent=perhaps_done)
-            self._set_away(why)
-
-    def _set_away(self, why: str | None) -> None:
-        """``why``: None when the broker answers."""
-        if why is not None and not self._away:
-            log.warning("the broker at %s is away (%s): trying again", self.url, why)
-        elif why is None and self._away:
-            log.warning("the broker at %s is back", self.url)
-        self._away = why is not None
+            self._availability.back(name)
+            if envelope.content is not None:
+                return envelope.content
+            if envelope.code != "rate_limited" or not patient:
+                raise _refused(envelope, name, outcome)
+            pause = jittered(min(envelope.rate_limit_delay or 1, longest), 0.1)
+            if self.on_wait is not None:
+                self.on_wait(pause)
 
 
-def _read(answer: Answer, content: type[T], call: str) -> _Envelope[T]:
-    if answer.status == 204:
-        return _Envelope(ok=True)
+def _read(outcome: Answer | Lost, content: type[T], allow: Collection[str | None]) -> _Envelope[T]:
+    """What the broker says: with content, or a refusal without. Raises :class:`_NoAnswer`."""
+    if isinstance(outcome, Lost):
+        raise _NoAnswer(outcome.why, perhaps_done=outcome.sent)
+    status, delay = outcome.status, min(outcome.retry_after, _LONGEST)
     try:
-        envelope: _Envelope[T] = msgspec.json.decode(answer.body, type=_Envelope[content])  # type: ignore[valid-type]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ClientError(f"{call} answered {answer.status} with something that is not a broker's: {error}") from None
+        body = b'{"ok":true}' if status == 204 else outcome.body
+        envelope: _Envelope[T] = msgspec.json.decode(body, type=_Envelope[content])  # type: ignore[valid-type]
+        if (envelope.ok and status < 300) or (envelope.code in allow and status < 500):
+            envelope.content = msgspec.convert({}, content) if envelope.content is None else envelope.content
+            return envelope
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # Nothing that answers 429 has passed the call on.
+        why = f"status {status}" if status >= 500 else f"status {status}, and not what a broker says: {error}"
+        raise _NoAnswer(why, perhaps_done=status != 429, status=status, delay=delay) from None
+    if status >= 500:
+        if "unavailable" in allow and envelope.content is not None:
+            return envelope
+        # The broker's message matters: its store may be full.
+        why = f"{status}: {envelope.message}" if envelope.message else f"status {status}"
+        raise _NoAnswer(why, perhaps_done=True, status=status, delay=delay)
+    if envelope.code is None:
+        why = f"status {status}, and not what a broker says: it has no code"
+        raise _NoAnswer(why, perhaps_done=status != 429, status=status, delay=delay)
+    envelope.content = None
     return envelope
 
 
-def _content(envelope: _Envelope[T], content: type[T], allow: Collection[str | None], call: str, status: int) -> T:
-    if not envelope.ok and envelope.code not in allow:
-        raise Refused(call, status, envelope.code, envelope.detail or envelope.message, envelope.rate_limit_delay)
-    try:
-        return msgspec.convert({}, content) if envelope.content is None else envelope.content
-    except msgspec.ValidationError as error:
-        raise ClientError(f"{call} answered {status} without its content: {error}") from None
+def _refused(envelope: _Envelope[T], call: str, outcome: Answer | Lost) -> Refused:
+    status = outcome.status if isinstance(outcome, Answer) else 0
+    return Refused(call, status, envelope.code, envelope.detail or envelope.message, envelope.rate_limit_delay)
 
 
 @dataclass

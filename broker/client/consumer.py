@@ -161,8 +161,6 @@ class Consumer:
                 self._warn_once(f"{self._name} waits until a manager lets it into project {project}: {where}")
             elif refused.code == "worker_paused":
                 self._warn_once(f"{self._name} is paused until an admin resumes it")
-            elif refused.status >= 500:
-                self._warn_once(str(refused))
             else:
                 raise
             return []

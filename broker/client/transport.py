@@ -6,9 +6,10 @@ import re
 import time
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from inspect import signature
 from ipaddress import ip_address
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, get_args, overload
 
 import httpx
 
@@ -28,7 +29,13 @@ _LIMITS = httpx.Limits(max_keepalive_connections=20, keepalive_expiry=30)
 """Idle connections are closed after 30 s: the broker closes them after 75 s, common proxies after 60 s."""
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_LOST = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
+_LOST = (
+    httpx.TimeoutException,
+    httpx.NetworkError,
+    httpx.RemoteProtocolError,
+    httpx.ProxyError,
+    httpx.DecodingError,
+)
 """Errors that may pass. All other errors of httpx are the caller's."""
 
 _CODES = re.compile(r"^\[(?:Errno -?\d+|SSL: \w+)\] | \(_ssl\.c:\d+\)$")
@@ -116,7 +123,7 @@ def _answer(response: httpx.Response) -> Answer:
     return Answer(response.status_code, response.content, float(seconds) if seconds.isdecimal() else 0)
 
 
-def _lost(error: httpx.TransportError) -> Lost:
+def _lost(error: httpx.RequestError) -> Lost:
     if _NO_TLS.search(str(error)):
         why = "there is no TLS on this port: perhaps the URL has to begin with http://"
     else:
@@ -127,26 +134,47 @@ def _lost(error: httpx.TransportError) -> Lost:
 class method(Generic[P, T]):
     """Makes a generator of attempts a method of both clients: blocking in ``Client``, awaited in ``AsyncClient``.
 
-    On a class it is the generator function: ``Client.submit(client, 1, "recipe")`` sends nothing.
+    On another class it is the generator function: ``Calls.submit(client, 1, "recipe")`` sends nothing.
     """
 
     def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
         self._steps = steps
 
         @wraps(steps)
-        def call(client: BlockingTransport | AsyncTransport, *args: P.args, **kwargs: P.kwargs) -> Any:
+        def blocking(client: BlockingTransport, *args: P.args, **kwargs: P.kwargs) -> T:
             return client._send(steps(client, *args, **kwargs))
 
-        self._call = call
+        @wraps(steps)
+        async def awaited(client: AsyncTransport, *args: P.args, **kwargs: P.kwargs) -> T:
+            return await client._send(steps(client, *args, **kwargs))
 
-    @overload
-    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Steps[T]]: ...
+        # What help() shows: the result of the call, and not how it is made.
+        given = signature(steps)
+        *_, result = get_args(given.return_annotation)
+        for call in (blocking, awaited):
+            call.__signature__ = given.replace(return_annotation=result)  # type: ignore[union-attr]
+            call.__annotations__ = {**steps.__annotations__, "return": result}
+        self._blocking, self._awaited = blocking, awaited
+
     @overload
     def __get__(self, client: BlockingTransport, owner: type) -> Callable[P, T]: ...
     @overload
     def __get__(self, client: AsyncTransport, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    def __get__(self, client: BlockingTransport | AsyncTransport | None, owner: type) -> Callable[..., Any]:
-        return self._steps if client is None else MethodType(self._call, client)
+    @overload
+    def __get__(self, client: None, owner: type[BlockingTransport]) -> Callable[Concatenate[Any, P], T]: ...
+    @overload
+    def __get__(
+        self, client: None, owner: type[AsyncTransport]
+    ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]: ...
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Steps[T]]: ...
+    def __get__(self, client: object, owner: type) -> Callable[..., Any]:
+        call: Callable[..., Any] = self._steps
+        if issubclass(owner, BlockingTransport):
+            call = self._blocking
+        elif issubclass(owner, AsyncTransport):
+            call = self._awaited
+        return call if client is None else MethodType(call, client)
 
 
 def _opened(kind: Callable[..., H], url: str) -> H:

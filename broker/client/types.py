@@ -176,12 +176,18 @@ GroupState = Literal["ready", "resting", "full", "blocked"]
 
 
 class WorkerInfo(Struct, frozen=True):
-    """What anybody may read about a worker."""
+    """What anybody may read about a worker. The other fields are for managers, and for the worker itself."""
 
     id: int
     alias: str
     created: int = 0
     paused: bool = False
+    last_seen: int | None = None
+    """Unix seconds, to the minute."""
+    held_task_count: int | None = None
+    failed_task_count: int | None = None
+    version: str | None = None
+    host: str | None = None
 
 
 class Manager(Struct, frozen=True):
@@ -324,12 +330,15 @@ class Refused(ClientError):
 class Unreachable(ClientError):
     """There was no answer, or none that says what was done.
 
-    ``sent``: whether the broker may have carried the call out.
+    ``sent``: whether the broker may have carried the call out. ``status``: that of the last answer, perhaps a proxy's;
+    None without one. ``delay``: seconds for which that asks to wait.
     """
 
-    def __init__(self, message: str, *, sent: bool) -> None:
+    def __init__(self, message: str, *, sent: bool, status: int | None = None, delay: float = 0) -> None:
         super().__init__(message)
         self.sent = sent
+        self.status = status
+        self.delay = delay
 
 
 class _GivenBack(Exception):

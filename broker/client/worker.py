@@ -105,7 +105,7 @@ class Worker:
         with self._lock:
             self._loop = asyncio.get_running_loop()
         async with AsyncClient(self._url, patience=math.inf) as client:
-            self._client = client
+            self._client, client.persistent = client, True
             try:
                 if await self._unless_stopped(client.identify(self._file, alias=self._alias)):
                     await self._work(client)

@@ -1,6 +1,7 @@
 """Tasks of a project: submit, assign, release, extend, and what the sweeper does for them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -24,6 +25,9 @@ OK, FAIL, SKIP = 0, 1, 2
 
 _MORE_DUE, _MOST_DUE = 4, 100
 """Delayed tasks that a get makes wait when they are due: so many more than it asks for, and so many at most."""
+
+_ROUNDS = 20
+"""Steps that an explanation takes at most to do what is due, and to look through what holds votes."""
 
 _OVERDUE = 10
 """Tasks past their deadline that a get which finds nothing gives back."""
@@ -54,6 +58,16 @@ class Awaited(NamedTuple):
     paused: bool
     next_due: float | None
     """Seconds until the next group may start a task or the next delayed one may be had, if that is known of any."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a worker gets nothing in a project; or ``available``: it gets something."""
+
+    code: str
+    until: int | None
+    """Unix seconds, rounded up."""
+    count: int | None
 
 
 class Promoted(NamedTuple):
@@ -232,6 +246,25 @@ class Tasks:
         args: Arguments = [self.now, limit, waiting]
         more, next_due, own = await self._calls.call("promote", self._keys.project(project), args)
         return Promoted(bool(more), _seconds(next_due), own)
+
+    async def why(self, project: int, worker: int) -> list[Reason]:
+        """Why a get of this worker would find nothing now. What is due is done first, as a get does it.
+
+        Raises ``not_found``.
+        """
+        keys, onward = self._keys.project(project), ""
+        await self.reclaim(project, CHUNK)
+        for _ in range(_ROUNDS):
+            if not (await self.promote(project, CHUNK)).more:
+                break
+        for _ in range(_ROUNDS):
+            onward, *rows = await self._calls.call("why", keys, [worker, self.now, onward])
+            if not onward:
+                break
+        return [
+            Reason(code, None if ends < 0 else -(-ends // 1000), None if count < 0 else count)
+            for code, ends, count in rows
+        ]
 
     async def expire_hashes(self, project: int, limit: int) -> tuple[int, bool]:
         """Removes hashes of closed tasks that no longer count as duplicates, of about ``limit`` that it looks at.

@@ -50,11 +50,16 @@ local function limits_of(groups, group)
   return math.max(delay or groups.delay, slowed), limit or groups.limit, blocked
 end
 
+-- has_room(groups, group, limit): whether fewer are held than may be.
+local function has_room(groups, group, limit)
+  return limit == 0 or redis.call('SCARD', groups.base .. ':held:' .. group) < limit
+end
+
 -- is_full(groups, group, limit): whether as many are held as may be. Where tasks were lost with all that named their
 -- group, `:held` may have some that nobody holds: 100 of them are looked at.
 local function is_full(groups, group, limit)
   local key = groups.base .. ':held:' .. group
-  if limit == 0 or redis.call('SCARD', key) < limit then
+  if has_room(groups, group, limit) then
     return false
   end
   if not groups.holders_lost then
@@ -66,7 +71,7 @@ local function is_full(groups, group, limit)
       redis.call('SREM', key, members[i])
     end
   end
-  return redis.call('SCARD', key) >= limit
+  return not has_room(groups, group, limit)
 end
 
 -- held_up(groups, group): where in `:due` a group belongs that may not start a task, by its block or as it is full;

@@ -30,12 +30,22 @@ local function open_walk(base, worker, voted_place, onward)
   return walk
 end
 
+-- where_to_go_on(walk): '' when no step was missing.
+local function where_to_go_on(walk)
+  local verifying, tickets = walk.verifying, walk.tickets
+  if walk.done or verifying.ended and tickets.ended or walk.steps > 0 then
+    return ''
+  end
+  local inner = tickets.inner or from('-inf')
+  return string.format('%d %s %d %s %d %s %d %s', walk.place, verifying.score, verifying.skipped, tickets.score,
+    tickets.skipped, inner.score, inner.skipped, tickets.group or '')
+end
+
 -- close_walk(walk): writes the marks, if it `learns`; if the walk came to the end, that the worker has voted on all
--- there is. Where to go on, or '' when no step was missing.
+-- there is. Answers where to go on.
 local function close_walk(walk)
   local verifying, tickets = walk.verifying, walk.tickets
-  local ended = verifying.ended and tickets.ended
-  if ended and not walk.done then
+  if verifying.ended and tickets.ended and not walk.done then
     walk.marks['*'] = walk.place
   end
   local list = {}
@@ -46,12 +56,7 @@ local function close_walk(walk)
     redis.call('HSET', walk.seen, unpack(list))
     redis.call('EXPIRE', walk.seen, 86400)
   end
-  if walk.done or ended or walk.steps > 0 then
-    return ''
-  end
-  local inner = tickets.inner or from('-inf')
-  return string.format('%d %s %d %s %d %s %d %s', walk.place, verifying.score, verifying.skipped, tickets.score,
-    tickets.skipped, inner.score, inner.skipped, tickets.group or '')
+  return where_to_go_on(walk)
 end
 
 -- mark(walk, prefix, score): the marks of a set are told from others by their prefix.

@@ -26,6 +26,7 @@
            among tasks with votes
 ]]
 --- @include "clock"
+--- @include "may_get"
 --- @include "project"
 --- @include "project_rate"
 --- @include "assignment"
@@ -45,7 +46,7 @@ local revision, paused, public, rate, paid_off, assigned = unpack(fields, 1, 6)
 if paused == '1' then
   return redis.error_reply('PAUSED The project is paused')
 end
-if public ~= '1' and redis.call('HEXISTS', base .. ':access', worker) == 0 then
+if not may_get(base, worker, public) then
   return redis.error_reply('DENIED This worker may not get tasks of the project')
 end
 local wait = first_chunk and wait_for_rate(rate, paid_off, now_us) or 0

@@ -46,6 +46,7 @@ POST /worker/create
 POST /worker/update
 GET /worker/get/{id}
 POST /project/request_access
+GET /project/why/{id}
 GET /project/access_list/{id}
 POST /project/accept_request/{id}/{worker}
 another worker asks
@@ -99,6 +100,7 @@ GET POST /manager/demote/{id}
 POST /project/update/{id}
 calls without a place of their own
 POST /project/delete/{id}
+POST /worker/delete
 GET /account/sessions
 POST /account/close_sessions
 POST /login
@@ -201,6 +203,8 @@ def settled(value: Any, call: str) -> Any:
         if counts and name.endswith("_count")
         else "..."
         if name == "id" and call == "GET /account/sessions"
+        else "..."
+        if name in {"last_seen", "host", "version"} and "/worker/" in call
         else settled(inner, call)
         for name, inner in value.items()
     }

@@ -1,10 +1,11 @@
 """The calls of both clients on a real broker: each test runs twice, blocking and awaited."""
 
 import inspect
+import pydoc
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, assert_type
+from typing import Any, assert_type, get_type_hints
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from broker.client import (
     AsyncClient,
     Client,
     Credentials,
+    Manager,
     NewTask,
     Refused,
     Release,
@@ -342,6 +344,25 @@ async def test_editors_and_type_checkers_know_what_a_call_gives(fleet: Fleet) ->
 
 def test_secrets_are_not_printed() -> None:
     assert "hush" not in repr(Credentials(1, "w", "hush"))
+
+
+def shown_by_help(what: object) -> str:
+    """Without its title."""
+    return pydoc.plain(pydoc.render_doc(what)).partition("\n\n")[2]
+
+
+def test_help_shows_what_a_call_returns() -> None:
+    shown = [shown_by_help(kind.get).splitlines()[0] for kind in (Client, AsyncClient)]
+
+    arguments = (
+        "get(self, project: int | None = None, *, wait: int = 0, hold: int = 0) -> broker.client.types.Task | None"
+    )
+    assert shown == [arguments, f"async {arguments}"]
+    assert "-> list[bool]" in shown_by_help(Client.extend)
+    assert "Steps" not in shown_by_help(Client)
+    assert get_type_hints(AsyncClient.login)["return"] is Manager
+    assert inspect.iscoroutinefunction(AsyncClient.get)
+    assert not inspect.iscoroutinefunction(Client.get)
 
 
 def test_both_clients_show_each_call_with_its_arguments_and_its_text() -> None:

@@ -142,7 +142,7 @@ def test_a_broker_with_a_fault_of_its_own_is_asked_again(
     with running(worker):
         until(lambda: counters(fleet, project)["closed"] == 1)
 
-    assert caplog.text.count("500 internal: Out of paper") == 1
+    assert caplog.text.count("is away (500: Out of paper)") == 1
 
 
 @contextmanager

@@ -99,6 +99,7 @@ BODIES: dict[str, Callable[[CallSetup], Any]] = {
         "get": {"project": s.project},
     },
     "/task/extend": lambda s: {"task_id": s.held, "seconds": 60},
+    "/worker/delete": lambda s: {"worker": s.worker.id},
     "/worker/set_paused": lambda s: {"worker": s.worker.id, "paused": True},
     "/project/create": lambda s: named(
         **{"public": True} if "public" in s.variant else {"chain": s.project} if "chain" in s.variant else {}
@@ -120,6 +121,7 @@ QUERIES: dict[str, Callable[[CallSetup], str]] = {
     "/worker/stats": lambda s: f"?project={s.project}" if "project" in s.variant else "",
     "/project/monitoring/{id}": lambda s: "?count=10",
     "/project/monitoring-between/{id}": lambda s: "?from=1&to=9999999999",
+    "/project/why/{id}": lambda s: f"?worker={s.worker.id}",
     "/project/group/{id}": lambda s: "?group=example.org",
     "/project/groups/{id}": lambda s: "?state=ready",
 }

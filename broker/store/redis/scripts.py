@@ -36,7 +36,8 @@ Argument = str | int | float
 Arguments = list[Argument]
 COUNTED = frozenset(
     (
-        *("submit", "release", "turn", "deliver", "cancel", "give_back", "reclaim", "reclaim_worker", "promote"),
+        *("submit", "release", "turn", "deliver", "cancel", "give_back", "reclaim", "reclaim_worker"),
+        *("workers_leave", "promote"),
         *("task_retry", "task_remove", "task_import", "drain_begin", "drain_step", "remove_group", "copy"),
     )
 )

@@ -1,0 +1,93 @@
+"""Why a worker gets no task of a project, in words."""
+
+from broker.api import answers, auth
+from broker.api.requests import Call, parsed_id
+from broker.api.responses import Reply
+from broker.api.routing import EITHER, PROJECT_ID, Example, Operation, Routes
+from broker.errors import BrokerError, Invalid
+from broker.store.projects import MANAGE_ACCESS
+from broker.store.tasks import Reason
+
+routes = Routes()
+
+REASONS = {
+    "worker_paused": "An admin has paused this worker",
+    "paused": "The project is paused",
+    "no_access": "This worker has no access to the project, which is not public, and has not requested it",
+    "access_pending": "This worker has requested access: a manager has to accept the request",
+    "rate_limited": "The project's assign_rate is used up until then",
+    "nothing_waits": "Nothing waits in this project",
+    "voted": "This worker has voted on every task that it could get: others have to verify them",
+    "groups_resting": "Groups have waiting tasks, and rest; the first of them may start one then",
+    "groups_full": "Groups have waiting tasks, and workers hold as many of their tasks as their limit allows",
+    "groups_blocked": "Groups have waiting tasks, and are blocked; the first block ends then",
+    "delayed": "Tasks are delayed; the first of them can be had then",
+    "held": "Tasks are held by workers; the first deadline is then",
+    "failed": "Tasks have failed: they come back only when a manager retries them",
+    "draining": "Maintenance calls are under way: until they end, their tasks are out of reach",
+    "available": "A task can be had: a get returns it",
+}
+"""Code and message; scripts give the codes."""
+
+
+@routes.add(
+    "GET /project/why/{id}",
+    Operation(
+        group="Projects",
+        summary="Explain why a worker gets no task",
+        text="For managers with MANAGE_ACCESS, and for the worker itself. Lists all reasons why a get of this worker "
+        "in this project would return nothing now; or one, `available`, if it would return a task. `until` is when the "
+        "reason may end. Of groups, the first 100 are told apart.",
+        who=EITHER,
+        path=PROJECT_ID,
+        query=answers.WhyQuery,
+        content=(answers.Reasons,),
+        refuses={
+            "invalid": "`worker` is missing in a manager's call, or cannot be an id",
+            "denied": "needs MANAGE_ACCESS on the project; a worker may ask only about itself",
+            "not_found": "no such project or worker",
+        },
+        example=Example(
+            path="/project/why/2?worker=1",
+            content={
+                "reasons": [
+                    {"code": code, "message": REASONS[code], "until": None, "count": None}
+                    for code in ("access_pending", "nothing_waits")
+                ]
+            },
+        ),
+    ),
+)
+async def why(call: Call) -> Reply:
+    project = call.id("id")
+    worker = await _asked_about(call)
+    (record,) = await call.store.workers.get([worker])
+    reasons = await call.store.tasks.why(project, worker)
+    if record is None:
+        raise BrokerError("not_found", "worker: no such worker")
+    if record.paused:
+        reasons = [Reason("worker_paused", None, None), *(one for one in reasons if one.code != "available")]
+    return Reply({"reasons": [_view(reason) for reason in reasons]})
+
+
+async def _asked_about(call: Call) -> int:
+    given = call.query("worker")
+    worker = parsed_id(given) if given is not None else None
+    if auth.is_workers_call(call):
+        asking = (await auth.worker(call)).id
+        if given is not None and worker != asking:
+            raise BrokerError("denied", "worker: a worker may ask only about itself")
+        return asking
+    await auth.authorized(call, MANAGE_ACCESS)
+    if worker is None:
+        raise Invalid("worker: required, a worker's id")
+    return worker
+
+
+def _view(reason: Reason) -> dict[str, object]:
+    return {
+        "code": reason.code,
+        "message": REASONS[reason.code],
+        "until": reason.until,
+        "count": reason.count,
+    }

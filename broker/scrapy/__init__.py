@@ -1,0 +1,5 @@
+"""A Scrapy scheduler whose requests are tasks of a broker. docs/scrapy.md shows how to use it."""
+
+from broker.scrapy.scheduler import Scheduler
+
+__all__ = ["Scheduler"]

@@ -1,0 +1,256 @@
+"""The scheduler: what Scrapy calls, and what it tells the broker of each request."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+from scrapy import Request, Spider, signals
+from scrapy.core.scheduler import BaseScheduler
+from scrapy.crawler import Crawler
+from scrapy.exceptions import DontCloseSpider
+from scrapy.utils.defer import deferred_from_coro
+from twisted.internet.defer import Deferred
+
+from broker.client import ClientError, Refused, Release, Result
+from broker.scrapy.engine import Engine
+from broker.scrapy.local import LocalQueue, Recent
+from broker.scrapy.membership import Membership
+from broker.scrapy.options import Options
+from broker.scrapy.outcomes import Outcomes, Running, attach, detach
+from broker.scrapy.requests import NotCarried, OtherSpider, Requests, hash_of, new_task
+from broker.scrapy.turns import Turns
+
+log = logging.getLogger(__name__)
+
+_LAST_CALLS = 10
+"""Seconds for the last calls of a spider that closes."""
+
+_LAST_CALLS_IN_HASTE = 3
+"""The same, when it was told twice to stop."""
+
+_TICK = 1.0
+"""Seconds between two looks at what Scrapy works on. Usually it asks for requests when it has done one."""
+
+_ANY_NUMBER = 100
+"""Tasks at a time, when CONCURRENT_REQUESTS is 0."""
+
+_LONGEST_MESSAGE = 1000
+
+_KNOWN = 50_000
+"""Hashes that this process does not submit again, and up to twice as many."""
+
+
+class Scheduler(BaseScheduler):
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self._stats: Any = crawler.stats
+        fingerprinter: Any = crawler.request_fingerprinter
+        self._fingerprint: Callable[[Request], bytes] = fingerprinter.fingerprint
+        self._options = Options.read(crawler.settings)
+        self._concurrency = crawler.settings.getint("CONCURRENT_REQUESTS") or _ANY_NUMBER
+        self._local = LocalQueue()
+        self._known = Recent(_KNOWN)
+        self._running: dict[Request, Running] = {}
+        self._finished = False
+        self._times_finished = 0
+        self._busy_at = time.monotonic()
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        return cls(crawler)
+
+    def open(self, spider: Spider) -> None:
+        self._spider = spider
+        self._engine = Engine(self._crawler)
+        self._requests = Requests(spider)
+        self._outcomes = Outcomes(self._crawler, self._running)
+        self._membership = Membership(self._options, alias=spider.name)
+        self._turns = Turns(
+            self._membership.client,
+            self._options.project,
+            self,
+            lease=self._options.lease,
+            alone=self._membership.alone,
+        )
+        self._crawler.signals.connect(self._spider_idle, signals.spider_idle)
+        for library in ("httpx", "httpcore"):
+            logging.getLogger(library).setLevel(logging.WARNING)  # Scrapy logs all of them: a line for each call
+        self._work = asyncio.create_task(self._run())
+        self._work.add_done_callback(self._ended)
+        self._ticking = asyncio.create_task(self._tick())
+        self._engine.before_exit(self._forced)
+
+    def close(self, reason: str) -> "Deferred[None]":
+        return deferred_from_coro(self._close(_LAST_CALLS))
+
+    def has_pending_requests(self) -> bool:
+        return bool(self._local) or not self._finished
+
+    def enqueue_request(self, request: Request) -> bool:
+        self._finished = False
+        start = request.meta.get("is_start_request") is True
+        detach(request)
+        # Start requests have dont_filter in Scrapy: each process would crawl them.
+        hash64 = hash_of(self._fingerprint(request)) if start or not request.dont_filter else 0
+        if hash64 and hash64 in self._known:
+            self._count_duplicate()
+            return False
+        try:
+            recipe = self._requests.recipe(request)
+        except NotCarried as why:
+            return self._keep(request, hash64, str(why))
+        if hash64:
+            self._known.add(hash64)
+        task = new_task(recipe, priority=request.priority, group=self._engine.slot_key(request), hash64=hash64)
+        self._turns.submit(request, task)
+        self._count("scheduler/enqueued")
+        return True
+
+    def next_request(self) -> Request | None:
+        self._collect()
+        request = self._local.take() or self._taken()
+        if request is None:
+            self._turns.wanted()
+        else:
+            self._busy_at = time.monotonic()
+            self._count("scheduler/dequeued")
+        return request
+
+    # What Turns asks and tells.
+
+    def room(self) -> int:
+        if self._engine.closing:
+            return 0
+        return self._concurrency - self._engine.downloading - len(self._local)
+
+    def arrived(self) -> None:
+        self._finished = False
+        self._engine.wake()
+
+    def submitted(self, request: Request, *, duplicate: bool) -> None:
+        if not duplicate:
+            self.count("submitted")
+            return
+        self._count_duplicate()
+        self._crawler.signals.send_catch_log(signals.request_dropped, request=request, spider=self._spider)
+
+    def refused(self, request: Request, why: str) -> None:
+        self._keep(request, 0, f"the broker refused it: {why}")
+        self._engine.wake()
+
+    def count(self, name: str, by: int = 1) -> None:
+        self._count(f"broker/{name}", by)
+
+    def _count(self, name: str, by: int = 1) -> None:
+        self._stats.inc_value(name, by)
+
+    def _count_duplicate(self) -> None:
+        self.count("duplicates")
+        self._count("dupefilter/filtered")
+
+    def _keep(self, request: Request, hash64: int, why: str) -> bool:
+        """Leaves the request to this process, which has it in memory only."""
+        if not self._local.add(request, hash64):
+            self._count_duplicate()
+            return False
+        log.warning("%s stays in this process, and is lost with it: %s", request, why)
+        self.count("local")
+        self._count("scheduler/enqueued")
+        return True
+
+    def _taken(self) -> Request | None:
+        """The request of the next task that has one."""
+        while task := self._turns.take():
+            try:
+                request = self._requests.request(task.recipe)
+            except OtherSpider as other:
+                log.error("%s: a project is for one spider", other)
+                self._turns.release(task, Release(task.id, Result.SKIP))
+                self._turns.give_back_untaken()
+                self._engine.close_spider("broker_other_spider")
+            except ValueError as error:
+                log.error("task %d failed: %s", task.id, error)
+                self._turns.release(task, Release(task.id, Result.FAIL, message=str(error)[:_LONGEST_MESSAGE]))
+            else:
+                attach(request, self._engine.slot_key(request))
+                self._running[request] = self._outcomes.running(task, request)
+                return request
+        return None
+
+    def _collect(self) -> None:
+        """Releases the tasks whose requests Scrapy has done: nothing tells that, so it compares."""
+        for request in self._running.keys() - self._engine.in_progress:
+            running = self._running.pop(request)
+            self._turns.release(running.task, running.release())
+
+    async def _tick(self) -> None:
+        """For when Scrapy asks for no requests: when it is paused, closes, or has enough to do."""
+        while True:
+            await asyncio.sleep(_TICK)
+            self._collect()
+            if self._engine.closing:
+                self._turns.give_back_untaken()
+
+    async def _run(self) -> None:
+        await self._membership.enter()
+        await self._turns.run(self._look)
+
+    def _ended(self, work: "asyncio.Task[None]") -> None:
+        if work.cancelled() or (error := work.exception()) is None:
+            return
+        if isinstance(error, ClientError | OSError):
+            log.error("the spider closes: %s", error)
+        else:
+            log.error("the spider closes, as its scheduler failed", exc_info=error)
+        self._engine.close_spider("broker_refused")
+
+    async def _look(self) -> None:
+        """Whether there will be tasks: asked when this process has nothing to do, and got nothing."""
+        idle = self._turns.quiet and not self._local and not self._engine.in_progress
+        if not idle:
+            self._busy_at = time.monotonic()
+        elif self._options.close_after_idle and time.monotonic() - self._busy_at >= self._options.close_after_idle:
+            self._finish()
+            return
+        nothing = idle and not await self._unfinished()
+        # Another program may release a page a moment before it submits the links.
+        self._times_finished = self._times_finished + 1 if nothing else 0
+        if self._times_finished > 1:
+            self._finish()
+
+    async def _unfinished(self) -> bool:
+        try:
+            return (await self._membership.client.project_stats(self._options.project)).unfinished > 0
+        except Refused:
+            return True
+
+    def _finish(self) -> None:
+        self._finished = True
+        self._engine.wake()
+
+    def _spider_idle(self) -> None:
+        if self._options.stay and not self._options.close_after_idle:
+            raise DontCloseSpider
+
+    def _forced(self) -> "Deferred[None]":
+        """Scrapy was told twice to stop, if it has not closed this scheduler."""
+        return deferred_from_coro(self._close(_LAST_CALLS_IN_HASTE))
+
+    async def _close(self, seconds: float) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._closed(seconds))
+        await self._closing
+
+    async def _closed(self, seconds: float) -> None:
+        self._collect()
+        if self._local:
+            log.warning("%d requests that stayed in this process are lost", len(self._local))
+        if self._membership.entered:
+            await self._turns.stop(seconds)
+        self._work.cancel()
+        self._ticking.cancel()
+        await asyncio.gather(self._work, self._ticking, return_exceptions=True)
+        await self._membership.close()

@@ -1,0 +1,416 @@
+"""Submits, releases and gets the tasks of one project in the background: many in one call, each until it is answered.
+
+What a task submits arrives before its release: a crash in between lets it come again, and loses nothing.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scrapy import Request
+
+from broker.client import AsyncClient, ClientError, NewTask, Refused, Release, Result, Task, Unreachable
+from broker.client.calls import Backoff
+from broker.client.heartbeat import Heartbeat
+from broker.client.types import RefusedPart, Turn
+
+log = logging.getLogger(__name__)
+
+_MOST, _MOST_CHARACTERS = 500, 2 << 20
+"""Releases of one call, and submitted tasks; and of their recipes."""
+
+_MOST_HELD = 1000
+"""Tasks: ``/task/assigned`` names no more."""
+
+_GATHER = 0.01
+"""Seconds for which what is to be sent waits for more, while there are other requests to work on."""
+
+_WAITS = (1, 1, 2, 4)
+"""Seconds that a get waits for a task, after so many gets in a row that found none."""
+
+_PAUSE = 2.0
+"""Seconds before what a manager has to allow is tried again."""
+
+_PASSING = {"rate_limited", "unavailable"}
+"""Refusals that pass by themselves."""
+
+_FATAL = {"bad_credentials", "not_found"}
+
+
+class Host(Protocol):
+    """Who has the requests."""
+
+    def room(self) -> int:
+        """For how many tasks there is room."""
+
+    def arrived(self) -> None:
+        """There are tasks to take."""
+
+    def submitted(self, request: Request, *, duplicate: bool) -> None: ...
+
+    def refused(self, request: Request, why: str) -> None:
+        """The broker will never take this one."""
+
+    def count(self, name: str, by: int = 1) -> None: ...
+
+
+@dataclass(eq=False)
+class _Submit:
+    request: Request
+    task: NewTask
+
+
+@dataclass(eq=False)
+class _Queued:
+    task: Task
+    release: Release
+    after: int
+    """It is sent when so many submits were answered."""
+    unsure: bool = False
+    """Whether it may have been carried out."""
+
+
+@dataclass
+class _Batch:
+    submits: list[_Submit] = field(default_factory=list)
+    releases: list[_Queued] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.submits or self.releases)
+
+
+class Turns:
+    """``alone``: whether no other program uses the same worker. ``lease``: seconds for which tasks are held."""
+
+    def __init__(self, client: AsyncClient, project: int, host: Host, *, lease: int, alone: Callable[[], bool]) -> None:
+        self._client = client
+        self._project = project
+        self._host = host
+        self._lease = lease
+        self._alone = alone
+        self._heartbeat = Heartbeat(client)
+        self._submits: deque[_Submit] = deque()
+        self._enqueued = 0
+        self._answered = 0
+        self._releases: dict[int, _Queued] = {}
+        self._held: dict[int, Task] = {}
+        self._buffer: deque[Task] = deque()
+        self._changed = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._poll: asyncio.Task[None] | None = None
+        self._backoff = Backoff()
+        self._singly = 0
+        """How many submits go in calls of their own: a call with these was refused."""
+        self._lost_get = False
+        self._stopping = False
+        self._warned = ""
+        self.empty = 0
+        """Gets in a row that found no task."""
+
+    def submit(self, request: Request, task: NewTask) -> None:
+        self._submits.append(_Submit(request, task))
+        self._enqueued += 1
+        self._changed.set()
+
+    def release(self, task: Task, release: Release) -> None:
+        """Sends it once all that was submitted until now is answered. Nothing happens if the task is not held."""
+        if self._held.get(task.id) is task:
+            self._releases[task.id] = _Queued(task, release, self._enqueued)
+            self._changed.set()
+
+    def take(self) -> Task | None:
+        """A task that has arrived."""
+        return self._buffer.popleft() if self._buffer else None
+
+    def wanted(self) -> None:
+        """There may be room for more tasks."""
+        self._changed.set()
+
+    def give_back_untaken(self) -> None:
+        while task := self.take():
+            self.release(task, Release(task.id, Result.SKIP))
+
+    def give_back(self) -> None:
+        """All tasks whose release is not on its way."""
+        self._buffer.clear()
+        for task in list(self._held.values()):
+            if task.id not in self._releases:
+                self.release(task, Release(task.id, Result.SKIP))
+
+    @property
+    def buffered(self) -> int:
+        return len(self._buffer)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is held, and everything was sent."""
+        return not (self._submits or self._releases or self._held)
+
+    async def run(self, looked: Callable[[], Awaitable[None]]) -> None:
+        """Runs until it is cancelled. Raises :class:`ClientError` when waiting would not help.
+
+        ``looked`` is called after each get that found no task.
+        """
+        await self._give_back_of_earlier_runs()
+        heartbeat = asyncio.create_task(self._heartbeat.run())
+        try:
+            await self._exchange(looked)
+        finally:
+            self._emptied.set()
+            heartbeat.cancel()
+            if self._poll is not None:
+                self._poll.cancel()
+
+    async def stop(self, seconds: float) -> None:
+        """Gives back what is held, sends what is left, for so long at most. :meth:`run` is cancelled after it."""
+        self._stopping = True
+        if self._poll is not None:
+            self._poll.cancel()
+        self.give_back()
+        self._changed.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._emptied.wait()
+        if self._submits:
+            log.error("%d requests could not be submitted, and are lost", len(self._submits))
+        if self._held:
+            log.warning("%d tasks could not be released: they come back after their leases", len(self._held))
+
+    async def _exchange(self, looked: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._changed.wait()
+            if self._buffer or self._poll is not None:
+                await asyncio.sleep(_GATHER)
+            self._changed.clear()
+            while batch := self._batch():
+                await self._turn(batch, 0 if self._poll is not None else self._room())
+            if self._stopping:
+                if self._lost_get:
+                    await self._settle()
+                if self.quiet and self._poll is None:
+                    self._emptied.set()
+            elif self._poll is None and self._room() > 0:
+                self._poll = asyncio.create_task(self._get(looked))
+                self._poll.add_done_callback(self._polled)
+            elif self._poll is not None and self._poll.done():
+                self._poll.result()  # raises
+
+    async def _get(self, looked: Callable[[], Awaitable[None]]) -> None:
+        wait = _WAITS[min(self.empty, len(_WAITS) - 1)]
+        if await self._turn(_Batch(), self._room(), wait):
+            return
+        await looked()
+
+    def _polled(self, poll: "asyncio.Task[None]") -> None:
+        if poll.cancelled():
+            self._lost_get = True
+            self._poll = None
+        elif poll.exception() is None:
+            self._poll = None
+        self._changed.set()
+
+    def _room(self) -> int:
+        if self._stopping:
+            return 0
+        return max(0, min(self._host.room() - len(self._buffer), _MOST_HELD - len(self._held)))
+
+    def _batch(self) -> _Batch:
+        batch, characters = _Batch(), 0
+        most = 1 if self._singly else _MOST
+        for submit in self._submits:
+            characters += len(submit.task.recipe)
+            if batch.submits and (len(batch.submits) == most or characters > _MOST_CHARACTERS):
+                break
+            batch.submits.append(submit)
+        if not self._singly:
+            ready = (queued for queued in self._releases.values() if queued.after <= self._answered)
+            batch.releases = [queued for queued, _ in zip(ready, range(_MOST), strict=False)]
+        return batch
+
+    async def _turn(self, batch: _Batch, count: int, wait: int = 0) -> bool:
+        """Whether there is more to do at once: something was sent, or tasks have come."""
+        began = _now()
+        try:
+            if self._lost_get or any(queued.unsure for queued in batch.releases):
+                await self._settle()
+                batch.releases = [queued for queued in batch.releases if self._releases.get(queued.task.id) is queued]
+            turn = await self._client.turn(
+                self._project,
+                releases=[queued.release for queued in batch.releases],
+                submits=[submit.task for submit in batch.submits],
+                count=min(count, _MOST_HELD),
+                wait=wait,
+                hold=self._lease,
+            )
+        except (Unreachable, asyncio.CancelledError) as lost:
+            self._lost_get |= count > 0
+            for queued in batch.releases:
+                queued.unsure = True
+            if isinstance(lost, asyncio.CancelledError):
+                raise
+            await asyncio.sleep(self._backoff.pause())
+            return False
+        except Refused as refused:
+            await self._refused(batch, refused)
+            return False
+        self._backoff.reset()
+        self._note(batch, turn)
+        if count:
+            self.empty = 0 if turn.tasks else self.empty + 1
+        await self._pause(turn.refused)
+        if count and wait and not turn.tasks and _now() - began < wait / 2:
+            await asyncio.sleep(wait / 2)  # a pause of the project, for example, is answered at once
+        return bool(batch or turn.tasks)
+
+    def _note(self, batch: _Batch, turn: Turn) -> None:
+        for submit, outcome in zip(batch.submits, turn.outcomes, strict=False):
+            self._answer(submit)
+            self._host.submitted(submit.request, duplicate=outcome is None)
+        for queued, updated in zip(batch.releases, turn.updated, strict=False):
+            queued.unsure = "releases" in turn.refused
+            if not queued.unsure:
+                self._drop(queued)
+                self._host.count(_RELEASED[queued.release.result] if updated else "lost")
+        for task in turn.tasks:
+            self._begin(task)
+
+    def _answer(self, submit: _Submit) -> None:
+        self._submits.remove(submit)  # the first one
+        self._answered += 1
+        self._singly = max(0, self._singly - 1)
+
+    def _drop(self, queued: _Queued) -> None:
+        task = queued.task
+        if self._releases.get(task.id) is queued:
+            del self._releases[task.id]
+        if self._held.get(task.id) is task:
+            del self._held[task.id]
+            self._heartbeat.remove(task.id)
+
+    def _begin(self, task: Task) -> None:
+        held = self._held.get(task.id)
+        if held is not None and _same_get(held, task):
+            return
+        self._releases.pop(task.id, None)
+        task.max_assign_time = min(task.max_assign_time or self._lease, self._lease)
+        self._held[task.id] = task
+        self._heartbeat.add(task, lambda: self._lose(task), leftover=False)
+        self._host.count("assigned")
+        if self._stopping:
+            self.release(task, Release(task.id, Result.SKIP))
+        else:
+            self._buffer.append(task)
+            self._host.arrived()
+
+    def _lose(self, task: Task) -> None:
+        log.warning("task %d is not held any more: its lease ran out, or a manager took it back", task.id)
+        self._host.count("lost")
+        self._releases.pop(task.id, None)
+        self._held.pop(task.id, None)
+        with suppress(ValueError):
+            self._buffer.remove(task)
+
+    async def _settle(self) -> None:
+        """Learns what calls without an answer have done.
+
+        A fail or a skip must not arrive twice: between the two, this worker may have been assigned the task again.
+        """
+        self._lost_get = False
+        try:
+            found = {task.id: task for task in await self._client.assigned(self._project)}
+        except BaseException:
+            self._lost_get = True
+            raise
+        for queued in list(self._releases.values()):
+            if queued.unsure:
+                queued.unsure = False
+                if not _same_get(queued.task, found.get(queued.task.id)):
+                    self._drop(queued)
+        if new := [task for task in found.values() if task.id not in self._held]:
+            # Asked last: a program that starts after the answer holds none of these.
+            for task in new if self._alone() else ():
+                self._begin(task)
+
+    async def _give_back_of_earlier_runs(self) -> None:
+        """It is counted as a reclaim: a task that ends its program each time would otherwise do so for ever."""
+        while (left := await self._unless_refused(self._client.assigned(self._project))) and self._alone():
+            log.info("%d tasks of an earlier run are given back", len(left))
+            await self._client.give_back([task.id for task in left])
+
+    async def _unless_refused(self, call: Awaitable[list[Task]]) -> list[Task]:
+        try:
+            return await call
+        except Refused as refused:
+            if refused.code in _FATAL:
+                raise
+            return []
+
+    async def _refused(self, batch: _Batch, refused: Refused) -> None:
+        """Nothing of the call was done."""
+        if refused.code in _FATAL:
+            raise refused
+        if refused.status not in {400, 413} or not batch:
+            self._warn(str(refused))
+            await asyncio.sleep(_PAUSE)
+        elif len(batch.submits) > 1 or (batch.submits and batch.releases):
+            self._singly = len(batch.submits)
+        elif batch.submits:
+            self._answer(batch.submits[0])
+            self._host.refused(batch.submits[0].request, refused.reason)
+        else:
+            log.error("%d tasks could not be released, and come back: %s", len(batch.releases), refused)
+            for queued in batch.releases:
+                self._drop(queued)
+
+    async def _pause(self, refused: dict[str, RefusedPart]) -> None:
+        """Waits until what was refused may be tried again. A rate of the project says when."""
+        if not refused:
+            self._warned = ""
+            return
+        pause = 0.0
+        for part in refused.values():
+            if part.code in _FATAL:
+                raise ClientError(f"the broker refused project {self._project}: {part.message}")
+            if part.code in _PASSING:
+                pause = max(pause, part.rate_limit_delay or 1.0)
+            else:
+                pause = max(pause, _PAUSE)
+                self._warn(_explained(self._client, self._project, part))
+        await asyncio.sleep(pause)
+
+    def _warn(self, text: str) -> None:
+        """Once, until something else is refused or nothing is."""
+        if text != self._warned:
+            log.warning("%s", text)
+        self._warned = text
+
+
+_RELEASED = {Result.OK: "released", Result.FAIL: "failed", Result.SKIP: "given_back"}
+
+
+def _explained(client: AsyncClient, project: int, part: RefusedPart) -> str:
+    if part.code == "denied":
+        worker = client.worker.id if client.worker else "?"
+        return (
+            f"worker {worker} waits until a manager grants it access to assign and submit: "
+            f"{client.url}/ui/projects/{project}/access"
+        )
+    if part.code == "worker_paused":
+        return "this worker is paused until an admin resumes it"
+    return f"the broker refused: {part.message}"
+
+
+def _same_get(task: Task, held: Task | None) -> bool:
+    return held is not None and (held.retries, held.round, held.assign_time) == (
+        task.retries,
+        task.round,
+        task.assign_time,
+    )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
