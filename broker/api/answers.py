@@ -217,6 +217,11 @@ class ClosedSessions(Struct):
     closed: Annotated[int, Meta(ge=0, description="How many sessions were ended")]
 
 
+class DeletedWorkers(Struct):
+    deleted: Annotated[int, Meta(ge=0, description="How many workers")]
+    pending: Annotated[bool, Meta(description="Whether something is left of them in projects")]
+
+
 class WhyQuery(Struct):
     worker: Annotated[Id | None, Meta(description="The worker; in a worker's own call it may be absent")] = None
 

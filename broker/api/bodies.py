@@ -434,6 +434,10 @@ class CloseSessions(Struct):
     ] = None
 
 
+class DeleteWorkers(Struct):
+    worker: Annotated[Id | None, needed("The worker's id")] = None
+
+
 class CreateToken(Struct):
     name: Annotated[
         Annotated[str, Meta(min_length=1, max_length=100)] | None,

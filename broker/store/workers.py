@@ -210,6 +210,10 @@ class Workers:
         await self._set(id, "digest", digest)
         return secret
 
+    async def outlive(self) -> None:
+        """As :meth:`WorkerRecords.outlive`."""
+        await self._records.outlive()
+
     async def _set(self, id: int, field: str, value: str) -> None:
         await self._calls.call("worker_set", self._keys.directory, [id, field, value])
         await self._records.outlive()

@@ -20,10 +20,10 @@ end
 redis.call('DEL', guard)
 for i = 3, #ARGV, 2 do
   local failing = string.match(ARGV[i], '^-(.+)$')
-  if failing then
-    redis.call('ZINCRBY', base .. ':worker-failed', ARGV[i + 1], failing)
-  else
+  if not failing then
     add_closed(base, ARGV[i], ARGV[i + 1])
+  elseif redis.call('EXISTS', base .. ':worker:' .. failing) == 1 then
+    redis.call('ZINCRBY', base .. ':worker-failed', ARGV[i + 1], failing)
   end
 end
 redis.call('HSET', base .. ':counted', project, number)

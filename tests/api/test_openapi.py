@@ -100,6 +100,7 @@ GET POST /manager/demote/{id}
 POST /project/update/{id}
 calls without a place of their own
 POST /project/delete/{id}
+POST /worker/delete
 GET /account/sessions
 POST /account/close_sessions
 POST /login

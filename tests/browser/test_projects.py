@@ -111,7 +111,7 @@ def test_the_lists_say_why_tasks_failed_and_when_delayed_ones_come(
     worker.post("/task/release", failed).content()
     tab.go(f"projects/{project}/tasks?state=delayed")
     row = tab.page.locator("tbody tr")
-    expect(row).to_contain_text("1 of 4 failed, 1 reclaimed")
+    expect(row).to_contain_text("1 of 3 failed, 1 reclaimed")
     expect(row.locator("[data-label='Not before']")).to_have_text("in 10 h")
 
     tab.follow(str(task))
