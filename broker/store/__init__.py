@@ -22,7 +22,7 @@ from broker.store.projects import Projects
 from broker.store.redis import connect, scripts
 from broker.store.redis.keys import LAYOUT, Keys
 from broker.store.redis.scripts import Calls, Client, StoreMetrics
-from broker.store.tasks import IN_ORDER, Tasks
+from broker.store.tasks import Tasks
 from broker.store.transfer import Imports
 from broker.store.waiting import Waiters
 from broker.store.worker_deletion import WorkerDeletion
@@ -94,8 +94,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
     """The store on ``client``, by default on a new one to ``settings.redis_url``; nothing is sent yet."""
     metrics = StoreMetrics(counters or Counters())
     known = scripts.load()
-    first = [("SCRIPT", "LOAD", known[name].source) for name in IN_ORDER]
-    calls = Calls(client or connect(settings, metrics.writes, first=first), known, metrics)
+    calls = Calls(client or connect(settings, metrics.writes), known, metrics)
     keys = Keys(settings.prefix)
     active = Active(calls, keys, settings.snapshot_interval)
     tasks = Tasks(calls, keys, active)
