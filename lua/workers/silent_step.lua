@@ -1,7 +1,7 @@
 --[[ silent_step: delete those of some workers, by id, that have been silent for as long as `silent_begin` was told.
 
-  A worker that was never here counts from when it was created; one from the original tracker is left, as it may not have
-  moved yet.
+  A worker that was never here counts from when it was created; one from the original tracker is left, as it may not
+  have moved yet.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
