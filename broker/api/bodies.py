@@ -435,7 +435,11 @@ class CloseSessions(Struct):
 
 
 class DeleteWorkers(Struct):
-    worker: Annotated[Id | None, needed("The worker's id")] = None
+    worker: Annotated[Id | None, optional("The worker's id")] = None
+    silent_for: Annotated[
+        Annotated[float, Meta(ge=86_400, le=LONGEST_DELAY)] | None,
+        optional("Seconds for which workers have been silent", minimum=86_400, maximum=LONGEST_DELAY),
+    ] = None
 
 
 class CreateToken(Struct):

@@ -43,12 +43,44 @@ class WorkerDeletion:
         await self._workers.outlive()
         return not await self._remove_if_possible([worker], time.monotonic() + _PATIENCE)
 
+    async def delete_silent(self, seconds: float) -> tuple[int, bool]:
+        """Deletes all workers that have not been here for so many seconds.
+
+        How many it has deleted so far; and whether that goes on, or something is left of them: the sweeper does the
+        rest.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        await self._calls.call("silent_begin", self._keys.directory, [self.now, math.ceil(seconds)])
+        deleted, more = 0, True
+        while more and time.monotonic() < deadline:
+            some, more = await self._step(sweeps=False)
+            deleted += some
+        if deleted:
+            await self._workers.outlive()
+        while not more and (leaving := await self._leaving()):
+            if not await self._remove_if_possible(leaving, deadline):
+                more = True
+        return deleted, more
+
     async def go_on(self) -> None:
-        """Removes what is left of some workers, at most 500."""
-        key = self._keys.pending(_LEAVING)
-        leaving = [int(worker) for worker in await self._calls.command("SRANDMEMBER", key, CHUNK)]
-        if leaving:
+        """What a call has left, some of it: looks for silent workers, and removes what is left of at most 500."""
+        deleted, more = 0, True
+        while more:
+            some, more = await self._step(sweeps=True)
+            deleted += some
+        if deleted:
+            await self._workers.outlive()
+        if leaving := await self._leaving():
             await self._remove(leaving, math.inf)
+
+    async def _step(self, *, sweeps: bool) -> tuple[int, bool]:
+        args: Arguments = [self.now, CHUNK, "1" if sweeps else ""]
+        deleted, more = await self._calls.call("silent_step", self._keys.directory, args)
+        return deleted, bool(more)
+
+    async def _leaving(self) -> list[int]:
+        key = self._keys.pending(_LEAVING)
+        return [int(worker) for worker in await self._calls.command("SRANDMEMBER", key, CHUNK)]
 
     async def _remove_if_possible(self, workers: Sequence[int], deadline: float) -> bool:
         """As :meth:`_remove`; the workers are deleted, whatever the store says now."""

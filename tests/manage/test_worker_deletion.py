@@ -95,9 +95,26 @@ def test_a_worker_that_waits_for_a_task_while_it_is_deleted_gets_none(
     assert other.take(project)
 
 
-@pytest.mark.parametrize("worker", [None, 0, -1, "1", 1.5, True, 2**64])
-def test_a_worker_that_cannot_be_is_refused(admin: Caller, worker: object) -> None:
-    answer = admin.post("/worker/delete", {"worker": worker})
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        *(({"worker": worker}, "worker") for worker in (None, 0, -1, "1", 1.5, True, 2**64)),
+        *(({"silent_for": seconds}, "silent_for") for seconds in (0, 86_399, 86_399.9, -1, "86400", 315_360_001, True)),
+        ({}, "worker"),
+        ({"worker": 1, "silent_for": 86_400}, "worker"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused(admin: Caller, body: dict[str, object], field: str) -> None:
+    answer = admin.post("/worker/delete", body)
 
     assert (answer.status, answer.code) == (400, "invalid")
-    assert answer.message.startswith("worker: ")
+    assert answer.message.startswith(f"{field}: ")
+
+
+def test_nobody_is_silent_who_was_here_today(fleet: Fleet, project: int, worker: WorkerCaller) -> None:
+    worker.submit(project)
+
+    assert fleet.admin.post("/worker/delete", {"silent_for": 86_400}).content() == {"deleted": 0, "pending": False}
+
+    assert worker.take(project)

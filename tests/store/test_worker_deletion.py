@@ -84,3 +84,74 @@ async def test_nobody_grants_a_deleted_worker_access(fleet: StoreFleet) -> None:
     with pytest.raises(BrokerError) as refused:
         await fleet.store.workers.grant(project, worker)
     assert refused.value.code == "not_found"
+
+
+DAY = 86_400
+
+
+async def test_all_that_have_been_silent_for_a_time_are_deleted(fleet: StoreFleet) -> None:
+    project = await fleet.project()
+    silent, here, late, young = [await fleet.worker(project) for _ in range(4)]
+    (never_came,) = await fleet.store.imports.workers([ImportedWorker(5, "w", 1, 0, "0" * 64, 5)], 5)
+    assert never_came
+    await fleet.submit(project, silent, new())
+    await fleet.take(project, silent)
+    await seen(fleet, silent, late)
+    fleet.passes(DAY)
+    await seen(fleet, late)
+    young = await fleet.worker(project)
+    await seen(fleet, here)
+    fleet.passes(DAY + 180)
+    await seen(fleet, here)
+
+    assert await fleet.store.worker_deletion.delete_silent(2 * DAY) == (2, False)
+
+    # The other one was created two days ago, and was never here.
+    left = [worker.id for worker in await fleet.store.workers.get(range(1, 8)) if worker]
+    assert left == [here, late, 5, young]
+    stats = await fleet.store.monitoring.stats(project)
+    assert (stats.waiting, stats.assigned) == (1, 0)
+    assert await fleet.store.worker_deletion.delete_silent(2 * DAY) == (0, False)
+    assert await fleet.store.worker_deletion.delete_silent(DAY) == (2, False)
+
+
+async def seen(fleet: StoreFleet, *workers: int) -> None:
+    pairs = [part for worker in workers for part in (worker, "")]
+    await fleet.store.calls.call("workers_seen", fleet.store.keys.directory, [fleet.store.now, *pairs])
+
+
+async def test_thousands_that_are_silent_are_deleted_in_steps(fleet: StoreFleet) -> None:
+    project = await fleet.project()
+    here = await fleet.worker(project)
+    for _ in range(1300):
+        await fleet.store.workers.create("w")
+    fleet.passes(2 * DAY)
+    await seen(fleet, here)
+
+    assert await fleet.store.worker_deletion.delete_silent(DAY) == (1300, False)
+    assert [row.worker.id for row in (await fleet.store.worker_stats.most(0, 10, holding=False))[1]] == [here]
+
+
+async def test_what_a_call_for_silent_workers_has_left_a_sweep_does(
+    fleet: StoreFleet, settings: Settings, redis_url: str
+) -> None:
+    for _ in range(1300):
+        await fleet.store.workers.create("w")
+    fleet.passes(2 * DAY)
+    directory = fleet.store.keys.directory
+    await fleet.store.calls.call("silent_begin", directory, [fleet.store.now, DAY])
+    assert await fleet.store.calls.call("silent_step", directory, [fleet.store.now, CHUNK, ""]) == [CHUNK, 1]
+
+    await sweep(fleet.store)
+    # The call may be at it still.
+    assert any(await fleet.store.workers.get(range(501, 1001)))
+    fleet.passes(10)
+    await sweep(fleet.store)
+
+    assert not any(await fleet.store.workers.get(range(501, 1001)))
+    assert not any(await fleet.store.workers.get(range(1001, 1301)))
+    for _ in range(3):
+        await sweep(fleet.store)
+    with looking_into(redis_url) as redis:
+        directory_key = f"{settings.prefix}:{{directory}}"
+        assert not redis.exists(f"{directory_key}:silent", f"{directory_key}:leaving-workers")
