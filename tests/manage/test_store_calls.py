@@ -96,7 +96,7 @@ async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
         "/ui/?q=project 99": SESSION + 4 + 2 * SHOWN,
         "/ui/?q=none of them": SESSION + 5,
         "/ui/projects/{project}": SESSION + 6,
-        "/ui/projects/{project}/settings": SESSION + 3,
+        "/ui/projects/{project}/settings": SESSION + 4,
         "/ui/projects/{project}/tasks": SESSION + 4,
         "/ui/projects/{project}/tasks?state=verifying": SESSION + 4,
         "/ui/projects/{project}/tasks/{task}": SESSION + 3,
