@@ -4,9 +4,9 @@
   KEYS[2]  broker:{directory}:guard
   ARGV[1+] worker ids, 1 to 500
 
-  Returns  for each, in the order asked, false, or {alias, created (unix s), paused ('0' or '1'), digest, how many tasks
-           it had closed in the original tracker or false, closed, held and failed tasks, when it was here last (unix s),
-           what it says of itself}; each of the last five is false where there is nothing
+  Returns  for each, in the order asked, false, or {alias, created (unix s), paused ('0' or '1'), digest, how many
+           tasks it had closed in the original tracker or false, closed, held and failed tasks, when it was here last
+           (unix s), what it says of itself}; each of the last five is false where there is nothing
   Refuses  nothing
   Cost     O(workers)
 ]]
