@@ -140,6 +140,7 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
     background = [
         supervised("sweeping", partial(_sweep_when_ready, store, app.settings.sweep_interval)),
         supervised("counting", partial(_count_when_ready, store)),
+        supervised("noting which workers were here", partial(_note_when_ready, store)),
         supervised("keeping the log's records", records.run),
     ]
     try:
@@ -174,6 +175,11 @@ async def _sweep_when_ready(store: Store, interval: float) -> None:
 async def _count_when_ready(store: Store) -> None:
     await store.ready.wait()
     await store.counting.run(store.claim)
+
+
+async def _note_when_ready(store: Store) -> None:
+    await store.ready.wait()
+    await store.presence.run()
 
 
 async def _routing_error(request: Request, error: Exception) -> Any:

@@ -434,6 +434,14 @@ class CloseSessions(Struct):
     ] = None
 
 
+class DeleteWorkers(Struct):
+    worker: Annotated[Id | None, optional("The worker's id")] = None
+    silent_for: Annotated[
+        Annotated[float, Meta(ge=86_400, le=LONGEST_DELAY)] | None,
+        optional("Seconds for which workers have been silent", minimum=86_400, maximum=LONGEST_DELAY),
+    ] = None
+
+
 class CreateToken(Struct):
     name: Annotated[
         Annotated[str, Meta(min_length=1, max_length=100)] | None,

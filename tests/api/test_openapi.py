@@ -100,6 +100,7 @@ GET POST /manager/demote/{id}
 POST /project/update/{id}
 calls without a place of their own
 POST /project/delete/{id}
+POST /worker/delete
 GET /account/sessions
 POST /account/close_sessions
 POST /login
@@ -202,6 +203,8 @@ def settled(value: Any, call: str) -> Any:
         if counts and name.endswith("_count")
         else "..."
         if name == "id" and call == "GET /account/sessions"
+        else "..."
+        if name in {"last_seen", "host", "version"} and "/worker/" in call
         else settled(inner, call)
         for name, inner in value.items()
     }

@@ -111,7 +111,7 @@ def test_the_lists_say_why_tasks_failed_and_when_delayed_ones_come(
     worker.post("/task/release", failed).content()
     tab.go(f"projects/{project}/tasks?state=delayed")
     row = tab.page.locator("tbody tr")
-    expect(row).to_contain_text("1 of 3, 1 reclaimed")
+    expect(row).to_contain_text("1 of 3 failed, 1 reclaimed")
     expect(row.locator("[data-label='Not before']")).to_have_text("in 10 h")
 
     tab.follow(str(task))
@@ -122,7 +122,7 @@ def test_the_lists_say_why_tasks_failed_and_when_delayed_ones_come(
     worker.post("/task/release", failed | {"task_id": other, "message": "no <b>title</b>"}).content()
     tab.go(f"projects/{project}/tasks?state=failed")
 
-    expect(tab.page.locator("tbody td.why")).to_contain_text(f"no <b>title</b> · {worker.alias} #{worker.id}")
+    expect(tab.page.locator("tbody td.why")).to_contain_text(f"no <b>title</b>{worker.alias} #{worker.id}")
     tab.go()
     tab.page.get_by_role("link", name="Delayed", exact=True).click()
     tab.at(r"\?sort=delayed")
