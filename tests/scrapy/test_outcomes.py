@@ -1,5 +1,7 @@
 """How a request ends, and what becomes of its task."""
 
+import pytest
+
 from tests.client import Fleet
 from tests.client_library.running import counters, stats
 from tests.scrapy.conftest import Start
@@ -100,6 +102,7 @@ def test_what_goes_wrong_for_good_fails_with_a_message_and_what_the_spider_handl
     assert stats(fleet, crawled)["assigned"] == 0
 
 
+@pytest.mark.slow
 def test_a_dropped_item_closes_its_page_and_an_item_that_a_pipeline_cannot_keep_fails_it(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:
@@ -127,6 +130,7 @@ Site.custom_settings = {"ITEM_PIPELINES": {"spider.Picky": 200, "spider.Items": 
     assert counters(fleet, crawled)["closed"] == 2
 
 
+@pytest.mark.slow
 def test_a_page_that_robots_txt_forbids_closes(start: Start, site: Site, fleet: Fleet, crawled: int) -> None:
     site.pages |= {
         "/robots.txt": Page(body="User-agent: *\nDisallow: /secret", headers={"Content-Type": "text/plain"}),
@@ -141,6 +145,7 @@ def test_a_page_that_robots_txt_forbids_closes(start: Start, site: Site, fleet: 
 MANY = {"/0": Page(body=linked(*(f"/{n}" for n in range(1, 40))))} | {f"/{n}": Page(seconds=0.2) for n in range(1, 40)}
 
 
+@pytest.mark.slow
 def test_close_spider_ends_this_process_and_another_one_goes_on(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:
@@ -183,6 +188,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_gives_back_the_rest(
     assert items(first.folder) == dict.fromkeys(MANY, 1)
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_gives_back_what_is_under_way_at_once(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from tests.client import Fleet
-from tests.scrapy.conftest import Start
+from tests.scrapy.conftest import Start, grant
 from tests.scrapy.crawls import items
 from tests.scrapy.site import Page, Site, linked
 
@@ -23,9 +23,10 @@ def test_the_limit_and_the_delay_of_a_group_hold_over_all_spiders(
     pages = [f"/{n}" for n in range(1, 16)]
     site.pages |= {"/0": Page(body=linked(*pages, *(site.url(page, "localhost") for page in pages)))}
     site.pages |= {page: Page(seconds=0.5) for page in pages}
-    spiders = [start(name="both") for _ in range(2)]
+    spiders = [start(accept=False) for _ in range(2)]
+    grant(fleet, crawled, *spiders)
     for spider in spiders:
-        assert spider.wait(60) == "finished"
+        assert spider.wait() == "finished"
         assert spider.stats["broker/released"] > 5
     assert items(spiders[0].folder) == {"/0": 1} | dict.fromkeys(pages, 2)
     for host in ("127.0.0.1", "localhost"):
@@ -36,7 +37,7 @@ def test_the_limit_and_the_delay_of_a_group_hold_over_all_spiders(
         assert begins[-1] - begins[0] > 0.2 * (len(begins) - 1) - 0.1
 
 
-@pytest.mark.parametrize(("status", "retry_after"), [(429, "2"), (503, "a date")])
+@pytest.mark.parametrize(("status", "retry_after"), [(429, "2"), pytest.param(503, "a date", marks=pytest.mark.slow)])
 def test_retry_after_blocks_the_host_for_the_whole_fleet(
     start: Start, site: Site, fleet: Fleet, crawled: int, *, status: int, retry_after: str
 ) -> None:
@@ -60,6 +61,7 @@ def test_retry_after_blocks_the_host_for_the_whole_fleet(
     assert max(after) > 1.9
 
 
+@pytest.mark.slow
 def test_scrapys_own_delay_holds_as_well(start: Start, site: Site, crawled: int) -> None:
     site.pages |= {"/0": Page(body=linked(*(f"/{n}" for n in range(1, 8))))} | {f"/{n}": Page() for n in range(1, 8)}
     crawl = start(DOWNLOAD_DELAY=0.3, RANDOMIZE_DOWNLOAD_DELAY=False)
