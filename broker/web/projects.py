@@ -184,7 +184,7 @@ async def project(visit: Visit) -> Response:
         chained=await _name(visit, chain) if chain else None,
         ranges=_RANGES,
         span=visit.choice("range", "6h", *_RANGES),
-        may={"edit": bool(shown.roles & EDIT), "maintain": bool(shown.roles & MAINTENANCE)},
+        may=_may(shown),
     )
 
 
@@ -201,9 +201,18 @@ async def _name(visit: Visit, project: int) -> str | None:
 
 @pages.add("/projects/{id}/settings")
 async def settings(visit: Visit) -> Response:
-    shown = await visit.project(EDIT)
-    targets = await _targets(visit, shown.id, shown.values["chain"])
-    return visit.page("settings.html", project=shown, values=shown.values, targets=targets)
+    shown = await visit.project()
+    may = _may(shown)
+    if not any(may.values()):
+        raise BrokerError("denied", "This page needs the EDIT or the MAINTENANCE role on the project")
+    targets = await _targets(visit, shown.id, shown.values["chain"]) if may["edit"] else []
+    stats = await visit.store.monitoring.stats(shown.id)
+    live = stats.waiting + stats.verifying + stats.delayed + stats.assigned + stats.failed
+    return visit.page("settings.html", project=shown, values=shown.values, targets=targets, live=live, may=may)
+
+
+def _may(project: Project) -> dict[str, bool]:
+    return {"edit": bool(project.roles & EDIT), "maintain": bool(project.roles & MAINTENANCE)}
 
 
 async def _targets(visit: Visit, project: int, current: int) -> list[tuple[int, str]]:
@@ -240,6 +249,7 @@ async def access(visit: Visit) -> Response:
         requests=asked,
         granted=allowed,
         at={which: visit.text(which) for which in ("requests", "access")},
+        tokens=await visit.store.joining.tokens(project.id),
         managers=roles,
         others=sorted(others, key=lambda manager: manager.username.casefold()),
         roles=ROLES,

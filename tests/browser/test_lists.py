@@ -24,6 +24,17 @@ def test_projects_are_searched_and_sorted(tab: Tab) -> None:
     tab.sees_part("has “nothing has this” in its name")
 
 
+def test_a_slash_goes_to_the_search(tab: Tab) -> None:
+    tab.go()
+    expect(tab.page.locator("html[data-ready]")).to_be_attached()
+
+    tab.page.keyboard.press("/")
+    expect(tab.page.get_by_label("Search projects")).to_be_focused()
+    tab.page.keyboard.type("a/b")
+
+    expect(tab.page.get_by_label("Search projects")).to_have_value("a/b")
+
+
 def test_the_overview_updates_itself_and_keeps_what_is_being_typed(timed: Tab, sample: SampleData) -> None:
     project = sample.fleet.project(name="Counted")
     worker = sample.fleet.worker(project)
@@ -102,6 +113,13 @@ def test_a_page_says_when_it_cannot_update_itself(timed: Tab) -> None:
     timed.later(3)
 
     timed.sees("No connection to the broker; retrying")
+    banner, main = (timed.page.locator(place).bounding_box() for place in ("#connection", "main"))
+    head = timed.page.locator("header").bounding_box()
+    assert banner
+    assert main
+    assert head
+    assert head["y"] + head["height"] <= banner["y"]
+    assert banner["y"] + banner["height"] <= main["y"], "it covers the page"
     timed.page.unroute("**/ui/**")
     # Whoever comes back to the page does not have to wait for its next turn.
     timed.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
