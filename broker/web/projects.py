@@ -120,6 +120,7 @@ async def access(visit: Visit) -> Response:
         requests=asked,
         granted=allowed,
         at={which: visit.text(which) for which in ("requests", "access")},
+        tokens=await visit.store.joining.tokens(project.id),
         managers=roles,
         others=sorted(others, key=lambda manager: manager.username.casefold()),
         roles=ROLES,
