@@ -193,6 +193,13 @@ class WorkerInfo(Struct, frozen=True):
     host: str | None = None
 
 
+class Access(Struct, frozen=True):
+    """What a worker may do in a project."""
+
+    assign: bool
+    submit: bool
+
+
 class Manager(Struct, frozen=True):
     id: int
     username: str

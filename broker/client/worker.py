@@ -14,6 +14,7 @@ from broker.client.clients import AsyncClient, Client
 from broker.client.consumer import Consumer, Function, Handler
 from broker.client.credentials import SharedLock
 from broker.client.heartbeat import Heartbeat
+from broker.client.joining import JoinTokens, worker_info
 from broker.client.release_queue import ReleaseQueue
 from broker.client.types import ClientError, Refused
 
@@ -31,7 +32,9 @@ class Worker:
     ``file``: the credentials, created when missing; programs that share the file are one worker. ``resume``: whether to
     give back what an earlier run left, and to resume tasks whose get had no answer; set it to False when several
     machines share one worker. ``grace``: seconds for running tasks when the worker stops; then they are given back.
-    ``wait``: seconds of a long poll, at most 60.
+    ``wait``: seconds of a long poll, at most 60. ``join``: a join token, or several with spaces between them, with
+    which the worker gets access by itself; by default those of the variable TASK_BROKER_JOIN_TOKEN. ``version``: of
+    your program; managers see it beside the host.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Worker:
         resume: bool = True,
         grace: float = 8,
         wait: int = 30,
+        join: str | None = None,
+        version: str = "",
     ) -> None:
         self._url = url
         self._alias = alias
@@ -50,6 +55,8 @@ class Worker:
         self._resume = resume
         self._grace = grace
         self._wait = wait
+        self._tokens = JoinTokens(join)
+        self._info = worker_info(version)
         self._handlers: list[Handler] = []
         self._client: AsyncClient | None = None
         self._blocking: Client | None = None
@@ -89,6 +96,7 @@ class Worker:
         with self._lock:
             if self._blocking is None:
                 self._blocking = Client(self._url, self.client.worker, patience=math.inf)
+                self._blocking.info = self._info
             return self._blocking
 
     def run(self) -> None:
@@ -107,13 +115,25 @@ class Worker:
         async with AsyncClient(self._url, patience=math.inf) as client:
             self._client, client.persistent = client, True
             try:
-                if await self._unless_stopped(client.identify(self._file, alias=self._alias)):
+                if await self._unless_stopped(self._enter(client)):
                     await self._work(client)
             finally:
                 with self._lock:
                     self._client = self._loop = None
                 if self._blocking is not None:
                     self._blocking.close()
+
+    async def _enter(self, client: AsyncClient) -> None:
+        client.info = self._info
+        await client.identify(self._file, alias=self._alias)
+        for project, token in self._tokens.of_project.items():
+            try:
+                await client.join(project, token)
+            except Refused as refused:
+                if refused.code not in {"denied", "not_found"}:
+                    raise
+                # It may have access already, or a manager grants it.
+                log.warning("cannot join project %d: %s", project, refused.reason)
 
     def stop(self) -> None:
         """Acts as one signal. Any thread may call it."""

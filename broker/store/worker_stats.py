@@ -74,33 +74,14 @@ class WorkerStats:
 
     async def of(self, ids: Sequence[int]) -> list[WorkerCounts]:
         """Over all projects, of those that there are among at most PAGE ids, in this order."""
-        if not ids:
-            return []
         return [row for row in await self._read(ids) if row]
 
     async def _read(self, ids: Sequence[int]) -> list[WorkerCounts | None]:
         """Of each id, over all projects."""
-        command, keys = self._calls.command, self._keys
-        workers, closed, held, failed, seen, infos = await asyncio.gather(
-            self._workers.get(ids),
-            *(
-                command("ZMSCORE", key, *ids)
-                for key in (keys.worker_closed, keys.worker_held, keys.worker_failed, keys.worker_seen)
-            ),
-            command("HMGET", keys.worker_info, *ids),
-        )
-        return [
-            worker
-            and WorkerCounts(
-                worker,
-                worker.closed_before if total is None else int(float(total)),
-                int(float(holds or 0)),
-                int(float(fails or 0)),
-                None if last is None else int(float(last)),
-                Info.read(info),
-            )
-            for worker, total, holds, fails, last, info in zip(workers, closed, held, failed, seen, infos, strict=True)
-        ]
+        if not ids:
+            return []
+        rows = await self._calls.call("worker_rows", self._keys.directory, ids)
+        return [_counts(id, row) if row else None for id, row in zip(ids, rows, strict=True)]
 
     async def most(self, offset: int, limit: int, *, holding: bool) -> tuple[int, list[WorkerCounts]]:
         """How many workers there are, and some of them: those first that have closed most tasks.
@@ -126,3 +107,12 @@ class WorkerStats:
                 if len(found) == limit:
                     return (row.worker.id if row.worker.id < last else None), found
         return (after + _FOUND if after + _FOUND < last else None), found
+
+
+def _counts(id: int, row: list[str | None]) -> WorkerCounts:
+    """As the script has it."""
+    alias, created, paused, digest, before, closed, held, failed, seen, info = row
+    worker = Worker(id, alias or "", int(created or 0), paused == "1", digest or "", int(before or 0))
+    last = None if seen is None else int(float(seen))
+    total = worker.closed_before if closed is None else int(float(closed))
+    return WorkerCounts(worker, total, int(float(held or 0)), int(float(failed or 0)), last, Info.read(info))

@@ -40,9 +40,11 @@ class SampleData:
             write_history(redis, self.busy, closed=48_000, waiting=(1900, 680), failed=16)
             write_history(redis, self.index, closed=21_400, waiting=(1200, 535))
             write_history(redis, self.paused, closed=3_210, waiting=(900, 340))
-        self.applicant = self.fleet.worker(alias="newcomer-7")
         asked = {"project": self.busy, "assign": True, "submit": True}
-        self.applicant.post("/project/request_access", asked).content()
+        for n in (7, 8):
+            self.fleet.worker(alias=f"newcomer-{n}").post("/project/request_access", asked).content()
+        for uses in (300, 1, 0):
+            self._join_token(uses)
         self.guide = ManagerCaller(self.url, "grace", "a long password")
         """Sees what a README may show."""
         for project in (self.busy, self.index, self.paused, self.empty):
@@ -52,6 +54,12 @@ class SampleData:
     def close(self) -> None:
         self.guide.close()
         self.fleet.close()
+
+    def _join_token(self, uses: int) -> None:
+        body = {"assign": True, "submit": uses > 1, "uses": uses, "expires_in": 86_400 * (uses or 400)}
+        token = self.admin.post(f"/project/join_tokens/{self.busy}", body).content()["token"]
+        self.workers[4].post("/project/join", {"project": self.busy, "token": token}).content()
+        self.fleet.worker(alias=f"fleet-{uses}").post("/project/join", {"project": self.busy, "token": token})
 
     def _role(self, project: int, manager: ManagerCaller, bits: int) -> None:
         body = {"manager": manager.id, "role": bits}

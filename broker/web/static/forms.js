@@ -21,9 +21,13 @@ export function watchForms() {
     const reveal = event.target.closest("button[data-reveal]");
     if (reveal) {
       const field = document.getElementById(reveal.dataset.reveal);
-      field.type = field.type === "password" ? "text" : "password";
-      reveal.setAttribute("aria-pressed", String(field.type === "text"));
-      reveal.textContent = field.type === "text" ? "Hide" : "Show";
+      // A text of several lines has no type for it.
+      const hides = field.matches("textarea") ? field.classList.toggle("masked") : field.type !== "password";
+      if (field.matches("input")) {
+        field.type = hides ? "password" : "text";
+      }
+      reveal.setAttribute("aria-pressed", String(!hides));
+      reveal.textContent = hides ? "Show" : "Hide";
     }
   });
   for (const box of document.querySelectorAll("[data-unlimited]")) {
