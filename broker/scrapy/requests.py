@@ -12,9 +12,6 @@ from scrapy import Request, Spider
 
 from broker.client import NewTask
 
-_LONGEST_RECIPE = 1 << 20
-"""Bytes that a broker accepts."""
-
 _DEFAULTS = {"encoding": "utf-8", "method": "GET", "priority": 0}
 
 _PLAIN = {"url", "callback", "errback", "method", "headers", "body", "encoding", "priority", "dont_filter"}
@@ -60,12 +57,9 @@ class Requests:
             fields["_class"] = f"{type(request).__module__}.{type(request).__qualname__}"
             _request_class(fields["_class"])
         try:
-            recipe = msgspec.json.encode({"spider": self._spider.name, **fields})
+            return msgspec.json.encode({"spider": self._spider.name, **fields}).decode()
         except (TypeError, ValueError, OverflowError) as error:
             raise NotCarried(str(error)) from None
-        if len(recipe) > _LONGEST_RECIPE:
-            raise NotCarried(f"it has {len(recipe)} bytes, and a recipe at most {_LONGEST_RECIPE}")
-        return recipe.decode()
 
     def request(self, recipe: str) -> Request:
         """The request of a recipe, which may also be a mere URL. Raises :class:`ValueError` when there is none."""
