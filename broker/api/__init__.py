@@ -15,6 +15,7 @@ from broker.api import (
     tasks,
     turn,
     webhooks,
+    worker_deletion,
     workers,
 )
 from broker.api.routing import Route
@@ -28,6 +29,7 @@ def routes() -> list[Route]:
         turn,
         logs,
         workers,
+        worker_deletion,
         joining,
         projects,
         reasons,

@@ -14,6 +14,10 @@ from broker.store.monitoring import Counters
 Time = Annotated[int, Meta(description="Unix seconds")]
 Count = Annotated[int, Meta(ge=0)]
 Round = Annotated[int, Meta(ge=1, description="Rises each time that it closes and comes again")]
+LastSeen = Annotated[int | None, Meta(description="Unix seconds, to the minute, and up to 60 s late; null: never")]
+Held = Annotated[int, Meta(ge=0, description="How many tasks it holds")]
+Fails = Annotated[int, Meta(ge=0, description="How often it has released a task as failed")]
+Said = Annotated[str | None, Meta(description="As its header `X-Worker-Info` says; null: it does not")]
 Group = Annotated[str, Meta(description='The host or site that it is for; "": none')]
 
 
@@ -27,6 +31,20 @@ class Worker(Struct):
 
 class OneWorker(Struct):
     worker: Worker
+
+
+class SeenWorker(Worker):
+    """For managers who are logged in, and for the worker itself, also when it was here."""
+
+    last_seen: LastSeen | UnsetType = UNSET
+    held_task_count: Held | UnsetType = UNSET
+    failed_task_count: Fails | UnsetType = UNSET
+    version: Said | UnsetType = UNSET
+    host: Said | UnsetType = UNSET
+
+
+class OneSeenWorker(Struct):
+    worker: SeenWorker
 
 
 class Project(Struct):
@@ -56,6 +74,9 @@ class WholeProject(Project):
     retry_delay_max: Annotated[float, Meta(ge=0, description="Up to which `retry_delay` doubles; 0: it does not")]
     max_reclaims: Annotated[int, Meta(ge=0, description="Reclaims after which a task is failed; 0: any number")]
     max_votes: Annotated[int, Meta(ge=0, description="Votes that may disagree; 0: any number")]
+    notify_url: Annotated[str | None, Meta(description="Null for who has not the role SECRET")]
+    notify_failed: Annotated[int, Meta(ge=0, description="Failed tasks after which the event `failing` is sent")]
+    notify_stalled: Annotated[float, Meta(ge=0, description="Seconds after which the event `stalled` is sent")]
 
 
 class ProjectTwice(WholeProject):
@@ -74,6 +95,10 @@ class ProjectId(Struct):
 
 class ProjectSecret(Struct):
     secret: Annotated[str, Meta(description="`{}` in a new project")]
+
+
+class NotifySecret(Struct):
+    notify_secret: Annotated[str, Meta(description="Random in a new project")]
 
 
 class WebhookSecret(Struct):
@@ -199,6 +224,11 @@ class ClosedSessions(Struct):
     closed: Annotated[int, Meta(ge=0, description="How many sessions were ended")]
 
 
+class DeletedWorkers(Struct):
+    deleted: Annotated[int, Meta(ge=0, description="How many workers")]
+    pending: Annotated[bool, Meta(description="Whether something is left of them in projects")]
+
+
 class WhyQuery(Struct):
     worker: Annotated[Id | None, Meta(description="The worker; in a worker's own call it may be absent")] = None
 
@@ -305,11 +335,17 @@ class Assignees(Struct):
 
 
 class WorkerStats(Struct):
+    """For managers who are logged in, and for the worker itself, also when it was here."""
+
     alias: str
     closed_task_count: Count
-    held_task_count: Count
     paused: bool
     id: Id
+    last_seen: LastSeen | UnsetType = UNSET
+    held_task_count: Held | UnsetType = UNSET
+    failed_task_count: Fails | UnsetType = UNSET
+    version: Said | UnsetType = UNSET
+    host: Said | UnsetType = UNSET
 
 
 class AllWorkerStats(Struct):

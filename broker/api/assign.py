@@ -165,12 +165,14 @@ def _asked(call: Call) -> tuple[int | None, int | None, int | None]:
     return count, call.number("hold", 1, LONGEST_HOLD), call.number("wait", 0, LONGEST_WAIT)
 
 
-async def hand_out(call: Call, worker: Worker, wanted: Wanted) -> list[dict[str, object]]:
+async def hand_out(
+    call: Call, worker: Worker, wanted: Wanted, asked: Assigned | BrokerError | None = None
+) -> list[dict[str, object]]:
     """Tasks that the worker holds now, as it is told of them. If nobody receives the answer, the call's ``undo`` gives
-    them back.
+    them back. ``asked``: what the store has answered, if it was asked already.
     """
     try:
-        found = await _now_or_later(call, worker, wanted)
+        found = await _now_or_later(call, worker, wanted, asked)
     except BrokerError as refused:
         if refused.code in _NOTHING:
             refused.detail, refused.message = refused.message, "No task available"
@@ -179,13 +181,17 @@ async def hand_out(call: Call, worker: Worker, wanted: Wanted) -> list[dict[str,
     return await _views(call, worker, found)
 
 
-async def _now_or_later(call: Call, worker: Worker, wanted: Wanted) -> Found:
-    if call.client.gone:
+def asks_first(call: Call, wanted: Wanted) -> bool:
+    """Where others wait, it will probably wait as well, and asks the store when it has entered."""
+    return not (wanted.wait and call.store.waiters.listens(wanted.project))
+
+
+async def _now_or_later(call: Call, worker: Worker, wanted: Wanted, asked: Assigned | BrokerError | None) -> Found:
+    if asked is None and call.client.gone:
         raise Disconnected
-    # Where others wait, it will probably wait as well, and asks the store when it has entered.
-    if not (wanted.wait and call.store.waiters.listens(wanted.project)):
+    if asked is not None or asks_first(call, wanted):
         try:
-            return await _take(call, worker, wanted)
+            return await _take(call, worker, wanted) if asked is None else _found(wanted.project, asked)
         except BrokerError as refused:
             if not wanted.wait or refused.code not in _PASSES:
                 raise
@@ -294,11 +300,7 @@ async def _take_from(call: Call, worker: Worker, wanted: Wanted, leave: bool) ->
     project, count, hold, _ = wanted
     assign, default_time = call.store.tasks.assign, int(call.settings.max_assign_time)
     assigned = await assign(project, worker.id, min(CHUNK, count), default_time, hold=hold, leave=leave)
-    tasks = assigned.tasks
-    if assigned.left:
-        raise _Left("no_task", "What waits is left to other workers first")
-    if not tasks:
-        raise _no_task()
+    tasks = _found(project, assigned).assigned.tasks
     more = len(tasks) == CHUNK < count
     while more:
         room = BATCH_BYTES - sum(map(_bytes, tasks))
@@ -311,6 +313,17 @@ async def _take_from(call: Call, worker: Worker, wanted: Wanted, leave: bool) ->
             break
         tasks += chunk.tasks
         more = len(chunk.tasks) == CHUNK and len(tasks) < count
+    return Found(project, assigned)
+
+
+def _found(project: int, assigned: Assigned | BrokerError) -> Found:
+    """Raises why there are no tasks."""
+    if isinstance(assigned, BrokerError):
+        raise assigned
+    if assigned.left:
+        raise _Left("no_task", "What waits is left to other workers first")
+    if not assigned.tasks:
+        raise _no_task()
     return Found(project, assigned)
 
 

@@ -30,7 +30,20 @@ async def worker(call: Call) -> Worker:
     id, secret = parsed_id(call.headers.get(b"x-worker-id", b"")), call.headers.get(b"x-secret", b"")
     if id is None or not secret:
         raise bad_credentials()
-    return await call.store.workers.authenticate(id, secret)
+    store = call.store
+    found = await store.workers.authenticate(id, secret)
+    store.presence.note(id, call.headers.get(b"x-worker-info"))
+    return found
+
+
+async def worker_if_any(call: Call) -> Worker | None:
+    """None for whatever is not the id and secret of a worker."""
+    try:
+        return await worker(call)
+    except BrokerError as error:
+        if error.code != "bad_credentials":
+            raise
+        return None
 
 
 async def manager(call: Call) -> Manager:

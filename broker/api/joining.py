@@ -66,7 +66,7 @@ async def accept_requests(call: Call) -> Reply:
         example=Example(
             path="/project/join_tokens/2",
             body={"assign": True, "submit": True, "expires_in": 86400, "uses": 300},
-            content={"token": "J2kW1Jq8sQz5b9c4YcZpH3t7v0mXn6LrTgUeAoIdSfE", "token_id": 1},
+            content={"token": "tbj_2_J2kW1Jq8sQz5b9c4YcZpH3t7v0mXn6LrTgUeAoIdSfE", "token_id": 1},
         ),
     ),
 )
@@ -136,7 +136,7 @@ async def revoke_join_token(call: Call) -> Reply:
         },
         example=Example(
             path="/project/join",
-            body={"project": 2, "token": "J2kW1Jq8sQz5b9c4YcZpH3t7v0mXn6LrTgUeAoIdSfE"},
+            body={"project": 2, "token": "tbj_2_J2kW1Jq8sQz5b9c4YcZpH3t7v0mXn6LrTgUeAoIdSfE"},
             content={"assign": True, "submit": True},
         ),
     ),

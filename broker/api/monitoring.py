@@ -2,7 +2,7 @@
 
 import orjson
 
-from broker.api import answers, auth
+from broker.api import answers, auth, presence
 from broker.api.requests import Call
 from broker.api.responses import Answer, Listed, Reply
 from broker.api.routing import NO_SUCH_PROJECT, PROJECT_ID, READER, Example, Operation, Routes
@@ -137,7 +137,9 @@ async def assignees(call: Call) -> Reply:
         summary="Count the closed and assigned tasks of workers",
         text="For everybody; with a hidden `project`, for managers with READ on it. Without a query, all workers are "
         "returned; with a query, at most 500. The counts are some seconds old, 10 at most while the store has time for "
-        "it; `closed_task_count` of one `project` is current, and so are `alias` and `paused`, always.",
+        "it; `closed_task_count` and `failed_task_count` of one `project` are current, and so are `alias` and "
+        "`paused`, always. Managers who are logged in see more of each worker, and a worker of itself: when it was "
+        "here last, and what it holds, has failed and says of itself.",
         who=READER,
         query=answers.WorkerStatsQuery,
         content=(answers.AllWorkerStats,),
@@ -146,7 +148,9 @@ async def assignees(call: Call) -> Reply:
             path="/worker/stats?project=2&limit=1",
             content={
                 "stats": [
-                    {"alias": "crawler-01", "closed_task_count": 1, "held_task_count": 0, "paused": False, "id": 1}
+                    {"alias": "crawler-01", "closed_task_count": 1, "paused": False, "id": 1}
+                    | {"last_seen": 1795471260, "held_task_count": 0, "failed_task_count": 1}
+                    | {"version": None, "host": None}
                 ]
             },
         ),
@@ -158,23 +162,39 @@ async def worker_stats(call: Call) -> Answer:
     project = call.number("project", 1, 10**9 - 1)
     if project is not None:
         await auth.readable(call, project)
-    elif offset is None and limit is None:
-        return Listed("stats", await call.store.worker_stats.rendered(_json))
-    return Reply({"stats": _counts(await call.store.worker_stats.page(offset or 0, limit or PAGE, project))})
+    sees, stats = await presence.seen_by(call), call.store.worker_stats
+    if project is None and offset is None and limit is None:
+        slices = await stats.rendered(_whole_json if sees.all else _json)
+        own = await stats.of([sees.own]) if sees.own else []
+        return Listed("stats", _with_more(slices, own[0]) if own else slices)
+    rows = await stats.page(offset or 0, limit or PAGE, project)
+    return Reply({"stats": [_whole(row) if row.worker.id in sees else _counts(row) for row in rows]})
 
 
 def _json(rows: list[WorkerCounts]) -> bytes:
-    return orjson.dumps(_counts(rows))
+    return orjson.dumps([_counts(row) for row in rows])
 
 
-def _counts(rows: list[WorkerCounts]) -> list[dict[str, object]]:
-    return [
-        {
-            "alias": worker.alias,
-            "closed_task_count": closed,
-            "held_task_count": held,
-            "paused": worker.paused,
-            "id": worker.id,
-        }
-        for worker, closed, held in rows
-    ]
+def _whole_json(rows: list[WorkerCounts]) -> bytes:
+    return orjson.dumps([_whole(row) for row in rows])
+
+
+def _whole(row: WorkerCounts) -> dict[str, object]:
+    return _counts(row) | presence.view(row)
+
+
+def _counts(row: WorkerCounts) -> dict[str, object]:
+    """The id comes last: see :func:`_with_more`."""
+    worker = row.worker
+    return {"alias": worker.alias, "closed_task_count": row.closed, "paused": worker.paused, "id": worker.id}
+
+
+def _with_more(slices: list[bytes], row: WorkerCounts) -> list[bytes]:
+    """The list that all share, with one row that says more. Of a text, JSON escapes each quote: none is like an id."""
+    end = b'"id":%d}' % row.worker.id
+    for n, one in enumerate(slices):
+        before, found, after = one.partition(end)
+        if found:
+            whole = b"%b%b,%b%b" % (before, end[:-1], orjson.dumps(presence.view(row))[1:], after)
+            return [*slices[:n], whole, *slices[n + 1 :]]
+    return slices

@@ -35,7 +35,7 @@ _OPTIONAL = TaskFields._fields[2:-1]
 
 _given = attrgetter(*_OPTIONAL, "delay", "not_before")
 
-_UPDATED = {"closed": True, "failed": True, "returned": True, "voted": False, "not_held": False}
+UPDATED = {"closed": True, "failed": True, "returned": True, "voted": False, "not_held": False}
 _WHY_NOT = {
     "voted": "The task stays open: it waits for more workers to release it with the same verification",
     "not_held": "This worker does not hold the task",
@@ -221,7 +221,7 @@ async def release(call: Call) -> Reply:
     release = _checked_release(await call.decode(ReleaseTask))
     project = project_of(release.task)
     outcome = (await _released(call, worker, project, [release]))[0] if project else "not_held"
-    return Reply({"updated": _UPDATED[outcome]}, _WHY_NOT.get(outcome))
+    return Reply({"updated": UPDATED[outcome]}, _WHY_NOT.get(outcome))
 
 
 @routes.add(
@@ -303,7 +303,7 @@ async def release_all(call: Call, worker: Worker, releases: list[Release]) -> li
     """Whether each was updated. Raises ``unavailable`` with ``updated`` so far if some were answered."""
     project, *others = {project_of(release.task) for release in releases}
     if project and not others and len(releases) <= PART:
-        return [_UPDATED[outcome] for outcome in await _released(call, worker, project, releases)]
+        return [UPDATED[outcome] for outcome in await _released(call, worker, project, releases)]
     updated = [False] * len(releases)
     answered = 0
 
@@ -311,7 +311,7 @@ async def release_all(call: Call, worker: Worker, releases: list[Release]) -> li
         nonlocal answered
         outcomes = await _released(call, worker, project, [releases[position] for position in positions])
         for position, outcome in zip(positions, outcomes, strict=True):
-            updated[position] = _UPDATED[outcome]
+            updated[position] = UPDATED[outcome]
         answered += len(positions)
 
     try:

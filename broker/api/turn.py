@@ -1,27 +1,24 @@
 """The call of a crawler that has done a page: it releases that, submits the links, and gets the next ones."""
 
-from collections.abc import Awaitable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from broker.api import answers, auth
-from broker.api.assign import Wanted, example, hand_out, refuse_paused
+from broker.api.assign import Wanted, asks_first, example, hand_out, refuse_paused
 from broker.api.batches import batch
 from broker.api.bodies import MAX_NAMED, Turn, TurnGet
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import WORKER, Example, Operation, Routes
-from broker.api.tasks import Release, checked_releases, checked_tasks, release_all, slow_downs_of, submit_all
-from broker.eager import Begun
+from broker.api.tasks import UPDATED, Release, checked_releases, checked_tasks, release_all, slow_downs_of, submit_all
 from broker.errors import BrokerError, Invalid
 from broker.store.task_fields import TaskFields
-from broker.store.tasks import keep_order, project_of
+from broker.store.tasks import CHUNK, PART, Get, Released, project_of
 from broker.store.workers import Worker
 
 routes = Routes()
-
-_Step = tuple[str, str, Coroutine[Any, Any, object]]
-"""The part that it belongs to, the field of the answer that it fills, if any, and what it does."""
-_Begun = tuple[str, str, Awaitable[object]]
 
 
 @routes.add(
@@ -75,24 +72,9 @@ async def turn(call: Call) -> Reply:
     wanted = None if body.get is None else _wanted(call, body.get)
 
     content: dict[str, Any] = {"updated": [False] * len(releases), "outcomes": [], "tasks": [], "refused": {}}
-    of_releases = {project_of(release.task) for release in releases}
-    together = len(of_releases) <= 1 and keep_order(len(releases), len(tasks))
-    steps: list[_Step] = []
-    if together and any(of_releases) and (slow_downs := slow_downs_of(releases)):
-        # A step of its own: each sends one script before it waits.
-        slowing = call.store.groups.slow(project_of(releases[0].task), worker.id, slow_downs)
-        steps.append(("releases", "", slowing))
-        releases = [release._replace(slow_down=None) for release in releases]
-    if releases:
-        steps.append(("releases", "updated", release_all(call, worker, releases)))
-    if tasks:
-        steps.append(("submits", "outcomes", submit_all(call, worker, project, tasks)))
-    if wanted is not None:
-        steps.append(("get", "tasks", _get(call, worker, wanted)))
-    # Together, the first script of each leaves before there is a reply to any, and the store keeps their order.
-    begun: Sequence[_Begun] = [(part, field, Begun(doing)) for part, field, doing in steps] if together else steps
-    for part, field, doing in begun:
-        await _end(content, part, field, doing)
+    turn = _Turn(call, worker, releases, project, tasks, wanted, content)
+    for one, parts in groupby(turn.parts(), itemgetter(1)):
+        await turn.carry_out(one, [part for part, _ in parts])
 
     refused = content["refused"]
     if "get" in refused and call.undo is not None:
@@ -109,20 +91,93 @@ def _wanted(call: Call, get: TurnGet) -> Wanted:
     return Wanted(get.project or 0, count, get.hold or 0, get.wait or 0)
 
 
-async def _get(call: Call, worker: Worker, wanted: Wanted) -> list[dict[str, object]]:
-    refuse_paused(worker)
-    return await hand_out(call, worker, wanted)
+class _Turn(NamedTuple):
+    """What was asked for; what is empty or None was not."""
 
+    call: Call
+    worker: Worker
+    releases: list[Release]
+    project: int
+    """Of the tasks."""
+    tasks: list[TaskFields]
+    wanted: Wanted | None
+    content: dict[str, Any]
+    """Of the answer, as far as the parts are done."""
 
-async def _end(content: dict[str, Any], part: str, field: str, doing: Awaitable[object]) -> None:
-    """Notes under ``field`` what comes of it, if it has one, and why ``part`` was refused, if it was."""
-    try:
-        done = await doing
-        if field:
-            content[field] = done
-    except BrokerError as error:
-        if error.content:
-            content[field] = error.content[field]
+    def parts(self) -> list[tuple[str, int]]:
+        """Each part in its order, with the project of which one script carries out this part and others; else 0."""
+        parts: list[tuple[str, int]] = []
+        if self.releases:
+            project, *others = {project_of(release.task) for release in self.releases}
+            parts.append(("releases", 0 if others or len(self.releases) > PART else project))
+        if self.tasks:
+            parts.append(("submits", 0 if len(self.tasks) > PART else self.project))
+        if (wanted := self.wanted) is not None:
+            alone = self.worker.paused or wanted.most > CHUNK or not asks_first(self.call, wanted)
+            parts.append(("get", 0 if alone else wanted.project))
+        return parts
+
+    async def carry_out(self, project: int, parts: list[str]) -> None:
+        """Parts that follow each other, in one script if they are of one project."""
+        if project and len(parts) > 1:
+            await self._together(project, parts)
+            return
+        for part in parts:
+            if part == "releases":
+                await self._end(part, "updated", release_all(self.call, self.worker, self.releases))
+            elif part == "submits":
+                await self._end(part, "outcomes", submit_all(self.call, self.worker, self.project, self.tasks))
+            else:
+                await self._end(part, "tasks", self._get())
+
+    async def _together(self, project: int, parts: list[str]) -> None:
+        call, worker, content = self.call, self.worker, self.content
+        releases = await self._slowed_down(project) if "releases" in parts else []
+        tasks = self.tasks if "submits" in parts else []
+        get = None
+        if (wanted := self.wanted) is not None and "get" in parts:
+            get = Get(wanted.most, int(call.settings.max_assign_time), wanted.hold)
+        try:
+            done = await call.store.tasks.turn(project, worker.id, [release[:3] for release in releases], tasks, get)
+        except BrokerError as error:
+            for part in parts:
+                self._refuse(part, error)
+            return
+        if isinstance(done.released, Released):
+            content["updated"] = [UPDATED[outcome] for outcome in done.released.outcomes]
+            if done.released.chained:
+                await call.store.chain.flush_if_possible(project)
+        if isinstance(done.ids, BrokerError):
+            self._refuse("submits", done.ids)
+        elif done.ids:
+            content["outcomes"] = done.ids
+        if wanted is not None and done.assigned is not None:
+            await self._end("get", "tasks", hand_out(call, worker, wanted, done.assigned))
+
+    async def _slowed_down(self, project: int) -> list[Release]:
+        """Groups slow down first, as for a release by itself: those that may be released now."""
+        if slow_downs := slow_downs_of(self.releases):
+            try:
+                await self.call.store.groups.slow(project, self.worker.id, slow_downs)
+            except BrokerError as error:
+                self._refuse("releases", error)
+                return []
+        return self.releases
+
+    async def _get(self) -> list[dict[str, object]]:
+        refuse_paused(self.worker)
+        return await hand_out(self.call, self.worker, self.wanted) if self.wanted else []
+
+    async def _end(self, part: str, field: str, doing: Awaitable[object]) -> None:
+        """Notes under ``field`` what comes of it, or why ``part`` was refused."""
+        try:
+            self.content[field] = await doing
+        except BrokerError as error:
+            if error.content:
+                self.content[field] = error.content[field]
+            self._refuse(part, error)
+
+    def _refuse(self, part: str, error: BrokerError) -> None:
         if error.code == "no_task":
             return
         refusal: dict[str, object] = {"code": error.code, "message": error.message}
@@ -130,4 +185,4 @@ async def _end(content: dict[str, Any], part: str, field: str, doing: Awaitable[
             refusal["detail"] = error.detail
         if error.code == "rate_limited":
             refusal["rate_limit_delay"] = error.delay
-        content["refused"][part] = refusal
+        self.content["refused"][part] = refusal

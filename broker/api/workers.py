@@ -4,7 +4,7 @@ from functools import partial
 
 import orjson
 
-from broker.api import answers, auth
+from broker.api import answers, auth, presence
 from broker.api.bodies import AccessRequest, NewAlias, SetPaused, WorkerAlias, required
 from broker.api.requests import Call
 from broker.api.responses import Answer, Listed, Reply
@@ -14,6 +14,7 @@ from broker.api.routing import (
     NEEDS_MANAGE_ACCESS,
     NO_SUCH_PROJECT,
     PROJECT_ID,
+    READER,
     WORKER,
     Example,
     Operation,
@@ -114,18 +115,32 @@ async def update(call: Call) -> Reply:
     Operation(
         group="Workers",
         summary="Get a worker",
-        who=ANYBODY,
+        text="Managers who are logged in see more, and the worker itself: when it was here last, and what it holds, "
+        "has failed and says of itself. The counts are some seconds old.",
+        who=READER._replace(refuses={}),
         path={"id": "the worker's id"},
-        content=(answers.OneWorker,),
+        content=(answers.OneSeenWorker,),
         refuses={"not_found": "no such worker"},
-        example=Example(path="/worker/get/1", content={"worker": EXAMPLE}),
+        example=Example(
+            path="/worker/get/1",
+            content={
+                "worker": EXAMPLE
+                | {"last_seen": 1795469334, "held_task_count": 0, "failed_task_count": 0}
+                | {"version": "1.4", "host": "crawler-01.example"}
+            },
+        ),
     ),
 )
 async def get(call: Call) -> Reply:
-    worker = (await call.store.workers.get([call.id("id")]))[0]
-    if worker is None:
+    id, sees = call.id("id"), await presence.seen_by(call)
+    if id in sees:
+        rows = await call.store.worker_stats.of([id])
+        shown = [view(row.worker) | presence.view(row) for row in rows]
+    else:
+        shown = [view(worker) for worker in await call.store.workers.get([id]) if worker]
+    if not shown:
         raise BrokerError("not_found", "No such worker")
-    return Reply({"worker": view(worker)})
+    return Reply({"worker": shown[0]})
 
 
 @routes.add(

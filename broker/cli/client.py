@@ -14,6 +14,7 @@ import msgspec
 
 from broker.cli.output import span
 from broker.client import Client, ClientError, Credentials, Refused, Unreachable
+from broker.client.joining import JOIN_TOKEN
 from broker.errors import StartError, system_message
 
 ADMIN_HELP = (
@@ -33,6 +34,7 @@ _OPTIONS = {
     "url": _Option("--url", "TASK_BROKER_URL", "http://127.0.0.1:3010", "the broker"),
     "worker_file": _Option("--worker-file", "TASK_BROKER_WORKER_FILE", "worker.json", "the worker's credentials"),
     "admin_file": _Option("--admin-file", "TASK_BROKER_ADMIN_FILE", None, "a manager's account"),
+    "join": _Option("--join", JOIN_TOKEN, None, "join tokens of projects, with spaces between them"),
 }
 
 
@@ -46,7 +48,7 @@ def add_client_options(parser: argparse.ArgumentParser, *names: str) -> None:
     for name in (*names, "url"):
         flag, variable, default, text = _OPTIONS[name]
         shown = f" (default: {default})" if default else ""
-        metavar = "URL" if name == "url" else "FILE"
+        metavar = {"url": "URL", "join": "TOKEN"}.get(name, "FILE")
         parser.add_argument(flag, metavar=metavar, help=f"{text}; or ${variable}{shown}")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
 

@@ -44,7 +44,7 @@ _OPTIONS = (
 
 _NUMBERS = (
     ("priority", -(2**15), 2**15 - 1, 0, "tasks of a higher priority are assigned first"),
-    ("max-retries", 0, 2**15 - 1, 0, "fails after which a task is failed; 0: the first"),
+    ("max-retries", 0, 2**15 - 1, 0, "attempts: after so many fails a task stays failed; 0 is the same as 1"),
     ("max-assign-time", 0, 2**31 - 1, 0, "seconds that a worker has; 0 is the server's default"),
     ("verification-count", 0, 2**15 - 1, 1, "workers that must agree"),
     ("delay", 0, 315_360_000, 0, "seconds before which no worker gets the tasks"),

@@ -5,6 +5,7 @@ import argparse
 from broker.cli import whole_number
 from broker.cli.client import about, add_client_options, connected
 from broker.cli.output import print_json
+from broker.client.joining import JoinTokens
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -12,7 +13,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     create = parser.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
         "create",
         help="create a worker and its credentials file",
-        description="Creates a worker and its credentials file, unless the file exists, and requests access.",
+        description="Creates a worker and its credentials file, unless the file exists. It joins the projects of its "
+        "join tokens, and requests access to others.",
     )
     create.add_argument("--alias", default="", metavar="NAME", help="what people call the worker")
     create.add_argument(
@@ -24,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="request access to this project; may be repeated",
     )
     create.add_argument("--submit", action="store_true", help="request the right to submit there as well")
-    add_client_options(create, "worker_file")
+    add_client_options(create, "worker_file", "join")
     create.set_defaults(parser=create)
 
 
@@ -36,16 +38,24 @@ def _create(arguments: argparse.Namespace) -> int:
             if stored.alias != worker.alias:
                 # A manager or another program has renamed it.
                 worker = worker.rename(arguments.worker_file, stored.alias)
+        with about(arguments, "join"):
+            tokens = JoinTokens(arguments.join or "").of_project
+        for project, token in tokens.items():
+            client.join(project, token)
         asked = [project for project in arguments.project if client.request_access(project, submit=arguments.submit)]
         pages = {project: f"{client.url}/ui/projects/{project}/access" for project in arguments.project}
     if arguments.json:
-        print_json({"id": worker.id, "alias": worker.alias, "file": arguments.worker_file, "asked": asked})
+        print_json(
+            {"id": worker.id, "alias": worker.alias, "file": arguments.worker_file, "asked": asked, "joined": [*tokens]}
+        )
         return 0
     print(f"worker {worker.id} ({worker.alias}): {arguments.worker_file}")
+    for project in tokens:
+        print(f"joined project {project}")
     for project in asked:
         print(f"access to project {project} is requested: {pages[project]}")
     for project in arguments.project:
-        if project not in asked:
+        if project not in asked and project not in tokens:
             print(
                 f"project {project}: this worker has requested access or has it. To request more, remove that first: "
                 f"{pages[project]}"

@@ -3,6 +3,7 @@
 from broker.client.clients import AsyncClient, Client
 from broker.client.credentials import Credentials
 from broker.client.types import (
+    Access,
     Affected,
     ClientError,
     Fail,
@@ -28,6 +29,7 @@ from broker.client.worker import Worker
 from broker.hashes import hash64, verification
 
 __all__ = [
+    "Access",
     "Affected",
     "AsyncClient",
     "Client",

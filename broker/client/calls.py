@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from broker.client.credentials import Credentials
+from broker.client.joining import worker_info
 from broker.client.types import Refused, Unreachable
 
 log = logging.getLogger("broker.client")
@@ -111,6 +112,7 @@ class Caller:
         self.url = url
         self.worker = worker
         self.patience = patience
+        self.info = worker_info()
         self.on_wait: Callable[[float], None] | None = None
         """Called with the seconds for which a call waits because of a rate."""
         self._availability = Availability(url)
@@ -147,7 +149,7 @@ class Caller:
         name = f"{method} {path}"
         path = f"{path}?{urlencode(query)}" if query else path
         data = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
-        headers = self.worker.headers if self.worker else {}
+        headers = {**self.worker.headers, **self.info} if self.worker else {}
         patience = self.patience if patience is None else patience
         give_up, backoff, perhaps_done = time.monotonic() + patience, Backoff(), False
         while True:

@@ -15,6 +15,7 @@ from broker.client.credentials import Credentials
 from broker.client.tasks import TaskCalls
 from broker.client.transport import AsyncTransport, BlockingTransport, method
 from broker.client.types import (
+    Access,
     Affected,
     ClientError,
     Failure,
@@ -89,6 +90,14 @@ class _Forgotten(Struct):
     forgotten: bool
 
 
+class _Token(Struct):
+    token: str
+
+
+class _Accepted(Struct):
+    accepted: int
+
+
 class Calls(TaskCalls):
     """All methods of the clients. :meth:`call` makes a call that has no method of its own."""
 
@@ -144,6 +153,12 @@ class Calls(TaskCalls):
                 raise
             return False
         return True
+
+    @method
+    def join(self, project: int, token: str) -> Steps[Access]:
+        """Gets access with a join token of the project, and returns what this worker may do there now."""
+        body = {"project": project, "token": token}
+        return (yield from self._call("POST", "/project/join", Access, body=body, safe=True))
 
     @method
     def project_secret(self, project: int) -> Steps[str]:
@@ -300,6 +315,24 @@ class Calls(TaskCalls):
         """Returns the id. ``fields``: those of ``/project/create`` in docs/http-api.md."""
         body = {"name": name, **fields}
         return (yield from self._call("POST", "/project/create", _CreatedProject, body=body, safe=False)).id
+
+    @method
+    def create_join_token(
+        self, project: int, *, assign: bool = True, submit: bool = False, uses: int = 0, expires_in: int = 0
+    ) -> Steps[str]:
+        """A token with which workers get access: see :meth:`join`. The broker shows it this once.
+
+        ``uses``: how many workers, 0 for any number. ``expires_in``: seconds, 0 for 30 days.
+        """
+        body = {"assign": assign, "submit": submit, "uses": uses, "expires_in": expires_in}
+        return (yield from self._call("POST", f"/project/join_tokens/{project}", _Token, body=body, safe=False)).token
+
+    @method
+    def accept_requests(self, project: int, workers: list[int] | None = None) -> Steps[int]:
+        """Grants what these workers have requested, None: all workers, and returns how many had."""
+        body = {"workers": workers, "all": workers is None}
+        path = f"/project/accept_requests/{project}"
+        return (yield from self._call("POST", path, _Accepted, body=body, safe=True)).accepted
 
     @method
     def accept_request(self, project: int, worker: int) -> Steps[None]:

@@ -39,6 +39,9 @@ class Project(Struct, frozen=True):
     retry_delay_max: float = 0
     max_reclaims: int = 0
     max_votes: int = 0
+    notify_url: str | None = None
+    notify_failed: int = 0
+    notify_stalled: float = 0
 
 
 class NewTask(Struct, frozen=True, omit_defaults=True):
@@ -176,12 +179,25 @@ GroupState = Literal["ready", "resting", "full", "blocked"]
 
 
 class WorkerInfo(Struct, frozen=True):
-    """What anybody may read about a worker."""
+    """What anybody may read about a worker. The other fields are for managers, and for the worker itself."""
 
     id: int
     alias: str
     created: int = 0
     paused: bool = False
+    last_seen: int | None = None
+    """Unix seconds, to the minute."""
+    held_task_count: int | None = None
+    failed_task_count: int | None = None
+    version: str | None = None
+    host: str | None = None
+
+
+class Access(Struct, frozen=True):
+    """What a worker may do in a project."""
+
+    assign: bool
+    submit: bool
 
 
 class Manager(Struct, frozen=True):

@@ -14,6 +14,7 @@ from broker.client.consumer import Consumer, Shared
 from broker.client.credentials import SharedLock
 from broker.client.handler import Function, Handler
 from broker.client.heartbeat import Heartbeat
+from broker.client.joining import JoinTokens, worker_info
 from broker.client.release_queue import ReleaseQueue
 from broker.client.running import run_loop, stopped_by_signals
 from broker.client.types import ClientError, Refused
@@ -36,7 +37,9 @@ class Worker:
     give back what an earlier run left, and to resume tasks whose get had no answer; set it to False when several
     machines share one worker. ``grace``: seconds for running tasks when the worker stops; then they are given back.
     ``wait``: seconds of a long poll, at most 60. ``lease``: seconds for which a task is held, and for which it is
-    extended again and again: when the machine fails, others get its tasks after that time.
+    extended again and again: when the machine fails, others get its tasks after that time. ``join``: a join token, or
+    several with spaces between them, with which the worker gets access by itself; by default those of the variable
+    TASK_BROKER_JOIN_TOKEN. ``version``: of your program; managers see it beside the host.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class Worker:
         grace: float = 8,
         wait: int = 30,
         lease: int = 60,
+        join: str | None = None,
+        version: str = "",
     ) -> None:
         if not 1 <= lease <= _LONGEST_LEASE:
             raise ValueError(f"lease: whole seconds, from 1 to {_LONGEST_LEASE:,}")
@@ -60,6 +65,8 @@ class Worker:
         self._wait = wait
         self._lease = lease
         self._served = False
+        self._tokens = JoinTokens(join)
+        self._info = worker_info(version)
         self._handlers: list[Handler] = []
         self._client: AsyncClient | None = None
         self._blocking: Client | None = None
@@ -108,6 +115,7 @@ class Worker:
         with self._lock:
             if self._blocking is None:
                 self._blocking = Client(self._url, self.client.worker, patience=math.inf)
+                self._blocking.info = self._info
             return self._blocking
 
     def run(self) -> None:
@@ -137,13 +145,25 @@ class Worker:
         async with AsyncClient(self._url, patience=math.inf) as client:
             self._client, client.persistent = client, True
             try:
-                if await self._unless_stopped(client.identify(self._file, alias=self._alias)):
+                if await self._unless_stopped(self._enter(client)):
                     await self._work(client)
             finally:
                 with self._lock:
                     self._client = self._loop = None
                 if self._blocking is not None:
                     self._blocking.close()
+
+    async def _enter(self, client: AsyncClient) -> None:
+        client.info = self._info
+        await client.identify(self._file, alias=self._alias)
+        for project, token in self._tokens.of_project.items():
+            try:
+                await client.join(project, token)
+            except Refused as refused:
+                if refused.code not in {"denied", "not_found"}:
+                    raise
+                # It may have access already, or a manager grants it.
+                log.warning("cannot join project %d: %s", project, refused.reason)
 
     def stop(self) -> None:
         """Acts as one signal. Any thread may call it."""

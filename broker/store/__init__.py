@@ -15,15 +15,18 @@ from broker.store.maintenance import Maintenance
 from broker.store.manager_tokens import ManagerTokens
 from broker.store.managers import Managers
 from broker.store.monitoring import Monitoring, OverviewRead
+from broker.store.notices import Notices
+from broker.store.presence import Presence
 from broker.store.project_check import ProjectCheck
 from broker.store.project_tasks import ProjectTasks
 from broker.store.projects import Projects
 from broker.store.redis import connect, scripts
 from broker.store.redis.keys import LAYOUT, Keys
 from broker.store.redis.scripts import Calls, Client, StoreMetrics
-from broker.store.tasks import IN_ORDER, Tasks
+from broker.store.tasks import Tasks
 from broker.store.transfer import Imports
 from broker.store.waiting import Waiters
+from broker.store.worker_deletion import WorkerDeletion
 from broker.store.worker_stats import WorkerStats
 from broker.store.workers import Workers
 
@@ -38,6 +41,8 @@ class Store:
     projects: Projects
     workers: Workers
     joining: Joining
+    notices: Notices
+    presence: Presence
     managers: Managers
     manager_tokens: ManagerTokens
     logs: Logs
@@ -45,6 +50,7 @@ class Store:
     maintenance: Maintenance
     counting: Counting
     worker_stats: WorkerStats
+    worker_deletion: WorkerDeletion
     project_tasks: ProjectTasks
     groups: Groups
     overview: OverviewRead
@@ -62,6 +68,7 @@ class Store:
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
         self.groups.now = self.active.now = self.manager_tokens.now = self.joining.now = text
+        self.presence.now = self.worker_deletion.now = self.notices.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -89,8 +96,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
     """The store on ``client``, by default on a new one to ``settings.redis_url``; nothing is sent yet."""
     metrics = StoreMetrics(counters or Counters())
     known = scripts.load()
-    first = [("SCRIPT", "LOAD", known[name].source) for name in IN_ORDER]
-    calls = Calls(client or connect(settings, metrics.writes, first=first), known, metrics)
+    calls = Calls(client or connect(settings, metrics.writes), known, metrics)
     keys = Keys(settings.prefix)
     active = Active(calls, keys, settings.snapshot_interval)
     tasks = Tasks(calls, keys, active)
@@ -108,13 +114,16 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         projects=projects,
         workers=workers,
         joining=Joining(calls, keys, settings.login_limit),
+        presence=Presence(calls, keys),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),
         manager_tokens=ManagerTokens(calls, keys),
         logs=Logs(calls, keys),
         monitoring=monitoring,
         maintenance=Maintenance(calls, keys, projects, chain, counting),
         counting=counting,
+        worker_deletion=WorkerDeletion(calls, keys, workers, active),
         worker_stats=WorkerStats(calls, keys, workers, monitoring),
+        notices=Notices(calls, keys, active),
         project_tasks=ProjectTasks(calls, keys, active),
         groups=Groups(calls, keys, active),
         overview=OverviewRead(calls, keys, projects, monitoring, settings.metrics_projects),

@@ -50,9 +50,11 @@ class Joining:
     ) -> tuple[int, str]:
         """The id of a new token, and the token, which is shown here and nowhere again. ``uses``: 0 for any number.
 
+        The token names its project, so that a program needs no more than the token.
+
         Raises ``not_found``, ``limit_reached``.
         """
-        token = secrets.token_urlsafe(32)
+        token = f"tbj_{project}_{secrets.token_urlsafe(32)}"
         args: Arguments = [_digest(token), _may(assign, submit), uses or "-", expires_in, _TOKENS, self.now]
         return await self._calls.call("join_token_create", self._keys.project(project), args), token
 

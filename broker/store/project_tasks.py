@@ -18,7 +18,7 @@ _PAGE_VOTES = 1000
 
 
 _FAILED = 1000
-"""Failed tasks of which the messages are counted."""
+"""Failed tasks of which the messages are counted, and among which those are found that match a filter."""
 
 _LOOKS = 250
 """Tasks that one script looks at, and for a page of those that match a filter ten times as many buckets."""
@@ -48,6 +48,17 @@ class Failure:
     """When the last one failed, unix seconds."""
     task_id: int
     """That one."""
+
+
+class FailedPage(NamedTuple):
+    total: int
+    """How many failed tasks there are."""
+    looked: int
+    """At how many of them it has looked."""
+    matched: int
+    """How many of these match."""
+    rows: list[Row]
+    """Some of those."""
 
 
 class ProjectTasks:
@@ -93,6 +104,30 @@ class ProjectTasks:
             if entry is None or looked >= _PAGE_LOOKS or read >= BATCH_BYTES or len(rows) >= limit:
                 break
         return entry, rows
+
+    async def failed(
+        self, project: int, filter: TaskFilter, *, start: int, skip: int, limit: int, longest: int
+    ) -> FailedPage:
+        """Failed tasks, the one that failed last first. Raises ``not_found``.
+
+        With a filter it leaves out ``start``, looks at the next 1,000, or fewer if they are long, and gives some of
+        those that match, without the first ``skip``; without a filter it leaves out ``start + skip``. ``longest`` as
+        in :meth:`page`.
+        """
+        if not any(filter[1:]):
+            start, skip, looks = start + skip, 0, limit
+        else:
+            looks = _FAILED
+        page = FailedPage(0, 0, 0, [])
+        for _ in range(_PAGE_STEPS):
+            args: Arguments = [start + page.looked, min(_LOOKS, looks - page.looked), *filter[1:]]
+            args += [max(0, skip - page.matched), limit - len(page.rows), longest]
+            total, looked, matched, *rows = await self._calls.call("failed_list", self._keys.project(project), args)
+            found = page.rows + [Row.read(row) for row in rows]
+            page = FailedPage(total, page.looked + looked, page.matched + matched, found)
+            if not looked or page.looked >= min(looks, total - start):
+                break
+        return page
 
     async def retry(self, project: int, task: int) -> None:
         if not await self._calls.call("task_retry", self._keys.project(project), [self.now, task]):

@@ -90,11 +90,18 @@ class SharedReads(Generic[K, T]):
     """A :class:`SharedRead` for each of many keys, the ``most`` that were asked for last."""
 
     def __init__(
-        self, read: Callable[[K], Awaitable[T]], *, most: int, duty: float, ttl: float = 0, patience: float = inf
+        self,
+        read: Callable[[K], Awaitable[T]],
+        *,
+        most: int,
+        duty: float,
+        ttl: float = 0,
+        longest_rest: float = inf,
+        patience: float = inf,
     ) -> None:
         self._read = read
         self._most = most
-        self._shared = partial(SharedRead[T], duty=duty, ttl=ttl, patience=patience)
+        self._shared = partial(SharedRead[T], duty=duty, ttl=ttl, longest_rest=longest_rest, patience=patience)
         self._reads: dict[K, SharedRead[T]] = {}
 
     async def get(self, key: K) -> T:

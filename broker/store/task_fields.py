@@ -77,6 +77,10 @@ class Record(NamedTuple):
 
 def read_record(record: str) -> Record:
     first_line, _, recipe = record.partition("\n")
+    created, _, rest = first_line.partition(" ")
+    if not rest or rest.removeprefix("-").isdigit():
+        # Most have no field but their hash.
+        return Record(int(created), 0, 0, 1, TaskFields(recipe, int(rest) if rest else ""))
     numbers, _, group = first_line.partition(" @")
     created, *texts = numbers.split(" ")
     values: list[Any] = [int(text) if text else "" for text in texts]

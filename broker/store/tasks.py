@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from broker.errors import BrokerError
 from broker.store.active import Active
 from broker.store.redis.keys import PROJECT_LIMIT, Keys
-from broker.store.redis.pipeline import LARGE
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Task, TaskFields, read_record
 
@@ -22,9 +22,6 @@ BATCH_BYTES = 8 << 20
 
 OK, FAIL, SKIP = 0, 1, 2
 """Results of a release. SKIP gives a task back without a retry."""
-
-_BESIDES = 8
-"""Arguments of a release or submit beside those of its tasks: the command, the script, keys, the worker and more."""
 
 _MORE_DUE, _MOST_DUE = 4, 100
 """Delayed tasks that a get makes wait when they are due: so many more than it asks for, and so many at most."""
@@ -81,17 +78,20 @@ class Promoted(NamedTuple):
     """Tasks that may be had, of which no other process was told."""
 
 
-IN_ORDER = ("slow_groups", "release", "submit", "assign")
-"""Scripts that are sent one after the other: each connection begins with loading them in this order. One that was still
-unknown to the server would be sent again, and come after the others.
-"""
+class Get(NamedTuple):
+    """What :meth:`Tasks.assign` takes."""
+
+    most: int
+    default_time: int
+    hold: int = 0
 
 
-def keep_order(releases: int, submits: int) -> bool:
-    """Whether a release and a submit of so many tasks, and small calls, are carried out in the order in which they are
-    sent, with no need to wait for a reply in between: then one connection carries all.
-    """
-    return max(3 * releases, submits) + _BESIDES <= LARGE
+class Turn(NamedTuple):
+    """What came of each part: its outcome or its refusal, None of one that was not asked for."""
+
+    released: Released | BrokerError | None
+    ids: list[int | None] | BrokerError | None
+    assigned: Assigned | BrokerError | None
 
 
 class Tasks:
@@ -109,16 +109,13 @@ class Tasks:
 
         ``whole``: of the first chunk of a longer call, how many tasks that has; of a later chunk, 0.
         """
-        args: Arguments = [
-            worker,
-            self.now,
-            (len(tasks) if whole is None else whole) or "",
-            *(task.text() for task in tasks),
-        ]
-        ids = await self._calls.call("submit", self._keys.project(project), args)
-        if len(ids) > len(tasks):
-            await self._active.note(project, ids.pop())
-        return [int(id) if id else None for id in ids]
+        args = self._submit_args(worker, tasks, len(tasks) if whole is None else whole)
+        ids, epoch = _submitted(await self._calls.call("submit", self._keys.project(project), args), len(tasks))
+        await self._active.note(project, epoch)
+        return ids
+
+    def _submit_args(self, worker: int, tasks: Sequence[TaskFields], whole: int) -> Arguments:
+        return [worker, self.now, whole or "", *(task.text() for task in tasks)]
 
     async def assign(
         self,
@@ -140,9 +137,17 @@ class Tasks:
         args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
         if hold or leave:
             args += [hold or "", _flag(leave)]
-        keys, rows, onward = self._keys.project(project), list[str](), "1"
+        return await self._assigned(project, args, await self._assign(project, args))
+
+    async def _assign(self, project: int, args: Arguments) -> list[Any]:
+        reply: list[Any] = await self._calls.call("assign", self._keys.project(project), args)
+        return reply
+
+    async def _assigned(self, project: int, args: Arguments, reply: list[Any]) -> Assigned:
+        """What comes of a reply to these arguments: it may say that there is more to do first."""
+        revision, assign_time, onward, *rows = reply
         while onward and onward != "left" and not rows:
-            revision, assign_time, onward, *rows = await self._calls.call("assign", keys, args)
+            count = int(args[2])
             # It has not been charged for what it looked at.
             args[5] = onward
             if onward == "promote":
@@ -151,8 +156,9 @@ class Tasks:
             elif onward == "reclaim":
                 await self.reclaim(project, _OVERDUE)
                 args[5] = "-"
+            revision, assign_time, onward, *rows = await self._assign(project, args)
         if rows:
-            self._calls.changed.add(keys[0])
+            self._calls.changed.add(self._keys.project(project)[0])
         each = zip(rows[::2], rows[1::2], strict=True)
         return Assigned(int(revision), [_task(id, record, assign_time) for id, record in each], onward == "left")
 
@@ -162,6 +168,42 @@ class Tasks:
         chained, epoch, *outcomes = await self._calls.call("release", self._keys.project(project), args)
         await self._active.note(project, epoch)
         return Released(outcomes, chained)
+
+    async def turn(
+        self,
+        project: int,
+        worker: int,
+        releases: Sequence[tuple[int, int | str, int]],
+        tasks: Sequence[TaskFields],
+        get: Get | None,
+    ) -> Turn:
+        """As :meth:`release`, :meth:`submit` and :meth:`assign`, in this order and in one call; each part may be empty
+        or None.
+        """
+        release_args: Arguments = [worker, self.now, *chain.from_iterable(releases)] if releases else []
+        submit_args = self._submit_args(worker, tasks, len(tasks)) if tasks else []
+        get_args: Arguments = [worker, self.now, get.most, BATCH_BYTES, get.default_time, "1"] if get else []
+        if get and get.hold:
+            get_args += [get.hold, ""]
+        args: Arguments = [len(release_args), len(submit_args), len(get_args), *release_args, *submit_args, *get_args]
+        reply = await self._calls.call("turn", self._keys.project(project), args)
+        released, ids, assigned = (self._calls.refusal_in(part) or part or None for part in reply)
+
+        epochs = [0]
+        if isinstance(released, list):
+            chained, epoch, *outcomes = released
+            released = Released(outcomes, chained)
+            epochs.append(epoch)
+        if isinstance(ids, list):
+            ids, epoch = _submitted(ids, len(tasks))
+            epochs.append(epoch)
+        await self._active.note(project, max(epochs))
+        if isinstance(assigned, list):
+            try:
+                assigned = await self._assigned(project, get_args, assigned)
+            except BrokerError as refused:
+                assigned = refused
+        return Turn(released, ids, assigned)
 
     async def extend(self, project: int, worker: int, tasks: Sequence[int], seconds: int) -> list[bool]:
         """Whether each task is still held, and now for ``seconds`` more; at most CHUNK tasks of one project."""
@@ -260,6 +302,12 @@ def by_project(tasks: Sequence[int]) -> dict[int, list[int]]:
     for place, task in enumerate(tasks):
         places.setdefault(project_of(task), []).append(place)
     return places
+
+
+def _submitted(reply: list[Any], tasks: int) -> tuple[list[int | None], int]:
+    """The id of each task, and the epoch to note, if there is one."""
+    epoch = reply.pop() if len(reply) > tasks else 0
+    return [int(id) if id else None for id in reply], epoch
 
 
 def _flag(value: bool) -> str:

@@ -1,4 +1,4 @@
-"""How many tasks each worker has closed and holds, in one project or in all."""
+"""How many tasks each worker has closed, failed and holds, in one project or in all; and when it was here last."""
 
 import asyncio
 import time
@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from broker.store.monitoring import Monitoring
+from broker.store.presence import Info
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Calls
-from broker.store.shared_read import SharedRead, rest
+from broker.store.shared_read import SharedReads, rest
 from broker.store.workers import Worker, Workers
 
 PAGE = 500
@@ -24,7 +25,14 @@ _FOUND = 2000
 class WorkerCounts(NamedTuple):
     worker: Worker
     closed: int
-    held: int
+    held: int = 0
+    failed: int = 0
+    seen: int | None = None
+    """Unix seconds, to the minute; None: it was never here."""
+    info: Info = Info()
+
+
+Render = Callable[[list[WorkerCounts]], bytes]
 
 
 class WorkerStats:
@@ -35,21 +43,19 @@ class WorkerStats:
         self._keys = keys
         self._workers = workers
         self._monitoring = monitoring
-        self._render: Callable[[list[WorkerCounts]], bytes]
-        self._rendered = SharedRead(self._read_all, duty=0.5, longest_rest=1)
+        self._rendered = SharedReads(self._read_all, most=2, duty=0.5, longest_rest=1)
 
-    async def rendered(self, render: Callable[[list[WorkerCounts]], bytes]) -> list[bytes]:
-        """What ``render``, always the same one, makes of each page of all workers, by id; as they are now."""
-        self._render = render
-        return await self._rendered.get()
+    async def rendered(self, render: Render) -> list[bytes]:
+        """What ``render``, one of two functions, makes of each page of all workers, by id; as they are now."""
+        return await self._rendered.get(render)
 
-    async def _read_all(self) -> list[bytes]:
+    async def _read_all(self, render: Render) -> list[bytes]:
         rendered = []
         for first in range(1, await self._workers.count() + 1, PAGE):
             begun = time.monotonic()
             if page := await self.of(range(first, first + PAGE)):
                 # A copy: what orjson makes keeps a larger buffer.
-                rendered.append(bytes(memoryview(self._render(page))))
+                rendered.append(bytes(memoryview(render(page))))
             await rest(begun, _DUTY)
         return rendered
 
@@ -58,28 +64,24 @@ class WorkerStats:
         ids = range(offset + 1, min(offset + limit, await self._workers.count()) + 1)
         if project is None or not ids:
             return await self.of(ids)
-        workers, closed = await asyncio.gather(self._workers.get(ids), self._workers.closed_by(project, ids))
+        everywhere, counts = await asyncio.gather(self._read(ids), self._workers.closed_by(project, ids))
         held = await self._monitoring.held(project)
         return [
-            WorkerCounts(worker, count, held.get(worker.id, 0))
-            for worker, count in zip(workers, closed, strict=True)
-            if worker
+            row._replace(closed=closed, failed=failed, held=held.get(row.worker.id, 0))
+            for row, (closed, failed) in zip(everywhere, counts, strict=True)
+            if row
         ]
 
     async def of(self, ids: Sequence[int]) -> list[WorkerCounts]:
         """Over all projects, of those that there are among at most PAGE ids, in this order."""
+        return [row for row in await self._read(ids) if row]
+
+    async def _read(self, ids: Sequence[int]) -> list[WorkerCounts | None]:
+        """Of each id, over all projects."""
         if not ids:
             return []
-        workers, closed, held = await asyncio.gather(
-            self._workers.get(ids),
-            self._calls.command("ZMSCORE", self._keys.worker_closed, *ids),
-            self._calls.command("ZMSCORE", self._keys.worker_held, *ids),
-        )
-        return [
-            WorkerCounts(worker, worker.closed_before if total is None else int(float(total)), int(float(holds or 0)))
-            for worker, total, holds in zip(workers, closed, held, strict=True)
-            if worker
-        ]
+        rows = await self._calls.call("worker_rows", self._keys.directory, ids)
+        return [_counts(id, row) if row else None for id, row in zip(ids, rows, strict=True)]
 
     async def most(self, offset: int, limit: int, *, holding: bool) -> tuple[int, list[WorkerCounts]]:
         """How many workers there are, and some of them: those first that have closed most tasks.
@@ -105,3 +107,12 @@ class WorkerStats:
                 if len(found) == limit:
                     return (row.worker.id if row.worker.id < last else None), found
         return (after + _FOUND if after + _FOUND < last else None), found
+
+
+def _counts(id: int, row: list[str | None]) -> WorkerCounts:
+    """As the script has it."""
+    alias, created, paused, digest, before, closed, held, failed, seen, info = row
+    worker = Worker(id, alias or "", int(created or 0), paused == "1", digest or "", int(before or 0))
+    last = None if seen is None else int(float(seen))
+    total = worker.closed_before if closed is None else int(float(closed))
+    return WorkerCounts(worker, total, int(float(held or 0)), int(float(failed or 0)), last, Info.read(info))

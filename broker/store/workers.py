@@ -192,10 +192,11 @@ class Workers:
         """The last worker's id; they count from 1."""
         return int(await self._calls.command("GET", self._keys.last_worker) or 0)
 
-    async def closed_by(self, project: int, workers: Sequence[int]) -> list[int]:
-        """How many of a project's tasks each of these workers has closed; at most 500."""
-        counts: list[int] = await self._calls.call("closed_by", self._keys.project(project), workers)
-        return counts
+    async def closed_by(self, project: int, workers: Sequence[int]) -> list[tuple[int, int]]:
+        """How many of a project's tasks each of these workers has closed, and how often it failed one; at most 500."""
+        fields: Arguments = [*workers, *(f"-{worker}" for worker in workers)]
+        counts: list[int] = await self._calls.call("closed_by", self._keys.project(project), fields)
+        return [*zip(counts[: len(workers)], counts[len(workers) :], strict=True)]
 
     async def rename(self, id: int, alias: str) -> None:
         await self._set(id, "alias", alias)
@@ -208,6 +209,10 @@ class Workers:
         secret, digest = _new_secret()
         await self._set(id, "digest", digest)
         return secret
+
+    async def outlive(self) -> None:
+        """As :meth:`WorkerRecords.outlive`."""
+        await self._records.outlive()
 
     async def _set(self, id: int, field: str, value: str) -> None:
         await self._calls.call("worker_set", self._keys.directory, [id, field, value])

@@ -31,10 +31,19 @@ def count(value: int, thing: str) -> str:
     return f"{value:,} {thing}" if value == 1 else f"{value:,} {thing}s"
 
 
+def percent(part: int, whole: int) -> str:
+    """``12 %``; a part that is there is never 0 %, and one that misses something never 100 %."""
+    share = 100 * part / whole
+    if 0 < share < 1:
+        return "<1 %"
+    return ">99 %" if 99 < share < 100 else f"{share:.0f} %"
+
+
 def size(value: int) -> str:
     if value < 1024:
         return count(value, "byte")
-    return f"{value / 1024:,.1f} kB" if value < 1 << 20 else f"{value / (1 << 20):,.1f} MB"
+    unit, bits = ("kB", 10) if value < 1 << 20 else ("MB", 20) if value < 1 << 30 else ("GB", 30)
+    return f"{value / (1 << bits):,.1f} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -104,6 +104,7 @@ _FILTERS = (
     "number",
     "signed",
     "count",
+    "percent",
     "size",
     "duration",
     "eta",

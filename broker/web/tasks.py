@@ -1,11 +1,15 @@
 """Tasks of a project, by state, and a single one; and the console, which submits some."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from starlette.responses import Response
 
+from broker.api.bodies import LONGEST_TEXT
 from broker.api.project_tasks import SHORT_BYTES
+from broker.api.requests import parsed_id
 from broker.errors import BrokerError
+from broker.store.project_tasks import Failure, TaskFilter
 from broker.store.projects import MAINTENANCE, READ, Project
 from broker.store.task_fields import Row
 from broker.store.tasks import project_of
@@ -36,13 +40,51 @@ STATES = {
     "failed": (
         "Failed",
         "No tasks have failed.",
-        "A task that has no retries left stays here. You can retry or remove it.",
+        "A task that has failed and has no retries left is listed here, with the reason that its worker gave.",
     ),
 }
 _PAGE = 50
 
+_MESSAGES = 50
+"""Messages of failed tasks that are shown."""
+
 _CHOICES = 500
 """Projects that the console lets choose from."""
+
+
+class Filter(NamedTuple):
+    """Which tasks of a state are wanted, as the query has it; '' for any."""
+
+    contains: str
+    group: str
+    worker: str
+
+    @classmethod
+    def of(cls, visit: Visit) -> "Filter":
+        """Texts are as they are: a message or the name of a group may begin and end with spaces."""
+        query = visit.request.query_params
+        return cls(query.get("contains", "")[:LONGEST_TEXT], query.get("group", ""), visit.text("worker"))
+
+    def given(self) -> dict[str, str]:
+        return {name: text for name, text in self._asdict().items() if text}
+
+    def of_store(self, state: str) -> TaskFilter:
+        # No worker has the id -1.
+        return TaskFilter(state, self.contains, self.group, (parsed_id(self.worker) or -1) if self.worker else "")
+
+
+class TaskList(NamedTuple):
+    """Some tasks of a state."""
+
+    rows: list[Row]
+    pages: int = 1
+    """Pages that have numbers."""
+    looked: int = 0
+    """Tasks among which it has searched."""
+    matched: int | None = None
+    """How many of those match; None when they were not counted."""
+    onward: int | None = None
+    """Where a search goes on."""
 
 
 class Shown:
@@ -64,24 +106,64 @@ async def tasks(visit: Visit) -> Response:
     project = await visit.project(READ)
     if wanted := visit.text("task"):
         return visit.go(f"projects/{project.id}/tasks/{wanted if wanted.isdecimal() and wanted.isascii() else 0}")
-    state, page = visit.choice("state", *STATES), visit.number("page", 1)
-    total, rows = await visit.store.project_tasks.page(
-        project.id, state, (page - 1) * _PAGE, _PAGE, longest=SHORT_BYTES
-    )
-    workers = await _workers(visit, rows)
+    state, page, filter = visit.choice("state", *STATES), visit.number("page", 1), Filter.of(visit)
+    after = (parsed_id(visit.text("after")) or 0) if filter.given() else 0
+    shown = await _listed(visit, project.id, filter.of_store(state), page, after)
+    workers = await _workers(visit, shown.rows)
     stats = await visit.store.monitoring.stats(project.id)
     totals = {"queue": stats.waiting} | {state: getattr(stats, state) for state in STATES if state != "queue"}
+    is_first = state == "failed" and page == 1 and not filter.given()
+    failures = await visit.store.project_tasks.failures(project.id) if is_first and shown.rows else []
     return visit.page(
         "tasks.html",
         project=project,
         states=STATES,
         state=state,
         totals=totals,
-        tasks=[Shown(row, state, workers) for row in rows],
+        filter=filter,
+        matching=_body(state, filter),
+        found=shown,
+        tasks=[Shown(row, state, workers) for row in shown.rows],
+        failures=failures[:_MESSAGES],
+        counted=_counted(failures),
         page=page,
-        pages=page_count(total, _PAGE),
+        after=after,
         may_change=bool(project.roles & MAINTENANCE),
     )
+
+
+async def _listed(visit: Visit, project: int, filter: TaskFilter, page: int, after: int) -> TaskList:
+    tasks, offset = visit.store.project_tasks, (page - 1) * _PAGE
+    if filter.state == "failed":
+        failed = await tasks.failed(project, filter, start=after, skip=offset, limit=_PAGE, longest=SHORT_BYTES)
+        if not any(filter[1:]):
+            return TaskList(failed.rows, page_count(failed.total, _PAGE))
+        onward = after + failed.looked
+        return TaskList(
+            failed.rows,
+            page_count(failed.matched, _PAGE),
+            failed.looked,
+            failed.matched,
+            onward if failed.looked and onward < failed.total else None,
+        )
+    if any(filter[1:]):
+        next, rows = await tasks.find(
+            project, filter, newest=False, entry=after or None, limit=_PAGE, longest=SHORT_BYTES
+        )
+        return TaskList(rows, onward=next)
+    total, rows = await tasks.page(project, filter.state, offset, _PAGE, longest=SHORT_BYTES)
+    return TaskList(rows, page_count(total, _PAGE))
+
+
+def _body(state: str, filter: Filter) -> dict[str, object]:
+    """For a call that retries or removes what is listed."""
+    worker = {"worker": parsed_id(filter.worker) or 0} if filter.worker else {}
+    return {"state": state, **filter.given(), **worker}
+
+
+def _counted(failures: list[Failure]) -> tuple[int, int]:
+    """How many tasks these are of, and how many messages are not shown."""
+    return sum(failure.count for failure in failures), max(0, len(failures) - _MESSAGES)
 
 
 @pages.add("/projects/{id}/tasks/{task}")

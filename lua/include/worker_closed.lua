@@ -1,9 +1,13 @@
 -- add_closed(base, worker, closed): raises a worker's total over all projects. Of a worker that has none yet, it begins
--- with what the worker had closed in the original tracker.
+-- with what the worker had closed in the original tracker. One that was deleted has none.
 local function add_closed(base, worker, closed)
   local key = base .. ':worker-closed'
   if not redis.call('ZSCORE', key, worker) then
-    closed = closed + (redis.call('HGET', base .. ':worker:' .. worker, 'closed_before') or 0)
+    local alias, closed_before = unpack(redis.call('HMGET', base .. ':worker:' .. worker, 'alias', 'closed_before'))
+    if not alias then
+      return
+    end
+    closed = closed + (closed_before or 0)
   end
   redis.call('ZINCRBY', key, closed, worker)
 end

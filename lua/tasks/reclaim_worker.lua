@@ -14,9 +14,7 @@
 --- @include "clock"
 --- @include "project"
 --- @include "assignment"
---- @include "task_of"
---- @include "put_back"
---- @include "wake"
+--- @include "take_back"
 
 local base, guard, worker, cursor, count = KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4]
 local now = clock(ARGV[1])
@@ -27,21 +25,11 @@ if not fields then
 end
 
 local scan = redis.call('ZSCAN', base .. ':assigned', cursor, 'MATCH', assignment('*', worker), 'COUNT', count)
-local found, back = scan[2], 0
-if #found > 0 then
+local found, members = scan[2], {}
+for i = 1, #found, 2 do
+  members[#members + 1] = found[i]
+end
+if #members > 0 then
   redis.call('DEL', guard)
 end
-for from = 1, #found, 1000 do
-  local members, tasks = {}, {}
-  for i = from, math.min(from + 999, #found), 2 do
-    members[#members + 1], tasks[#tasks + 1] = found[i], task_of(found[i])
-  end
-  redis.call('ZREM', base .. ':assigned', unpack(members))
-  local fresh, voted, waiting = put_back(base, now, tasks, members)
-  wake(base, fields[2], now, fresh, voted)
-  back = back + waiting
-end
-if back > 0 then
-  redis.call('HINCRBY', base, 'reclaimed', back)
-end
-return { scan[1], back }
+return { scan[1], take_back(base, now, members, fields[2]) }

@@ -69,6 +69,8 @@ end
 
 chain = chain or '0'
 local closed, gone, gone_hashes, epoch = 0, {}, {}, 0
+-- Releases FAIL.
+local fails = 0
 -- Of tasks that have a group or have lost their record: members of `assigned`, and what include/free_groups.lua wants.
 local members, names
 
@@ -154,6 +156,7 @@ local function report(others, records)
   end
 
   local function fail(task, record, fields, delay, message)
+    fails = fails + 1
     fields.retries = fields.retries + 1
     set_counts(base, task, record, fields)
     if fields.retries < fields.max_retries then
@@ -246,5 +249,8 @@ end
 if closed > 0 then
   redis.call('HINCRBY', base, 'closed', closed)
   redis.call('HINCRBY', base .. ':closed', worker, closed)
+end
+if fails > 0 then
+  redis.call('HINCRBY', base .. ':closed', '-' .. worker, fails)
 end
 return { chain ~= '0' and closed or 0, epoch, unpack(outcomes) }

@@ -1,12 +1,12 @@
---[[ closed_by: how many tasks of a project each of some workers has closed.
+--[[ closed_by: how many tasks of a project each of some workers has closed, and how often it has failed one.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1+] worker ids, 500 or fewer
+  ARGV[1+] fields: a worker's id for what it has closed, `-` and the id for what it has failed; 1,000 or fewer
 
-  Returns  for each worker, in the order asked, the number
+  Returns  for each field, in the order asked, the number
   Refuses  nothing
-  Cost     O(workers)
+  Cost     O(fields)
 ]]
 local base = KEYS[1]
 

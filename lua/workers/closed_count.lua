@@ -1,10 +1,10 @@
---[[ closed_count: add what workers closed in a project to their totals over all projects. A batch counts once.
+--[[ closed_count: add what workers closed and failed in a project to their totals over all. A batch counts once.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  project id
   ARGV[2]  number of the batch, as closed_take gave it
-  ARGV[3+] pairs: worker id, closed tasks; 500 pairs or fewer
+  ARGV[3+] pairs as in the project's `closed`: worker id, closed tasks; `-` and the id, failed ones; 500 pairs or fewer
 
   Returns  1 when it was counted, 0 when it had been counted before
   Refuses  nothing
@@ -19,7 +19,12 @@ if tonumber(redis.call('HGET', base .. ':counted', project) or 0) >= tonumber(nu
 end
 redis.call('DEL', guard)
 for i = 3, #ARGV, 2 do
-  add_closed(base, ARGV[i], ARGV[i + 1])
+  local failing = string.match(ARGV[i], '^-(.+)$')
+  if not failing then
+    add_closed(base, ARGV[i], ARGV[i + 1])
+  elseif redis.call('EXISTS', base .. ':worker:' .. failing) == 1 then
+    redis.call('ZINCRBY', base .. ':worker-failed', ARGV[i + 1], failing)
+  end
 end
 redis.call('HSET', base .. ':counted', project, number)
 return 1

@@ -1,4 +1,4 @@
---[[ closed_take: what workers closed in a project since that was last counted, in batches, each with a number.
+--[[ closed_take: what workers closed and failed in a project since that was last counted, in batches with numbers.
 
   A batch stays until the directory has counted it. So a crash in between loses none, and the directory counts none
   twice.
@@ -6,11 +6,11 @@
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  number of the batch that the directory has counted; '' for none
-  ARGV[2]  how many workers, 500 or fewer
+  ARGV[2]  how many fields of `closed`, 500 or fewer
 
-  Returns  {number of the next batch, worker, closed tasks...}; no workers: all is counted
+  Returns  {number of the next batch, field, number...}; no fields: all is counted
   Refuses  NOT_FOUND
-  Cost     O(workers)
+  Cost     O(fields)
 ]]
 --- @include "project"
 

@@ -1,7 +1,7 @@
 --[[ worker_import: workers of the original tracker, under the ids and with the secrets that they had there.
 
-  One that was imported before stays as it is, whatever was changed here since. An id that belongs to another worker
-  here is not given away.
+  One that was imported before stays as it is, whatever was changed here since, or deleted. An id that belongs to
+  another worker here is not given away.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -9,7 +9,7 @@
   ARGV[2+] six for each worker, at most 500 workers: id, alias, created (unix s), paused ('0' or '1'), SHA-256 of the
            secret in hexadecimal, how many tasks it had closed
 
-  Returns  for each, in the order given: 1 imported, 0 was imported before, -1 the id is another worker's
+  Returns  for each, in the order given: 1 imported, 0 was imported or deleted before, -1 the id is another worker's
   Refuses  nothing
   Cost     O(workers * log workers)
 ]]
@@ -24,11 +24,12 @@ end
 for i = 2, #ARGV, 6 do
   local key, digest = base .. ':worker:' .. ARGV[i], ARGV[i + 4]
   local known = redis.call('HMGET', key, 'alias', 'imported')
-  if not known[1] then
+  local is_new = not known[1] and redis.call('SISMEMBER', base .. ':deleted-workers', ARGV[i]) == 0
+  if is_new then
     redis.call('HSET', key, 'alias', ARGV[i + 1], 'created', ARGV[i + 2], 'paused', ARGV[i + 3], 'digest', digest,
       'imported', digest, 'closed_before', ARGV[i + 5])
     add_closed(base, ARGV[i], 0)
   end
-  outcomes[#outcomes + 1] = not known[1] and 1 or known[2] == digest and 0 or -1
+  outcomes[#outcomes + 1] = is_new and 1 or (not known[1] or known[2] == digest) and 0 or -1
 end
 return outcomes

@@ -59,6 +59,8 @@ POST /project/secret/{id}
 GET /project/secret/{id}
 POST /project/webhook_secret/{id}
 GET /project/webhook_secret/{id}
+POST /project/notify_secret/{id}
+GET /project/notify_secret/{id}
 POST /git/receivehook
 POST /task/submit
 POST /task/bulk_submit
@@ -100,6 +102,7 @@ GET POST /manager/demote/{id}
 POST /project/update/{id}
 calls without a place of their own
 POST /project/delete/{id}
+POST /worker/delete
 GET /account/sessions
 POST /account/close_sessions
 POST /login
@@ -202,6 +205,8 @@ def settled(value: Any, call: str) -> Any:
         if counts and name.endswith("_count")
         else "..."
         if name == "id" and call == "GET /account/sessions"
+        else "..."
+        if name in {"last_seen", "host", "version"} and "/worker/" in call
         else settled(inner, call)
         for name, inner in value.items()
     }

@@ -16,6 +16,7 @@ WORD = "x" * 10_000
 HOSTILE = f"{SCRIPT}{TURNED}"
 GROUPS = ("<b>&\"'", HOSTILE, WORD[:255], " two  spaces ", "100%/a?b#c+d")
 """Names of groups that no page should trust."""
+REASONS = ("HTTP 503 Service Unavailable", "no answer within 30 s", "HTTP 404 Not Found")
 
 
 class SampleData:
@@ -29,6 +30,7 @@ class SampleData:
         self.busy = self._busy()
         self.hostile = self._hostile()
         self.grouped = self._grouped()
+        self.failing = self._failing()
         self.empty = self.fleet.project(name="Not begun yet")
         self.paused = self.fleet.project(name="Shop prices", paused=True, assign_rate=2.5, submit_rate=100)
         worker = self.fleet.worker(self.paused, alias="prices-1")
@@ -38,9 +40,11 @@ class SampleData:
             write_history(redis, self.busy, closed=48_000, waiting=(1900, 680), failed=16)
             write_history(redis, self.index, closed=21_400, waiting=(1200, 535))
             write_history(redis, self.paused, closed=3_210, waiting=(900, 340))
-        self.applicant = self.fleet.worker(alias="newcomer-7")
         asked = {"project": self.busy, "assign": True, "submit": True}
-        self.applicant.post("/project/request_access", asked).content()
+        for n in (7, 8):
+            self.fleet.worker(alias=f"newcomer-{n}").post("/project/request_access", asked).content()
+        for uses in (300, 1, 0):
+            self._join_token(uses)
         self.guide = ManagerCaller(self.url, "grace", "a long password")
         """Sees what a README may show."""
         for project in (self.busy, self.index, self.paused, self.empty):
@@ -50,6 +54,12 @@ class SampleData:
     def close(self) -> None:
         self.guide.close()
         self.fleet.close()
+
+    def _join_token(self, uses: int) -> None:
+        body = {"assign": True, "submit": uses > 1, "uses": uses, "expires_in": 86_400 * (uses or 400)}
+        token = self.admin.post(f"/project/join_tokens/{self.busy}", body).content()["token"]
+        self.workers[4].post("/project/join", {"project": self.busy, "token": token}).content()
+        self.fleet.worker(alias=f"fleet-{uses}").post("/project/join", {"project": self.busy, "token": token})
 
     def _role(self, project: int, manager: ManagerCaller, bits: int) -> None:
         body = {"manager": manager.id, "role": bits}
@@ -73,7 +83,10 @@ class SampleData:
         for worker, share in zip(workers, (260, 210, 90, 40, 12), strict=True):
             tasks = worker.get(f"/task/get/{project}?count={share}").content()["tasks"]
             kept = share // 10
-            releases = [{"task_id": task["id"], "result": int(n % 40 == 0)} for n, task in enumerate(tasks[kept:])]
+            releases: list[dict[str, Any]] = [
+                {"task_id": task["id"], "result": int(n % 40 == 0), "message": REASONS[n // 40 % 3]}
+                for n, task in enumerate(tasks[kept:])
+            ]
             worker.post("/task/bulk_release", {"requests": releases}).content()
         self._submit(workers[0], project, 30, priority=3, verification_count=3)
         for task in workers[1].get(f"/task/get/{project}?count=24").content()["tasks"]:
@@ -135,6 +148,28 @@ class SampleData:
             (WORD[:255], {"delay": 0.25, "limit": 0, "blocked_for": 600}),
         ):
             self.admin.post(f"/project/group/{project}", {"group": group, **changes}).content()
+        return project
+
+    def _failing(self) -> int:
+        """Most of its tasks have failed, for many reasons."""
+        project = self.fleet.project(name="Shop pages, old layout", hidden=True)
+        worker = self.fleet.worker(project, alias="shop-1")
+        requests = [
+            {"project": project, "recipe": f"https://shop.example/p/{n}", "group": f"{n % 7}.shop.example"}
+            for n in range(130)
+        ]
+        worker.post("/task/bulk_submit", {"requests": requests}).content()
+        releases = [
+            {
+                "task_id": task["id"],
+                "result": 1,
+                "message": REASONS[n % 3]
+                if n < 100
+                else f"no price in https://shop.example/p/{n}: the page has changed",
+            }
+            for n, task in enumerate(worker.get(f"/task/get/{project}?count=120").content()["tasks"])
+        ]
+        worker.post("/task/bulk_release", {"requests": releases}).content()
         return project
 
     def _logs(self, worker: WorkerCaller) -> None:

@@ -14,6 +14,8 @@ from broker.cli import main
 from broker.client import Credentials
 from tests.browser.sample_data import SampleData
 from tests.browser.tab import Tab
+from tests.client import ManagerCaller
+from tests.serving import Serving
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_one_task_is_submitted_with_its_fields_and_as_curl_once_more(
 ) -> None:
     tab.go(f"console?project={project}")
     tab.fill("Recipe", "it's <b>one</b>")
-    tab.page.get_by_text("Priority, retries, verification").click()
+    tab.page.get_by_text("Priority, attempts, verification").click()
     tab.fill("Priority", "-7")
     tab.fill("Votes needed", "2")
     tab.fill("Delay in seconds", "3600")
@@ -53,6 +55,38 @@ def test_one_task_is_submitted_with_its_fields_and_as_curl_once_more(
         ("it's <b>one</b>", -7, 2)
     ] * 2
     assert "SECRET" in tab.page.locator("#curl").inner_text()
+
+
+def test_the_same_task_is_submitted_once_and_its_link_leads_to_it(tab: Tab, sample: SampleData, project: int) -> None:
+    tab.go(f"console?project={project}")
+    tab.fill("Recipe", "only once")
+    tab.press("Submit")
+    outcome(tab, "Submitted: task")
+    tab.press("Submit")
+    outcome(tab, "the project has this task already")
+    (task,) = waiting(sample, project)
+    tab.page.get_by_label("Refuse duplicates").uncheck()
+    tab.press("Submit")
+    outcome(tab, "Submitted: task")
+    assert len(waiting(sample, project)) == 2
+
+    tab.page.locator("#outcome").get_by_role("link").click()
+
+    tab.at(f"projects/{project}/tasks/{waiting(sample, project)[1]['id']}")
+    assert task["hash64"]
+
+
+def test_a_console_without_projects_leads_to_the_first_one(browser: Browser, tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path, workers=1)
+    admin = ManagerCaller(serving.url, "ada", "a long password")
+    empty = Tab.open(browser, serving.url, admin)
+    empty.go("console")
+    expect(empty.page.locator("html[data-ready]")).to_be_attached()
+    empty.follow("Create a project")
+    empty.at("projects/new")
+    empty.close()
+    admin.close()
+    assert serving.stop() == 0
 
 
 def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, sample: SampleData, project: int) -> None:
@@ -72,7 +106,7 @@ def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, sample: Sa
     assert (tasks["with fields"]["hash64"], tasks["with fields"]["priority"]) == (-(2**63), 4)
     late = {"recipe": "in two hours", "not_before": time.time() + 7200}
     tab.fill("One task a line", f"{json.dumps(late)}\nin an hour")
-    tab.page.get_by_text("Priority, retries, verification").click()
+    tab.page.get_by_text("Priority, attempts, verification").click()
     tab.fill("Delay in seconds", "3600")
     tab.press("Submit")
     outcome(tab, "Done: 2 tasks submitted, 0 duplicates")
@@ -183,7 +217,7 @@ def test_what_cannot_be_a_task_is_said_at_its_field(
 ) -> None:
     tab.go(f"console?project={project}")
     tab.fill("Recipe", "a task")
-    tab.page.get_by_text("Priority, retries, verification").click()
+    tab.page.get_by_text("Priority, attempts, verification").click()
     tab.fill(label, value)
 
     tab.press("Submit")

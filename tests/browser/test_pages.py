@@ -41,6 +41,10 @@ PAGES = {
     "tasks-failed": "projects/{busy}/tasks?state=failed",
     "tasks-hostile": "projects/{hostile}/tasks",
     "tasks-failed-hostile": "projects/{hostile}/tasks?state=failed",
+    "tasks-failed-many": "projects/{failing}/tasks?state=failed",
+    "tasks-failed-found": "projects/{failing}/tasks?state=failed&contains=HTTP",
+    "tasks-found": "projects/{failing}/tasks?group=1.shop.example",
+    "tasks-none-found": "projects/{busy}/tasks?contains=nowhere",
     "tasks-delayed": "projects/{grouped}/tasks?state=delayed",
     "task": "projects/{hostile}/tasks/{task}",
     "task-failed": "projects/{hostile}/tasks/{failed}",
@@ -94,6 +98,7 @@ def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str) ->
         empty=sample.empty,
         paused=sample.paused,
         grouped=sample.grouped,
+        failing=sample.failing,
         word=WORD[:255],
         hostile=sample.hostile,
         task=sample.hostile_task,
@@ -111,7 +116,7 @@ def test_the_readme_shows_the_ui_as_it_is(browser: Browser, sample: SampleData) 
     """``make pictures`` puts them into docs/."""
     FOLDER.mkdir(exist_ok=True)
     tab = Tab.open(browser, sample.url, sample.guide)
-    for name, place, height in (("ui-overview", "", 500), ("ui-project", f"projects/{sample.busy}?range=24h", 800)):
+    for name, place, height in (("ui-overview", "", 700), ("ui-project", f"projects/{sample.busy}?range=24h", 800)):
         tab.page.set_viewport_size({"width": 1280, "height": height})
         tab.go(place)
         expect(tab.page.locator("body[data-late]")).to_have_count(0)
@@ -148,6 +153,21 @@ def test_a_call_in_the_reference_has_a_link_and_leads_to_the_shapes(tab: Tab) ->
 
     tab.follow("openapi.json")
     expect(tab.page.get_by_text('"openapi":"3.1.0"')).to_be_visible()
+
+
+def test_the_reference_is_searched(tab: Tab) -> None:
+    tab.page.goto("/docs")
+    calls = tab.page.locator("details.call:visible")
+    every = calls.count()
+
+    tab.page.get_by_label("Search the calls").fill("Give_Back worker")
+    expect(tab.page.get_by_text("calls", exact=False).filter(has_text=f"of {every}")).to_be_visible()
+    assert 0 < calls.count() < every
+    expect(calls.filter(has_text="/task/give_back")).not_to_have_count(0)
+    expect(calls.filter(has_text="/worker/create")).to_have_count(0)
+    tab.page.get_by_label("Search the calls").fill("")
+
+    expect(calls).to_have_count(every)
 
 
 @pytest.mark.parametrize("name", ["sign-in", "register"])

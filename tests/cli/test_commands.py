@@ -84,9 +84,31 @@ def test_a_worker_is_made_and_asks_for_access(broker: Broker, fleet: Fleet, tmp_
     )
     assert stat.S_IMODE((tmp_path / "worker.json").stat().st_mode) == 0o600
     assert f"project {project}: this worker has requested access or has it" in told
-    assert again == [{"id": worker["id"], "alias": "crawler-1", "file": "worker.json", "asked": []}]
+    assert again == [{"id": worker["id"], "alias": "crawler-1", "file": "worker.json", "asked": [], "joined": []}]
     (access,) = fleet.admin.get(f"/project/access_list/{project}").content()["accesses"]
     assert (access["assign"], access["submit"], access["request"]) == (True, True, True)
+
+
+def test_a_worker_is_made_and_joins(broker: Broker, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = fleet.project(), fleet.project()
+    tokens = [
+        fleet.admin.post(f"/project/join_tokens/{project}", {"assign": True, "uses": 1}).content()["token"]
+        for project in (first, second)
+    ]
+
+    assert f"joined project {first}\n" in fine(broker("worker", "create", "--join", tokens[0], "--project", first))
+    monkeypatch.setenv("TASK_BROKER_JOIN_TOKEN", " ".join(tokens))
+    assert rows(broker("worker", "create", "--json"))[0]["joined"] == [first, second]
+
+    other = broker("worker", "create", "--worker-file", "other.json", "--join", tokens[0])
+    wrong = broker("worker", "create", "--join", "s3cret")
+    assert (other.returncode, wrong.returncode) == (1, 1)
+    assert "used up" in other.stderr
+    assert "--join: not a join token" in wrong.stderr
+    assert "s3cret" not in wrong.stderr
+    for project in (first, second):
+        (access,) = fleet.admin.get(f"/project/access_list/{project}").content()["accesses"]
+        assert (access["assign"], access["request"]) == (True, False)
 
 
 def test_a_file_of_credentials_has_the_alias_that_the_broker_has(broker: Broker, fleet: Fleet, tmp_path: Path) -> None:

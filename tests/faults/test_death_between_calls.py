@@ -203,6 +203,38 @@ async def test_a_deleted_project_is_gone_from_everywhere(
     assert await a_project(store, manager, "p") > source
 
 
+@pytest.mark.parametrize("calls", range(9))
+async def test_a_deleted_worker_holds_nothing_anywhere(
+    store: Store, settings: Settings, redis_url: str, calls: int
+) -> None:
+    workers = [(await store.workers.create("w"))[0].id for _ in range(2)]
+    leaving, other = workers
+    manager = await a_manager(store)
+    granted, asked = await a_project(store, manager, "p", *workers), await a_project(store, manager, "q", other)
+    await store.tasks.submit(granted, other, [task() for _ in range(3)])
+    for worker in workers:
+        await store.tasks.assign(granted, worker, 1, 60)
+    await store.workers.request_access(asked, leaving, assign=True, submit=True)
+
+    cut = await dies(settings, calls, lambda dying: dying.worker_deletion.delete(leaving))
+    await sweep(store)
+
+    stats = await store.monitoring.stats(granted)
+    if cut and calls == 0:
+        assert (stats.waiting, stats.assigned) == (1, 2)
+        return
+    assert cut is (calls < 7)
+    assert (await store.workers.get([leaving]))[0] is None
+    assert (stats.waiting, stats.assigned) == (2, 1)
+    assert (await store.tasks.held(granted, other, "0", 10))[1].tasks
+    with looking_into(redis_url) as redis:
+        directory = f"{settings.prefix}:{{directory}}"
+        assert not redis.exists(f"{directory}:leaving-workers", f"{directory}:worker:{leaving}:projects")
+        for project in (granted, asked):
+            for access in ("access", "requests"):
+                assert not redis.hexists(f"{settings.prefix}:{{project:{project}}}:{access}", str(leaving))
+
+
 @pytest.mark.parametrize("operation", ["reset_failed", "reclaim_assigned", "hard_reset"])
 @pytest.mark.parametrize("calls", range(5))
 async def test_maintenance_that_began_is_finished(store: Store, settings: Settings, calls: int, operation: str) -> None:

@@ -18,7 +18,13 @@ from tests.servers import a_server
 from tests.serving import Serving, until
 
 ROUTES = [route for route in routes() if isinstance(route, Route)]
-SHOWS = ("/worker/create", "/worker/rotate_secret", "/project/secret/", "/project/webhook_secret/")
+SHOWS = (
+    "/worker/create",
+    "/worker/rotate_secret",
+    "/project/secret/",
+    "/project/webhook_secret/",
+    "/project/join_tokens/",
+)
 """Calls whose answer is a secret."""
 
 
@@ -86,6 +92,9 @@ class Story:
         self.worker_secrets.append(rotated)
         self.worker["X-Secret"] = rotated
         project = self.spy.content("/project/create", {"name": "p"}, cookie=self.cookie)["id"]
+        made = self.spy.content(f"/project/join_tokens/{project}", {"submit": True}, cookie=self.cookie)
+        self.join_token = made["token"]
+        self.spy.content("/project/join", {"project": project, "token": self.join_token}, headers=self.worker)
         secret, webhook = self.project_secrets
         self.spy.send("POST", f"/project/secret/{project}", {"secret": secret}, cookie=self.cookie)
         self.spy.send("POST", f"/project/webhook_secret/{project}", {"webhook_secret": webhook}, cookie=self.cookie)
@@ -97,8 +106,9 @@ class Story:
     def bodies(self) -> Iterator[Any]:
         """With secrets in them, and wrong in some way."""
         known, guess = self.passwords[0], self.guesses[0]
-        fields = {"username": guess, "password": known, "old": guess, "new": self.passwords[1]}
+        fields: dict[str, Any] = {"username": guess, "password": known, "old": guess, "new": self.passwords[1]}
         fields |= {"secret": guess, "webhook_secret": self.webhook, "session": self.cookie}
+        fields |= {"token": self.join_token, "project": 1, "submit": True}
         text = json.dumps(fields).encode()
         yield fields
         yield text[:-1]
@@ -206,7 +216,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def test_no_answer_tells_a_secret_but_those_that_are_asked_for_it(story: Story) -> None:
-    confided = [story.redis_password, *story.passwords, *story.cookies, *story.worker_secrets, *story.project_secrets]
+    confided = [*story.worker_secrets, *story.project_secrets, story.join_token]
+    confided += [story.redis_password, *story.passwords, *story.cookies]
     assert {"invalid", "bad_credentials", "not_logged_in", "denied", "unavailable", "rate_limited"} <= story.spy.codes
 
     for told in story.spy.told:
@@ -216,7 +227,8 @@ def test_no_answer_tells_a_secret_but_those_that_are_asked_for_it(story: Story) 
 def test_no_log_has_a_secret(story: Story) -> None:
     logs = story.log.read_text() + story.serving.log.read_text()
     answer = story.spy.send("POST", "/logs", {"level": 3, "since": 1}, cookie=story.cookie).text
-    confided = [story.redis_password, *story.passwords, *story.cookies, *story.worker_secrets, *story.project_secrets]
+    confided = [*story.worker_secrets, *story.project_secrets, story.join_token]
+    confided += [story.redis_password, *story.passwords, *story.cookies]
 
     # What went wrong with the store is there.
     assert "script manager_find: " in logs
@@ -230,5 +242,5 @@ def test_the_store_is_told_digests_and_hashes_of_what_it_need_not_hand_on(story:
     stored = story.everything_stored()
 
     assert all(secret in stored for secret in story.project_secrets)
-    for secret in [*story.passwords, *story.cookies, *story.worker_secrets, *story.guesses[1:]]:
+    for secret in [*story.passwords, *story.cookies, *story.worker_secrets, story.join_token, *story.guesses[1:]]:
         assert secret not in stored

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -132,21 +132,12 @@ def killed_before_the_first_reply(serving: Serving, fleet: Fleet, worker: Worker
     serving.wait_for(200)
 
 
-Change = Callable[[dict[str, Any]], None]
-
-
-def _slower(parts: dict[str, Any]) -> None:
-    parts["releases"][0]["group_blocked"] = 60
-
-
-@pytest.mark.parametrize("change", [lambda parts: None, _slower], ids=["plain", "slower"])
-def test_all_parts_leave_for_the_store_without_waiting_for_replies(
-    serving: Serving, fleet: Fleet, change: Change
+def test_the_parts_of_a_turn_are_carried_out_though_its_process_died_before_the_reply(
+    serving: Serving, fleet: Fleet
 ) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
     parts = page(worker, project)
-    change(parts)
 
     for _ in range(10):
         killed_before_the_first_reply(serving, fleet, worker, json.dumps(parts).encode())
@@ -158,3 +149,25 @@ def test_all_parts_leave_for_the_store_without_waiting_for_replies(
 
     assert (found["waiting"], found["assigned"], found["counters"]["submitted"]) == (1, 1, 3)
     assert [task["recipe"] for task in worker.get(f"/task/assigned/{project}").content()["tasks"]] == ["b"]
+
+
+@pytest.mark.parametrize("left_out", ["releases", "get", ""])
+def test_a_full_store_refuses_the_submits_alone(serving: Serving, fleet: Fleet, left_out: str) -> None:
+    project = fleet.project()
+    worker = fleet.worker(project)
+    parts = page(worker, project)
+    parts.pop(left_out, None)
+    with Redis(unix_socket_path=str(serving.store_socket())) as redis:
+        limit = redis.config_get("maxmemory")["maxmemory"]
+        redis.config_set("maxmemory", 1)
+        try:
+            answer = worker.post("/task/turn", parts)
+        finally:
+            redis.config_set("maxmemory", limit)
+
+    content = answer.body["content"]
+    assert {part: why["code"] for part, why in content["refused"].items()} == {"submits": "unavailable"}
+    assert "full" in content["refused"]["submits"]["message"]
+    assert content["updated"] == ([] if left_out == "releases" else [True])
+    assert [task["recipe"] for task in content["tasks"]] == ([] if left_out == "get" else ["b"])
+    assert stats(worker, project)["counters"]["submitted"] == 2

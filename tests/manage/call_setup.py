@@ -99,6 +99,7 @@ BODIES: dict[str, Callable[[CallSetup], Any]] = {
         "get": {"project": s.project},
     },
     "/task/extend": lambda s: {"task_id": s.held, "seconds": 60},
+    "/worker/delete": lambda s: {"worker": s.worker.id},
     "/worker/set_paused": lambda s: {"worker": s.worker.id, "paused": True},
     "/project/create": lambda s: named(
         **{"public": True} if "public" in s.variant else {"chain": s.project} if "chain" in s.variant else {}

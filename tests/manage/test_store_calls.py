@@ -33,10 +33,12 @@ class Client:
     project: int
     """One with tasks."""
     task: int
+    failing: int
+    """One with 2,000 failed tasks."""
 
     async def calls(self, path: str) -> int:
         """How many calls of the store this takes, when it was read a moment ago."""
-        path = path.format(wanted=self.wanted, project=self.project, task=self.task)
+        path = path.format(wanted=self.wanted, project=self.project, task=self.task, failing=self.failing)
         await self.read(path)
         metrics = self.store.metrics.calls
         before = sum(metrics.total.buckets)
@@ -75,10 +77,14 @@ async def client(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPat
             await fleet.release(projects[1], workers[0], held.id, vote=1)
         for project in projects[2:40]:
             await fleet.submit(project, workers[0], new())
+        for _ in range(4):
+            await fleet.submit(projects[39], workers[0], *[new()] * 500)
+            for held in await fleet.take(projects[39], workers[0], 500):
+                await fleet.release(projects[39], workers[0], held.id, 1)
         await store.counting.note()
         monkeypatch.setattr(counting, "_DUTY", 1)
         await store.counting.round(60)
-        yield Client(http, store, projects[0], projects[1], task)
+        yield Client(http, store, projects[0], projects[1], task, projects[39])
 
 
 async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
@@ -90,23 +96,29 @@ async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
         "/ui/?q=project 99": SESSION + 4 + 2 * SHOWN,
         "/ui/?q=none of them": SESSION + 5,
         "/ui/projects/{project}": SESSION + 6,
-        "/ui/projects/{project}/settings": SESSION + 3,
+        "/ui/projects/{project}/settings": SESSION + 4,
         "/ui/projects/{project}/tasks": SESSION + 4,
         "/ui/projects/{project}/tasks?state=verifying": SESSION + 4,
         "/ui/projects/{project}/tasks/{task}": SESSION + 3,
+        # A page, its workers, the totals; and of the newest 1,000 failed tasks the messages, or those that match.
+        "/ui/projects/{failing}/tasks?state=failed": SESSION + 4 + 4,
+        "/ui/projects/{failing}/tasks?state=failed&page=9": SESSION + 4,
+        "/ui/projects/{failing}/tasks?state=failed&contains=r": SESSION + 3 + 4,
+        "/ui/projects/{failing}/tasks?state=failed&group=none&after=1000": SESSION + 2 + 4,
+        "/ui/projects/{failing}/tasks?contains=none": SESSION + 3 + 4,
         "/ui/projects/{project}/groups": SESSION + 3,
         "/ui/projects/new": SESSION + 2,
         "/ui/console": SESSION + 2,
-        "/ui/projects/{wanted}/access": SESSION + 10,
-        "/ui/projects/{wanted}/access?worker=700": SESSION + 7,
-        # Last id, number and order; then worker, closed and held.
-        "/ui/workers": SESSION + 6,
-        "/ui/workers?sort=id&page=9": SESSION + 6,
-        "/ui/workers?show=holding": SESSION + 6,
+        "/ui/projects/{wanted}/access": SESSION + 11,
+        "/ui/projects/{wanted}/access?worker=700": SESSION + 8,
+        # Last id, number and order; then the workers.
+        "/ui/workers": SESSION + 4,
+        "/ui/workers?sort=id&page=9": SESSION + 4,
+        "/ui/workers?show=holding": SESSION + 4,
         # A search looks at 2,000 workers, in four pages.
-        "/ui/workers?q=nobody": SESSION + 2 + 4 * 3,
-        "/worker/stats?limit=500": 4,
-        "/worker/stats?limit=500&project={project}": 6,
+        "/ui/workers?q=nobody": SESSION + 2 + 4,
+        "/worker/stats?limit=500": SESSION + 2,
+        "/worker/stats?limit=500&project={project}": 2 * SESSION + 5,
         "/project/tasks/{project}?limit=500": SESSION + 2,
         "/project/groups/{project}?state=ready": SESSION + 2,
         "/project/assignees/{project}": 5,
@@ -123,8 +135,8 @@ async def test_a_full_list_takes_a_call_for_a_slice_and_a_count_none_where_nothi
     slices = WORKERS // 500
 
     assert await client.calls("/project/list") <= SESSION + PROJECTS // 100 + 1
-    # The workers with access, and those that request it; of each slice: worker, closed and held.
-    assert await client.calls("/worker/stats") <= 1 + 2 * slices * 3
+    # The workers with access, and those that request it.
+    assert await client.calls("/worker/stats") <= SESSION + 1 + 2 * slices
     # Both lists are scanned; a scan gives about 500.
     assert await client.calls("/project/access_list/{wanted}") <= SESSION + 1 + 2 * (2 * slices + slices)
 

@@ -37,6 +37,7 @@ POST* /worker/update                              401    200    401    401  401 
 GET   /worker/get/{id}                            200    200    200    200  200    200    200   200   200
 POST  /worker/rotate_secret                       401    200    401    401  401    401    401   401   401
 POST  /worker/set_paused                          401    401    403    403  403    403    403   403   200
+POST  /worker/delete                              401    401    403    403  403    403    403   403   200
 GET   /worker/stats                               200    200    200    200  200    200    200   200   200
 GET   /worker/stats (project)                     200    200    200    200  200    200    200   200   200
 GET   /worker/stats (project,hidden)              401    401    403    200  403    403    403   403   200
@@ -65,6 +66,8 @@ GET   /project/secret/{id}                        401    200    403    403  403 
 POST* /project/secret/{id}                        401    401    403    403  403    403    200   403   200
 GET   /project/webhook_secret/{id}                401    401    403    403  403    403    200   403   200
 POST  /project/webhook_secret/{id}                401    401    403    403  403    403    200   403   200
+GET   /project/notify_secret/{id}                 401    401    403    403  403    403    200   403   200
+POST  /project/notify_secret/{id}                 401    401    403    403  403    403    200   403   200
 
 POST  /register                                   200    200    200    200  200    200    200   200   200
 POST  /login                                      200    200    200    200  200    200    200   200   200

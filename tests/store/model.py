@@ -77,6 +77,7 @@ class ModelProject:
         self.stranded: set[int | str] = set()
         """Hashes of tasks that were dropped: only their records knew them."""
         self.closed_by: dict[int, int] = {}
+        """By worker; by its negative id, how often it failed one."""
         self.counters: dict[str, int] = {}
         self.noted = 0
         self.drains: list[tuple[str, list[int], int]] = []
@@ -189,6 +190,7 @@ class ModelProject:
             return self._succeed(task, worker, verification, now)
         if result == 1:
             task.failed_by = worker
+            self.closed_by[-worker] = self.closed_by.get(-worker, 0) + 1
             task.retries += 1
             if task.retries >= task.new.max_retries:
                 task.state, task.assignee, task.failed_at = "failed", 0, now

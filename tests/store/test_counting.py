@@ -102,7 +102,9 @@ async def test_counts_that_run_at_once_or_die_in_between_count_each_task_once(
     everybody = await counted(fleet, *workers)
 
     assert sum(closed for closed, _ in everybody) == 60
-    assert [closed for closed, _ in everybody] == await fleet.store.workers.closed_by(project, workers)
+    assert [closed for closed, _ in everybody] == [
+        closed for closed, _ in await fleet.store.workers.closed_by(project, workers)
+    ]
 
 
 async def test_a_walk_finds_what_a_process_that_died_had_not_noted(fleet: StoreFleet) -> None:

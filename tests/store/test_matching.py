@@ -198,3 +198,65 @@ async def test_of_many_failed_tasks_the_newest_thousand_are_counted(fleet: Store
     assert (failure.message, failure.count) == ("", 1000)
     assert failure.last == fleet.now // 1000
     assert failure.task_id in {task.id for task in held}
+
+
+async def some_failed(fleet: StoreFleet, project: int, count: int) -> list[int]:
+    """Failed tasks, each a second after the one before; of three in a row, one is in the group ``g``."""
+    worker, ids = await fleet.worker(project), list[int]()
+    for n in range(count):
+        fleet.passes(1)
+        await fleet.submit(project, worker, TaskFields(f"page {n}", group="" if n % 3 else "g"))
+        (task,) = await fleet.take(project, worker)
+        await fleet.release(project, worker, task.id, 1)
+        ids.append(task.id)
+    return ids[::-1]
+
+
+async def test_failed_tasks_are_given_page_by_page_the_newest_first(fleet: StoreFleet, redis_url: str) -> None:
+    project, tasks = await fleet.project(), fleet.store.project_tasks
+    newest = await some_failed(fleet, project, 30)
+    with looking_into(redis_url) as redis:
+        lose_record(redis, fleet.store.keys.project(project)[0].partition(":{")[0], newest[4])
+
+    pages = [await tasks.failed(project, TaskFilter("failed"), start=0, skip=n, limit=12, longest=9) for n in (0, 12)]
+
+    assert [row.id for page in pages for row in page.rows] == newest[:4] + newest[5:24]
+    assert [(page.total, page.looked) for page in pages] == [(30, 12), (30, 12)]
+    assert pages[1].rows[0].fields.recipe == "page 17"
+    last = await tasks.failed(project, TaskFilter("failed"), start=0, skip=30, limit=12, longest=9)
+    assert (last.total, last.looked, last.rows) == (30, 0, [])
+
+
+async def test_failed_tasks_that_match_are_counted_among_the_newest_and_go_on_behind_them(
+    fleet: StoreFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.store.project_tasks._FAILED", 20)
+    monkeypatch.setattr("broker.store.project_tasks._LOOKS", 6)
+    project, tasks = await fleet.project(), fleet.store.project_tasks
+    newest = await some_failed(fleet, project, 30)
+    of_group = [id for n, id in enumerate(newest) if (29 - n) % 3 == 0]
+
+    async def found(filter: TaskFilter, start: int = 0, skip: int = 0, limit: int = 50) -> tuple[int, int, list[int]]:
+        page = await tasks.failed(project, filter, start=start, skip=skip, limit=limit, longest=9)
+        assert page.total == 30
+        return page.looked, page.matched, [row.id for row in page.rows]
+
+    assert await found(TaskFilter("failed", group="g"), skip=2, limit=3) == (20, 6, of_group[2:5])
+    assert await found(TaskFilter("failed", group="g"), start=20) == (10, 4, of_group[6:])
+    assert await found(TaskFilter("failed", contains="page 2")) == (20, 10, newest[:10])
+    assert await found(TaskFilter("failed", worker=77)) == (20, 0, [])
+
+
+async def test_failed_tasks_that_are_long_shorten_what_is_looked_at(fleet: StoreFleet) -> None:
+    project = await fleet.project()
+    worker = await fleet.worker(project)
+    for _ in range(40):
+        await fleet.submit(project, worker, TaskFields("x" * 1_000_000))
+        (task,) = await fleet.take(project, worker)
+        await fleet.release(project, worker, task.id, 1)
+
+    page = await fleet.store.project_tasks.failed(
+        project, TaskFilter("failed", contains="x"), start=0, skip=0, limit=50, longest=9
+    )
+
+    assert (page.total, page.looked, page.matched, len(page.rows)) == (40, 20, 20, 20)

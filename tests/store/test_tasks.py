@@ -1,14 +1,13 @@
 """Rules of the queue that need a clock, a count of steps, or a look below HTTP."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from broker.errors import BrokerError
 from broker.settings import Settings
-from broker.store import Store, open_store
-from broker.store.redis.scripts import Arguments, load
+from broker.store import Store
+from broker.store.redis.scripts import Arguments
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK
 from broker.sweeper import BATCH, look, sweep
@@ -473,28 +472,3 @@ async def test_nothing_is_made_again_in_a_project_that_is_not_there(
 
     with looking_into(redis_url) as redis:
         assert keys_like(redis, f"{settings.prefix}:{{project:9}}*") == []
-
-
-async def test_scripts_that_a_server_did_not_know_are_carried_out_in_the_order_in_which_they_were_sent(
-    fleet: StoreFleet, settings: Settings
-) -> None:
-    project = await fleet.project()
-    worker = await fleet.worker(project)
-    await fleet.submit(project, worker, new(hash64=1))
-    (held,) = await fleet.take(project, worker)
-    with looking_into(settings.redis_url) as redis:
-        redis.script_flush()
-        for script in ("assign", "submit"):
-            redis.script_load(load()[script].source)
-    restarted = open_store(settings)
-    tasks = restarted.tasks
-
-    _, (task,), assigned = await asyncio.gather(
-        tasks.release(project, worker, [(held.id, 0, 0)]),
-        tasks.submit(project, worker, [new(hash64=1)]),
-        tasks.assign(project, worker, 1, 60),
-    )
-
-    assert task is not None
-    assert [one.id for one in assigned.tasks] == [task]
-    await restarted.close()

@@ -170,7 +170,7 @@ async def test_an_old_client_goes_on_with_what_is_in_its_file(
         serving.callers += crawlers.values()
         one, two, three, forty = crawlers.values()
 
-        assert one.get("/worker/get/1").content()["worker"] == {
+        assert three.get("/worker/get/1").content()["worker"] == {
             "id": 1,
             "alias": "crawler",
             "created": 1559396382,

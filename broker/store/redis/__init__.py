@@ -4,7 +4,6 @@ No connection repeats a command by itself. redis-py would otherwise send a scrip
 lost, and a task would be assigned twice.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import ConnectionPool
@@ -19,18 +18,16 @@ from broker.redis_url import RedisUrl
 from broker.settings import Settings
 from broker.store.redis.cluster import Cluster
 from broker.store.redis.connection import Connector, greet
-from broker.store.redis.pipeline import Command, Pipeline
+from broker.store.redis.pipeline import Pipeline
 
 _OF_SENTINELS = "sentinel_"
 """With this before its name, an option in the URL is for the sentinels: ``?sentinel_password=...``."""
 
 
-def connect(
-    settings: Settings, writes: Counter | None = None, *, first: Sequence[Command] = (), tell: bool = True
-) -> Pipeline | Cluster:
+def connect(settings: Settings, writes: Counter | None = None, *, tell: bool = True) -> Pipeline | Cluster:
     """What carries commands to the store that the settings name, and counts its writes; nothing is sent yet.
 
-    ``first``: as of :class:`Pipeline`. ``tell``: whether the log is told when the store cannot be reached, and when it
+    ``tell``: whether the log is told when the store cannot be reached, and when it
     is again.
     """
     writes = writes or Counter(Counters())
@@ -38,7 +35,7 @@ def connect(
     timeout = settings.redis_timeout
 
     def to(pool: ConnectionPool, name: str) -> Pipeline:
-        return Pipeline(Connector(pool, name, tell=tell), timeout, writes, first)
+        return Pipeline(Connector(pool, name, tell=tell), timeout, writes)
 
     if url.kind == "cluster":
         return Cluster(url.nodes, lambda node: to(_pool(url.of(node), timeout), f"the store's node {node}"))

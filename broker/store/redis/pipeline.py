@@ -7,7 +7,7 @@ once: whether it was carried out is not known, and nothing is repeated.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from typing import Any
 
 import hiredis
@@ -44,13 +44,11 @@ Command = tuple[str | int | float, ...]
 class Pipeline:
     """What redis-py's client does for one command at a time, for many at once."""
 
-    def __init__(self, connector: Connector, timeout: float, writes: Counter, first: Sequence[Command] = ()) -> None:
-        """``timeout``: seconds without any reply after which a connection is given up. ``first``: what each connection
-        begins with; nothing depends on the replies.
-        """
+    def __init__(self, connector: Connector, timeout: float, writes: Counter) -> None:
+        """``timeout``: seconds without any reply after which a connection is given up."""
         self._connector = connector
-        self._small = _Line(connector, timeout, writes, first)
-        self._large = _Line(connector, timeout, writes, first, _LARGE_AT_ONCE)
+        self._small = _Line(connector, timeout, writes)
+        self._large = _Line(connector, timeout, writes, _LARGE_AT_ONCE)
 
     def execute_command(self, *command: str | int | float) -> Awaitable[Any]:
         """The reply. Raises what redis-py raises: ResponseError, ConnectionError, TimeoutError."""
@@ -81,14 +79,11 @@ class Pipeline:
 class _Line:
     """One connection at a time: a new one when the last was lost, which all that wait for it share."""
 
-    def __init__(
-        self, connector: Connector, timeout: float, writes: Counter, first: Sequence[Command], at_once: int = 0
-    ) -> None:
+    def __init__(self, connector: Connector, timeout: float, writes: Counter, at_once: int = 0) -> None:
         """``at_once``: as of :class:`_Wire`."""
         self._connector = connector
         self._timeout = timeout
         self._writes = writes
-        self._first = first
         self._at_once = at_once
         self._connecting: asyncio.Task[_Wire] | None = None
         self.wire: _Wire | None = None
@@ -111,10 +106,7 @@ class _Line:
             self.wire = connecting.result()
 
     async def _connect(self) -> "_Wire":
-        wire = _Wire(await self._connector.open(), self._timeout, self._writes, self._at_once)
-        for command in self._first:
-            wire.send(command).add_done_callback(_ignore)
-        return wire
+        return _Wire(await self._connector.open(), self._timeout, self._writes, self._at_once)
 
     async def close(self) -> None:
         if (connecting := self._connecting) is not None:
@@ -236,11 +228,6 @@ class _Wire(asyncio.Protocol):
     async def close(self) -> None:
         self._give_up(ConnectionError("the broker is stopping"))
         await self._gone.wait()
-
-
-def _ignore(reply: "asyncio.Future[Any]") -> None:
-    if not reply.cancelled():
-        reply.exception()
 
 
 def _error(text: str) -> ResponseError:

@@ -2,7 +2,8 @@
 
 A line ``--- @include "clock"`` is replaced, once, by ``lua/include/clock.lua``. One that is indented stands in a
 function or a branch: what it joins in is defined to the end of that, and is not joined in again there. A missing or
-circular include raises :class:`StartError`: the broker refuses to start, instead of failing on a request.
+circular include raises :class:`StartError`: the broker refuses to start, instead of failing on a request. A line
+``--- @script "submit"`` is replaced by that script, as a function of KEYS and ARGV.
 
 A script that refuses raises :class:`BrokerError`; a store that cannot answer raises :class:`Unavailable`. No call is
 repeated. The one exception is EVAL when the server does not know the script: then nothing ran.
@@ -27,6 +28,7 @@ from broker.errors import BrokerError, StartError, Unavailable, refusal
 log = logging.getLogger(__name__)
 
 _INCLUDE = re.compile(r' *--- @include "([a-z_]+)"$')
+_SCRIPT = re.compile(r'--- @script "([a-z_]+)"$')
 _LINE = re.compile("^(?=.)", re.MULTILINE)
 _PACKAGE = Path(__file__).parents[2]
 
@@ -34,7 +36,8 @@ Argument = str | int | float
 Arguments = list[Argument]
 COUNTED = frozenset(
     (
-        *("submit", "release", "deliver", "cancel", "give_back", "reclaim", "reclaim_worker", "promote"),
+        *("submit", "release", "turn", "deliver", "cancel", "give_back", "reclaim", "reclaim_worker"),
+        *("workers_leave", "promote"),
         *("task_retry", "task_remove", "task_import", "drain_begin", "drain_step", "remove_group", "copy"),
     )
 )
@@ -101,6 +104,10 @@ def _join(sources: Mapping[str, str], part: str, including: list[str], done: set
                 blocks.append((indent, set(blocks[-1][1])))
             joined = _join(sources, f"include/{match[1]}", [*including, part], blocks[-1][1])
             lines.append(_LINE.sub(" " * indent, joined))
+        elif match := _SCRIPT.match(line):
+            path = f"{part.partition('/')[0]}/{match[1]}"
+            joined = _join(sources, path, [*including, part], set())
+            lines += (f"local function {match[1]}(KEYS, ARGV)\n", _LINE.sub("  ", joined), "end\n")
         else:
             lines.append(line)
     return "".join(lines)
@@ -168,6 +175,10 @@ class Calls:
             self._metrics.calls.observe(perf_counter() - begun)
             if script in COUNTED:
                 self.changed.add(keys[0])
+
+    def refusal_in(self, reply: Any) -> BrokerError | None:
+        """The refusal that stands for a part of a script's reply, if it is one."""
+        return self._counted(_translated("script", reply)) if isinstance(reply, RedisError) else None
 
     async def command(self, name: str, key: str, *args: Argument) -> Any:
         """The reply to a plain command on one key, where no rule needs a script. Raises :class:`Unavailable`."""

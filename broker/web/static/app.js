@@ -1,6 +1,7 @@
 // What every page has: forms and buttons that call the API, regions that update themselves, times, copying.
 import { api } from "./api.js";
 import { watchCopying } from "./copy.js";
+import { watchSearchKey } from "./search.js";
 import { enable, watchForms } from "./forms.js";
 import { watchLive } from "./live.js";
 import { watchTimes } from "./times.js";
@@ -10,6 +11,7 @@ for (const place of document.querySelectorAll('[data-fill="api"]')) {
   place.textContent = api.href;
 }
 watchForms();
+watchSearchKey();
 watchDecisions();
 watchCopying();
 watchTimes();

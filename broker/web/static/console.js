@@ -1,5 +1,5 @@
 // The console: tasks go to the API through a worker, one at a time, or many from a file or a text.
-import { Refused, api } from "./api.js";
+import { Refused, api, ui } from "./api.js";
 import { enable } from "./forms.js";
 import { submitOne, submitMany } from "./submit.js";
 import { callAs, workerFor } from "./worker.js";
@@ -32,7 +32,7 @@ function common() {
 }
 
 function task() {
-  const unique = field("unique_string").value;
+  const unique = field("unique_string").value || (field("unique").checked && field("recipe").value);
   return { project: project(), recipe: field("recipe").value, ...common(), ...(unique ? { unique_string: unique } : {}) };
 }
 
@@ -72,6 +72,15 @@ function tell(text, kind = "good") {
   outcome.dataset.kind = kind;
 }
 
+/** The same, with a link to what there is now. */
+function tellOf(text, label, place) {
+  const link = document.createElement("a");
+  link.href = new URL(`projects/${project()}/tasks${place}`, ui);
+  link.textContent = label;
+  tell(text);
+  outcome.append(link);
+}
+
 async function run() {
   for (const place of form.querySelectorAll(".error")) {
     place.hidden = true;
@@ -86,7 +95,7 @@ async function run() {
     throw new Refused("recipe: Write what the worker shall do", "invalid");
   }
   const id = await submitOne(callAs(form, project()), task());
-  tell(`Submitted: task ${id}`);
+  tellOf("Submitted: ", `task ${id}`, `/${id}`);
   field("recipe").select();
 }
 
@@ -103,7 +112,7 @@ async function runMany(source) {
     if (total.submitted + total.duplicates === 0) {
       throw new Refused("lines: There is no line to submit: write some, or choose a file", "invalid");
     }
-    tell(`${stopped ? "Stopped" : "Done"}: ${summary(total)}`);
+    tellOf(`${stopped ? "Stopped" : "Done"}: ${summary(total)}. `, "Show the tasks", "");
   } finally {
     field("progress").hidden = field("stop").hidden = true;
   }
@@ -115,6 +124,10 @@ function summary({ submitted, duplicates }) {
 }
 
 function show(error) {
+  if (error.code === "duplicate" && !field("unique_string").value) {
+    tell("Nothing was submitted: the project has this task already, or remembers it. To submit it once more, do not refuse duplicates.", "bad");
+    return;
+  }
   const name = error.field === "unique_str" ? "unique_string" : error.field;
   const place = name && field(`${name}-error`);
   if (place && !place.closest("[hidden]:not(.error)")) {

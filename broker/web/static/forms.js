@@ -21,9 +21,13 @@ export function watchForms() {
     const reveal = event.target.closest("button[data-reveal]");
     if (reveal) {
       const field = document.getElementById(reveal.dataset.reveal);
-      field.type = field.type === "password" ? "text" : "password";
-      reveal.setAttribute("aria-pressed", String(field.type === "text"));
-      reveal.textContent = field.type === "text" ? "Hide" : "Show";
+      // A text of several lines has no type for it.
+      const hides = field.matches("textarea") ? field.classList.toggle("masked") : field.type !== "password";
+      if (field.matches("input")) {
+        field.type = hides ? "password" : "text";
+      }
+      reveal.setAttribute("aria-pressed", String(!hides));
+      reveal.textContent = hides ? "Show" : "Hide";
     }
   });
   for (const box of document.querySelectorAll("[data-unlimited]")) {
@@ -55,7 +59,7 @@ async function press(button) {
 
 /** Sends what `owner`, a form or a button, says, and answers whether it has worked; `sending` may refuse, see secrets.js. */
 async function send(owner, form, values) {
-  const { call, done, then, next } = owner.dataset;
+  const { call, done, pending, then, next } = owner.dataset;
   if (owner.dataset.busy || (form && !form.dispatchEvent(new CustomEvent("sending", { cancelable: true })))) {
     return false;
   }
@@ -67,7 +71,7 @@ async function send(owner, form, values) {
       forgetConsole();
     }
     if (done) {
-      say(filled(done, content));
+      say(filled((content.pending && pending) || done, content));
     }
     await follow(filled(then ?? "stay", content), next);
     return true;
@@ -158,11 +162,12 @@ export function show(error, form) {
   }
 }
 
-/** `{name}` is a field of the answer. */
+/** `{name}` is a field of the answer, `{name tasks}` a count with its noun. */
 function filled(text, content) {
-  return text.replace(/\{(\w+)\}/g, (whole, name) => {
+  return text.replace(/\{(\w+)( \w+)?\}/g, (whole, name, noun = "") => {
     const value = content[name];
-    return typeof value === "number" && !text.startsWith("go:") ? value.toLocaleString("en") : String(value ?? "");
+    const shown = typeof value === "number" && !text.startsWith("go:") ? value.toLocaleString("en") : String(value ?? "");
+    return shown + (value === 1 ? noun.replace(/s$/, "") : noun);
   });
 }
 

@@ -108,13 +108,19 @@ function chart(id, lines) {
       maintainAspectRatio: false,
       locale: "en",
       interaction: { mode: "index", intersect: false },
-      plugins: { legend: { display: false } },
+      plugins: { legend: { display: false }, tooltip: { enabled: false, external: ({ tooltip }) => showValues(id, tooltip) } },
       scales: {
         x: { ...scale, type: "time", time: { displayFormats: { minute: "HH:mm", hour: "HH:mm", day: "d MMM" }, tooltipFormat: "d MMM HH:mm:ss" }, ticks: { ...scale.ticks, maxRotation: 0 } },
         y: { ...scale, beginAtZero: true },
       },
     },
   });
+}
+
+/** What the lines are under the pointer: beside the title of the chart, so that it covers none of them. */
+function showValues(id, { opacity, title, body }) {
+  const place = document.getElementById(`${id}-values`);
+  place.textContent = opacity ? `${title[0]}: ${body.map(({ lines }) => lines[0]).join(", ")}` : "";
 }
 
 function colour(name) {

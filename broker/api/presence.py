@@ -1,0 +1,35 @@
+"""When workers were here, and what they say of themselves: shown to managers, and to each worker of itself."""
+
+from typing import NamedTuple
+
+from broker.api import auth
+from broker.api.requests import Call
+from broker.store.worker_stats import WorkerCounts
+
+
+class Sees(NamedTuple):
+    """Of which workers a caller sees it."""
+
+    all: bool = False
+    own: int | None = None
+
+    def __contains__(self, worker: object) -> bool:
+        return self.all or worker == self.own
+
+
+async def seen_by(call: Call) -> Sees:
+    """Wrong credentials of a worker are as good as none."""
+    if await auth.manager_if_any(call):
+        return Sees(all=True)
+    worker = await auth.worker_if_any(call)
+    return Sees(own=worker.id if worker else None)
+
+
+def view(row: WorkerCounts) -> dict[str, object]:
+    return {
+        "last_seen": row.seen,
+        "held_task_count": row.held,
+        "failed_task_count": row.failed,
+        "version": row.info.version,
+        "host": row.info.host,
+    }

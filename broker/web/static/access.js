@@ -1,0 +1,89 @@
+// The page of a project's access: several requests are accepted at once, and a join token is shown once.
+import { post } from "./api.js";
+import { enable, show } from "./forms.js";
+import { refresh } from "./live.js";
+import { say } from "./say.js";
+
+const requests = document.querySelector("[data-live=requests]");
+const form = document.getElementById("token-form");
+const shown = document.getElementById("new-token");
+const token = document.getElementById("token");
+const { project } = form.dataset;
+
+const boxes = () => [...requests.querySelectorAll("tbody tr:not([data-decided]) input[data-select]")];
+
+/** The button and the box above all follow what is selected, also when rows come and go. */
+function follow() {
+  const button = document.getElementById("accept-selected");
+  const all = requests.querySelector("input[data-select-all]");
+  const selected = boxes().filter((box) => box.checked).length;
+  if (button) {
+    button.disabled = !selected;
+    button.textContent = selected ? `Accept ${selected} selected` : "Accept selected";
+  }
+  if (all) {
+    all.checked = selected > 0 && selected === boxes().length;
+    all.indeterminate = selected > 0 && !all.checked;
+  }
+}
+
+requests.addEventListener("change", ({ target }) => {
+  if ("selectAll" in target.dataset) {
+    for (const box of boxes()) {
+      box.checked = target.checked;
+    }
+  }
+  follow();
+});
+document.addEventListener("refreshed", follow);
+
+requests.addEventListener("click", async (event) => {
+  const button = event.target.closest("#accept-selected");
+  if (!button || event.detail > 1) {
+    return;
+  }
+  const workers = boxes().filter((box) => box.checked).map((box) => Number(box.value));
+  button.disabled = true;
+  try {
+    const { accepted } = await post(`project/accept_requests/${project}`, { workers });
+    say(`${accepted} ${accepted === 1 ? "request" : "requests"} accepted`);
+    await refresh();
+  } catch (error) {
+    say(error.message, "bad");
+  }
+  follow();
+});
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = form.querySelector("button");
+  const { assign, submit, expires_in: expires, uses } = form.elements;
+  for (const place of form.querySelectorAll(".error")) {
+    place.hidden = true;
+  }
+  button.disabled = true;
+  try {
+    const made = await post(`project/join_tokens/${project}`, {
+      assign: assign.checked,
+      submit: submit.checked,
+      expires_in: Number(expires.value),
+      uses: Number(uses.value),
+    });
+    token.textContent = made.token;
+    shown.hidden = false;
+    shown.querySelector("button").focus();
+    await refresh();
+  } catch (error) {
+    show(error, form);
+  }
+  button.disabled = false;
+});
+
+document.getElementById("token-kept").addEventListener("click", () => {
+  token.textContent = "";
+  shown.hidden = true;
+  form.querySelector("button").focus();
+});
+
+follow();
+enable("[data-wait=late]");
