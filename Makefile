@@ -37,7 +37,7 @@ test: $(VENV)/test.stamp  ## every test but the slow ones
 	$(BIN)/pytest $(AT_ONCE) -m "not slow"
 
 test-scrapy: $(VENV)/scrapy-2.13.stamp  ## the tests of the Scrapy scheduler on the oldest Scrapy; the others run on the newest
-	BROKER_TEST_SCRAPY=$(CURDIR)/$(VENV)/scrapy-2.13 $(BIN)/pytest -n 2 -m "not slow" tests/scrapy
+	BROKER_TEST_SCRAPY=$(CURDIR)/$(VENV)/scrapy-2.13 $(BIN)/pytest $(AT_ONCE) tests/scrapy
 
 test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they said is in bench/results/slow.txt
 	mkdir -p bench/results

@@ -21,6 +21,7 @@ from broker.api.routing import Hot, Table
 from broker.background import supervised
 from broker.counters import Counters, Requests
 from broker.errors import BrokerError
+from broker.notifier import Notifier
 from broker.openapi.document import Description
 from broker.server.exchange import Direct
 from broker.server.logs import ToStore, request_id
@@ -141,6 +142,7 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
         supervised("sweeping", partial(_sweep_when_ready, store, app.settings.sweep_interval)),
         supervised("counting", partial(_count_when_ready, store)),
         supervised("noting which workers were here", partial(_note_when_ready, store)),
+        supervised("sending events", partial(_notify_when_ready, store, app.settings)),
         supervised("keeping the log's records", records.run),
     ]
     try:
@@ -180,6 +182,11 @@ async def _count_when_ready(store: Store) -> None:
 async def _note_when_ready(store: Store) -> None:
     await store.ready.wait()
     await store.presence.run()
+
+
+async def _notify_when_ready(store: Store, settings: Settings) -> None:
+    await store.ready.wait()
+    await Notifier(store, private=settings.notify_private).run()
 
 
 async def _routing_error(request: Request, error: Exception) -> Any:

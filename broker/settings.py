@@ -170,6 +170,9 @@ class Settings:
     allow_registration: bool = _setting(
         "yes", flag, "whether anybody may register as a manager; the first manager always may"
     )
+    notify_private: bool = _setting(
+        "no", flag, "whether a project's notify_url may have an address that is not on the Internet"
+    )
     public_logs: bool = _setting("no", flag, "whether everybody may read the logs over HTTP, or only managers")
     metrics_token: str = _setting("", token, "Bearer token that a reader of /metrics must send; empty for no token")
     metrics_projects: int = _setting(

@@ -77,6 +77,12 @@ async def _snapshot(store: Store, project: int) -> bool:
     return False
 
 
+async def _take_notices(store: Store, project: int) -> bool:
+    """Events of the project are noted, and handed to what sends them."""
+    await store.notices.take(project)
+    return False
+
+
 JOBS = (
     Job("reclaim", lambda due: due.overdue, _reclaim),
     Job("flush", lambda due: due.outbox, _flush),
@@ -84,6 +90,7 @@ JOBS = (
     Job("drain", lambda due: due.drains, _drain),
     Job("promote", lambda due: due.promote, _promote),
     Job("snapshot", lambda due: due.snapshot, _snapshot),
+    Job("notify", lambda due: due.notices, _take_notices),
 )
 
 

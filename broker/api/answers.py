@@ -74,6 +74,9 @@ class WholeProject(Project):
     retry_delay_max: Annotated[float, Meta(ge=0, description="Up to which `retry_delay` doubles; 0: it does not")]
     max_reclaims: Annotated[int, Meta(ge=0, description="Reclaims after which a task is failed; 0: any number")]
     max_votes: Annotated[int, Meta(ge=0, description="Votes that may disagree; 0: any number")]
+    notify_url: Annotated[str | None, Meta(description="Null for who has not the role SECRET")]
+    notify_failed: Annotated[int, Meta(ge=0, description="Failed tasks after which the event `failing` is sent")]
+    notify_stalled: Annotated[float, Meta(ge=0, description="Seconds after which the event `stalled` is sent")]
 
 
 class ProjectTwice(WholeProject):
@@ -92,6 +95,10 @@ class ProjectId(Struct):
 
 class ProjectSecret(Struct):
     secret: Annotated[str, Meta(description="`{}` in a new project")]
+
+
+class NotifySecret(Struct):
+    notify_secret: Annotated[str, Meta(description="Random in a new project")]
 
 
 class WebhookSecret(Struct):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from broker import notify_url
 from broker.errors import BrokerError, Invalid
 from broker.hashes import hash64 as hash64_of
 from broker.store.logs import LEVELS, UNUSED_LEVELS
@@ -366,7 +367,34 @@ class ProjectFields(Struct):
         ),
     ] = None
 
+    notify_url: Annotated[
+        Annotated[str, Meta(max_length=2048)] | None,
+        optional(
+            "http or https; the project's events are sent there by POST, signed as webhooks are; only managers with "
+            'SECRET see it; "": none',
+            default="",
+        ),
+    ] = None
+    notify_failed: Annotated[
+        Annotated[int, Meta(ge=0, le=2**31 - 1)] | None,
+        optional("Failed tasks after which the event `failing` is sent, each time; 0: never", default=0),
+    ] = None
+    notify_stalled: Annotated[
+        Duration | None,
+        optional(
+            "Seconds for which something waits and nothing is assigned, after which the event `stalled` is sent; "
+            "0: never",
+            default=0,
+        ),
+    ] = None
+
     def given(self) -> dict[str, Any]:
+        """Raises ``invalid`` for a ``notify_url`` that is none."""
+        if self.notify_url:
+            try:
+                notify_url.parsed(self.notify_url)
+            except ValueError as error:
+                raise Invalid(f"notify_url: must be {error}") from None
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
 
@@ -479,6 +507,13 @@ class SetWebhookSecret(Struct):
     webhook_secret: Annotated[
         Annotated[str, Meta(min_length=1, max_length=1024)] | None,
         needed("The secret with which the Git server signs its calls"),
+    ] = None
+
+
+class SetNotifySecret(Struct):
+    notify_secret: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=1024)] | None,
+        needed("The key with which the broker signs the project's events"),
     ] = None
 
 

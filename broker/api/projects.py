@@ -3,7 +3,7 @@
 import orjson
 
 from broker.api import answers, auth
-from broker.api.bodies import NewProject, ProjectFields, SetSecret, SetWebhookSecret, required
+from broker.api.bodies import NewProject, ProjectFields, SetNotifySecret, SetSecret, SetWebhookSecret, required
 from broker.api.requests import Call
 from broker.api.responses import Answer, Listed, Reply
 from broker.api.routing import (
@@ -42,6 +42,7 @@ EXAMPLE: dict[str, object] = {
 WHOLE_EXAMPLE = EXAMPLE | {
     **{"group_delay": 0.5, "group_limit": 2, "group_order": "priority"},
     **{"retry_delay": 0, "retry_delay_max": 0, "max_reclaims": 0, "max_votes": 0},
+    **{"notify_url": "", "notify_failed": 0, "notify_stalled": 0},
 }
 
 
@@ -235,7 +236,9 @@ def _whole_json(project: Project) -> bytes:
 async def stats(call: Call) -> Reply:
     project = await auth.readable(call, call.id("id"), workers=True)
     stats = await call.store.monitoring.stats(project.id)
-    return Reply({"stats": stats._asdict() | {"orphaned": stats.counters.get("orphaned", 0)}})
+    # Anybody may ask: who requests access is for those who give it.
+    told = {name: value for name, value in stats._asdict().items() if name != "requests"}
+    return Reply({"stats": told | {"orphaned": stats.counters.get("orphaned", 0)}})
 
 
 @routes.add(
@@ -319,4 +322,43 @@ async def set_webhook_secret(call: Call) -> Reply:
     manager, project = await auth.manager(call), call.id("id")
     secret = required((await call.decode(SetWebhookSecret)).webhook_secret, "webhook_secret")
     await call.store.projects.set_secret(manager.id, project, "webhook_secret", secret)
+    return Reply()
+
+
+@routes.add(
+    "GET /project/notify_secret/{id}",
+    Operation(
+        group="Projects",
+        summary="Read the key of the project's events",
+        text="For managers with SECRET. Each event that is sent to `notify_url` has the HMAC of its body with this key "
+        "in `X-Hub-Signature-256`.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        content=(answers.NotifySecret,),
+        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
+        example=Example(path="/project/notify_secret/2", content={"notify_secret": "another long random text"}),
+    ),
+)
+async def get_notify_secret(call: Call) -> Reply:
+    project = await auth.authorized(call, SECRET)
+    return Reply({"notify_secret": (await call.store.projects.get(project)).fields.get("notify_secret", "")})
+
+
+@routes.add(
+    "POST /project/notify_secret/{id}",
+    Operation(
+        group="Projects",
+        summary="Set the key of the project's events",
+        text="For managers with SECRET. Safe to repeat.",
+        who=MANAGER,
+        path=PROJECT_ID,
+        body=SetNotifySecret,
+        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
+        example=Example(path="/project/notify_secret/2", body={"notify_secret": "another long random text"}),
+    ),
+)
+async def set_notify_secret(call: Call) -> Reply:
+    manager, project = await auth.manager(call), call.id("id")
+    secret = required((await call.decode(SetNotifySecret)).notify_secret, "notify_secret")
+    await call.store.projects.set_secret(manager.id, project, "notify_secret", secret)
     return Reply()

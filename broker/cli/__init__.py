@@ -37,6 +37,9 @@ COMMANDS = {
     "export": Command("broker.cli.transfer:add_export", "write the live tasks of a project as JSON lines"),
     "import": Command("broker.cli.transfer:add_import", "submit the tasks of an export to a project"),
     "import-tracker": Command("broker.cli.import_tracker:add", "import everything from an original tracker"),
+    "import-scrapy-redis": Command(
+        "broker.cli.import_scrapy_redis:add", "import what is left of a crawl with scrapy-redis"
+    ),
     "check": Command("broker.cli.check:add", "check what the store keeps of each project, and repair it"),
     "redis-cli": Command("broker.cli.store:add_redis_cli", "open redis-cli on the store of the broker"),
 }
@@ -102,8 +105,10 @@ def _add(command: argparse.ArgumentParser, path: str) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == __package__.partition(".")[0]:
             raise
-        needs = f"{command.prog} needs the server's packages ({error.name} is missing)"
-        command.set_defaults(run=partial(_refuse, f"{needs}: pip install 'task-broker[server]'"), takes_rest=True)
+        extra = "server,scrapy" if error.name == "scrapy" else "server"
+        what = "Scrapy" if error.name == "scrapy" else "the server's packages"
+        needs = f"{command.prog} needs {what} ({error.name} is missing): pip install 'task-broker[{extra}]'"
+        command.set_defaults(run=partial(_refuse, needs), takes_rest=True)
 
 
 def _refuse(message: str, _arguments: argparse.Namespace) -> NoReturn:

@@ -39,6 +39,9 @@ class Project(Struct, frozen=True):
     retry_delay_max: float = 0
     max_reclaims: int = 0
     max_votes: int = 0
+    notify_url: str | None = None
+    notify_failed: int = 0
+    notify_stalled: float = 0
 
 
 class NewTask(Struct, frozen=True, omit_defaults=True):

@@ -25,8 +25,7 @@ class Membership:
         """Waits for a broker that is away. Raises :class:`ClientError` when it refuses."""
         await self._identify()
         if self._options.join_token:
-            body = {"project": self._options.project, "token": self._options.join_token}
-            await self.client.call("POST", "/project/join", body, safe=True)
+            await self.client.join(self._options.project, self._options.join_token)
         else:
             await self.client.request_access(self._options.project, assign=True, submit=True)
         self.entered = True

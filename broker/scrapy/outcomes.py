@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from scrapy import Request, Spider, signals
+from scrapy import Request, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
+from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from broker.client import Release, Result, Task
@@ -51,15 +52,22 @@ class Running:
 
 @dataclass(eq=False)
 class Errback:
-    """The errback of a request of a task. Without one of the spider, it notes why the download has failed."""
+    """The errback of a request of a task. Without one of the spider, it notes why there is no response for it.
+
+    ``retried``: statuses that Scrapy retries: with others, such as 404, the page is done.
+    """
 
     running: Running
     errback: Any
+    retried: set[int]
 
     def __call__(self, failure: Failure) -> Any:
         if self.errback is not None:
             return self.errback(failure)
-        if not isinstance(failure.value, IgnoreRequest):
+        if isinstance(failure.value, HttpError):
+            status = failure.value.response.status
+            self.running.error = f"HTTP {status}" if status in self.retried else ""
+        elif not isinstance(failure.value, IgnoreRequest):
             self.running.error = _message(failure)
         return failure
 
@@ -86,7 +94,7 @@ class Outcomes:
     def __init__(self, crawler: Crawler, running: dict[Request, Running]) -> None:
         self._crawler = crawler
         self._running = running
-        self._gave_up = {int(status) for status in crawler.settings.getlist("RETRY_HTTP_CODES")}
+        self._retried = {int(status) for status in crawler.settings.getlist("RETRY_HTTP_CODES")}
         for signal, receiver in (
             (signals.response_downloaded, self._response_downloaded),
             (signals.response_received, self._response_received),
@@ -97,7 +105,7 @@ class Outcomes:
 
     def running(self, task: Task, request: Request) -> Running:
         running = Running(task, request)
-        request.errback = Errback(running, request.errback)
+        request.errback = Errback(running, request.errback, self._retried)
         return running
 
     def _response_downloaded(self, response: Response, request: Request) -> None:
@@ -107,21 +115,11 @@ class Outcomes:
             if running.blocked and self._crawler.stats is not None:
                 self._crawler.stats.inc_value("broker/blocked")
 
-    def _response_received(self, response: Response, request: Request, spider: Spider) -> None:
-        """After the middlewares: what is a redirect or is retried does not come here."""
+    def _response_received(self, request: Request) -> None:
+        """After the middlewares: a redirect or a response that is retried does not come here."""
         running = self._running.get(request)
         if running is not None:
             running.crawled = True
-            if response.status in self._gave_up and not self._handled(response, request, spider):
-                running.error = f"HTTP {response.status}"
-
-    def _handled(self, response: Response, request: Request, spider: Spider) -> bool:
-        """Whether the spider gets the response, as HttpErrorMiddleware decides it."""
-        settings, meta = self._crawler.settings, request.meta
-        if meta.get("handle_httpstatus_all") or settings.getbool("HTTPERROR_ALLOW_ALL"):
-            return True
-        allowed = meta.get("handle_httpstatus_list") or getattr(spider, "handle_httpstatus_list", None)
-        return response.status in (allowed or map(int, settings.getlist("HTTPERROR_ALLOWED_CODES")))
 
     def _spider_error(self, failure: Failure, response: Any) -> None:
         self._note(response, failure)

@@ -12,9 +12,6 @@ from scrapy import Request, Spider
 
 from broker.client import NewTask
 
-_LONGEST_RECIPE = 1 << 20
-"""Bytes that a broker accepts."""
-
 _DEFAULTS = {"encoding": "utf-8", "method": "GET", "priority": 0}
 
 _PLAIN = {"url", "callback", "errback", "method", "headers", "body", "encoding", "priority", "dont_filter"}
@@ -46,26 +43,10 @@ class Requests:
         """Raises :class:`NotCarried` when JSON would not bring back the same request."""
         fields: dict[str, Any] = {name: getattr(request, name) for name in request.attributes}
         fields |= {name: self._name(name, fields[name]) for name in ("callback", "errback")}
-        for name in fields.keys() - _PLAIN:
-            _check(name, fields[name])
-        fields = {name: value for name, value in fields.items() if value and value != _DEFAULTS.get(name)}
-        if headers := fields.get("headers"):
-            fields["headers"] = {
-                name.decode("latin-1"): [value.decode("latin-1") for value in values]
-                for name, values in headers.items()
-            }
-        if "body" in fields:
-            fields["body"] = base64.b64encode(fields["body"]).decode()
         if type(request) is not Request:
             fields["_class"] = f"{type(request).__module__}.{type(request).__qualname__}"
             _request_class(fields["_class"])
-        try:
-            recipe = msgspec.json.encode({"spider": self._spider.name, **fields})
-        except (TypeError, ValueError, OverflowError) as error:
-            raise NotCarried(str(error)) from None
-        if len(recipe) > _LONGEST_RECIPE:
-            raise NotCarried(f"it has {len(recipe)} bytes, and a recipe at most {_LONGEST_RECIPE}")
-        return recipe.decode()
+        return encoded(self._spider.name, fields)
 
     def request(self, recipe: str) -> Request:
         """The request of a recipe, which may also be a mere URL. Raises :class:`ValueError` when there is none."""
@@ -112,9 +93,27 @@ class Requests:
         return getattr(self._spider, name)
 
 
+def encoded(spider: str, fields: Mapping[str, Any]) -> str:
+    """The recipe of a request that Scrapy gives as a dictionary. Raises :class:`NotCarried`."""
+    for name in fields.keys() - _PLAIN:
+        _check(name, fields[name])
+    given = {name: value for name, value in fields.items() if value and value != _DEFAULTS.get(name)}
+    try:
+        if headers := given.get("headers"):
+            given["headers"] = {
+                name.decode("latin-1"): [value.decode("latin-1") for value in values]
+                for name, values in headers.items()
+            }
+        if body := given.get("body"):
+            given["body"] = base64.b64encode(body).decode()
+        return msgspec.json.encode({"spider": spider, **given}).decode()
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise NotCarried(str(error)) from None
+
+
 def new_task(recipe: str, *, priority: int, group: str, hash64: int) -> NewTask:
     """``priority``: any number, as Scrapy's; tasks have 16 bits."""
-    return NewTask(recipe, priority=max(-(2**15), min(priority, 2**15 - 1)), group=_group(group), hash64=hash64)
+    return NewTask(recipe, priority=max(-(2**15), min(priority, 2**15 - 1)), group=group_of(group), hash64=hash64)
 
 
 def hash_of(fingerprint: bytes) -> int:
@@ -122,7 +121,7 @@ def hash_of(fingerprint: bytes) -> int:
     return int.from_bytes(fingerprint[:8], "big", signed=True) or 1
 
 
-def _group(slot: object) -> str:
+def group_of(slot: object) -> str:
     """The group of a download slot: at most 255 bytes, without control characters."""
     text = "".join(filter(str.isprintable, str(slot)))
     return text.encode(errors="replace")[:255].decode(errors="ignore")

@@ -32,7 +32,7 @@ _GATHER = 0.01
 _WAITS = (1, 1, 2, 4)
 """Seconds that a get waits for a task, after so many gets in a row that found none."""
 
-_PAUSE = 2.0
+_LONGEST_PAUSE = 2.0
 """Seconds before what a manager has to allow is tried again."""
 
 _PASSING = {"rate_limited", "unavailable"}
@@ -92,7 +92,7 @@ class Turns:
         self._host = host
         self._lease = lease
         self._alone = alone
-        self._heartbeat = Heartbeat(client)
+        self._heartbeat = Heartbeat(client, lease)
         self._submits: deque[_Submit] = deque()
         self._enqueued = 0
         self._answered = 0
@@ -103,6 +103,7 @@ class Turns:
         self._emptied = asyncio.Event()
         self._poll: asyncio.Task[None] | None = None
         self._backoff = Backoff()
+        self._patience = Backoff(0.2, _LONGEST_PAUSE)
         self._singly = 0
         """How many submits go in calls of their own: a call with these was refused."""
         self._lost_get = False
@@ -355,7 +356,7 @@ class Turns:
             raise refused
         if refused.status not in {400, 413} or not batch:
             self._warn(str(refused))
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(self._patience.pause())
         elif len(batch.submits) > 1 or (batch.submits and batch.releases):
             self._singly = len(batch.submits)
         elif batch.submits:
@@ -370,6 +371,7 @@ class Turns:
         """Waits until what was refused may be tried again. A rate of the project says when."""
         if not refused:
             self._warned = ""
+            self._patience.reset()
             return
         pause = 0.0
         for part in refused.values():
@@ -378,7 +380,7 @@ class Turns:
             if part.code in _PASSING:
                 pause = max(pause, part.rate_limit_delay or 1.0)
             else:
-                pause = max(pause, _PAUSE)
+                pause = max(pause, self._patience.pause())
                 self._warn(_explained(self._client, self._project, part))
         await asyncio.sleep(pause)
 

@@ -15,6 +15,7 @@ from broker.store.maintenance import Maintenance
 from broker.store.manager_tokens import ManagerTokens
 from broker.store.managers import Managers
 from broker.store.monitoring import Monitoring, OverviewRead
+from broker.store.notices import Notices
 from broker.store.presence import Presence
 from broker.store.project_check import ProjectCheck
 from broker.store.project_tasks import ProjectTasks
@@ -40,6 +41,7 @@ class Store:
     projects: Projects
     workers: Workers
     joining: Joining
+    notices: Notices
     presence: Presence
     managers: Managers
     manager_tokens: ManagerTokens
@@ -66,7 +68,7 @@ class Store:
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
         self.groups.now = self.active.now = self.manager_tokens.now = self.joining.now = text
-        self.presence.now = self.worker_deletion.now = text
+        self.presence.now = self.worker_deletion.now = self.notices.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is noted if there was none, and whether there is an account."""
@@ -121,6 +123,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         counting=counting,
         worker_deletion=WorkerDeletion(calls, keys, workers, active),
         worker_stats=WorkerStats(calls, keys, workers, monitoring),
+        notices=Notices(calls, keys, active),
         project_tasks=ProjectTasks(calls, keys, active),
         groups=Groups(calls, keys, active),
         overview=OverviewRead(calls, keys, projects, monitoring, settings.metrics_projects),

@@ -36,6 +36,7 @@ class Due(NamedTuple):
     drains: bool
     promote: bool
     snapshot: bool
+    notices: bool
 
 
 class Limit(NamedTuple):

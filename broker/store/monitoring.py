@@ -99,6 +99,8 @@ class Stats(NamedTuple):
     """These rest or are full as well."""
     errors: int = 0
     """Live tasks that failed at their last attempt."""
+    requests: int = 0
+    """Workers that request access. It is not summed up."""
 
 
 class Oldest(NamedTuple):
@@ -139,7 +141,7 @@ class Monitoring:
 
     async def stats(self, project: int) -> Stats:
         found = await self._calls.call("stats", self._keys.project(project), [self.now, *TOTALS])
-        (waiting, verifying, delayed, assigned, failed), others, totals = found[:5], found[5:10], found[10:]
+        (waiting, verifying, delayed, assigned, failed), others, totals = found[:5], found[5:11], found[11:]
         counters = {name: int(total) for name, total in zip(TOTALS, totals, strict=True) if total}
         return Stats(waiting, verifying, delayed, assigned, failed, counters, *others)
 
@@ -270,6 +272,10 @@ class OverviewRead:
         self._most = most
         self._shared = SharedRead(self._read, duty=_OVERVIEW_DUTY, longest_rest=_LONGEST_REST)
 
+    async def memory(self) -> Memory | None:
+        """Of the server that is fullest; None when none tells."""
+        return fullest(await self._calls.info("memory"))
+
     async def get(self) -> Overview:
         """Raises :class:`BrokerError` when the store does not answer."""
         return await self._shared.get()
@@ -283,7 +289,7 @@ class OverviewRead:
         return Stats(waiting, verifying, delayed, assigned, failed, counters, *others)
 
     async def _read(self) -> Overview:
-        memory = fullest(await self._calls.info("memory"))
+        memory = await self.memory()
         total, projects = await self._projects.some_ids("projects", 0, self._most + 1)
         if total > self._most:
             projects = await self._busiest() if self._most else []

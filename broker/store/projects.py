@@ -74,6 +74,9 @@ FIELDS: Mapping[str, ProjectField] = {
     "retry_delay_max": ProjectField(0.0, copied=True, with_tasks=False),
     "max_reclaims": ProjectField(0, copied=True, with_tasks=False),
     "max_votes": ProjectField(0, copied=True, with_tasks=False),
+    "notify_url": ProjectField("", copied=True, with_tasks=False),
+    "notify_failed": ProjectField(0, copied=True, with_tasks=False),
+    "notify_stalled": ProjectField(0.0, copied=True, with_tasks=False),
 }
 
 DEFAULTS = {name: field.default for name, field in FIELDS.items() if name != "name"}
@@ -102,8 +105,9 @@ class Project(NamedTuple):
 
     @property
     def values(self) -> dict[str, Any]:
-        """What it is configured with, without its secrets."""
-        return values_of(self.fields)
+        """What it is configured with, without its secrets; ``notify_url`` is None for who may not read those."""
+        masked = {} if self.roles & SECRET else {"notify_url": None}
+        return values_of(self.fields) | masked
 
 
 Order = Literal["name", "busy"]
@@ -136,7 +140,7 @@ class Projects:
 
         ``address``: of the client; None is not counted. Raises ``rate_limited`` for one that asks too often.
         """
-        every = {**DEFAULTS, **fields, "secret": "{}", "webhook_secret": secrets.token_hex(16)}
+        every = {**DEFAULTS, **fields, "secret": "{}", **new_keys()}
         limit = 0 if address is None else self._create_limit
         limits: Arguments = [self._max_projects, address or "", limit, self.now]
         args: Arguments = [manager, repo_key(every), *limits, *pairs_of(every)]
@@ -288,7 +292,7 @@ class Projects:
         return sorted(listed, key=lambda row: row[0].id)
 
     async def set_secret(self, manager: int, project: int, field: str, value: str) -> None:
-        """``field``: secret or webhook_secret."""
+        """``field``: secret, webhook_secret or notify_secret."""
         await self._calls.call("project_secret", self._keys.directory, [manager, project, field, value])
 
     async def authorize(self, manager: int, project: int, role: int) -> int:
@@ -299,6 +303,11 @@ class Projects:
 
     async def set_role(self, asking: int, project: int, manager: int, role: int) -> None:
         await self._calls.call("role_set", self._keys.directory, [asking, project, manager, role])
+
+
+def new_keys() -> dict[str, str]:
+    """Random, of a new project: what webhooks are signed with, and what the broker signs its events with."""
+    return {name: secrets.token_hex(16) for name in ("webhook_secret", "notify_secret")}
 
 
 def _project(id: int, roles: int, pairs: list[str]) -> Project:

@@ -3,13 +3,12 @@
 Workers and projects of the original tracker keep their ids; tasks get new ones, as a task's id says where it lives.
 """
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from broker.store.active import Active
-from broker.store.projects import DEFAULTS, Projects, pairs_of, repo_key
+from broker.store.projects import DEFAULTS, Projects, new_keys, pairs_of, repo_key
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.task_fields import Row, TaskError, TaskFields
@@ -98,7 +97,7 @@ class Imports:
         ``fields`` as in :meth:`Project.view` with ``secret`` and ``webhook_secret``; the chain is only noted.
         """
         await self.mark(id, "access")
-        every = {**DEFAULTS, "secret": "{}", "webhook_secret": secrets.token_hex(16), **fields}
+        every = {**DEFAULTS, "secret": "{}", **new_keys(), **fields}
         name, target = every.pop("name"), every.pop("chain")
         args: Arguments = [id, highest, target, repo_key(every), name, *pairs_of(every)]
         outcome: int = await self._calls.call("project_import", self._keys.directory, args)

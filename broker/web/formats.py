@@ -42,7 +42,8 @@ def percent(part: int, whole: int) -> str:
 def size(value: int) -> str:
     if value < 1024:
         return count(value, "byte")
-    return f"{value / 1024:,.1f} kB" if value < 1 << 20 else f"{value / (1 << 20):,.1f} MB"
+    unit, bits = ("kB", 10) if value < 1 << 20 else ("MB", 20) if value < 1 << 30 else ("GB", 30)
+    return f"{value / (1 << bits):,.1f} {unit}"
 
 
 def duration(seconds: float) -> str:

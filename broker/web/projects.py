@@ -1,36 +1,19 @@
-"""Projects: all of them, and of one how it goes, its settings, its secrets, and who may work on it."""
-
-import asyncio
-import time
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+"""Projects: of one how it goes, its settings, its secrets, and who may work on it."""
 
 from starlette.responses import Response
 
 from broker.api.requests import parsed_id
 from broker.errors import BrokerError
-from broker.store.monitoring import Snapshot, Stats
-from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET, Order, Project
+from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET, Project
 from broker.store.workers import Access, AccessPage, Worker
 from broker.web.routing import Pages
+from broker.web.trends import recent_trend
 from broker.web.visit import Visit
 
 pages = Pages()
 
-_PAGE = 100
-
 _CHOICES = 500
 """Projects that a form lets choose from."""
-
-_TREND_SPAN = 7200
-"""Seconds that a sparkline shows."""
-
-_YOUNGEST = 20
-"""Seconds that a snapshot must be old to measure from: over a shorter time the pace would jump."""
-
-WIDTH, HEIGHT = 100, 24
-"""Of a sparkline."""
 
 _HOLDERS = 16
 
@@ -47,118 +30,6 @@ ROLES = {
     SECRET: ("Secrets", "read and set the secrets"),
     MAINTENANCE: ("Maintenance", "reset, reclaim, retry and remove tasks"),
 }
-
-
-class Trend(NamedTuple):
-    pace: float | None
-    """Tasks closed per second, since the youngest snapshot that is old enough."""
-    since: int | None
-    eta: float | None
-    """Seconds until everything is closed at this pace."""
-    line: str
-    """The points of a sparkline: tasks closed from snapshot to snapshot."""
-
-
-class Row(NamedTuple):
-    project: Project
-    stats: Stats
-    trend: Trend
-
-    @property
-    def closed(self) -> int:
-        return self.stats.counters.get("closed", 0)
-
-
-_ORDERS: dict[str, Callable[[Row], tuple[float, str]]] = {
-    "name": lambda row: (0, row.project.fields["name"].casefold()),
-    "waiting": lambda row: (-row.stats.waiting, row.project.fields["name"]),
-    "assigned": lambda row: (-row.stats.assigned, row.project.fields["name"]),
-    "verifying": lambda row: (-row.stats.verifying, row.project.fields["name"]),
-    "delayed": lambda row: (-row.stats.delayed, row.project.fields["name"]),
-    "failed": lambda row: (-row.stats.failed, row.project.fields["name"]),
-    "closed": lambda row: (-row.closed, row.project.fields["name"]),
-    "pace": lambda row: (-(row.trend.pace or 0), row.project.fields["name"]),
-}
-
-
-@pages.add("/")
-async def overview(visit: Visit) -> Response:
-    order, words, after = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("after", 0)
-    store_order: Order = "name" if order == "name" else "busy"
-    page = await visit.store.projects.page(visit.me.id, store_order, after, _PAGE, text=words)
-    found = await asyncio.gather(*(_row(visit, project) for project in page.rows))
-    rows = sorted((row for row in found if row), key=_ORDERS[order])
-    return visit.page(
-        "overview.html",
-        rows=rows,
-        everything=_sum([(row.stats, row.trend.pace) for row in rows]) if page.whole else await _sum_of_all(visit),
-        order=order,
-        words=words,
-        after=after,
-        onward=page.onward,
-        whole=page.whole,
-    )
-
-
-async def _sum_of_all(visit: Visit) -> tuple[Stats, Trend]:
-    """With hidden projects for admins, who may see all of them."""
-    sums = [await visit.store.overview.sum(hidden=False)]
-    if visit.me.tracker_admin:
-        sums.append(await visit.store.overview.sum(hidden=True))
-    return _sum([(stats, None) for stats in sums])
-
-
-async def _row(visit: Visit, project: Project) -> Row | None:
-    """None for a project that has been deleted meanwhile."""
-    try:
-        stats = await visit.store.monitoring.stats(project.id)
-        return Row(project, stats, await _trend(visit, project, stats))
-    except BrokerError as error:
-        if error.code != "not_found":
-            raise
-        return None
-
-
-def _sum(counts: Sequence[tuple[Stats, float | None]]) -> tuple[Stats, Trend]:
-    """Of stats with a pace, where there is one."""
-    every = [stats for stats, _ in counts]
-    stats = Stats(
-        sum(stats.waiting for stats in every),
-        sum(stats.verifying for stats in every),
-        sum(stats.delayed for stats in every),
-        sum(stats.assigned for stats in every),
-        sum(stats.failed for stats in every),
-        {"closed": sum(stats.counters.get("closed", 0) for stats in every)},
-    )
-    paces = [pace for _, pace in counts if pace is not None]
-    return stats, trend([], stats, 0)._replace(pace=sum(paces) if paces else None)
-
-
-async def _trend(visit: Visit, project: Project, stats: Stats) -> Trend:
-    return trend(await visit.store.monitoring.recent(project.id, _TREND_SPAN), stats, time.time())
-
-
-def trend(points: Sequence[Snapshot], stats: Stats, now: float) -> Trend:
-    closed = stats.counters.get("closed", 0)
-    base = next((point for point in reversed(points) if now - point.time >= _YOUNGEST), None)
-    pace = max(0, closed - base.closed) / (now - base.time) if base else None
-    left = stats.waiting + stats.verifying + stats.assigned
-    eta = left / pace if pace and left else None
-    return Trend(pace, base.time if base else None, eta, sparkline(points))
-
-
-def sparkline(points: Sequence[Snapshot]) -> str:
-    """``x,y`` pairs of tasks closed per second between snapshots; '' when there are too few, or nothing was closed."""
-    steps = [
-        (later.time, max(0, later.closed - earlier.closed) / max(1, later.time - earlier.time))
-        for earlier, later in pairwise(points)
-    ]
-    highest = max((height for _, height in steps), default=0)
-    if len(steps) < 2 or not highest:
-        return ""
-    first, last = steps[0][0], steps[-1][0]
-    scale = WIDTH / max(1, last - first)
-    return " ".join(f"{(at - first) * scale:.1f},{(HEIGHT - 2) * (1 - y / highest) + 1:.1f}" for at, y in steps)
 
 
 @pages.add("/projects/new")
@@ -178,7 +49,7 @@ async def project(visit: Visit) -> Response:
         "project.html",
         project=shown,
         stats=stats,
-        trend=await _trend(visit, shown, stats),
+        trend=await recent_trend(visit, shown, stats),
         holders=[(worker, held[worker.id]) for worker in workers if worker],
         more_holders=len(held) - len(largest),
         chained=await _name(visit, chain) if chain else None,

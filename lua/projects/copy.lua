@@ -23,9 +23,11 @@ if found[2] or tonumber(found[1] or 0) >= revision then
 end
 
 redis.call('DEL', guard)
-local before = redis.call('HMGET', base, 'assign_rate', 'submit_rate', 'remember_closed', 'group_limit')
+local FIELDS = { 'assign_rate', 'submit_rate', 'remember_closed', 'group_limit', 'notify_url', 'notify_failed',
+  'notify_stalled' }
+local before = redis.call('HMGET', base, unpack(FIELDS))
 redis.call('HSET', base, 'revision', ARGV[2], unpack(ARGV, 3))
-local after = redis.call('HMGET', base, 'assign_rate', 'submit_rate', 'remember_closed', 'group_limit')
+local after = redis.call('HMGET', base, unpack(FIELDS))
 -- A new rate begins at once, not after what the old one still owes.
 if before[1] ~= after[1] then
   redis.call('HDEL', base, 'assign_paid_off')
@@ -40,6 +42,10 @@ if before[4] and before[4] ~= after[4] then
   local groups = open_groups(base, now)
   begin_walk(groups)
   wake(base, groups.awaited, now, 1, 0)
+end
+if (before[5] or '') ~= (after[5] or '') or before[6] ~= after[6] or before[7] ~= after[7] then
+  --- @include "begin_notify"
+  begin_notify(base, before[5])
 end
 -- Hashes that were remembered for ever count from here on as those of tasks that have closed now.
 if before[3] == '-1' and after[3] ~= '-1' then

@@ -1,10 +1,10 @@
---[[ project_secret: set the secret that workers read, or the one that webhooks are signed with.
+--[[ project_secret: set the secret that workers read, or what webhooks or events are signed with.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
   ARGV[2]  project id
-  ARGV[3]  'secret' or 'webhook_secret'
+  ARGV[3]  'secret', 'webhook_secret' or 'notify_secret'
   ARGV[4]  its value
 
   Returns  1

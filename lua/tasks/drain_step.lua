@@ -134,7 +134,7 @@ if operation == 'delete' then
   redis.call('UNLINK', base .. ':drains', base .. ':access', base .. ':requests', base .. ':closed',
     base .. ':counting', base .. ':counted', base .. ':delivered', base .. ':errors', base .. ':snapshots',
     base .. ':snapshots:old', base .. ':imported', base .. ':limits', base .. ':blocked', base .. ':resting',
-    base .. ':rejected', base .. ':join_tokens')
+    base .. ':rejected', base .. ':join_tokens', base .. ':notices', base .. ':notices-at')
   -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
   if redis.call('XLEN', base .. ':outbox') == 0 then
     redis.call('DEL', base .. ':outbox')

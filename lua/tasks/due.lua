@@ -7,8 +7,9 @@
 
   Returns  {1 when tasks are to be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed; 1
            when maintenance has tasks to work off; 1 when groups or delayed tasks are to be looked at; 1 when a snapshot
-           is to be taken; 1 when tasks may be had: some wait or are overdue, and the project is not paused; the epoch;
-           ms until to look at the project next, and until the next group or delayed task may be had, -1 for never}
+           is to be taken; 1 when events are to be noted or sent; 1 when tasks may be had: some wait or are overdue, and
+           the project is not paused; the epoch; ms until to look at the project next, and until the next group or
+           delayed task may be had, -1 for never}
   Refuses  nothing
   Cost     O(log assigned)
 ]]
@@ -23,11 +24,12 @@ local now, interval = clock(ARGV[1]), tonumber(ARGV[2])
 -- What is held is looked at so often: it is back within 2 s of its deadline.
 local SOON = 1500
 
-local fields = project(base, 'paused', 'remember_closed', 'limits_walk', 'listed', 'epoch', 'snapshot_at', 'settled')
+local fields = project(base, 'paused', 'remember_closed', 'limits_walk', 'listed', 'epoch', 'snapshot_at', 'settled',
+  'notify_url')
 if not fields then
-  return { 0, 0, 0, 0, 0, 0, 0, 0, -1, -1 }
+  return { 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1 }
 end
-local paused, remember, limits_walk, listed, epoch, snapshot_at, settled = unpack(fields, 2, 8)
+local paused, remember, limits_walk, listed, epoch, snapshot_at, settled, notify_url = unpack(fields, 2, 9)
 
 local next = math.huge
 local function at(time)
@@ -46,6 +48,18 @@ local function expires()
   return past.trim
 end
 
+-- Whether the events of the project have changed, or some are to be sent.
+local function notifies()
+  if not notify_url or notify_url == '' then
+    return false
+  end
+  --- @include "notices"
+  local events, stall, later = due_events(base, now, read_notify(base))
+  at(later)
+  at(redis.call('ZRANGE', base .. ':notices-at', 0, 0, 'WITHSCORES')[2])
+  return #events > 0 or stall ~= nil or is_due(base .. ':notices-at', now)
+end
+
 local overdue = is_due(base .. ':assigned', now)
 local came = is_due(base .. ':due', now) or is_due(base .. ':delayed', now)
 local startable = overdue or came or redis.call('EXISTS', base .. ':queue', base .. ':verifying', base .. ':ready',
@@ -53,12 +67,13 @@ local startable = overdue or came or redis.call('EXISTS', base .. ':queue', base
 local outbox = redis.call('XLEN', base .. ':outbox') > 0
 local drains = redis.call('EXISTS', base .. ':drains') == 1
 local expired = expires()
+local notify = notifies()
 local wait = first_due(base, now)
 local starts = wait >= 0 and now + wait or nil
 local busy = startable or redis.call('EXISTS', base .. ':assigned') == 1
 local since = now - tonumber(snapshot_at or 0)
 local snapshot = since >= interval or since < -1000
-if busy or outbox or drains or expired or limits_walk then
+if busy or outbox or drains or expired or limits_walk or notify then
   at(now + SOON)
 else
   at(starts)
@@ -84,6 +99,7 @@ return {
   drains and 1 or 0,
   (came or is_due(base .. ':resting', now) or limits_walk) and 1 or 0,
   snapshot and 1 or 0,
+  notify and 1 or 0,
   startable and paused ~= '1' and 1 or 0,
   tonumber(epoch or 0),
   next < math.huge and math.max(0, math.ceil(next - now)) or -1,

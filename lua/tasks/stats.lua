@@ -6,8 +6,8 @@
   ARGV[2+] names of totals
 
   Returns  {waiting, verifying, delayed, assigned, failed; how many groups are ready, resting, full, blocked, as
-           include/group_states.lua tells them apart; how many tasks failed at their last attempt; total...}, a total as
-           text, false for one that was never counted
+           include/group_states.lua tells them apart; how many tasks failed at their last attempt; how many workers
+           request access; total...}, a total as text, false for one that was never counted
   Refuses  NOT_FOUND
   Cost     O(totals)
 ]]
@@ -48,5 +48,6 @@ return {
   (counts(states.full)),
   (counts(states.blocked)),
   redis.call('HLEN', base .. ':errors'),
+  redis.call('HLEN', base .. ':requests'),
   unpack(totals, 4, #ARGV + 2),
 }

@@ -59,6 +59,8 @@ POST /project/secret/{id}
 GET /project/secret/{id}
 POST /project/webhook_secret/{id}
 GET /project/webhook_secret/{id}
+POST /project/notify_secret/{id}
+GET /project/notify_secret/{id}
 POST /git/receivehook
 POST /task/submit
 POST /task/bulk_submit

@@ -57,19 +57,45 @@ def test_a_group_is_blocked_and_goes_on(tab: Tab, sample: SampleData, project: i
     tab.go(f"projects/{project}/groups")
     tab.fill("Group", "slow & co.example")
     tab.press("Find")
-    expect(cell(tab, "May start")).to_have_text("now")
+    expect(cell(tab, "Next task")).to_have_text("now")
 
     tab.fill("Block", "7200")
     tab.press("Block")
-    expect(cell(tab, "May start")).to_have_text("blocked in 2 h")
+    expect(cell(tab, "Next task")).to_have_text("in 2 h blocked")
     expect(cell(tab, "Set by")).to_have_text("manager 1")
     assert group(sample, project)["blocked_until"]
     expect(tab.page.get_by_role("link", name="Blocked 1")).to_be_visible()
-    tab.press("Go on")
+    tab.press("Unblock")
 
     tab.sees("The group is not blocked")
-    expect(cell(tab, "May start")).to_have_text("now")
+    expect(cell(tab, "Next task")).to_have_text("now")
     assert group(sample, project)["blocked_until"] is None
+
+
+def test_a_group_is_blocked_and_unblocked_in_the_list(timed: Tab, sample: SampleData, project: int) -> None:
+    timed.go(f"projects/{project}/groups")
+    timed.sees("A group is listed here while it may start one of its waiting tasks.")
+
+    timed.press("Block for 1 h: slow & co.example")
+    timed.sees_part("Blocking…")
+    assert group(sample, project)["blocked_until"] is None
+    timed.later(5)
+    timed.sees("The group is blocked for an hour")
+    timed.follow("Blocked 1")
+    expect(cell(timed, "Next task")).to_have_text("in 60 min blocked")
+    timed.press("Unblock: slow & co.example")
+    timed.later(5)
+
+    timed.sees("No groups are blocked.")
+    assert group(sample, project)["blocked_until"] is None
+
+
+def test_the_tasks_of_a_group_are_one_click_away(tab: Tab, sample: SampleData, project: int) -> None:
+    tab.go(f"projects/{project}/groups?group=slow+%26+co.example")
+
+    tab.follow("waiting")
+
+    expect(tab.page.locator("[data-live=tasks] tbody tr")).to_have_count(3)
 
 
 def test_the_waiting_tasks_of_a_group_are_removed_after_a_question(tab: Tab, sample: SampleData, project: int) -> None:
@@ -78,12 +104,13 @@ def test_the_waiting_tasks_of_a_group_are_removed_after_a_question(tab: Tab, sam
     expect(cell(tab, "Waiting")).to_have_text("3")
 
     tab.press("Remove its waiting tasks")
+    expect(tab.page.get_by_role("dialog")).to_contain_text("The group has 3 waiting tasks.")
     tab.press("Cancel")
     expect(cell(tab, "Waiting")).to_have_text("3")
     tab.press("Remove its waiting tasks")
     tab.press("Remove")
 
-    tab.sees("3 tasks deleted")
+    tab.sees("Deleted: 3 tasks")
     expect(cell(tab, "Waiting")).to_have_text("0")
     tab.follow("Ready 0")
     tab.sees("No groups are ready.")
@@ -110,7 +137,7 @@ def test_each_changes_of_a_group_what_their_roles_say(browser: Browser, sample: 
 
     for bits, may in (
         (1, set()),
-        (3, {"Set delay", "Set limit", "Block", "Go on"}),
+        (3, {"Set delay", "Set limit", "Block", "Unblock"}),
         (17, {"Remove its waiting tasks"}),
     ):
         sample.admin.post(f"/manager/set_role_for_project/{project}", {"manager": clerk.id, "role": bits}).content()

@@ -11,7 +11,7 @@ from tests.serving import until
 
 
 def names(tab: Tab) -> list[str]:
-    return tab.page.locator("tbody th").all_inner_texts()
+    return tab.page.locator("tbody th > a:first-child").all_inner_texts()
 
 
 def test_projects_are_searched_and_sorted(tab: Tab) -> None:
@@ -24,6 +24,23 @@ def test_projects_are_searched_and_sorted(tab: Tab) -> None:
     assert names(tab) == ["Python docs: pages", "Python docs: index"]
     tab.page.get_by_label("Search projects").fill("nothing has this")
     tab.sees_part("has “nothing has this” in its name")
+
+
+def test_the_overview_says_what_needs_attention_and_leads_there(tab: Tab, sample: SampleData) -> None:
+    tab.go()
+    trouble = tab.page.locator("[data-live=attention] li")
+    failing = trouble.filter(has_text="Shop pages, old layout")
+    expect(failing).to_contain_text("Failing: 120 tasks failed in 2 h, 0 closed.")
+    expect(trouble.filter(has_text="Python docs: pages")).to_contain_text("1 worker requests access.")
+    expect(tab.page.locator("[data-live=broker]")).to_contain_text("2 server processes, store memory")
+
+    tab.page.get_by_label("Show").select_option(label="that need attention")
+    expect(tab.page.locator("tbody tr", has_text="Not begun yet")).to_have_count(0)
+    expect(tab.page.locator("tbody tr", has_text="Shop pages").locator(".badge.bad")).to_have_text("attention")
+    expect(tab.page.locator("[data-live=rows] [role=status]")).to_have_text(re.compile(r"^\d+ projects? of [\d,]+$"))
+    failing.get_by_role("link").click()
+
+    tab.at(f"projects/{sample.failing}/tasks\\?state=failed")
 
 
 def test_a_slash_goes_to_the_search(tab: Tab) -> None:

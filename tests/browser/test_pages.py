@@ -118,7 +118,7 @@ def test_the_readme_shows_the_ui_as_it_is(browser: Browser, sample: SampleData) 
     """``make pictures`` puts them into docs/."""
     FOLDER.mkdir(exist_ok=True)
     tab = Tab.open(browser, sample.url, sample.guide)
-    for name, place, height in (("ui-overview", "", 500), ("ui-project", f"projects/{sample.busy}?range=24h", 800)):
+    for name, place, height in (("ui-overview", "", 700), ("ui-project", f"projects/{sample.busy}?range=24h", 800)):
         tab.page.set_viewport_size({"width": 1280, "height": height})
         tab.go(place)
         expect(tab.page.locator("body[data-late]")).to_have_count(0)

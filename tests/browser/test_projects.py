@@ -63,7 +63,7 @@ def test_a_webhook_works_with_what_the_page_says_to_paste(tab: Tab, sample: Samp
     tab.go(f"projects/{project}/secrets")
     expect(tab.page.get_by_label("Webhook secret", exact=True)).not_to_have_value("")
     tab.press("Generate")
-    tab.press("Show")
+    tab.page.locator("#webhook-form").get_by_role("button", name="Show", exact=True).click()
     tab.press("Save the webhook secret")
     tab.sees("The webhook secret is saved")
 

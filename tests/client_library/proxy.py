@@ -25,6 +25,7 @@ class Proxy:
         self._hold: dict[str, int] = {}
         self._break: dict[str, int] = {}
         self._closed = threading.Event()
+        self._clients: set[socket.socket] = set()
 
     def lose(self, path: str, times: int = 1) -> None:
         """The next answers to requests whose path begins so."""
@@ -41,6 +42,12 @@ class Proxy:
     def count(self, path: str) -> int:
         return sum(asked.startswith(path) for asked in self.asked)
 
+    def cut(self) -> None:
+        """Ends the connections of all clients."""
+        for client in list(self._clients):
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
     def serve(self) -> None:
         with suppress(OSError):
             while True:
@@ -54,6 +61,7 @@ class Proxy:
 
     def _pass_on(self, client: socket.socket) -> None:
         where = (self._broker.host, self._broker.port or 80)
+        self._clients.add(client)
         with client, suppress(OSError), socket.create_connection(where) as broker:
             while request := _message(client):
                 path = request.split(b" ", 2)[1].decode()

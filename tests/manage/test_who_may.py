@@ -66,6 +66,8 @@ GET   /project/secret/{id}                        401    200    403    403  403 
 POST* /project/secret/{id}                        401    401    403    403  403    403    200   403   200
 GET   /project/webhook_secret/{id}                401    401    403    403  403    403    200   403   200
 POST  /project/webhook_secret/{id}                401    401    403    403  403    403    200   403   200
+GET   /project/notify_secret/{id}                 401    401    403    403  403    403    200   403   200
+POST  /project/notify_secret/{id}                 401    401    403    403  403    403    200   403   200
 
 POST  /register                                   200    200    200    200  200    200    200   200   200
 POST  /login                                      200    200    200    200  200    200    200   200   200

@@ -44,14 +44,14 @@ def start(fleet: Fleet, crawled: int, site: Site, tmp_path: Path) -> Iterator[St
         crawl.kill()
 
 
-def grant(fleet: Fleet, project: int, crawl: Crawl) -> None:
-    """As a manager does when the worker of a new process asks for access."""
+def grant(fleet: Fleet, project: int, *crawls: Crawl) -> None:
+    """As a manager does when the workers of new processes ask for access. All get it at the same time."""
 
-    def accepted() -> bool:
+    def asking() -> list[int]:
         rows = fleet.admin.get(f"/project/access_list/{project}").content()["accesses"]
-        for row in rows:
-            if row["request"]:
-                fleet.admin.post(f"/project/accept_request/{project}/{row['worker']['id']}").content()
-        return any(row["request"] for row in rows)
+        return [row["worker"]["id"] for row in rows if row["request"]]
 
-    crawl.until(accepted)
+    for crawl in crawls:
+        crawl.until(lambda: len(asking()) >= len(crawls))
+    for worker in asking():
+        fleet.admin.post(f"/project/accept_request/{project}/{worker}").content()

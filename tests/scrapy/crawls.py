@@ -73,7 +73,7 @@ class Crawl:
     def text(self) -> str:
         return self.log.read_text()
 
-    def until(self, true: Callable[[], object], seconds: float = 20) -> None:
+    def until(self, true: Callable[[], object], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, f"did not happen in time: {self.text()}"
@@ -93,7 +93,7 @@ class Crawl:
         self.process.kill()
         self.process.wait(10)
 
-    def wait(self, seconds: float = 40) -> str:
+    def wait(self, seconds: float = 120) -> str:
         """Why the spider closed, once it has ended."""
         try:
             assert self.process.wait(seconds) == 0, self.text()

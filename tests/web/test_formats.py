@@ -5,7 +5,7 @@ import pytest
 from broker.store.monitoring import Snapshot, Stats
 from broker.store.projects import UNLIMITED
 from broker.web import formats
-from broker.web.projects import sparkline, trend
+from broker.web.trends import sparkline, trend
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,13 @@ def test_a_recipe_is_indented_if_it_is_json_and_no_number_changes(recipe: str, p
 def test_small_words() -> None:
     assert [formats.percent(n, 1000) for n in (0, 1, 126, 999, 1000)] == ["0 %", "<1 %", "13 %", ">99 %", "100 %"]
     assert [formats.count(n, "task") for n in (0, 1, 1000)] == ["0 tasks", "1 task", "1,000 tasks"]
-    assert [formats.size(n) for n in (1, 1023, 1024, 1 << 20)] == ["1 byte", "1,023 bytes", "1.0 kB", "1.0 MB"]
+    assert [formats.size(n) for n in (1, 1023, 1024, 1 << 20, 3 << 29)] == [
+        "1 byte",
+        "1,023 bytes",
+        "1.0 kB",
+        "1.0 MB",
+        "1.5 GB",
+    ]
     assert [formats.rate(n) for n in (0, UNLIMITED, 2.5, 1000)] == ["unlimited", "unlimited", "2.5/s", "1,000/s"]
     assert formats.short("x" * 81, 80) == "x" * 79 + "…"
     assert formats.moment(2**63) is None

@@ -59,9 +59,12 @@ document.getElementById("generate").addEventListener("click", () => {
 });
 
 try {
-  const [one, other] = await Promise.all([get(`project/secret/${project}`), get(`project/webhook_secret/${project}`)]);
+  const [one, other, events] = await Promise.all(
+    ["secret", "webhook_secret", "notify_secret"].map((name) => get(`project/${name}/${project}`)),
+  );
   secret.value = one.secret;
   webhook.value = other.webhook_secret;
+  document.getElementById("notify_secret").value = events.notify_secret;
   check();
   fill();
   enable("[data-wait=late]");

@@ -1,0 +1,126 @@
+"""The overview: all projects, what needs attention, and the broker itself."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from broker.errors import BrokerError
+from broker.store.monitoring import Stats
+from broker.store.projects import Order, Project
+from broker.web.attention import REQUESTS, Trouble, trouble_of_store, troubles
+from broker.web.routing import Pages
+from broker.web.trends import Trend, recent_trend, trend
+from broker.web.visit import Visit
+
+pages = Pages()
+
+_PAGE = 100
+
+_TROUBLES = 20
+"""Troubles that are shown."""
+
+
+class Row(NamedTuple):
+    project: Project
+    stats: Stats
+    trend: Trend
+
+    @property
+    def closed(self) -> int:
+        return self.stats.counters.get("closed", 0)
+
+
+_ORDERS: dict[str, Callable[[Row], tuple[float, str]]] = {
+    "name": lambda row: (0, row.project.fields["name"].casefold()),
+    "waiting": lambda row: (-row.stats.waiting, row.project.fields["name"]),
+    "assigned": lambda row: (-row.stats.assigned, row.project.fields["name"]),
+    "verifying": lambda row: (-row.stats.verifying, row.project.fields["name"]),
+    "delayed": lambda row: (-row.stats.delayed, row.project.fields["name"]),
+    "failed": lambda row: (-row.stats.failed, row.project.fields["name"]),
+    "closed": lambda row: (-row.closed, row.project.fields["name"]),
+    "pace": lambda row: (-(row.trend.pace or 0), row.project.fields["name"]),
+}
+
+
+_SHOWN: dict[str, Callable[[Row, list[Trouble]], bool]] = {
+    "all": lambda row, trouble: True,
+    "attention": lambda row, trouble: bool(trouble),
+    "tasks": lambda row, trouble: any(row.stats[:5]),
+    "paused": lambda row, trouble: row.project.fields["paused"] == "1",
+}
+"""Which of the projects are listed."""
+
+
+@pages.add("/")
+async def overview(visit: Visit) -> Response:
+    order, words, after = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("after", 0)
+    which = visit.choice("show", *_SHOWN)
+    query = visit.request.query_params
+    page = await visit.store.projects.page(visit.me.id, _store_order(order), after, _PAGE, text=words)
+    if not page.whole and not {"sort", "q", "after"} & query.keys():
+        # Of very many, those that are busy are worth seeing.
+        order = "waiting"
+        page = await visit.store.projects.page(visit.me.id, _store_order(order), after, _PAGE)
+    found = await asyncio.gather(*(_row(visit, project) for project in page.rows))
+    every = sorted((row for row in found if row), key=_ORDERS[order])
+    memory, now = await visit.store.overview.memory(), time.time()
+    of_project = {row.project.id: troubles(row.project, row.stats, row.trend, now) for row in every}
+    trouble = [*trouble_of_store(memory), *sorted(one for some in of_project.values() for one in some)]
+    return visit.page(
+        "overview.html",
+        rows=[row for row in every if _SHOWN[which](row, of_project[row.project.id])],
+        every=len(every),
+        everything=_sum([(row.stats, row.trend.pace) for row in every]) if page.whole else await _sum_of_all(visit),
+        troubles=trouble[:_TROUBLES],
+        more_troubles=max(0, len(trouble) - _TROUBLES),
+        failing={project for project, some in of_project.items() if any(one.rank != REQUESTS for one in some)},
+        memory=memory,
+        processes=visit.settings.workers,
+        order=order,
+        words=words,
+        which=which,
+        after=after,
+        onward=page.onward,
+        whole=page.whole,
+    )
+
+
+def _store_order(order: str) -> Order:
+    return "name" if order == "name" else "busy"
+
+
+async def _sum_of_all(visit: Visit) -> tuple[Stats, Trend]:
+    """With hidden projects for admins, who may see all of them."""
+    sums = [await visit.store.overview.sum(hidden=False)]
+    if visit.me.tracker_admin:
+        sums.append(await visit.store.overview.sum(hidden=True))
+    return _sum([(stats, None) for stats in sums])
+
+
+async def _row(visit: Visit, project: Project) -> Row | None:
+    """None for a project that has been deleted meanwhile."""
+    try:
+        stats = await visit.store.monitoring.stats(project.id)
+        return Row(project, stats, await recent_trend(visit, project, stats))
+    except BrokerError as error:
+        if error.code != "not_found":
+            raise
+        return None
+
+
+def _sum(counts: Sequence[tuple[Stats, float | None]]) -> tuple[Stats, Trend]:
+    """Of stats with a pace, where there is one."""
+    every = [stats for stats, _ in counts]
+    stats = Stats(
+        sum(stats.waiting for stats in every),
+        sum(stats.verifying for stats in every),
+        sum(stats.delayed for stats in every),
+        sum(stats.assigned for stats in every),
+        sum(stats.failed for stats in every),
+        {"closed": sum(stats.counters.get("closed", 0) for stats in every)},
+    )
+    paces = [pace for _, pace in counts if pace is not None]
+    return stats, trend([], stats, 0)._replace(pace=sum(paces) if paces else None)
