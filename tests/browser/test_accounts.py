@@ -158,7 +158,7 @@ def test_everything_works_under_a_path_that_a_proxy_takes_off(tab: Tab, sample: 
 
 
 def test_a_page_is_used_with_the_keyboard(tab: Tab, sample: SampleData) -> None:
-    tab.go(f"projects/{sample.busy}")
+    tab.go(f"projects/{sample.busy}/settings")
 
     tab.page.keyboard.press("Tab")
     expect(tab.page.get_by_role("link", name="Skip to content")).to_be_focused()
