@@ -61,7 +61,7 @@ def _accept(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"accepted": accepted})
     else:
-        print(f"{accepted:,} requests are accepted")
+        print(f"{accepted:,} accepted")
     return 0
 
 

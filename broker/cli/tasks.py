@@ -47,11 +47,11 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
 
 
 def _retry(arguments: argparse.Namespace) -> int:
-    return _change(arguments, "retry_tasks", {}, "wait again")
+    return _change(arguments, "retry_tasks", {}, "retried")
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    return _change(arguments, "remove_tasks", {"state": arguments.state}, "are deleted")
+    return _change(arguments, "remove_tasks", {"state": arguments.state}, "removed")
 
 
 def _change(arguments: argparse.Namespace, call: str, body: dict[str, object], done: str) -> int:
@@ -61,8 +61,8 @@ def _change(arguments: argparse.Namespace, call: str, body: dict[str, object], d
     if arguments.json:
         print_json(content)
         return 0
-    more = ", and the broker goes on" if content["pending"] else ""
-    print(f"{content['affected_tasks']:,} tasks {done}{more}")
+    more = " so far: the broker goes on" if content["pending"] else ""
+    print(f"{content['affected_tasks']:,} {done}{more}")
     return 0
 
 

@@ -118,7 +118,7 @@ def test_requests_are_listed_and_accepted(broker: Broker, fleet: Fleet) -> None:
     assert [row["worker"]["id"] for row in rows(broker("access", "list", project, "--requests", "--json"))] == [
         worker.id for worker in workers[1:]
     ]
-    assert fine(broker("access", "accept", project, workers[1].id)) == "1 requests are accepted\n"
+    assert fine(broker("access", "accept", project, workers[1].id)) == "1 accepted\n"
     fine(broker("access", "reject", project, workers[2].id))
     table = [line.split() for line in fine(broker("access", "list", project)).splitlines()]
     assert table[1:] == [
@@ -154,12 +154,12 @@ def test_tasks_that_match_are_retried_or_removed(broker: Broker, fleet: Fleet) -
             "/task/release", {"task_id": worker.take(project)["id"], "result": 1, "message": "HTTP 500"}
         ).content()
 
-    assert fine(broker("tasks", "retry", project, "--contains", "a/1")) == "1 tasks wait again\n"
+    assert fine(broker("tasks", "retry", project, "--contains", "a/1")) == "1 retried\n"
     assert rows(broker("tasks", "retry", "--contains", "HTTP 404", project, "--json")) == [
         {"affected_tasks": 0, "pending": False}
     ]
     removed = broker("tasks", "remove", project, "--state", "failed", "--contains", "b/")
-    assert fine(removed) == "1 tasks are deleted\n"
+    assert fine(removed) == "1 removed\n"
     left = {state: rows(broker("tasks", "list", project, "--state", state, "--json")) for state in ("queue", "failed")}
     assert {state: [row["recipe"] for row in found] for state, found in left.items()} == {
         "queue": ["a/1"],
