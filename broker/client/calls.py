@@ -130,6 +130,7 @@ class Caller:
         safe: bool,
         allow: Collection[str | None] = (),
         patient: bool = True,
+        patience: float | None = None,
         pause: float = 0,
         longest: float = math.inf,
         wait: float = 0,
@@ -139,7 +140,8 @@ class Caller:
         ``safe``: whether the call may be carried out twice. If so, it is repeated for ``self.patience`` seconds. A call
         that was not sent is always repeated, and so is one that exceeds a rate (429), unless ``patient`` is false.
         ``longest``: seconds that it waits for a rate before it asks again. ``allow``: codes of refusals that are
-        answers, None for those without a code; ``unavailable`` allows a 503 that says what was done.
+        answers, None for those without a code; ``unavailable`` allows a 503 that says what was done. ``patience``:
+        instead of ``self.patience``.
 
         Raises :class:`Refused` when the broker itself refuses the call, which asking again does not change, and
         :class:`Unreachable` when there is no answer, or one of a proxy, or of a broker with a fault.
@@ -148,7 +150,8 @@ class Caller:
         path = f"{path}?{urlencode(query)}" if query else path
         data = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
         headers = {**self.worker.headers, **self.info} if self.worker else {}
-        give_up, backoff, perhaps_done = time.monotonic() + self.patience, Backoff(), False
+        patience = self.patience if patience is None else patience
+        give_up, backoff, perhaps_done = time.monotonic() + patience, Backoff(), False
         while True:
             outcome = yield Attempt(method, path, headers, data, pause, wait)
             try:

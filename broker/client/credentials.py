@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from broker.client.forks import forks
 from broker.client.types import ClientError
 
 
@@ -91,6 +92,8 @@ class SharedLock:
     def __init__(self, file: str | Path) -> None:
         self._file = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(self._file, fcntl.LOCK_SH)
+        # A child that outlives this program would hold the lock as well.
+        forks.in_child.add(self.release)
 
     def alone(self) -> bool:
         """Whether no other program uses the file now."""
@@ -104,4 +107,5 @@ class SharedLock:
         return True
 
     def release(self) -> None:
+        forks.in_child.discard(self.release)
         os.close(self._file)

@@ -5,20 +5,19 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
+from broker.client.calls import Backoff
 from broker.client.clients import AsyncClient
-from broker.client.types import ClientError, Task
+from broker.client.types import Refused, Task, Unreachable
 
 log = logging.getLogger("broker.client")
 
-_DEFAULT_TIME = 60
-"""Seconds that a task surely has without a ``max_assign_time``. The server's default, usually an hour, is not known."""
-
-_EXTENSION = 600
-"""Seconds by which such a task is extended: the broker may be away as long, and reclaims it soon after a crash."""
-
 _PART = 1 / 3
 """Of its time, after which a task is extended: two more attempts are left."""
+
+_MOST = 1000
+"""Tasks of one call."""
 
 
 @dataclass(eq=False)
@@ -30,10 +29,14 @@ class _Held:
 
 
 class Heartbeat:
-    """Covers a task from its get until its release is answered."""
+    """Covers a task from its get until its release is answered. ``lease``: seconds for which a task is held.
 
-    def __init__(self, client: AsyncClient) -> None:
+    A task with a ``max_assign_time`` is held no longer than that.
+    """
+
+    def __init__(self, client: AsyncClient, lease: int) -> None:
         self._client = client
+        self._lease = lease
         self._held: dict[int, _Held] = {}
         self._added = asyncio.Event()
 
@@ -41,9 +44,9 @@ class Heartbeat:
         return task_id in self._held
 
     def add(self, task: Task, when_lost: Callable[[], None], *, leftover: bool) -> None:
-        """``leftover``: from an earlier run. The time left is not known, so the task is extended at once."""
-        seconds = task.max_assign_time or _EXTENSION
-        left = 0 if leftover else (task.max_assign_time or _DEFAULT_TIME) * _PART
+        """``leftover``: from an earlier get. The time left is not known, so the task is extended at once."""
+        seconds = min(self._lease, task.max_assign_time or self._lease)
+        left = 0 if leftover else seconds * _PART
         self._held[task.id] = _Held(task.id, seconds, _now() + left, when_lost)
         self._added.set()
 
@@ -52,26 +55,39 @@ class Heartbeat:
 
     async def run(self) -> None:
         """Extends tasks when they are due, until it is cancelled."""
+        backoff = Backoff()
         while True:
             self._added.clear()
-            due: dict[int, list[_Held]] = {}
-            for held in self._held.values():
-                if held.renew_at <= _now():
-                    due.setdefault(held.seconds, []).append(held)
-            for seconds, tasks in due.items():
-                await self._extend(tasks, seconds)
-            if not due:
-                next_due = min((held.renew_at for held in self._held.values()), default=None)
+            try:
+                await self._extend_due()
+                backoff.reset()
+            except Unreachable:
+                await asyncio.sleep(backoff.pause())
+            except Exception:  # for lack of memory, say
+                log.exception("the deadlines of tasks could not be moved: trying again")
+                await asyncio.sleep(backoff.pause())
+            else:
                 # A new task may be due earlier.
+                next_due = min((held.renew_at for held in self._held.values()), default=None)
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(next_due):
                         await self._added.wait()
 
+    async def _extend_due(self) -> None:
+        due: dict[int, list[_Held]] = {}
+        for held in self._held.values():
+            if held.renew_at <= _now():
+                due.setdefault(held.seconds, []).append(held)
+        for seconds, tasks in due.items():
+            left = iter(tasks)
+            while some := list(islice(left, _MOST)):
+                await self._extend(some, seconds)
+
     async def _extend(self, tasks: list[_Held], seconds: int) -> None:
         began = _now()
         try:
-            extended = await self._client.extend([held.id for held in tasks], seconds)
-        except ClientError as error:
+            extended = await self._client.extend([held.id for held in tasks], seconds, patience=0)
+        except Refused as error:
             log.error("the deadlines of %d tasks could not be moved: %s", len(tasks), error)
             extended = [True] * len(tasks)
         for held, still_held in zip(tasks, extended, strict=True):

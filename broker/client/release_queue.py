@@ -1,14 +1,16 @@
-"""The results of a worker on their way to the broker: many in one call, each sent until it is answered."""
+"""The results of a worker on their way to the broker: many in one call, each sent until a broker answers."""
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from broker.client.calls import Backoff
 from broker.client.clients import AsyncClient
 from broker.client.heartbeat import Heartbeat
-from broker.client.types import ClientError, NewTask, Refused, RefusedPart, Release, Result, Task, Turn, Unreachable
+from broker.client.types import ClientError, NewTask, Refused, Release, Result, Task, Turn, Unreachable
 
 log = logging.getLogger("broker.client")
 
@@ -21,6 +23,9 @@ _MOST, _MOST_CHARACTERS = 500, 2 << 20
 _PASSING = {"rate_limited", "unavailable"}
 """Refusals of a part that is then sent again."""
 
+_BUSY = {408, 425, 429}
+"""Statuses with which a proxy refuses any call for a while."""
+
 
 @dataclass(eq=False)
 class _Queued:
@@ -32,6 +37,11 @@ class _Queued:
     """Whether it may have been carried out."""
     alone: bool = False
     """Whether it goes in a call of its own: one with others was refused."""
+    most: int = _MOST
+    """Tasks that it submits in one call."""
+    due: float = 0
+    """When it is sent, in the time of the event loop."""
+    backoff: Backoff = field(default_factory=lambda: Backoff(1, 30))
 
 
 @dataclass
@@ -44,14 +54,16 @@ class _Batch:
 
 
 class ReleaseQueue:
-    def __init__(self, client: AsyncClient, heartbeat: Heartbeat) -> None:
+    """``lease``: seconds for which tasks are held that are got with the call of a batch."""
+
+    def __init__(self, client: AsyncClient, heartbeat: Heartbeat, lease: int) -> None:
         self._client = client
         self._heartbeat = heartbeat
+        self._lease = lease
         self._queued: dict[int, _Queued] = {}
         self._sending: set[_Queued] = set()
         self._filled = asyncio.Event()
-        self._emptied = asyncio.Event()
-        self._emptied.set()
+        self._backoff = Backoff()
 
     def __len__(self) -> int:
         return len(self._queued)
@@ -61,7 +73,6 @@ class ReleaseQueue:
         before = self._queued.pop(task.id, None)
         submits = [*(before.submits if before else ()), *(task.submits if release.result is Result.OK else ())]
         self._queued[task.id] = _Queued(task, release, submits)
-        self._emptied.clear()
         self._filled.set()
 
     def discard(self, task_id: int) -> None:
@@ -74,31 +85,30 @@ class ReleaseQueue:
 
     async def run(self) -> None:
         """Sends what is queued, until it is cancelled."""
-        backoff = Backoff()
         while True:
-            await self._filled.wait()
+            waiting = [queued.due for queued in self._queued.values() if queued not in self._sending]
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min(waiting, default=None)):
+                    await self._filled.wait()
             await asyncio.sleep(_GATHER)
             self._filled.clear()
-            for project in {queued.task.project.id for queued in self._queued.values()}:
-                while batch := self._batch(project):
-                    try:
-                        turn = await self._send(project, batch)
-                        backoff.reset()
-                        await asyncio.sleep(_pause(turn))
-                    except Unreachable:
-                        await asyncio.sleep(backoff.pause())
-            if not self._queued:
-                self._emptied.set()
+            await asyncio.sleep(await self._send_due())
 
-    async def until_empty(self) -> None:
-        await self._emptied.wait()
+    async def drain(self) -> None:
+        """Sends everything, also where :meth:`run` was cancelled. Ends when nothing is left."""
+        while self._queued:  # noqa: ASYNC110 - it sends
+            await asyncio.sleep(min(await self._send_due() or _GATHER, 0.5))
+
+    async def until_sent(self, task_id: int) -> None:
+        while task_id in self._queued:  # noqa: ASYNC110 - no event for what is rare
+            await asyncio.sleep(_GATHER)
 
     async def take_along(self, project: int, count: int) -> list[Task] | None:
         """Tasks that are got with the call that sends what is queued of the project; None if nothing is.
 
         Raises :class:`Unreachable` when it may have been carried out.
         """
-        batch = self._batch(project)
+        batch = self._batch(project, with_get=True)
         return (await self._send(project, batch, count)).tasks if batch else None
 
     async def settle(self, project: int) -> None:
@@ -108,21 +118,40 @@ class ReleaseQueue:
         await self._drop_carried_out(project, idle)
         self._remove(queued for queued in idle if queued.release is None and not queued.submits)
 
-    def _batch(self, project: int) -> _Batch | None:
-        batch, characters = _Batch(), 0
+    async def _send_due(self) -> float:
+        """Returns for how many seconds nothing should be sent, as the broker does not answer."""
+        for project in {queued.task.project.id for queued in self._queued.values()}:
+            while batch := self._batch(project):
+                try:
+                    await self._send(project, batch)
+                except Unreachable as error:
+                    if not _is_about(error):
+                        return self._backoff.pause(error.delay)
+                except Exception:  # for lack of memory, say
+                    log.exception("%d releases could not be sent, and are sent again", len(batch.queued))
+                    return self._backoff.pause()
+        return 0
+
+    def _batch(self, project: int, *, with_get: bool = False) -> _Batch | None:
+        """Without what is sent already or not due; a call with a get has nothing that has to go alone."""
+        batch, characters, now = _Batch(), 0, _now()
         for queued in self._queued.values():
-            if queued.task.project.id != project or queued in self._sending:
+            if queued.task.project.id != project or queued in self._sending or queued.due > now:
                 continue
-            if len(batch.releases) == _MOST or (batch.queued and (queued.alone or batch.queued[0].alone)):
+            if queued.alone and (with_get or batch.queued):
+                continue
+            if len(batch.releases) == _MOST:
                 break
             batch.queued.append(queued)
             for task in queued.submits:
                 characters += len(task.recipe)
-                if batch.submits and (len(batch.submits) == _MOST or characters > _MOST_CHARACTERS):
+                if batch.submits and (len(batch.submits) == queued.most or characters > _MOST_CHARACTERS):
                     return batch
                 batch.submits.append(task)
             if queued.release is not None:
                 batch.releases.append(queued)
+            if queued.alone:
+                break
         return batch if batch.queued else None
 
     async def _send(self, project: int, batch: _Batch, count: int = 0) -> Turn:
@@ -131,16 +160,20 @@ class ReleaseQueue:
         try:
             await self._drop_carried_out(project, batch.releases)
             releases = [queued.release for queued in batch.releases if queued.release is not None]
-            turn = await self._client.turn(project, releases=releases, submits=batch.submits, count=count)
+            turn = await self._client.turn(
+                project, releases=releases, submits=batch.submits, count=count, hold=self._lease, patience=0
+            )
             self._note(batch, turn)
             return turn
-        except (Unreachable, asyncio.CancelledError):
-            for queued in batch.queued:
-                queued.unsure = True
-            raise
-        except ClientError as error:
+        except Refused as error:
             self._refused(batch, error)
             return Turn([], [], [], {})
+        except BaseException as error:
+            for queued in batch.queued:
+                queued.unsure = True
+            if isinstance(error, Unreachable) and _is_about(error):
+                self._send_apart(batch, error)
+            raise
         finally:
             self._sending.difference_update(batch.queued)
             self._remove(queued for queued in batch.queued if queued.release is None and not queued.submits)
@@ -149,6 +182,7 @@ class ReleaseQueue:
 
     def _note(self, batch: _Batch, turn: Turn) -> None:
         """Takes off what was done, and what never will be."""
+        self._backoff.reset()
         submitted, refused = len(turn.outcomes), turn.refused.get("submits")
         if refused is not None and refused.code not in _PASSING:
             left = len(batch.submits) - submitted
@@ -163,20 +197,37 @@ class ReleaseQueue:
             queued.unsure = refused is not None
             if refused is None:
                 queued.release = None
+        again = [turn.refused[part] for part in ("releases", "submits") if part in turn.refused]
+        pause = max((part.rate_limit_delay or 1.0 for part in again), default=0)
+        for queued in batch.queued:
+            queued.due = _now() + pause
 
-    def _refused(self, batch: _Batch, error: ClientError) -> None:
+    def _refused(self, batch: _Batch, error: Refused) -> None:
         """Nothing of the call was done."""
         first = batch.queued[0]
-        if len(batch.queued) > 1:
-            for queued in batch.queued:
-                queued.alone = True
-        elif first.submits and isinstance(error, Refused) and error.status in {400, 413}:
+        if len(batch.queued) > 1 or (error.code == "too_large" and len(batch.submits) > 1):
+            self._send_apart(batch, error)
+        elif first.submits and error.status in {400, 413}:
             log.error("task %d failed, as what it submits was refused: %s", first.task.id, error)
             first.submits.clear()
             first.release = first.release and Release(first.task.id, Result.FAIL, message=error.reason)
         else:
             log.error("task %d could not be released, and comes back after its deadline: %s", first.task.id, error)
             first.release, first.submits = None, []
+
+    def _send_apart(self, batch: _Batch, error: ClientError) -> None:
+        """What was refused as a whole goes in calls of their own, and one of these in smaller ones, each later."""
+        if len(batch.queued) > 1:
+            for queued in batch.queued:
+                queued.alone = True
+            return
+        (queued,) = batch.queued
+        queued.alone = True
+        if len(batch.submits) > 1:
+            queued.most = math.ceil(len(batch.submits) / 2)
+        else:
+            queued.due = _now() + queued.backoff.pause()
+            log.warning("what task %d says does not arrive, and is sent again: %s", queued.task.id, error)
 
     async def _drop_carried_out(self, project: int, releases: Iterable[_Queued]) -> None:
         """A fail or a skip must not arrive twice: between the two, this worker may have been assigned the task again.
@@ -200,10 +251,9 @@ class ReleaseQueue:
                 self._heartbeat.remove(queued.task.id)
 
 
-def _pause(turn: Turn) -> float:
-    """Seconds before what was refused of it may be sent again."""
-    refused: list[RefusedPart] = [turn.refused[part] for part in ("releases", "submits") if part in turn.refused]
-    return max((part.rate_limit_delay or 1.0 for part in refused if part.code in _PASSING), default=0)
+def _is_about(error: Unreachable) -> bool:
+    """Whether a proxy may have refused this call, and would pass on others: for its size, or for a word in it."""
+    return error.status is not None and 300 <= error.status < 500 and error.status not in _BUSY
 
 
 def _same_get(task: Task, held: Task | None) -> bool:
@@ -212,3 +262,7 @@ def _same_get(task: Task, held: Task | None) -> bool:
         task.round,
         task.assign_time,
     )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -189,6 +189,7 @@ class TaskCalls(Caller):
         count: int = 1,
         wait: int = 0,
         hold: int = 0,
+        patience: float | None = None,
     ) -> Steps[Turn]:
         """Releases tasks, submits tasks to the project, and gets up to ``count`` tasks, in this order, in one call.
 
@@ -196,6 +197,7 @@ class TaskCalls(Caller):
         and the tasks are of any project. A part that is refused does not stop the others: look at ``refused``, also for
         the project's rates, which are not waited for. If the answer is lost and a task was asked for, or the parts are
         not safe to repeat by themselves, the call is not repeated but raises ``Unreachable``; see :meth:`assigned`.
+        ``patience``: instead of the client's.
         """
         tasks = [_new_task(task) for task in submits]
         if tasks and project is None:
@@ -206,13 +208,19 @@ class TaskCalls(Caller):
             "get": {"project": project, "count": count, "wait": wait, "hold": hold or None} if count else None,
         }
         safe = not count and all(task.hashed for task in tasks) and _all_ok(releases)
-        return (yield from self._call("POST", "/task/turn", Turn, body=body, safe=safe, allow={None}, wait=wait))
+        call = self._call("POST", "/task/turn", Turn, body=body, safe=safe, allow={None}, wait=wait, patience=patience)
+        return (yield from call)
 
     @method
-    def extend(self, task_ids: Sequence[int], seconds: int) -> Steps[list[bool]]:
-        """Moves deadlines to ``seconds`` from now, for at most 10,000 tasks. False: not held, so stop working on it."""
+    def extend(self, task_ids: Sequence[int], seconds: int, *, patience: float | None = None) -> Steps[list[bool]]:
+        """Moves deadlines to ``seconds`` from now, for at most 10,000 tasks. False: not held, so stop working on it.
+
+        ``patience``: instead of the client's.
+        """
         body = {"task_ids": task_ids, "seconds": seconds}
-        return (yield from self._call("POST", "/task/extend", _Extended, body=body, safe=True)).extended
+        return (
+            yield from self._call("POST", "/task/extend", _Extended, body=body, safe=True, patience=patience)
+        ).extended
 
     @method
     def give_back(self, task_ids: Sequence[int]) -> Steps[list[bool]]:

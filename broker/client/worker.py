@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import signal
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -11,16 +10,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.client.clients import AsyncClient, Client
-from broker.client.consumer import Consumer, Function, Handler
+from broker.client.consumer import Consumer, Shared
 from broker.client.credentials import SharedLock
+from broker.client.handler import Function, Handler
 from broker.client.heartbeat import Heartbeat
 from broker.client.joining import JoinTokens, worker_info
 from broker.client.release_queue import ReleaseQueue
+from broker.client.running import run_loop, stopped_by_signals
 from broker.client.types import ClientError, Refused
 
 log = logging.getLogger("broker.client")
 
 F = TypeVar("F", bound=Function)
+
+_LONGEST_LEASE = 86_400
+"""Seconds."""
 
 _LAST_CALLS = 5
 """Seconds for the last releases of a worker that stops. The broker reclaims the other tasks after their deadlines."""
@@ -32,9 +36,10 @@ class Worker:
     ``file``: the credentials, created when missing; programs that share the file are one worker. ``resume``: whether to
     give back what an earlier run left, and to resume tasks whose get had no answer; set it to False when several
     machines share one worker. ``grace``: seconds for running tasks when the worker stops; then they are given back.
-    ``wait``: seconds of a long poll, at most 60. ``join``: a join token, or several with spaces between them, with
-    which the worker gets access by itself; by default those of the variable TASK_BROKER_JOIN_TOKEN. ``version``: of
-    your program; managers see it beside the host.
+    ``wait``: seconds of a long poll, at most 60. ``lease``: seconds for which a task is held, and for which it is
+    extended again and again: when the machine fails, others get its tasks after that time. ``join``: a join token, or
+    several with spaces between them, with which the worker gets access by itself; by default those of the variable
+    TASK_BROKER_JOIN_TOKEN. ``version``: of your program; managers see it beside the host.
     """
 
     def __init__(
@@ -46,15 +51,20 @@ class Worker:
         resume: bool = True,
         grace: float = 8,
         wait: int = 30,
+        lease: int = 60,
         join: str | None = None,
         version: str = "",
     ) -> None:
+        if not 1 <= lease <= _LONGEST_LEASE:
+            raise ValueError(f"lease: whole seconds, from 1 to {_LONGEST_LEASE:,}")
         self._url = url
         self._alias = alias
         self._file = Path(file)
         self._resume = resume
         self._grace = grace
         self._wait = wait
+        self._lease = lease
+        self._served = False
         self._tokens = JoinTokens(join)
         self._info = worker_info(version)
         self._handlers: list[Handler] = []
@@ -65,17 +75,26 @@ class Worker:
         self._stopping_now = asyncio.Event()
         self._lock = threading.Lock()
 
-    def task(self, *, project: int, concurrency: int = 1, prefetch: int = 0, submit: bool = False) -> Callable[[F], F]:
+    def task(
+        self,
+        *,
+        project: int,
+        concurrency: int = 1,
+        prefetch: int = 0,
+        submit: bool = False,
+        timeout: float | None = None,
+    ) -> Callable[[F], F]:
         """Calls the decorated function with tasks of the project, up to ``concurrency`` at a time. It may be ``async``.
 
         The function returns a verification (see :func:`broker.client.verification`) or None, or raises ``Fail`` or
-        ``Skip``. Any other exception is logged, and the task fails. ``prefetch``: how many more tasks to hold, where no
-        other worker can get them: useful only for tasks as short as a call of the broker. ``submit``: also requests
-        access to submit to the project.
+        ``Skip``. Whatever else it raises is logged, and the task fails. ``prefetch``: how many more tasks to hold,
+        where no other worker can get them: useful only for tasks as short as a call of the broker. ``submit``: also
+        requests access to submit to the project. ``timeout``: seconds after which a task fails whose function has not
+        ended.
         """
 
         def add(function: F) -> F:
-            handler = Handler(function, project, concurrency, prefetch, submit)
+            handler = Handler(function, project, concurrency, prefetch, submit, timeout)
             if any(other.project == project for other in self._handlers):
                 raise ValueError(f"project {project} has a function already")
             self._handlers.append(handler)
@@ -104,13 +123,24 @@ class Worker:
 
         A second signal ends the grace. Raises :class:`Refused` when waiting would not help.
         """
-        asyncio.run(self._run())
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            run_loop(self._run)
+        else:
+            raise RuntimeError("an event loop runs here already: await worker.serve() in it")
 
     async def serve(self) -> None:
-        """As :meth:`run`, in your own event loop and without signals: until :meth:`stop`, or until it is cancelled."""
+        """As :meth:`run`, in your own event loop and without signals: until :meth:`stop`, or until it is cancelled.
+
+        When it is cancelled, it gives back all tasks at once.
+        """
         if not self._handlers:
             raise RuntimeError("a worker needs a function: decorate one with @worker.task(project=...)")
         with self._lock:
+            if self._served:
+                raise RuntimeError("this worker runs already, or has run: create another one, which runs once as well")
+            self._served = True
             self._loop = asyncio.get_running_loop()
         async with AsyncClient(self._url, patience=math.inf) as client:
             self._client, client.persistent = client, True
@@ -144,11 +174,8 @@ class Worker:
                 self._loop.call_soon_threadsafe(self._stop)
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._stop)
-        await self.serve()
+        with stopped_by_signals(self._stop):
+            await self.serve()
 
     def _stop(self) -> None:
         (self._stopping_now if self._stopping.is_set() else self._stopping).set()
@@ -167,37 +194,61 @@ class Worker:
 
     async def _work(self, client: AsyncClient) -> None:
         lock = SharedLock(self._file)
-        heartbeat = Heartbeat(client)
-        queue = ReleaseQueue(client, heartbeat)
-        resume = lock if self._resume else None
-        consumers = [
-            Consumer(handler, client, heartbeat, queue, lock=resume, wait=self._wait) for handler in self._handlers
-        ]
-        background = _start(heartbeat.run(), queue.run(), self._stopping.wait())
+        heartbeat = Heartbeat(client, self._lease)
+        queue = ReleaseQueue(client, heartbeat, self._lease)
+        shared = Shared(client, heartbeat, queue, lock if self._resume else None, self._wait, self._lease)
+        consumers = [Consumer(handler, shared) for handler in self._handlers]
+        background = _start(heartbeat.run(), queue.run())
         consuming = _start(*(consumer.run() for consumer in consumers))
+        grace, failure = 0.0, None
         try:
-            await asyncio.wait([*consuming, *background], return_when=asyncio.FIRST_COMPLETED)
+            failure = await self._until_stopped(consuming, background)
+            grace = self._grace
         finally:
-            failures = await _cancel(consuming)
-            await self._finish(consumers, queue)
-            failures += await _cancel(background)
-            lock.release()
-        if failures:
-            raise self._explained(failures[0])
+            try:
+                await _cancel(consuming)
+                await self._finish(consumers, queue, grace)
+            finally:
+                await _cancel(background)
+                lock.release()
+        if failure is not None:
+            raise self._explained(failure)
 
-    def _explained(self, error: Exception) -> Exception:
+    async def _until_stopped(
+        self, consuming: list[asyncio.Task[object]], background: list[asyncio.Task[object]]
+    ) -> BaseException | None:
+        """Ends when no function is left, too: then with the error that ended the last one."""
+        (stopping,) = _start(self._stopping.wait())
+        left, failure = set(consuming), None
+        try:
+            while left:
+                done, _ = await asyncio.wait({*left, *background, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                ended = [task for task in done if task is not stopping and not task.cancelled()]
+                failure = next((task.exception() for task in ended), None)
+                if stopping in done or done.intersection(background) or _is_for_all(failure):
+                    break
+                left -= done
+                if left and failure is not None:
+                    log.error("a function ends, and the others go on: %s", failure)
+                    failure = None
+            return failure
+        finally:
+            await _cancel([stopping])
+
+    def _explained(self, error: BaseException) -> BaseException:
         if isinstance(error, Refused) and error.code == "bad_credentials":
             error.add_note(f"this broker does not know the worker of {self._file}: without the file, one is created")
         return error
 
-    async def _finish(self, consumers: list[Consumer], queue: ReleaseQueue) -> None:
+    async def _finish(self, consumers: list[Consumer], queue: ReleaseQueue, grace: float) -> None:
         """Lets running tasks end within the grace, and gives back all others."""
         for consumer in consumers:
             consumer.give_back(unbegun=True)
-        if running := [work.running for consumer in consumers for work in consumer.works.values()]:
-            log.info("%d tasks still run: they are given back in %g s", len(running), self._grace)
+        running = [work.running for consumer in consumers for work in consumer.works.values()]
+        if running and grace > 0:
+            log.info("%d tasks still run: they are given back in %g s", len(running), grace)
             ends = _start(asyncio.wait(running), self._stopping_now.wait())
-            await asyncio.wait(ends, timeout=self._grace, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
             await _cancel(ends)
         for consumer in consumers:
             consumer.give_back()
@@ -206,9 +257,14 @@ class Worker:
                 for consumer in consumers:
                     with suppress(ClientError):  # perhaps the error that ended the worker
                         await consumer.give_back_leftovers()
-                await queue.until_empty()
+                await queue.drain()
         if queue:
             log.warning("%d releases did not arrive: those tasks come back after their deadlines", len(queue))
+
+
+def _is_for_all(failure: BaseException | None) -> bool:
+    """Whether what ended one function ends all of them."""
+    return isinstance(failure, Refused) and failure.code == "bad_credentials"
 
 
 def _start(*coroutines: Coroutine[Any, Any, object]) -> list[asyncio.Task[object]]:

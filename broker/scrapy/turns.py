@@ -92,7 +92,7 @@ class Turns:
         self._host = host
         self._lease = lease
         self._alone = alone
-        self._heartbeat = Heartbeat(client)
+        self._heartbeat = Heartbeat(client, lease)
         self._submits: deque[_Submit] = deque()
         self._enqueued = 0
         self._answered = 0

@@ -1,10 +1,12 @@
 """A worker that is stopped or killed: its tasks are assigned to others."""
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from broker.client import Client, Credentials, NewTask, Worker
 from tests.client import Fleet
 from tests.client_library.conftest import Producer, WorkerFile
 from tests.client_library.running import counters, program, stats
@@ -29,6 +31,7 @@ def block(task):
     time.sleep(float(seconds))
 
 def exit_at_once(task):
+    print("began", task.recipe, flush=True)
     if task.recipe == "poison":
         os._exit(9)
 
@@ -130,6 +133,89 @@ def test_a_task_that_ends_its_worker_each_time_fails_at_some_time(
 
     (failed,) = fleet.admin.get(f"/project/tasks/{project}?state=failed").content()["tasks"]
     assert (failed["recipe"], failed["error"]["message"]) == ("poison", "its workers never reported back")
+
+
+def test_the_tasks_behind_one_that_ends_its_worker_each_time_are_done(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
+) -> None:
+    project = fleet.project()
+    worker_file(project)
+    submitter = producer(project)
+    submitter.submit(project, "poison")
+    for n in range(40):
+        submitter.submit(project, str(n))
+
+    # With three at a time it ends the work on others as well; in each run they are fewer.
+    for _ in range(20):
+        with program(tmp_path, WORKER, fleet.url, str(project), "exit", "0", "1") as worker:
+            assert worker.process.wait(20) == 9
+        if counters(fleet, project)["closed"] == 40:
+            break
+
+    assert counters(fleet, project)["closed"] == 40
+    assert counters(fleet, project)["reclaimed"] >= 1
+    assert "resumes" not in worker.text()
+
+
+def test_all_that_a_killed_worker_has_left_is_given_back_and_counted(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
+) -> None:
+    project = fleet.project(max_reclaims=100)
+    me = Credentials.load(worker_file(project))
+    with Client(fleet.url, me) as client:
+        client.submit_many(project, [NewTask(str(n), priority=1) for n in range(2500)])
+        for _ in range(3):
+            client.get_many(project, count=1000)
+    assert stats(fleet, project)["assigned"] == 2500
+    producer(project).submit(project, "new", priority=9)
+
+    with program(tmp_path, WORKER, fleet.url, str(project), "async", "60", "1") as worker:
+        until(lambda: worker.text().count("began") == 3)
+        assert stats(fleet, project)["assigned"] == 5
+        assert worker.end() == 0
+
+    assert "began new" in worker.text()
+    assert counters(fleet, project)["reclaimed"] == 2500
+
+
+def test_the_tasks_of_a_killed_worker_are_back_after_its_lease(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
+) -> None:
+    project = fleet.project()
+    worker_file(project)
+    for seconds in (0, 3600, 1):
+        producer(project).submit(project, str(seconds), max_assign_time=seconds)
+    text = WORKER.replace("wait=0)", "wait=0, lease=2)")
+
+    with program(tmp_path, text, fleet.url, str(project), "async", "60", "1") as worker:
+        until(lambda: worker.text().count("began") == 3)
+        time.sleep(3)
+        assert (stats(fleet, project)["assigned"], counters(fleet, project)["reclaimed"]) == (3, 0)
+        worker.process.kill()
+        until(lambda: stats(fleet, project)["waiting"] == 3, 5)
+
+
+def test_a_task_is_held_for_a_minute_at_a_time(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
+) -> None:
+    project = fleet.project()
+    worker_file(project)
+    for seconds in (0, 3600, 30):
+        producer(project).submit(project, str(seconds), max_assign_time=seconds)
+
+    with program(tmp_path, WORKER, fleet.url, str(project), "async", "60", "0") as worker:
+        until(lambda: worker.text().count("began") == 3)
+        rows = fleet.admin.get(f"/project/tasks/{project}?state=assigned").content()["tasks"]
+        assert worker.end() == 0
+
+    left = {row["recipe"]: row["deadline"] - row["assign_time"] for row in rows}
+    assert left == {"0": 60, "3600": 60, "30": 30}
+
+
+@pytest.mark.parametrize("lease", [0, 86_401])
+def test_a_lease_is_from_a_second_to_a_day(lease: int) -> None:
+    with pytest.raises(ValueError, match="lease: whole seconds, from 1 to 86,400"):
+        Worker("http://broker", lease=lease)
 
 
 def test_programs_that_share_a_file_leave_each_others_tasks_alone(
