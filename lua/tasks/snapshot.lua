@@ -22,8 +22,8 @@ local base, guard = KEYS[1], KEYS[2]
 local now, interval, keep = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local key = base .. ':snapshots'
 
-local fields = project(base, 'group_waiting', 'group_verifying', 'closed', 'listed', 'epoch', 'snapshot_at', 'submitted',
-  'chained', 'failed', 'reclaimed')
+local fields = project(base, 'group_waiting', 'group_verifying', 'closed', 'listed', 'epoch', 'snapshot_at',
+  'submitted', 'chained', 'failed', 'reclaimed')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
