@@ -158,15 +158,15 @@ def test_everything_works_under_a_path_that_a_proxy_takes_off(tab: Tab, sample: 
 
 
 def test_a_page_is_used_with_the_keyboard(tab: Tab, sample: SampleData) -> None:
-    tab.go(f"projects/{sample.busy}")
+    tab.go(f"projects/{sample.busy}/settings")
 
     tab.page.keyboard.press("Tab")
     expect(tab.page.get_by_role("link", name="Skip to content")).to_be_focused()
     tab.page.keyboard.press("Enter")
     expect(tab.page.get_by_role("main")).to_be_focused()
-    tab.page.get_by_role("button", name="Delete").focus()
+    tab.page.get_by_role("button", name="Delete", exact=True).focus()
     tab.page.keyboard.press("Enter")
     expect(tab.page.get_by_role("dialog").get_by_role("textbox")).to_be_focused()
     tab.page.keyboard.press("Escape")
 
-    expect(tab.page.get_by_role("button", name="Delete")).to_be_focused()
+    expect(tab.page.get_by_role("button", name="Delete", exact=True)).to_be_focused()
