@@ -164,9 +164,9 @@ def test_a_page_is_used_with_the_keyboard(tab: Tab, sample: SampleData) -> None:
     expect(tab.page.get_by_role("link", name="Skip to content")).to_be_focused()
     tab.page.keyboard.press("Enter")
     expect(tab.page.get_by_role("main")).to_be_focused()
-    tab.page.get_by_role("button", name="Delete").focus()
+    tab.page.get_by_role("button", name="Delete", exact=True).focus()
     tab.page.keyboard.press("Enter")
     expect(tab.page.get_by_role("dialog").get_by_role("textbox")).to_be_focused()
     tab.page.keyboard.press("Escape")
 
-    expect(tab.page.get_by_role("button", name="Delete")).to_be_focused()
+    expect(tab.page.get_by_role("button", name="Delete", exact=True)).to_be_focused()
