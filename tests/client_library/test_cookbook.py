@@ -18,7 +18,7 @@ from tests.serving import Serving, until
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = "".join((DOCS / page).read_text() for page in ("cookbook.md", "fleet.md"))
-PROGRAMS = {
+PROGRAMS: dict[str, str] = {
     re.match(r'"""(\w+\.py)', text)[1]: text  # type: ignore[index]
     for text in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 }
