@@ -115,6 +115,8 @@ class Caller:
         self.url = url
         self.worker = worker
         self.patience = patience
+        self.token = ""
+        """Of a manager: sent with each call, which then is the manager's."""
         self.info = worker_info()
         self.on_wait: Callable[[float], None] | None = None
         """Called with the seconds for which a call waits because of a rate."""
@@ -153,6 +155,8 @@ class Caller:
         path = f"{path}?{urlencode(query)}" if query else path
         data = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
         headers = {**self.worker.headers, **self.info} if self.worker else {}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         patience = self.patience if patience is None else patience
         give_up, backoff, perhaps_done = time.monotonic() + patience, Backoff(), False
         while True:

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from typing import Literal, NamedTuple
 
 from broker.store.monitoring import Monitoring
 from broker.store.presence import Info
@@ -32,6 +33,8 @@ class WorkerCounts(NamedTuple):
     info: Info = Info()
 
 
+Order = Literal["closed", "failed", "held"]
+
 Render = Callable[[list[WorkerCounts]], bytes]
 
 
@@ -43,6 +46,11 @@ class WorkerStats:
         self._keys = keys
         self._workers = workers
         self._monitoring = monitoring
+        self._ordered: Mapping[Order, str] = {
+            "closed": keys.worker_closed,
+            "failed": keys.worker_failed,
+            "held": keys.worker_held,
+        }
         self._rendered = SharedReads(self._read_all, most=2, duty=0.5, longest_rest=1)
 
     async def rendered(self, render: Render) -> list[bytes]:
@@ -83,15 +91,23 @@ class WorkerStats:
         rows = await self._calls.call("worker_rows", self._keys.directory, ids)
         return [_counts(id, row) if row else None for id, row in zip(ids, rows, strict=True)]
 
-    async def most(self, offset: int, limit: int, *, holding: bool) -> tuple[int, list[WorkerCounts]]:
-        """How many workers there are, and some of them: those first that have closed most tasks.
-
-        ``holding``: those that hold tasks, and who holds most.
-        """
-        key = self._keys.worker_held if holding else self._keys.worker_closed
+    async def most(self, offset: int, limit: int, order: Order) -> tuple[int, list[WorkerCounts]]:
+        """How many workers there are that have such a count, and some of them: those with the largest first."""
+        key = self._ordered[order]
         total, ids = await asyncio.gather(
             self._calls.command("ZCARD", key),
             self._calls.command("ZRANGE", key, offset, offset + limit - 1, "REV"),
+        )
+        return total, await self.of([int(id) for id in ids])
+
+    async def seen(
+        self, offset: int, limit: int, *, since: float = 0, before: float = inf
+    ) -> tuple[int, list[WorkerCounts]]:
+        """How many workers were here last at such a time (unix seconds), and some of them: the latest first."""
+        key, oldest, newest = self._keys.worker_seen, since, "+inf" if before == inf else f"({before}"
+        total, ids = await asyncio.gather(
+            self._calls.command("ZCOUNT", key, oldest, newest),
+            self._calls.command("ZRANGE", key, newest, oldest, "BYSCORE", "REV", "LIMIT", offset, limit),
         )
         return total, await self.of([int(id) for id in ids])
 

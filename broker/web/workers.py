@@ -4,13 +4,14 @@ import hashlib
 import time
 from collections import Counter
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 import orjson
 from starlette.responses import Response
 
 from broker.store.logs import LEVELS, Line
-from broker.store.worker_stats import WorkerCounts
+from broker.store.worker_stats import Order, WorkerCounts
 from broker.web.routing import Pages
 from broker.web.visit import Visit, page_count
 
@@ -19,25 +20,35 @@ pages = Pages()
 _PAGE = 100
 
 
+SILENT = 300
+"""Seconds after which a worker is silent: it waits for a task for a minute at most, and extends what takes longer."""
+
+_WEEK = 7 * 86_400
+
+_SEEN = {"week": (_WEEK, -inf), "alive": (SILENT, -inf), "silent": (inf, SILENT)}
+"""How long ago the workers that are shown were here, at most and at least."""
+
+
 @pages.add("/workers")
 async def workers(visit: Visit) -> Response:
     words, page, after = visit.text("q"), visit.number("page", 1), visit.number("after", 0)
-    which = visit.choice("show", "all", "holding", "paused")
-    order = "held" if which == "holding" else visit.choice("sort", "closed", "held", "id")
-    offset, onward, found = (page - 1) * _PAGE, None, None
-    stats, last = visit.store.worker_stats, await visit.store.workers.count()
+    first = "all" if visit.text("sort") else "week"
+    which = visit.choice("show", first, "week", "all", "alive", "silent", "holding", "paused")
+    order = visit.choice("sort", "closed", "failed", "held", "id")
+    order = "seen" if which in _SEEN else "held" if which == "holding" else order
+    stats, onward = visit.store.worker_stats, None
     if words or which == "paused":
         onward, rows = await stats.find(partial(_is_wanted, words, which), after, _PAGE)
-        if not after and onward is None:
-            found = len(rows)
-    elif order == "id":
-        found, rows = last, await stats.page(offset, _PAGE, None)
+        found = len(rows) if not after and onward is None else None
     else:
-        found, rows = await stats.most(offset, _PAGE, holding=order == "held")
+        found, rows = await _some(visit, which, order, (page - 1) * _PAGE)
+        if not found and not visit.text("show"):
+            which, order = "all", "closed"
+            found, rows = await _some(visit, which, order, (page - 1) * _PAGE)
     return visit.page(
         "workers.html",
         rows=rows,
-        total=last,
+        total=await visit.store.workers.count(),
         found=found,
         order=order,
         words=words,
@@ -45,15 +56,32 @@ async def workers(visit: Visit) -> Response:
         page=page,
         pages=1 if words or which == "paused" else page_count(found or 0, _PAGE),
         onward=onward,
+        silent=time.time() - SILENT,
     )
 
 
+async def _some(visit: Visit, which: str, order: str, offset: int) -> tuple[int, list[WorkerCounts]]:
+    """How many workers there are to show, and those of a page."""
+    stats = visit.store.worker_stats
+    if order == "seen":
+        longest, shortest = _SEEN[which]
+        return await stats.seen(offset, _PAGE, since=time.time() - longest, before=time.time() - shortest)
+    if order == "id":
+        return await visit.store.workers.count(), await stats.page(offset, _PAGE, None)
+    return await stats.most(offset, _PAGE, _ORDERS[order])
+
+
+_ORDERS: dict[str, Order] = {"closed": "closed", "failed": "failed", "held": "held"}
+
+
 def _is_wanted(words: str, which: str, row: WorkerCounts) -> bool:
-    worker = row.worker
+    worker, alive = row.worker, row.seen is not None and row.seen > time.time() - SILENT
     return (
-        (words.casefold() in worker.alias.casefold() or words == str(worker.id))
+        (words.casefold() in worker.alias.casefold() or words in {str(worker.id), row.info.host})
         and (which != "holding" or row.held > 0)
         and (which != "paused" or worker.paused)
+        and (which != "alive" or alive)
+        and (which != "silent" or not alive)
     )
 
 

@@ -73,10 +73,12 @@ def test_whichever_process_is_asked_it_answers_for_all(fleet: Fleet, serving: Se
     for _ in range(20):
         # Each over a new connection: some go to one process, some to the other.
         exchange(f"{serving.url}", b"GET /worker/get/0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "GET")
+    route, name, bad = "/worker/get/{id}", "request_duration_seconds", {"status": 400}
+    # A request is counted when its answer was sent.
+    until(lambda: Metrics.of(serving.url)(f"{name}_count", route=route) - before(f"{name}_count", route=route) == 20)
 
     for _ in range(10):
         after = Metrics.of(serving.url)
-        route, name, bad = "/worker/get/{id}", "request_duration_seconds", {"status": 400}
         assert after("requests_total", route=route, **bad) - before("requests_total", route=route, **bad) == 20
         assert after(f"{name}_count", route=route) - before(f"{name}_count", route=route) == 20
         assert after(f"{name}_sum", route=route) > before(f"{name}_sum", route=route)

@@ -8,7 +8,7 @@ from redis import Redis
 
 from tests.browser.sample_snapshots import write_history
 from tests.client import Caller, Fleet, ManagerCaller, WorkerCaller
-from tests.serving import Serving
+from tests.serving import Serving, until
 
 SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 TURNED = "\N{RIGHT-TO-LEFT OVERRIDE}evil\N{RIGHT-TO-LEFT ISOLATE}"
@@ -40,6 +40,7 @@ class SampleData:
             write_history(redis, self.busy, closed=48_000, waiting=(1900, 680), failed=16)
             write_history(redis, self.index, closed=21_400, waiting=(1200, 535))
             write_history(redis, self.paused, closed=3_210, waiting=(900, 340))
+            self._silent(redis)
         asked = {"project": self.busy, "assign": True, "submit": True}
         for n in (7, 8):
             self.fleet.worker(alias=f"newcomer-{n}").post("/project/request_access", asked).content()
@@ -54,6 +55,16 @@ class SampleData:
     def close(self) -> None:
         self.guide.close()
         self.fleet.close()
+
+    def _silent(self, redis: Redis) -> None:
+        """One worker that was here 17 minutes ago and holds tasks, and one of last month."""
+        for n, worker in enumerate(self.workers):
+            worker.get("/task/get/1", headers={"X-Worker-Info": f"version=1.{4 - n // 4}; host=node-{n}.example"})
+        for alias, ago in (("gone with its tasks", 1_020), ("of last month", 30 * 86_400)):
+            worker = self.fleet.worker(self.busy, alias=alias)
+            worker.get(f"/task/get/{self.busy}?count=5", headers={"X-Worker-Info": "version=1.3; host=node-9.example"})
+            until(lambda id=worker.id: redis.hexists("broker:{directory}:worker-info", str(id)))  # type: ignore[misc]
+            redis.zadd("broker:{directory}:worker-seen", {str(worker.id): (time.time() - ago) // 60 * 60})
 
     def _join_token(self, uses: int) -> None:
         body = {"assign": True, "submit": uses > 1, "uses": uses, "expires_in": 86_400 * (uses or 400)}

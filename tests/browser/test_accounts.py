@@ -1,5 +1,6 @@
 """Signing in and out, passwords, sessions, and the way there and back."""
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Browser, Route, expect
@@ -106,6 +107,7 @@ def test_other_sessions_are_ended(browser: Browser, sample: SampleData) -> None:
     tab.go("account")
     rows = tab.page.locator("tbody tr")
     expect(rows).to_have_count(4)
+    expect(rows.first).to_contain_text(re.compile(r"python-httpx/[\d.]+, signed in now from 127.0.0.1"))
 
     rows.filter(has_not_text="this one").first.get_by_role("button").click()
     tab.sees("The session has ended")
@@ -158,15 +160,15 @@ def test_everything_works_under_a_path_that_a_proxy_takes_off(tab: Tab, sample: 
 
 
 def test_a_page_is_used_with_the_keyboard(tab: Tab, sample: SampleData) -> None:
-    tab.go(f"projects/{sample.busy}")
+    tab.go(f"projects/{sample.busy}/settings")
 
     tab.page.keyboard.press("Tab")
     expect(tab.page.get_by_role("link", name="Skip to content")).to_be_focused()
     tab.page.keyboard.press("Enter")
     expect(tab.page.get_by_role("main")).to_be_focused()
-    tab.page.get_by_role("button", name="Delete").focus()
+    tab.page.get_by_role("button", name="Delete", exact=True).focus()
     tab.page.keyboard.press("Enter")
     expect(tab.page.get_by_role("dialog").get_by_role("textbox")).to_be_focused()
     tab.page.keyboard.press("Escape")
 
-    expect(tab.page.get_by_role("button", name="Delete")).to_be_focused()
+    expect(tab.page.get_by_role("button", name="Delete", exact=True)).to_be_focused()

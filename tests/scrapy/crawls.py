@@ -59,14 +59,13 @@ class Crawl:
         (folder / "spider.py").write_text(BEGIN + spider)
         options = [f"--set={name}={value}" for name, value in settings.items()]
         self.log = folder / f"log-{time.monotonic_ns()}"
-        found = os.environ.get(OTHER_SCRAPY)
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "scrapy", "runspider", "spider.py", *options],
                 cwd=folder,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, "START": start, "PYTHONUNBUFFERED": "1"} | ({"PYTHONPATH": found} if found else {}),
+                env=environment() | {"START": start},
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread
             )
 
@@ -110,6 +109,12 @@ class Crawl:
         """Those that Scrapy logs when it ends, without times."""
         found = re.findall(r"'([\w/.]+)': (-?[\d.]+|'[^']*')[,}]", self.text())
         return {name: json.loads(value.replace("'", '"')) for name, value in found}
+
+
+def environment() -> dict[str, str]:
+    """In which ``python`` runs the version of Scrapy that is tested."""
+    its = {**os.environ, "PYTHONUNBUFFERED": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return its | {"PYTHONPATH": os.environ[OTHER_SCRAPY]} if OTHER_SCRAPY in os.environ else its
 
 
 def items(folder: Path) -> Counter[str]:

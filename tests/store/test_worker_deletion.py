@@ -59,7 +59,7 @@ async def test_what_it_closed_just_before_brings_no_total_of_a_deleted_worker_ba
     await fleet.store.counting.closed(project)
     await sweep(fleet.store)
 
-    total, rows = await fleet.store.worker_stats.most(0, 10, holding=False)
+    total, rows = await fleet.store.worker_stats.most(0, 10, "closed")
     with looking_into(redis_url) as redis:
         assert redis.zcard(f"{settings.prefix}:{{directory}}:worker-failed") == 0
     assert (total, [(row.worker.id, row.closed) for row in rows]) == (1, [(other, 1)])
@@ -129,7 +129,7 @@ async def test_thousands_that_are_silent_are_deleted_in_steps(fleet: StoreFleet)
     await seen(fleet, here)
 
     assert await fleet.store.worker_deletion.delete_silent(DAY) == (1300, False)
-    assert [row.worker.id for row in (await fleet.store.worker_stats.most(0, 10, holding=False))[1]] == [here]
+    assert [row.worker.id for row in (await fleet.store.worker_stats.most(0, 10, "closed"))[1]] == [here]
 
 
 async def test_what_a_call_for_silent_workers_has_left_a_sweep_does(
