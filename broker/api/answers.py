@@ -214,6 +214,8 @@ class Session(Struct):
     created: Time
     ends: Time
     current: Annotated[bool, Meta(description="Whether this is the session of this call")]
+    address: Annotated[str, Meta(description="From which the manager logged in; empty: not known")]
+    browser: Annotated[str, Meta(description="The `User-Agent` of that call, its first 200 characters")]
 
 
 class Sessions(Struct):
