@@ -191,8 +191,8 @@ def _files(backup: Path) -> list[aof.File] | None:
                 raise StartError(f"{file.path} is empty: take another backup")
         return files
     try:
-        with backup.open("rb") as file:
-            begin = file.read(5)
+        with backup.open("rb") as snapshot:
+            begin = snapshot.read(5)
     except OSError as error:
         raise StartError(system_message(error)) from None
     if begin not in _RDB:
