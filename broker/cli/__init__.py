@@ -28,6 +28,8 @@ COMMANDS = {
     "create-admin": Command(
         "broker.cli.create_admin:add", "create an admin account, or make an existing account admin"
     ),
+    "backup": Command("broker.cli.backup:add_backup", "copy the embedded store while it runs"),
+    "restore": Command("broker.cli.backup:add_restore", "restore a backup into a new data directory"),
     "repair": Command("broker.cli.store:add_repair", "cut damaged data off the files of the embedded store"),
     "demo": Command("broker.demo.main:add", "watch eight crawlers work through a site, offline"),
     "worker": Command("broker.cli.worker:add", "create a worker and request access for it"),
