@@ -10,6 +10,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from redis import Redis, RedisError
@@ -63,19 +65,33 @@ def _backup(arguments: argparse.Namespace) -> int:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     try:
-        with located(settings) as found:
+        with _alone(Path(settings.data_dir)), located(settings) as found:
             asyncio.run(must_answer(found))
             with Redis.from_url(found.redis_url, socket_timeout=_TIMEOUT) as store:
-                saved = _saved(store, Path(settings.data_dir))
+                _save(store)
+            snapshot = Path(settings.data_dir) / "dump.rdb"
+            try:
+                _write(folder / aof.FOLDER, snapshot)
+            finally:
+                snapshot.unlink()
     except RedisError as error:
         raise StartError(f"the store: {error}") from error
-    try:
-        _write(folder / aof.FOLDER, saved)
-    finally:
-        saved.unlink(missing_ok=True)
     size = (folder / aof.FOLDER / aof.BASE).stat().st_size
     print(f"{folder}: {size:,} bytes. To restore it: broker restore {folder} --data-dir NEW")
     return 0
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """No other backup of this data is under way: all use the same file of the store."""
+    try:
+        held = lock(data / "backup.lock")
+    except BlockingIOError:
+        raise StartError(f"another backup of {data} is under way") from None
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def _embedded(arguments: argparse.Namespace, command: str) -> Settings:
@@ -85,21 +101,6 @@ def _embedded(arguments: argparse.Namespace, command: str) -> Settings:
             f"broker {command} is for the embedded store; docs/operating.md has what to do on your own server"
         )
     return settings
-
-
-def _saved(store: Redis, data: Path) -> Path:
-    """A snapshot of the store, a file in its data directory that belongs to nobody else."""
-    try:
-        held = lock(data / "backup.lock")
-    except BlockingIOError:
-        raise StartError(f"another backup of {data} is under way") from None
-    try:
-        _save(store)
-        saved = data / f"backup-{os.getpid()}.rdb"
-        (data / "dump.rdb").replace(saved)
-        return saved
-    finally:
-        os.close(held)
 
 
 def _save(store: Redis) -> None:

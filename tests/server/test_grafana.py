@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.client import Fleet
+from tests.client import Fleet, WorkerCaller
 from tests.serving import Serving, free_port, until
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "docs" / "grafana.json").read_text())
@@ -44,20 +44,30 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, verify=False) as client:
             until(lambda: has_read(client), 30)
-            for group in ("", "a", "b"):
-                worker.submit(project, "r", group=group)
-            worker.release(worker.take(project)["id"], 1)
-            worker.release(worker.take(project)["id"])
-            assert fleet.anybody.get("/manager/list").status == 401
-            # A rate needs two different counts.
-            until(lambda: bool(asked(client, "broker_all_tasks_closed_total > 0")), 30)
-            until(lambda: bool(asked(client, "rate(broker_all_tasks_closed_total[1m]) > 0")), 30)
+            # A rate needs two counts that differ.
+            until(lambda: works(worker, project) and all(bool(asked(client, rate)) for rate in RATES), 60)
             yield client
     finally:
         running.terminate()
         running.wait(20)
         fleet.close()
         assert serving.stop() == 0
+
+
+RATES = [
+    "rate(broker_all_tasks_closed_total[1m]) > 0",
+    'rate(broker_requests_total{route="/task/release"}[1m]) > 0',
+    'rate(broker_requests_total{status="400"}[1m]) > 0',
+]
+
+
+def works(worker: WorkerCaller, project: int) -> bool:
+    """Leaves tasks that wait and that have failed."""
+    for group in ("", "a", "b"):
+        worker.submit(project, "r", group=group)
+    worker.release(worker.take(project)["id"], 1)
+    worker.release(worker.take(project)["id"])
+    return worker.post("/task/submit", {}).status == 400
 
 
 def asked(client: httpx.Client, query: str) -> list[dict[str, Any]]:
