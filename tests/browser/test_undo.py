@@ -58,6 +58,19 @@ def test_a_double_click_decides_about_one_row_which_stays_in_place(
     assert set(ids(sample, project, "failed")) == {first, third}
 
 
+def test_a_double_click_on_a_button_that_changes_its_meaning_does_the_first(
+    opened: Tab, sample: SampleData, project: int
+) -> None:
+    opened.go(f"projects/{project}")
+    expect(opened.page.locator("html[data-ready]")).to_be_attached()
+
+    opened.page.get_by_role("button", name="Pause").dblclick(delay=150)
+
+    opened.sees("The project is paused")
+    expect(opened.page.get_by_role("button", name="Resume")).to_be_visible()
+    assert sample.admin.get(f"/project/get/{project}").content()["paused"] is True
+
+
 def test_a_decision_is_undone_while_the_page_updates_itself(opened: Tab, sample: SampleData, project: int) -> None:
     first, second, third = ids(sample, project, "failed")
     opened.press(f"Retry: {first}")
