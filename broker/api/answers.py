@@ -214,6 +214,8 @@ class Session(Struct):
     created: Time
     ends: Time
     current: Annotated[bool, Meta(description="Whether this is the session of this call")]
+    address: Annotated[str, Meta(description="From which the manager logged in; empty: not known")]
+    browser: Annotated[str, Meta(description="The `User-Agent` of that call, its first 200 characters")]
 
 
 class Sessions(Struct):
@@ -319,6 +321,20 @@ class Snapshot(Struct):
     worker_access_count: Annotated[int, Meta(description="Workers that were granted access")]
     awaiting_verification_count: Annotated[int, Meta(description="Unfinished tasks with votes")]
     time_stamp: Time
+
+
+class FullSnapshot(Snapshot):
+    """With `full=1`. The fields that the other one lacks are null in snapshots that an earlier version took."""
+
+    waiting_task_count: int | None
+    assigned_task_count: int | None
+    submitted_task_count: Annotated[int | None, Meta(description="All tasks submitted so far, also by chains")]
+    all_failed_task_count: Annotated[int | None, Meta(description="All tasks failed for good so far")]
+    reclaimed_task_count: Annotated[int | None, Meta(description="All tasks reclaimed so far")]
+
+
+class FullSnapshots(Struct):
+    snapshots: Annotated[list[FullSnapshot], Meta(description="Newest first")]
 
 
 class Snapshots(Struct):
@@ -515,6 +531,7 @@ class SnapshotsQuery(Struct):
 class BetweenQuery(Struct):
     oldest: Moment = field(name="from")
     newest: Moment = field(name="to")
+    full: Annotated[Literal[1], Meta(description="With more counts")] | None = None
 
 
 class GroupQuery(Struct):

@@ -19,6 +19,8 @@ from broker.api.routing import ANYBODY, MANAGER, PERHAPS_MANAGER, PROJECT_ID, SI
 from broker.errors import BrokerError
 from broker.store.managers import Proven
 
+_LONGEST_BROWSER = 200
+
 routes = Routes()
 
 _EXAMPLE = {"id": 1, "username": "ada", "tracker_admin": True, "register_time": 1795469334}
@@ -96,8 +98,16 @@ async def login(call: Call) -> Reply:
     return await _signed_in(call, manager)
 
 
+def _browser(call: Call) -> str:
+    """What the browser says of itself, as far as anybody can read it."""
+    said = call.header(b"user-agent") or ""
+    return "".join(character for character in said[:_LONGEST_BROWSER] if " " <= character <= "~")
+
+
 async def _signed_in(call: Call, manager: Proven) -> Reply:
-    cookie = await call.store.managers.open_session(manager, auth.session_cookie(call))
+    cookie = await call.store.managers.open_session(
+        manager, auth.session_cookie(call), address=call.address, browser=_browser(call)
+    )
     signed_in = await call.store.managers.of_session(cookie)
     content = {"manager": signed_in._asdict() if signed_in else None}
     return Reply(content, headers=_set_cookie(call, cookie, int(call.settings.session_ttl)))
@@ -189,7 +199,10 @@ async def change_password(call: Call) -> Reply:
         example=Example(
             path="/account/sessions",
             content={
-                "sessions": [{"id": f"9b2e{'0' * 56}41c7", "created": 1795469334, "ends": 1796074134, "current": True}]
+                "sessions": [
+                    {"id": f"9b2e{'0' * 56}41c7", "created": 1795469334, "ends": 1796074134, "current": True}
+                    | {"address": "192.0.2.7", "browser": "Mozilla/5.0"}
+                ]
             },
         ),
     ),

@@ -1,5 +1,7 @@
 """What a project and its workers have done over time, and do now."""
 
+from collections.abc import Callable, Mapping
+
 import orjson
 
 from broker.api import answers, auth, presence
@@ -16,6 +18,31 @@ _MOST = 100_000
 
 
 routes = Routes()
+
+
+def snapshot_view(snapshot: Snapshot) -> dict[str, int]:
+    return {
+        "new_task_count": snapshot.new,
+        "failed_task_count": snapshot.failed,
+        "closed_task_count": snapshot.closed,
+        "worker_access_count": snapshot.access,
+        "awaiting_verification_count": snapshot.awaiting,
+        "time_stamp": snapshot.time,
+    }
+
+
+def full_snapshot_view(snapshot: Snapshot) -> dict[str, int | None]:
+    return {
+        **snapshot_view(snapshot),
+        "waiting_task_count": snapshot.waiting,
+        "assigned_task_count": snapshot.assigned,
+        "submitted_task_count": snapshot.submitted,
+        "all_failed_task_count": snapshot.fails,
+        "reclaimed_task_count": snapshot.reclaimed,
+    }
+
+
+_View = Callable[[Snapshot], Mapping[str, int | None]]
 
 
 @routes.add(
@@ -59,11 +86,11 @@ async def monitoring(call: Call) -> Reply:
     Operation(
         group="Maintenance",
         summary="List the snapshots of a time range",
-        text="Like `/project/monitoring/{id}`, with at most 100,000 snapshots.",
+        text="Like `/project/monitoring/{id}`, with at most 100,000 snapshots; with `full=1`, each has more counts.",
         who=READER,
         path=PROJECT_ID,
         query=answers.BetweenQuery,
-        content=(answers.Snapshots,),
+        content=(answers.Snapshots, answers.FullSnapshots),
         refuses=NO_SUCH_PROJECT,
         example=Example(
             path="/project/monitoring-between/2?from=1795468800&to=1795469100",
@@ -74,27 +101,19 @@ async def monitoring(call: Call) -> Reply:
 async def monitoring_between(call: Call) -> Reply:
     project = await auth.readable(call, call.id("id"))
     oldest, newest = call.moment("from"), call.moment("to")
-    return await _snapshots(call, project.id, newest, oldest, _MOST)
+    view = full_snapshot_view if call.query("full") == "1" else snapshot_view
+    return await _snapshots(call, project.id, newest, oldest, _MOST, view=view)
 
 
-async def _snapshots(call: Call, project: int, newest: int | None, oldest: int | None, most: int) -> Reply:
+async def _snapshots(
+    call: Call, project: int, newest: int | None, oldest: int | None, most: int, *, view: _View = snapshot_view
+) -> Reply:
     snapshots = []
     async for snapshot in call.store.monitoring.snapshots(project, newest, oldest):
-        snapshots.append(snapshot_view(snapshot))
+        snapshots.append(view(snapshot))
         if len(snapshots) == most:
             break
     return Reply({"snapshots": snapshots})
-
-
-def snapshot_view(snapshot: Snapshot) -> dict[str, int]:
-    return {
-        "new_task_count": snapshot.new,
-        "failed_task_count": snapshot.failed,
-        "closed_task_count": snapshot.closed,
-        "worker_access_count": snapshot.access,
-        "awaiting_verification_count": snapshot.awaiting,
-        "time_stamp": snapshot.time,
-    }
 
 
 @routes.add(

@@ -1,10 +1,13 @@
 """Why a worker gets no task of a project, in words."""
 
+from typing import TypedDict
+
 from broker.api import answers, auth
 from broker.api.requests import Call, parsed_id
 from broker.api.responses import Reply
 from broker.api.routing import EITHER, PROJECT_ID, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid
+from broker.store import Store
 from broker.store.projects import MANAGE_ACCESS
 from broker.store.tasks import Reason
 
@@ -28,6 +31,15 @@ REASONS = {
     "available": "A task can be had: a get returns it",
 }
 """Code and message; scripts give the codes."""
+
+
+class Told(TypedDict):
+    """A reason as it is shown. ``until``: unix seconds; ``count``: of tasks or groups."""
+
+    code: str
+    message: str
+    until: int | None
+    count: int | None
 
 
 @routes.add(
@@ -61,13 +73,20 @@ REASONS = {
 async def why(call: Call) -> Reply:
     project = call.id("id")
     worker = await _asked_about(call)
-    (record,) = await call.store.workers.get([worker])
-    reasons = await call.store.tasks.why(project, worker)
+    return Reply({"reasons": await reasons(call.store, project, worker)})
+
+
+async def reasons(store: Store, project: int, worker: int) -> list[Told]:
+    """Raises ``not_found``."""
+    (record,) = await store.workers.get([worker])
+    found = await store.tasks.why(project, worker)
     if record is None:
         raise BrokerError("not_found", "worker: no such worker")
     if record.paused:
-        reasons = [Reason("worker_paused", None, None), *(one for one in reasons if one.code != "available")]
-    return Reply({"reasons": [_view(reason) for reason in reasons]})
+        found = [Reason("worker_paused", None, None), *(one for one in found if one.code != "available")]
+    return [
+        Told(code=reason.code, message=REASONS[reason.code], until=reason.until, count=reason.count) for reason in found
+    ]
 
 
 async def _asked_about(call: Call) -> int:
@@ -82,12 +101,3 @@ async def _asked_about(call: Call) -> int:
     if worker is None:
         raise Invalid("worker: required, a worker's id")
     return worker
-
-
-def _view(reason: Reason) -> dict[str, object]:
-    return {
-        "code": reason.code,
-        "message": REASONS[reason.code],
-        "until": reason.until,
-        "count": reason.count,
-    }

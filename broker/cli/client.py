@@ -4,10 +4,10 @@ import argparse
 import codecs
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import httpx
 import msgspec
@@ -18,9 +18,12 @@ from broker.client.joining import JOIN_TOKEN
 from broker.errors import StartError, system_message
 
 ADMIN_HELP = (
-    "The manager's account is that of --admin-file, a file of the form "
-    '{"username": "ada", "password": "..."}; its session ends with the command.'
+    "The manager's account is that of the token in $TASK_BROKER_TOKEN (broker token create), or that of "
+    '--admin-file, a file of the form {"username": "ada", "password": "..."}, whose session ends with the command.'
 )
+
+_TOKEN_FROM = "TASK_BROKER_TOKEN"  # noqa: S105 - a name
+"""A variable only: other users of the machine see the options of a command."""
 
 
 class _Option(NamedTuple):
@@ -51,6 +54,23 @@ def add_client_options(parser: argparse.ArgumentParser, *names: str) -> None:
         metavar = {"url": "URL", "join": "TOKEN"}.get(name, "FILE")
         parser.add_argument(flag, metavar=metavar, help=f"{text}; or ${variable}{shown}")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object per line")
+
+
+class AddCommand(Protocol):
+    def __call__(self, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser: ...
+
+
+def add_commands(parser: argparse.ArgumentParser) -> AddCommand:
+    """A function that adds a command below the one of ``parser``, for managers."""
+    below = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sentence = f"{text[:1].upper()}{text[1:]}. {ADMIN_HELP}"
+        command = below.add_parser(name, help=text, description=sentence)
+        command.set_defaults(parser=command, run=run)
+        return command
+
+    return add
 
 
 @contextmanager
@@ -112,11 +132,21 @@ def as_worker(client: Client, arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def as_manager(client: Client, arguments: argparse.Namespace, *, required: bool) -> Iterator[None]:
-    """Signed in for the length of the block; without an account, anonymous."""
+    """With a token, or signed in for the length of the block; without an account, anonymous."""
+    token = os.environ.get(_TOKEN_FROM, "")
+    if token and arguments.sources["admin_file"] == _OPTIONS["admin_file"].variable:
+        arguments.admin_file = None
+    if token and arguments.admin_file is None:
+        if not (token.isascii() and token.isprintable() and " " not in token):
+            raise ClientError(f"{_TOKEN_FROM}: not a token")
+        client.token = token
+        yield
+        return
     if arguments.admin_file is None:
         if required:
             raise ClientError(
-                "only managers may do this: name the file of an account with --admin-file or TASK_BROKER_ADMIN_FILE"
+                "only managers may do this: set TASK_BROKER_TOKEN, or name the file of an account with --admin-file or "
+                "TASK_BROKER_ADMIN_FILE"
             )
         yield
         return

@@ -45,12 +45,12 @@ def run_on_store(
     settings: Settings, work: Callable[[Store, Settings], Awaitable[T]], advice: str = "run it again"
 ) -> T:
     """What ``work`` returns. ``advice`` is for an operator whose store went away in the middle."""
-    with _located(settings) as found:
+    with located(settings) as found:
         return asyncio.run(_run(found, work, advice))
 
 
 @contextmanager
-def _located(settings: Settings) -> Iterator[Settings]:
+def located(settings: Settings) -> Iterator[Settings]:
     """With the URL of the store. An embedded one that does not run is started for the length of the block."""
     if settings.redis_url:
         yield settings
@@ -68,7 +68,7 @@ def _located(settings: Settings) -> Iterator[Settings]:
 
 
 async def _run(settings: Settings, work: Callable[[Store, Settings], Awaitable[T]], advice: str) -> T:
-    await _check(settings)
+    await must_answer(settings)
     store = open_store(settings)
     try:
         return await work(store, settings)
@@ -78,7 +78,7 @@ async def _run(settings: Settings, work: Callable[[Store, Settings], Awaitable[T
         await store.close()
 
 
-async def _check(settings: Settings) -> None:
+async def must_answer(settings: Settings) -> None:
     for _ in range(_ATTEMPTS):
         try:
             await check(settings)
@@ -194,7 +194,7 @@ def _refused(settings: Settings, store: EmbeddedStore, folder: Path) -> Damage |
 
     Raises :class:`StartError` when the store does not start and nothing can be cut.
     """
-    reason = _start_error(settings, store)
+    reason = start_error(settings, store)
     if not reason:
         return None
     # A damaged byte may have changed the name of a command into another name.
@@ -222,7 +222,7 @@ def _confirmed() -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _start_error(settings: Settings, store: EmbeddedStore) -> str:
+def start_error(settings: Settings, store: EmbeddedStore) -> str:
     """Why the store does not start; empty when it does."""
     store.start()
     while True:

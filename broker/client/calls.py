@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -63,6 +63,9 @@ class Nothing(msgspec.Struct):
     """The content of an answer without content."""
 
 
+_EMPTY = (Nothing, dict[str, Any])
+
+
 class _Envelope(msgspec.Struct, Generic[T]):
     ok: bool
     message: str | None = None
@@ -112,6 +115,8 @@ class Caller:
         self.url = url
         self.worker = worker
         self.patience = patience
+        self.token = ""
+        """Of a manager: sent with each call, which then is the manager's."""
         self.info = worker_info()
         self.on_wait: Callable[[float], None] | None = None
         """Called with the seconds for which a call waits because of a rate."""
@@ -150,6 +155,8 @@ class Caller:
         path = f"{path}?{urlencode(query)}" if query else path
         data = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
         headers = {**self.worker.headers, **self.info} if self.worker else {}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         patience = self.patience if patience is None else patience
         give_up, backoff, perhaps_done = time.monotonic() + patience, Backoff(), False
         while True:
@@ -185,7 +192,10 @@ def _read(outcome: Answer | Lost, content: type[T], allow: Collection[str | None
         body = b'{"ok":true}' if status == 204 else outcome.body
         envelope: _Envelope[T] = msgspec.json.decode(body, type=_Envelope[content])  # type: ignore[valid-type]
         if (envelope.ok and status < 300) or (envelope.code in allow and status < 500):
-            envelope.content = msgspec.convert({}, content) if envelope.content is None else envelope.content
+            if envelope.content is None:
+                # With a 200, only what has no content comes without.
+                empty: object = None if envelope.ok and content not in _EMPTY else {}
+                envelope.content = msgspec.convert(empty, content)
             return envelope
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # Nothing that answers 429 has passed the call on.

@@ -33,6 +33,10 @@ class _Assigned(Struct):
     tasks: list[Task] = []
 
 
+class _Held(Struct):
+    tasks: list[Task]
+
+
 class _Updated(Struct):
     updated: bool
 
@@ -239,7 +243,7 @@ class TaskCalls(Caller):
     @method
     def assigned(self, project: int) -> Steps[list[Task]]:
         """The tasks of the project that this worker holds, also those of an earlier run: at most 1,000."""
-        return (yield from self._call("GET", f"/task/assigned/{project}", _Assigned, safe=True)).tasks
+        return (yield from self._call("GET", f"/task/assigned/{project}", _Held, safe=True)).tasks
 
     @method
     def log(self, level: str, message: str, *, scope: str = "worker", timestamp: int) -> Steps[None]:

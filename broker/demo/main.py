@@ -1,6 +1,6 @@
 """``broker demo``: workers crawl the Python documentation, and every count must agree at the end.
 
-Renders the site, finds or starts a broker, crawls, compares the counts, and leaves nothing behind.
+Renders the site, starts a broker or takes the one at --url, crawls, compares the counts, and leaves nothing behind.
 """
 
 import argparse
@@ -50,8 +50,8 @@ that is more than it allows:
 - after its first 429, until the time is over: group_limit, for requests that
   were on their way
 
-Without a broker at --url, one is started for the length of the demo, with its
-data in a temporary directory.
+A broker is started for the length of the demo, with its data in a temporary
+directory. With --url, the demo uses the broker that runs there.
 """
 
 _POLL = 0.25  # seconds between two looks at the counts
@@ -66,8 +66,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=whole_number(2), default=8, metavar="N", help="crawler workers (default: 8)")
     parser.add_argument(
         "--url",
-        default="http://127.0.0.1:3010",
-        help="a broker that may be running (default: %(default)s); two projects, a manager and the workers stay there",
+        default="",
+        help="use the broker that runs there: two projects, a manager and the workers stay in it",
     )
     parser.add_argument("--username", help="log in there as this manager, instead of registering one")
     parser.add_argument("--password", default="", help="of that manager")
@@ -177,18 +177,19 @@ async def _manager(
 ) -> AsyncClient:
     """Signed in at a broker that runs now. The session is a cookie, so its connections are its own."""
     http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-    running = await _is_broker(arguments.url, http)
-    url = arguments.url if running else await stack.enter_async_context(started(directory))
-    progress.say(f"using the broker at {url}" if running else f"no broker at {arguments.url}: started one at {url}")
+    url = arguments.url
+    if url and not await _is_broker(url, http):
+        raise DemoError(f"no broker answers at {url}")
+    url = url or await stack.enter_async_context(started(directory))
+    progress.say(f"using the broker at {url}" if arguments.url else f"started a broker at {url}")
     manager = AsyncClient(url, http=http)
-    if running and arguments.username:
+    if arguments.url and arguments.username:
         await manager.login(arguments.username, arguments.password)
         return manager
     username, password = f"demo-{secrets.token_hex(3)}", secrets.token_urlsafe(12)
     account = await manager.register(username, password)
-    if running:
-        rank = "the first account here, so its administrator" if account.tracker_admin else "a new manager"
-        progress.say(f"registered {username}, password {password}: {rank}")
+    rank = "the first account here, so its administrator" if account.tracker_admin else "a new manager"
+    progress.say(f"registered {username}, password {password}: {rank}")
     return manager
 
 

@@ -63,6 +63,10 @@ class Session(NamedTuple):
     created: int
     ends: int
     current: bool
+    address: str = ""
+    """From which the manager came; '' when it is not known."""
+    browser: str = ""
+    """What it said of itself, in its User-Agent."""
 
 
 class Passwords:
@@ -158,7 +162,7 @@ class Managers:
         if await self._calls.call("password_set", self._keys.directory, args) < 0:
             raise wrong_password()
 
-    async def open_session(self, manager: Proven, previous: str | None) -> str:
+    async def open_session(self, manager: Proven, previous: str | None, *, address: str = "", browser: str = "") -> str:
         """The new session's cookie; the session of the ``previous`` one ends.
 
         Raises ``bad_credentials`` when the password was changed meanwhile.
@@ -166,6 +170,7 @@ class Managers:
         cookie = secrets.token_urlsafe(32)
         before = digest(previous) if previous else ""
         args: Arguments = [manager.id, digest(cookie), before, self._session_ttl, self.now, manager.hashed, _SESSIONS]
+        args += [address, browser]
         if not await self._calls.call("session_open", self._keys.directory, args):
             raise wrong_password()
         return cookie
@@ -178,7 +183,10 @@ class Managers:
         """The latest of a manager's sessions; ``cookie`` says which is the current one."""
         args: Arguments = [manager, self.now, _SESSIONS]
         rows = await self._calls.call("session_list", self._keys.directory, args)
-        return [Session(id, created, ends, id == digest(cookie)) for id, created, ends in rows]
+        return [
+            Session(id, created, ends, id == digest(cookie), address or "", browser or "")
+            for id, created, ends, address, browser in rows
+        ]
 
     async def close_session(self, cookie: str) -> None:
         await self.end_session(None, digest(cookie))

@@ -124,6 +124,15 @@ class Snapshot(NamedTuple):
     """Workers that were granted access."""
     awaiting: int
     """Unfinished tasks with votes."""
+    waiting: int | None = None
+    """Of ``new``, those that anybody may get. This and what follows is None in those of earlier versions."""
+    assigned: int | None = None
+    submitted: int | None = None
+    """All tasks that came so far, from workers and through chains."""
+    fails: int | None = None
+    """All tasks that failed for good so far."""
+    reclaimed: int | None = None
+    """All tasks reclaimed so far."""
 
 
 class Monitoring:
@@ -199,7 +208,8 @@ class Monitoring:
             now, *page = await self._calls.call("snapshots", self._keys.project(project), args)
             for id, pairs in page:
                 counts = dict(zip(pairs[::2], pairs[1::2], strict=True))
-                yield now // 1000, Snapshot(_ms(id) // 1000, *(int(counts[name]) for name in Snapshot._fields[1:]))
+                named = {name: int(counts[name]) for name in Snapshot._fields[1:] if name in counts}
+                yield now // 1000, Snapshot(_ms(id) // 1000, **named)
             if len(page) < _PAGE:
                 return
             before = f"({page[-1][0]}"

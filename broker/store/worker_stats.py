@@ -91,6 +91,10 @@ class WorkerStats:
         rows = await self._calls.call("worker_rows", self._keys.directory, ids)
         return [_counts(id, row) if row else None for id, row in zip(ids, rows, strict=True)]
 
+    async def held_in(self, project: int, worker: int) -> int:
+        """How many tasks of the project it held when they were last counted."""
+        return int(await self._calls.command("HGET", self._keys.held(project), worker) or 0)
+
     async def most(self, offset: int, limit: int, order: Order) -> tuple[int, list[WorkerCounts]]:
         """How many workers there are that have such a count, and some of them: those with the largest first."""
         key = self._ordered[order]

@@ -103,6 +103,22 @@ def short(text: str, longest: int = 80) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
+_BROWSERS = ("Edg", "OPR", "Firefox", "Chrome", "Safari")
+"""As they name themselves, those first that name others as well."""
+
+_SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS X": "macOS"}
+
+
+def browser(agent: str) -> str:
+    """``Firefox on Linux``; of what is no browser that we know, what it says itself."""
+    name = next((name for name in _BROWSERS if f"{name}/" in agent), None)
+    system = next((system for word, system in _SYSTEMS.items() if word in agent), "Linux" if "Linux" in agent else None)
+    if name is None:
+        return short(agent, 60)
+    name = {"Edg": "Edge", "OPR": "Opera"}.get(name, name)
+    return f"{name} on {system}" if system else name
+
+
 def web_link(url: str, host: str) -> str | None:
     """The URL if it may be a link on a page of ``host``, which a browser asked for: one that leads elsewhere.
 

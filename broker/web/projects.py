@@ -1,9 +1,12 @@
 """Projects: of one how it goes, its settings, its secrets, and who may work on it."""
 
+import time
+
 from starlette.responses import Response
 
 from broker.api.requests import parsed_id
 from broker.errors import BrokerError
+from broker.store.monitoring import Stats
 from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET, Project
 from broker.store.workers import Access, AccessPage, Worker
 from broker.web.routing import Pages
@@ -49,6 +52,7 @@ async def project(visit: Visit) -> Response:
         "project.html",
         project=shown,
         stats=stats,
+        live=_live(stats),
         trend=await recent_trend(visit, shown, stats),
         holders=[(worker, held[worker.id]) for worker in workers if worker],
         more_holders=len(held) - len(largest),
@@ -57,6 +61,22 @@ async def project(visit: Visit) -> Response:
         span=visit.choice("range", "6h", *_RANGES),
         may=_may(shown),
     )
+
+
+def _live(stats: Stats) -> dict[str, int]:
+    """What the charts show of now, named as in a snapshot."""
+    total = stats.counters.get
+    return {
+        "time_stamp": int(time.time()),
+        "waiting_task_count": stats.waiting,
+        "assigned_task_count": stats.assigned,
+        "awaiting_verification_count": stats.verifying,
+        "failed_task_count": stats.failed,
+        "closed_task_count": total("closed", 0),
+        "submitted_task_count": total("submitted", 0) + total("chained", 0),
+        "all_failed_task_count": total("failed", 0),
+        "reclaimed_task_count": total("reclaimed", 0),
+    }
 
 
 async def _name(visit: Visit, project: int) -> str | None:

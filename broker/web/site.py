@@ -105,6 +105,7 @@ _FILTERS = (
     "signed",
     "count",
     "percent",
+    "browser",
     "size",
     "duration",
     "eta",

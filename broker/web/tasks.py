@@ -48,8 +48,11 @@ _PAGE = 50
 _MESSAGES = 50
 """Messages of failed tasks that are shown."""
 
-_CHOICES = 500
-"""Projects that the console lets choose from."""
+_CHOICES = 100
+"""Projects that the console lets choose from; a search finds the others."""
+
+_FEW = 20
+"""Projects among which nobody needs to search."""
 
 
 class Filter(NamedTuple):
@@ -196,11 +199,12 @@ async def _workers(visit: Visit, rows: list[Row], voters: Sequence[int] = ()) ->
 
 @pages.add("/console")
 async def console(visit: Visit) -> Response:
-    chosen = visit.number("project", 0)
-    projects = (await visit.store.projects.page(visit.me.id, "name", 0, _CHOICES)).rows
-    if chosen and chosen not in {project.id for project in projects}:
+    chosen, words = visit.number("project", 0), visit.text("find")
+    page = await visit.store.projects.page(visit.me.id, "name", 0, _CHOICES, text=words)
+    projects, many = page.rows, bool(words) or page.onward is not None or len(page.rows) > _FEW
+    if not words and chosen and chosen not in {project.id for project in projects}:
         projects += await _visible(visit, chosen)
-    return visit.page("console.html", projects=projects, chosen=chosen)
+    return visit.page("console.html", projects=projects, chosen=chosen, words=words, many=many)
 
 
 async def _visible(visit: Visit, id: int) -> list[Project]:

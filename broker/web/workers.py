@@ -56,8 +56,13 @@ async def workers(visit: Visit) -> Response:
         page=page,
         pages=1 if words or which == "paused" else page_count(found or 0, _PAGE),
         onward=onward,
-        silent=time.time() - SILENT,
+        silent=silent_since(),
     )
+
+
+def silent_since() -> float:
+    """Unix seconds: a worker that was here last before that is silent."""
+    return time.time() - SILENT
 
 
 async def _some(visit: Visit, which: str, order: str, offset: int) -> tuple[int, list[WorkerCounts]]:
@@ -75,7 +80,7 @@ _ORDERS: dict[str, Order] = {"closed": "closed", "failed": "failed", "held": "he
 
 
 def _is_wanted(words: str, which: str, row: WorkerCounts) -> bool:
-    worker, alive = row.worker, row.seen is not None and row.seen > time.time() - SILENT
+    worker, alive = row.worker, row.seen is not None and row.seen >= silent_since()
     return (
         (words.casefold() in worker.alias.casefold() or words in {str(worker.id), row.info.host})
         and (which != "holding" or row.held > 0)

@@ -6,7 +6,8 @@
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  how many at most
 
-  Returns  for each session {SHA-256 of the cookie, created (unix s), end (unix s)}
+  Returns  for each session {SHA-256 of the cookie, created (unix s), end (unix s), address, browser}; the
+           last two are false in a session of an earlier version
   Refuses  nothing
   Cost     O(log sessions + answered)
 ]]
@@ -19,9 +20,10 @@ local found = redis.call('ZRANGE', key, '+inf', string.format('(%.0f', now), 'BY
   'WITHSCORES')
 local rows = {}
 for i = 1, #found, 2 do
-  local created = redis.call('HGET', base .. ':session:' .. found[i], 'created')
+  local created, address, browser =
+    unpack(redis.call('HMGET', base .. ':session:' .. found[i], 'created', 'address', 'browser'))
   if created then
-    rows[#rows + 1] = { found[i], tonumber(created), math.floor(found[i + 1] / 1000) }
+    rows[#rows + 1] = { found[i], tonumber(created), math.floor(found[i + 1] / 1000), address, browser }
   end
 end
 return rows

@@ -9,6 +9,8 @@
   ARGV[5]  now, unix ms; '' outside tests
   ARGV[6]  argon2id hash that the password was held against
   ARGV[7]  how many sessions a manager may have; the oldest end, as many at most in one call
+  ARGV[8]  the address from which the manager came
+  ARGV[9]  what the browser says of itself
 
   Returns  1, or 0 when the password was changed meanwhile: no session
   Refuses  NOT_FOUND
@@ -43,7 +45,8 @@ if too_many > 0 then
     end
   end
 end
-redis.call('HSET', base .. ':session:' .. digest, 'manager', manager, 'created', math.floor(now / 1000))
+redis.call('HSET', base .. ':session:' .. digest, 'manager', manager, 'created', math.floor(now / 1000), 'address',
+  ARGV[8], 'browser', ARGV[9])
 redis.call('EXPIRE', base .. ':session:' .. digest, seconds)
 redis.call('ZADD', sessions, now + seconds * 1000, digest)
 return 1

@@ -22,7 +22,8 @@ local base, guard = KEYS[1], KEYS[2]
 local now, interval, keep = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local key = base .. ':snapshots'
 
-local fields = project(base, 'group_waiting', 'group_verifying', 'closed', 'listed', 'epoch', 'snapshot_at')
+local fields = project(base, 'group_waiting', 'group_verifying', 'closed', 'listed', 'epoch', 'snapshot_at',
+  'submitted', 'chained', 'failed', 'reclaimed')
 if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
@@ -55,9 +56,10 @@ if set_back or moving then
   return -1
 end
 local awaiting = redis.call('SCARD', base .. ':voted')
-local unfinished = redis.call('ZCARD', base .. ':queue') + redis.call('ZCARD', base .. ':verifying')
-  + redis.call('ZCARD', base .. ':delayed') + redis.call('ZCARD', base .. ':assigned') + (fields[2] or 0)
-  + (fields[3] or 0)
+local waiting = redis.call('ZCARD', base .. ':queue') + (fields[2] or 0)
+local assigned = redis.call('ZCARD', base .. ':assigned')
+local unfinished = waiting + redis.call('ZCARD', base .. ':verifying') + redis.call('ZCARD', base .. ':delayed')
+  + assigned + (fields[3] or 0)
 local failed = redis.call('ZCARD', base .. ':failed')
 -- What maintenance has taken and not put back yet is counted as what it was.
 local drains = redis.call('HGETALL', base .. ':drains')
@@ -70,13 +72,14 @@ for i = 1, #drains, 2 do
   end
 end
 local counts = { 'new', unfinished - awaiting, 'failed', failed, 'closed', tonumber(fields[4] or 0), 'access',
-  redis.call('HLEN', base .. ':access'), 'awaiting', awaiting }
+  redis.call('HLEN', base .. ':access'), 'awaiting', awaiting, 'waiting', waiting, 'assigned', assigned, 'submitted',
+  (fields[8] or 0) + (fields[9] or 0), 'fails', tonumber(fields[10] or 0), 'reclaimed', tonumber(fields[11] or 0) }
 local is_same = newest ~= nil
 for n, value in ipairs(counts) do
   is_same = is_same and newest[2][n] == tostring(value)
 end
 -- The last one until the epoch changes: until tasks are submitted, or delayed ones come.
-local settled = fields[5] ~= '1' and redis.call('EXISTS', base .. ':assigned') == 0
+local settled = fields[5] ~= '1' and assigned == 0
 redis.call('HSET', base, 'snapshot_at', string.format('%.0f', now), 'settled', settled and (fields[6] or '0') or '')
 if is_same then
   return 1

@@ -204,7 +204,7 @@ def settled(value: Any, call: str) -> Any:
         else type(inner)
         if counts and name.endswith("_count")
         else "..."
-        if name == "id" and call == "GET /account/sessions"
+        if name in {"id", "address", "browser"} and call == "GET /account/sessions"
         else "..."
         if name in {"last_seen", "host", "version"} and "/worker/" in call
         else settled(inner, call)

@@ -15,8 +15,7 @@ _SINCE = 180
 def write_history(redis: Redis, project: int, *, closed: int, waiting: tuple[int, int], failed: int = 0) -> None:
     """``closed`` tasks more than there were; ``waiting`` in the beginning and in the end."""
     base, now = f"broker:{{project:{project}}}", int(time.time())
-    for counter in ("submitted", "assigned", "closed"):
-        total = redis.hincrby(base, counter, closed)
+    submitted, _, total = (redis.hincrby(base, counter, closed) for counter in ("submitted", "assigned", "closed"))
     paces = [1 + 0.3 * math.sin(step / 11 + project) + 0.35 * math.sin(step / 150 - 1) for step in range(_STEPS)]
     # As many are left for the time since the last snapshot as its pace says.
     scale, done = total / (sum(paces) + _SINCE / _EVERY * paces[-1]), 0.0
@@ -33,6 +32,11 @@ def write_history(redis: Redis, project: int, *, closed: int, waiting: tuple[int
                 "closed": round(done),
                 "access": 5,
                 "awaiting": round(30 + 25 * math.sin(step / 40)) if failed else 0,
+                "assigned": 60,
+                "submitted": submitted - round(0.97 * (total - done)),
+                "fails": round(failed * share**2),
+                "reclaimed": round(done / 40),
             }
+            counts["waiting"] = counts["new"] - counts["assigned"]
             pipe.xadd(f"{base}:snapshots", counts, id=f"{(now - _SINCE - (_STEPS - 1 - step) * _EVERY) * 1000}-0")
         pipe.execute()

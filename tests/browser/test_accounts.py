@@ -1,5 +1,6 @@
 """Signing in and out, passwords, sessions, and the way there and back."""
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Browser, Route, expect
@@ -106,6 +107,7 @@ def test_other_sessions_are_ended(browser: Browser, sample: SampleData) -> None:
     tab.go("account")
     rows = tab.page.locator("tbody tr")
     expect(rows).to_have_count(4)
+    expect(rows.first).to_contain_text(re.compile(r"python-httpx/[\d.]+\s*signed in now from 127.0.0.1"))
 
     rows.filter(has_not_text="this one").first.get_by_role("button").click()
     tab.sees("The session has ended")

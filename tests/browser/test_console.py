@@ -76,6 +76,32 @@ def test_the_same_task_is_submitted_once_and_its_link_leads_to_it(tab: Tab, samp
     assert task["hash64"]
 
 
+def test_a_project_is_searched_where_there_are_many(browser: Browser, tmp_path: Path) -> None:
+    serving = Serving.start(tmp_path, workers=1)
+    admin = ManagerCaller(serving.url, "ada", "a long password")
+    ids = [admin.post("/project/create", {"name": f"shop {n}"}).content()["id"] for n in range(130)]
+    many = Tab.open(browser, serving.url, admin)
+    many.go("console")
+    options = many.page.get_by_label("Project", exact=True).locator("option")
+    expect(options).to_have_count(100)
+
+    many.page.get_by_label("Search projects").fill("SHOP 12")
+    expect(options).to_have_count(11)
+    many.page.get_by_label("Project", exact=True).select_option(label="shop 128")
+    many.fill("Recipe", "far away")
+    many.press("Submit")
+    outcome(many, "Submitted: task")
+    assert admin.get(f"/project/stats/{ids[128]}").content()["stats"]["waiting"] == 1
+    many.page.get_by_label("Search projects").fill("nowhere")
+    many.sees_part("No project has “nowhere” in its name.")
+    many.press("Submit")
+
+    outcome(many, "Choose a project first")
+    many.close()
+    admin.close()
+    assert serving.stop() == 0
+
+
 def test_a_console_without_projects_leads_to_the_first_one(browser: Browser, tmp_path: Path) -> None:
     serving = Serving.start(tmp_path, workers=1)
     admin = ManagerCaller(serving.url, "ada", "a long password")

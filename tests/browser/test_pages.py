@@ -65,6 +65,9 @@ PAGES = {
     "secrets": "projects/{busy}/secrets",
     "workers": "workers",
     "workers-all": "workers?show=all",
+    "worker": "workers/1?why={busy}",
+    "worker-hostile": "workers/6",
+    "worker-gone": "workers/99999",
     "workers-silent": "workers?show=silent",
     "logs": "logs?level=all",
     "managers": "managers",
@@ -94,7 +97,7 @@ def looked_at(tab: Tab, name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str) -> None:
-    gone = name in {"not-found", "task-gone"}
+    gone = name in {"not-found", "task-gone", "worker-gone"}
     place = PAGES[name].format(
         busy=sample.busy,
         empty=sample.empty,

@@ -19,7 +19,7 @@ from tests.client import Fleet
 
 ROOT = Path(__file__).parents[2]
 
-OF_THE_CLIENT = {"worker", "submit", "tasks", "status", "demo"}
+OF_THE_CLIENT = {"worker", "submit", "tasks", "status", "demo", "groups", "why", "project", "access", "token"}
 
 Alone = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -143,7 +143,7 @@ def test_each_line_is_a_task_and_what_is_there_already_is_no_error(
     assert fine(first) == "3 submitted, 1 duplicates\n"
     assert rows(second) == [{"submitted": 1, "duplicates": 1}]
     assert not (tmp_path / "urls.offset").exists()
-    found = rows(broker("tasks", project, "--json"))
+    found = rows(broker("tasks", "list", project, "--json"))
     assert [(row["recipe"], row["priority"], row["max_retries"]) for row in found] == [
         ("a", 3, 2),
         ("b", 3, 2),
@@ -175,7 +175,7 @@ def test_tasks_may_be_submitted_for_later(broker: Broker, fleet: Fleet, project:
     assert fine(broker("submit", "-", "--project", project, "--jsonl", text=lines)) == "2 submitted, 0 duplicates\n"
 
     assert (stats(fleet, project)["waiting"], stats(fleet, project)["delayed"]) == (1, 2)
-    table = fine(broker("tasks", project, "--state", "delayed")).splitlines()
+    table = fine(broker("tasks", "list", project, "--state", "delayed")).splitlines()
     assert table[0].split() == ["id", "priority", "retries", "created", "not", "before", "recipe"]
     assert [line.split()[-1] for line in table[1:3]] == ["b", "c"]
 
@@ -352,7 +352,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_recipe(
 
     assert fine(broker("submit", "urls", "--project", project)) == "2 submitted, 0 duplicates\n"
     assert fine(broker("submit", "json", "--project", project, "--jsonl")) == "1 submitted, 0 duplicates\n"
-    found = rows(broker("tasks", project, "--json"))
+    found = rows(broker("tasks", "list", project, "--json"))
     assert [row["recipe"] for row in found] == [" a ", "\xa0", "b"]
 
 
@@ -384,7 +384,10 @@ def test_a_line_may_say_when_its_task_begins(broker: Broker, fleet: Fleet, proje
     assert fine(broker(*command, text=text)) == "3 submitted, 0 duplicates\n"
     refused = broker(*command, text=json.dumps({"recipe": "d", "not_before": at, "delay": 1}))
 
-    found = {row["recipe"]: row["not_before"] for row in rows(broker("tasks", project, "--state", "delayed", "--json"))}
+    found = {
+        row["recipe"]: row["not_before"]
+        for row in rows(broker("tasks", "list", project, "--state", "delayed", "--json"))
+    }
     assert list(found) == ["c", "a", "b"]
     assert found["b"] == pytest.approx(at, abs=0.01)
     assert "line 1: not_before: send this or delay, not both" in refused.stderr
@@ -398,9 +401,9 @@ def test_tasks_are_listed_for_people_and_for_programs(broker: Broker, fleet: Fle
     worker.post("/task/release", failed_task).content()
     held = worker.take(project)["id"]
 
-    failed = fine(broker("tasks", project, "--state", "failed")).splitlines()
-    assigned = rows(broker("tasks", project, "--state", "assigned", "--json"))
-    waiting = fine(broker("tasks", project)).splitlines()
+    failed = fine(broker("tasks", "list", project, "--state", "failed")).splitlines()
+    assigned = rows(broker("tasks", "list", project, "--state", "assigned", "--json"))
+    waiting = fine(broker("tasks", "list", project)).splitlines()
 
     assert failed[0].split() == ["id", "priority", "retries", "created", "failed", "why", "recipe"]
     assert failed[1].endswith("HTTP\\x1b[2J 500  page 0\\x1b[2J")
@@ -415,9 +418,9 @@ def test_as_many_tasks_are_listed_as_are_asked_for(broker: Broker, fleet: Fleet,
     requests = [{"project": project, "recipe": str(n)} for n in range(1200)]
     worker.post("/task/bulk_submit", {"requests": requests}).content()
 
-    assert len(rows(broker("tasks", project, "--json", "--limit", 0))) == 1200
-    assert len(rows(broker("tasks", project, "--json", "--limit", 501))) == 501
-    assert "50 of 1,200 tasks, queue" in fine(broker("tasks", project))
+    assert len(rows(broker("tasks", "list", project, "--json", "--limit", 0))) == 1200
+    assert len(rows(broker("tasks", "list", project, "--json", "--limit", 501))) == 501
+    assert "50 of 1,200 tasks, queue" in fine(broker("tasks", "list", project))
 
 
 def test_a_recipe_is_whole_in_a_pipe_and_fits_a_terminal(broker: Broker, fleet: Fleet, project: int) -> None:
@@ -426,9 +429,9 @@ def test_a_recipe_is_whole_in_a_pipe_and_fits_a_terminal(broker: Broker, fleet: 
     worker.submit(project, url)
     worker.release(worker.take(project)["id"], result=1)
 
-    piped = fine(broker("tasks", project, "--state", "failed"))
+    piped = fine(broker("tasks", "list", project, "--state", "failed"))
     terminal, its = os.openpty()
-    command = [sys.executable, "-m", "broker", "tasks", str(project), "--state", "failed"]
+    command = [sys.executable, "-m", "broker", "tasks", "list", str(project), "--state", "failed"]
     subprocess.run(command, stdout=its, check=True, timeout=60)
     shown = os.read(terminal, 4096).decode().splitlines()
     os.close(terminal)
@@ -487,12 +490,12 @@ def test_a_session_of_a_command_ends_with_it(broker: Broker, fleet: Fleet) -> No
             "--worker-file: there is no worker.json: create it with broker worker create",
         ),
         (
-            ["tasks", "1", "--admin-file", "nowhere.json"],
+            ["tasks", "list", "1", "--admin-file", "nowhere.json"],
             "broker: --admin-file: nowhere.json: No such file or directory",
         ),
-        (["tasks", "1", "--admin-file", "wrong.json"], "--admin-file: wrong.json is not"),
+        (["tasks", "list", "1", "--admin-file", "wrong.json"], "--admin-file: wrong.json is not"),
         (["status", "--url", "localhost:3010"], "broker: --url: 'localhost:3010' is not the address of a broker"),
-        (["tasks", str(2**40)], "404 not_found"),
+        (["tasks", "list", str(2**40)], "404 not_found"),
     ],
 )
 def test_what_goes_wrong_is_one_line(broker: Broker, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -509,8 +512,8 @@ def test_what_goes_wrong_is_one_line(broker: Broker, tmp_path: Path, arguments: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tasks", "x"], "argument ID: 'x' is not a whole number of at least 1"),
-        (["tasks", "1", "--limit", "x"], "argument --limit: 'x' is not a whole number of at least 0"),
+        (["tasks", "list", "x"], "argument ID: 'x' is not a whole number of at least 1"),
+        (["tasks", "list", "1", "--limit", "x"], "argument --limit: 'x' is not a whole number of at least 0"),
         (["submit", "-", "--project", "0"], "argument --project: '0' is not a whole number of at least 1"),
         (
             ["submit", "-", "--project", "1", "--priority", "99999"],
@@ -544,7 +547,7 @@ def test_files_of_accounts_may_begin_with_a_byte_order_mark(broker: Broker, proj
         file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
 
     assert fine(broker("submit", "-", "--project", project, text="a\n")) == "1 submitted, 0 duplicates\n"
-    assert [row["recipe"] for row in rows(broker("tasks", project, "--json"))] == ["a"]
+    assert [row["recipe"] for row in rows(broker("tasks", "list", project, "--json"))] == ["a"]
 
 
 def test_https_to_a_port_without_tls_is_said_in_plain_words(broker: Broker, fleet: Fleet) -> None:
@@ -600,7 +603,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(fleet: Fleet, project: int) -
     worker = fleet.worker(project)
     requests = [{"project": project, "recipe": str(n) * 100} for n in range(1000)]
     worker.post("/task/bulk_submit", {"requests": requests}).content()
-    line = f"set -o pipefail; {sys.executable} -m broker tasks {project} --json --limit 0 | head -1"
+    line = f"set -o pipefail; {sys.executable} -m broker tasks list {project} --json --limit 0 | head -1"
 
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=60)
 

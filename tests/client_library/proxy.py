@@ -3,7 +3,7 @@
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import httpx
@@ -21,6 +21,8 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.asked: list[str] = []
         """The path of each request that was passed on."""
+        self.instead: Callable[[bytes], bytes | None] = lambda request: None
+        """What it answers in the place of the broker, if anything."""
         self._lose: dict[str, int] = {}
         self._hold: dict[str, int] = {}
         self._break: dict[str, int] = {}
@@ -66,6 +68,9 @@ class Proxy:
             while request := _message(client):
                 path = request.split(b" ", 2)[1].decode()
                 self.asked.append(path)
+                if answer := self.instead(request):
+                    client.sendall(answer)
+                    continue
                 if _counted_down(self._break, path, at_end=False):
                     client.sendall(_BROKEN)
                     continue

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from broker.client import verification
 from tests.client import Caller, Fleet
 from tests.client_library.running import counters, program
+from tests.client_library.site import Reply, served
 from tests.serving import Serving, free_port, until
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +43,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     serving = Serving.start(tmp_path_factory.mktemp("broker"))
     admin = serving.admin()
     fleet = Fleet(serving.url, admin)
-    assert [fleet.project(remember_closed=-1), fleet.project()] == [1, 2]
+    assert [fleet.project(remember_closed=-1, group_limit=1, group_delay=0.2), fleet.project()] == [1, 2]
     yield fleet
     fleet.close()
     assert serving.stop() == 0
@@ -108,6 +110,36 @@ def test_the_producer_submits_and_the_crawler_crawls(broker: Fleet, site: str, t
     assert counters(broker, 1)["retried"] == 2  # gone.html, whose third fail was its last
 
 
+def test_the_crawler_asks_a_site_only_what_and_when_it_may(broker: Fleet, tmp_path: Path) -> None:
+    crawler = python(CLIENTS, "crawler.py").replace("http://localhost:3010", broker.url)
+    before = counters(broker, 1)
+
+    with served() as site:
+        address = f"http://127.0.0.1:{site.port}"
+        links = "a.html private/x busy.html moved.html"
+        site.replies = {
+            "/robots.txt": [Reply(200, "User-agent: *\nDisallow: /private/\nCrawl-delay: 1\n")],
+            "/": [Reply(200, "".join(f'<a href="{link}">a</a>' for link in links.split()))],
+            "/a.html": [Reply(200)],
+            "/busy.html": [Reply(429, "", {"Retry-After": "3"}), Reply(200)],
+            "/moved.html": [Reply(302, "", {"Location": "/landing.html"})],
+            "/landing.html": [Reply(200)],
+        }
+        broker.worker(1).submit(1, f"{address}/", unique_string=f"{address}/", group=f"127.0.0.1:{site.port}")
+        with program(tmp_path / "crawler", crawler) as running:
+            accept(broker.admin, 1, "crawler-1")
+            until(lambda: counters(broker, 1)["closed"] - before["closed"] == 6, 30)
+            assert running.end() == 0
+
+    assert site.seen[0].path == "/robots.txt"
+    assert Counter(request.path for request in site.seen) == dict.fromkeys(site.replies, 1) | {"/busy.html": 2}
+    refused, _ = site.times("/busy.html")
+    assert not [request for request in site.seen if refused < request.at < refused + 2.5]
+    # After robots.txt and the first page, which are one task.
+    assert min(site.pauses()[1:]) > 0.6
+    assert "Traceback" not in running.text()
+
+
 def test_two_verifiers_agree(broker: Fleet, site: str, tmp_path: Path) -> None:
     verifier = python(CLIENTS, "verifier.py").replace("http://localhost:3010", broker.url)
     broker.worker(2).submit(2, f"{site}a.html", verification_count=2)
@@ -138,10 +170,12 @@ def test_the_worker_of_the_readme_fetches_a_page(broker: Fleet, site: str, tmp_p
         assert running.end() == 0
 
     assert "Traceback" not in running.text()
+    assert " failed: status 404\n" in running.text()
+    assert " failed: no answer: ConnectError(" in running.text()
 
 
 def test_the_loop_of_other_languages_does_tasks(broker: Fleet, tmp_path: Path) -> None:
-    loop = re.findall(r"```sh\n(.*?)```", CLIENTS, re.DOTALL)[1]
+    (loop,) = [block for block in re.findall(r"```sh\n(.*?)```", CLIENTS, re.DOTALL) if "while true" in block]
     worker = broker.worker(1)
     worker.submit(1, "echo me")
     before = counters(broker, 1)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.serving import Serving, free_port, until
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 
 _SECTION = OPERATING.read_text().partition("## Backup and restore\n")[2].partition("\n## ")[0]
-ONE_FILE, RESTORE_ONE_FILE, FILES, RESTORE_FILES = re.findall(r"```sh\n(.*?)```", _SECTION, re.DOTALL)
+BACKUP, RESTORE, ONE_FILE, RESTORE_ONE_FILE, FILES, RESTORE_FILES = re.findall(r"```sh\n(.*?)```", _SECTION, re.DOTALL)
 SAVED = "cp DIR/dump.rdb /backup/tasks.rdb"
 """What is left to do after a BGSAVE."""
 
@@ -160,7 +161,9 @@ def live_tasks(admin: Caller, project: int) -> set[int]:
 @pytest.mark.parametrize(
     ("own", "backup", "restore"),
     [
-        pytest.param(False, ONE_FILE, RESTORE_ONE_FILE, id="embedded-one-file"),
+        pytest.param(False, BACKUP, RESTORE, id="embedded"),
+        pytest.param(False, ONE_FILE, RESTORE.replace("tasks", "tasks.rdb"), id="embedded-one-file-restored"),
+        pytest.param(False, ONE_FILE, RESTORE_ONE_FILE, id="embedded-one-file", marks=pytest.mark.slow),
         pytest.param(False, FILES, RESTORE_FILES, id="embedded-files", marks=pytest.mark.slow),
         pytest.param(True, ONE_FILE, RESTORE_ONE_FILE, id="own-one-file", marks=pytest.mark.slow),
         pytest.param(True, SAVED, RESTORE_ONE_FILE, id="own-bgsave", marks=pytest.mark.slow),
@@ -240,3 +243,89 @@ def test_a_copy_that_ends_in_the_middle_of_a_change_restores_without_it(tmp_path
         admin.post("/login", {"username": "admin", "password": PASSWORD}).content()
         assert live_tasks(admin, project) == {kept}
         assert admin.get(f"/project/stats/{project}").content()["stats"]["counters"]["submitted"] == 1
+
+
+def command(place: Place, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "broker", *map(str, arguments)],
+        env={**os.environ, "BROKER_DATA_DIR": str(place.data), "BROKER_REDIS_URL": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def one_task(serving: Serving) -> int:
+    """Its project."""
+    admin = serving.caller()
+    admin.post("/register", {"username": "admin", "password": PASSWORD}).content()
+    fleet = Fleet(serving.url, admin)
+    project = fleet.project()
+    fleet.worker(project).submit(project)
+    fleet.close()
+    return project
+
+
+def test_a_backup_is_taken_whether_the_broker_runs_or_not_and_replaces_nothing(tmp_path: Path) -> None:
+    place, backup = Place(tmp_path), tmp_path / "backup"
+    assert "there is no data in" in command(place, "backup", backup).stderr
+    with running(place) as serving:
+        one_task(serving)
+        done = command(place, "backup", backup)
+        assert done.returncode == 0, done.stderr
+    assert command(place, "backup", tmp_path / "another").returncode == 0
+    assert {path.name for path in place.data.iterdir()} <= {"appendonlydir", "lock", "store.log", "backup.lock"}
+
+    before = {path: path.read_bytes() for path in backup.rglob("*") if path.is_file()}
+    again = command(place, "backup", backup)
+    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    assert {path: path.read_bytes() for path in backup.rglob("*") if path.is_file()} == before
+    # It contains secrets.
+    assert all(path.stat().st_mode & 0o077 == 0 for path in [backup, *backup.rglob("*")])
+
+
+def test_a_restore_needs_a_new_directory_and_a_whole_backup(tmp_path: Path) -> None:
+    place, backup, new = Place(tmp_path / "old"), tmp_path / "backup", Place(tmp_path / "new")
+    with running(place) as serving:
+        project = one_task(serving)
+        assert command(place, "backup", backup).returncode == 0
+        other = command(place, "restore", backup)
+        assert (other.returncode, "is running on" in other.stderr) == (1, True)
+    assert "has data already" in command(place, "restore", backup).stderr
+
+    (base,) = (backup / "appendonlydir").glob("*.rdb")
+    whole = base.read_bytes()
+    for damaged in (whole[:-20], whole[: len(whole) // 2] + b"x" + whole[len(whole) // 2 + 1 :], b""):
+        base.write_bytes(damaged)
+        done = command(new, "restore", backup)
+        why = "the store does not start with it" if damaged else "is empty"
+        assert (done.returncode, why in done.stderr) == (1, True), done
+        assert not (new.data / "appendonlydir" / "appendonly.aof.manifest").exists()
+    for nothing in (tmp_path / "nowhere", tmp_path / "old", Path(__file__)):
+        done = command(new, "restore", nothing)
+        assert done.returncode == 1
+        assert done.stderr.startswith("broker: ")
+        assert len(done.stderr.splitlines()) == 1
+
+    base.write_bytes(whole)
+    assert command(new, "restore", backup).returncode == 0
+    with running(new) as serving:
+        admin = serving.caller()
+        admin.post("/login", {"username": "admin", "password": PASSWORD}).content()
+        assert len(live_tasks(admin, project)) == 1
+
+
+def test_two_backups_at_once_are_both_whole(tmp_path: Path) -> None:
+    place = Place(tmp_path / "old")
+    with running(place) as serving:
+        one_task(serving)
+        with ThreadPoolExecutor(3) as threads:
+            folders = [tmp_path / f"backup-{n}" for n in range(3)]
+            done = list(threads.map(lambda folder: command(place, "backup", folder), folders))
+    whole = [folder for folder, one in zip(folders, done, strict=True) if one.returncode == 0]
+    assert whole
+    assert all("another backup" in one.stderr for one in done if one.returncode)
+    for n, folder in enumerate(whole):
+        restored = command(Place(tmp_path / f"new-{n}"), "restore", folder)
+        assert restored.returncode == 0, restored.stderr

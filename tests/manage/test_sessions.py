@@ -45,6 +45,22 @@ def test_sessions_are_listed_and_one_is_ended(fleet: Fleet, again: Callable[[Man
     assert manager.post("/account/close_sessions", {"session": theirs["id"]}).code == "not_found"
 
 
+def test_a_session_says_from_where_and_with_what_it_was_opened(fleet: Fleet) -> None:
+    manager = fleet.manager()
+    agents = ["Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0", "b\tc" + "x" * 300]
+    for agent in agents:
+        other = Caller(fleet.url, {"User-Agent": agent})
+        other.post("/login", {"username": manager.username, "password": PASSWORD}).content()
+        other.close()
+
+    sessions = manager.get("/account/sessions").content()["sessions"]
+
+    assert {session["address"] for session in sessions} == {"127.0.0.1"}
+    (own,) = [session["browser"] for session in sessions if session["current"]]
+    assert own.startswith("python-httpx/")
+    assert {session["browser"] for session in sessions} == {own, agents[0], "bc" + "x" * 197}
+
+
 def test_all_others_are_ended_at_once(fleet: Fleet, again: Callable[[ManagerCaller], Caller]) -> None:
     manager, stranger = fleet.manager(), fleet.manager()
     others = [again(manager) for _ in range(3)]

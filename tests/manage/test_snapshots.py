@@ -5,6 +5,7 @@ import asyncio
 from broker.settings import Settings
 from broker.store import open_store
 from broker.store.monitoring import Snapshot
+from broker.store.task_fields import TaskFields
 from broker.sweeper import sweep
 from tests.store.conftest import NOON, StoreFleet, new
 
@@ -18,13 +19,13 @@ async def snapshots(
     return [one async for one in store_fleet.store.monitoring.snapshots(project, newest, oldest)]
 
 
-async def counts(store_fleet: StoreFleet, project: int) -> tuple[int, ...]:
+async def counts(store_fleet: StoreFleet, project: int) -> tuple[int | None, ...]:
     """new, failed, closed, access, awaiting: of a snapshot taken now."""
     store_fleet.passes(INTERVAL)
     assert await store_fleet.store.monitoring.take_snapshot(project)
     snapshot = (await snapshots(store_fleet, project))[0]
     assert snapshot.time == store_fleet.now // 1000
-    return snapshot[1:]
+    return snapshot[1:6]
 
 
 async def test_a_snapshot_has_the_counts_of_every_state(store_fleet: StoreFleet) -> None:
@@ -56,6 +57,28 @@ async def test_a_snapshot_has_the_counts_of_every_state(store_fleet: StoreFleet)
     assert await counts(store_fleet, project) == (4, 1, 2, 3, 0)
     await store_fleet.store.workers.revoke(project, three)
     assert await counts(store_fleet, project) == (4, 1, 2, 2, 0)
+
+
+async def test_a_snapshot_says_who_holds_what_and_how_much_has_come_and_failed(store_fleet: StoreFleet) -> None:
+    target = await store_fleet.project()
+    project = await store_fleet.project(chain=target, group_limit=5)
+    worker = await store_fleet.worker(project)
+    await store_fleet.submit(
+        project, worker, *[new()] * 4, TaskFields("r", group="g"), TaskFields("r", start="+9000000")
+    )
+    held = [task.id for task in await store_fleet.take(project, worker, 3)]
+    await store_fleet.release(project, worker, held[0])
+    await store_fleet.release(project, worker, held[1], 1)
+    await store_fleet.store.chain.flush(project)
+
+    async def newest(project: int) -> tuple[int | None, ...]:
+        store_fleet.passes(INTERVAL)
+        assert await store_fleet.store.monitoring.take_snapshot(project)
+        return (await snapshots(store_fleet, project))[0][6:]
+
+    # Waiting, assigned; submitted, failed, reclaimed so far.
+    assert await newest(project) == (2, 1, 6, 1, 0)
+    assert await newest(target) == (1, 0, 1, 0, 0)
 
 
 async def test_a_task_with_votes_that_fails_and_is_reset_awaits_again(store_fleet: StoreFleet) -> None:

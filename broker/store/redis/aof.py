@@ -16,7 +16,10 @@ from typing import BinaryIO, NamedTuple
 from broker.errors import StartError
 
 FOLDER = "appendonlydir"
-_MANIFEST = "appendonly.aof.manifest"
+MANIFEST = "appendonly.aof.manifest"
+BASE = "appendonly.aof.1.base.rdb"
+"""The name of the first base file."""
+
 _BLOCK = 1 << 16
 _TIME = re.compile(rb"#(?:TS:([0-9]{1,12})|[ -~]{0,256})\r\n")
 _WORDS = re.compile(rb"\*([1-9][0-9]{0,9})\r\n")
@@ -59,7 +62,7 @@ class Damage:
 
 def files(folder: Path) -> list[File]:
     """In the order in which the server reads them. Raises :class:`StartError` when they are not what it needs."""
-    manifest = folder / _MANIFEST
+    manifest = folder / MANIFEST
     found = []
     try:
         lines = manifest.read_text().splitlines()
@@ -233,19 +236,19 @@ def cut(folder: Path, found: Damage) -> Path:
     copy = _copied(folder, found)
     if found.later:
         kept = [file.line for file in files(folder) if file.path not in found.later]
-        new = folder / f"{_MANIFEST}.new"
+        new = folder / f"{MANIFEST}.new"
         with new.open("w") as manifest:
             manifest.write("".join(f"{line}\n" for line in kept))
             manifest.flush()
             os.fsync(manifest.fileno())
-        new.replace(folder / _MANIFEST)
-        _sync(folder)
+        new.replace(folder / MANIFEST)
+        sync(folder)
     with found.path.open("r+b") as file:
         file.truncate(found.offset)
         os.fsync(file.fileno())
     for path in found.later:
         path.unlink()
-    _sync(folder)
+    sync(folder)
     return copy
 
 
@@ -257,21 +260,21 @@ def _copied(folder: Path, found: Damage) -> Path:
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
-    shutil.copy2(folder / _MANIFEST, unfinished)
+    shutil.copy2(folder / MANIFEST, unfinished)
     for path, *_ in files(folder):
         try:
             (shutil.copy2 if path == found.path else os.link)(path, unfinished / path.name)
         except OSError:
             shutil.copy2(path, unfinished / path.name)
     for path in unfinished.iterdir():
-        _sync(path)
-    _sync(unfinished)
+        sync(path)
+    sync(unfinished)
     unfinished.rename(copy)
-    _sync(folder.parent)
+    sync(folder.parent)
     return copy
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)

@@ -85,6 +85,9 @@ async function run() {
   for (const place of form.querySelectorAll(".error")) {
     place.hidden = true;
   }
+  if (!project()) {
+    throw new Refused("Choose a project first", "invalid");
+  }
   if (many()) {
     const chosen = field("file").files[0];
     const source = chosen ?? new Blob([field("lines").value]);
@@ -165,5 +168,7 @@ form.addEventListener("input", () => {
   field("many").hidden = !many();
   showCurl();
 });
+// A search has changed the projects that there are.
+document.addEventListener("refreshed", showCurl);
 form.dispatchEvent(new Event("input"));
 enable("[data-wait=late]");

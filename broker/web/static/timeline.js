@@ -9,6 +9,23 @@ let seconds = Number(document.querySelector(".ranges a[aria-current]").dataset.s
 let snapshots = [];
 let charts = [];
 let asked = 0;
+const LIVE = 10; // s between two of the counts that the page itself has shown
+const SHORTEST = 60; // s that a chart shows
+const lives = []; // those, since it was opened
+
+// What is drawn: its name, the count, colour, dashes.
+const TASKS = [
+  ["waiting", "waiting_task_count", "--waiting", []],
+  ["assigned", "assigned_task_count", "--assigned", [8, 2]],
+  ["awaiting verification", "awaiting_verification_count", "--verifying", [6, 3]],
+  ["failed", "failed_task_count", "--failed", [2, 2]],
+];
+const PACES = [
+  ["closed", "closed_task_count", "--closed", []],
+  ["submitted", "submitted_task_count", "--waiting", [6, 3]],
+  ["failed", "all_failed_task_count", "--failed", [2, 2]],
+  ["reclaimed", "reclaimed_task_count", "--delayed", [8, 2]],
+];
 
 const now = () => Math.floor(Date.now() / 1000);
 
@@ -17,7 +34,7 @@ async function load(all) {
   const mine = ++asked;
   const last = snapshots.at(-1)?.time_stamp ?? 0;
   const from = all || !last ? (seconds ? now() - seconds : 0) : last + 1;
-  const path = `project/monitoring-between/${box.dataset.project}?from=${from}&to=${now() + 60}`;
+  const path = `project/monitoring-between/${box.dataset.project}?from=${from}&to=${now() + 60}&full=1`;
   let fresh;
   try {
     fresh = (await get(path)).snapshots.reverse();
@@ -30,17 +47,50 @@ async function load(all) {
   if (mine !== asked) {
     return;
   }
-  if (!all && !fresh.length && snapshots.length) {
-    return;
-  }
   snapshots = (all ? [] : snapshots).concat(fresh).filter((one) => !seconds || one.time_stamp >= now() - seconds);
   draw(all);
 }
 
+/** Remembers what the page says now: before the first snapshots, and after the last one, there is nothing else. */
+function noteLive() {
+  const live = JSON.parse(document.querySelector("[data-now]").dataset.now);
+  const before = lives.at(-2);
+  if (before && live.time_stamp - before.time_stamp < LIVE) {
+    lives.pop();
+  }
+  if (live.time_stamp > (lives.at(-1)?.time_stamp ?? 0)) {
+    lives.push(live);
+  }
+}
+
+/** Snapshots and what came after them, of at most so many points. */
 function thinned() {
-  const step = Math.ceil(snapshots.length / MOST);
+  const last = snapshots.at(-1)?.time_stamp ?? 0;
+  while (lives.length > 2 && lives[0].time_stamp <= last) {
+    lives.shift();
+  }
+  const every = snapshots.concat(lives.filter((one) => one.time_stamp > last));
+  const step = Math.ceil(every.length / MOST);
   // Counted from the last, which is always there.
-  return snapshots.filter((_, index) => (snapshots.length - 1 - index) % step === 0);
+  return every.filter((_, index) => (every.length - 1 - index) % step === 0);
+}
+
+/** How fast a total grows from point to point. */
+function paces(points, name) {
+  const found = [];
+  let before = points[0];
+  for (const point of points.slice(1)) {
+    const seconds = point.time_stamp - before.time_stamp;
+    if (seconds < LIVE && point !== points.at(-1)) {
+      continue;
+    }
+    // Snapshots of earlier versions do not have every total.
+    if (seconds >= LIVE / 2 && point[name] !== null && before[name] !== null) {
+      found.push({ x: point.time_stamp * 1000, y: Math.max(0, point[name] - before[name]) / seconds });
+    }
+    before = point;
+  }
+  return found;
 }
 
 function draw(anew) {
@@ -48,27 +98,15 @@ function draw(anew) {
   box.dataset.points = String(points.length);
   const enough = points.length > 1;
   note.textContent = enough
-    ? `${snapshots.length.toLocaleString("en")} snapshots`
-    : "Not enough snapshots in this range yet: the broker takes one every few minutes.";
+    ? `${snapshots.length.toLocaleString("en")} ${snapshots.length === 1 ? "snapshot" : "snapshots"}, and the counts of now`
+    : "The chart begins in a few seconds.";
   for (const figure of box.querySelectorAll("figure")) {
     figure.hidden = !enough;
   }
   const of = (name) => points.map((point) => ({ x: point.time_stamp * 1000, y: point[name] }));
-  const pace = points.slice(1).map((point, index) => {
-    const before = points[index];
-    const closed = Math.max(0, point.closed_task_count - before.closed_task_count);
-    return { x: point.time_stamp * 1000, y: closed / Math.max(1, point.time_stamp - before.time_stamp) };
-  });
-  const series = [[of("new_task_count"), of("awaiting_verification_count"), of("failed_task_count")], [pace]];
+  const series = [TASKS.map(([, name]) => of(name)), PACES.map(([, name]) => paces(points, name))];
   if (anew && charts.length === 0) {
-    charts = [
-      chart("chart-tasks", [
-        ["waiting or assigned", "--waiting", []],
-        ["awaiting verification", "--verifying", [6, 3]],
-        ["failed", "--failed", [2, 2]],
-      ]),
-      chart("chart-closed", [["closed", "--closed", []]]),
-    ];
+    charts = [chart("chart-tasks", TASKS), chart("chart-closed", PACES)];
   }
   charts.forEach((made, at) => {
     made.data.datasets.forEach((set, index) => {
@@ -78,8 +116,10 @@ function draw(anew) {
     });
     const highest = Math.max(0, ...series[at].flat().map((point) => point.y));
     made.options.scales.y.suggestedMax = highest ? undefined : 1;
-    made.options.scales.x.min = seconds ? (now() - seconds) * 1000 : undefined;
-    made.options.scales.x.max = seconds ? now() * 1000 : undefined;
+    // The range fits what there is.
+    const end = points.at(-1)?.time_stamp;
+    made.options.scales.x.min = Math.min(points[0]?.time_stamp, end - SHORTEST) * 1000;
+    made.options.scales.x.max = end * 1000;
     made.update("none");
   });
 }
@@ -90,7 +130,7 @@ function chart(id, lines) {
   return new window.Chart(document.getElementById(id), {
     type: "line",
     data: {
-      datasets: lines.map(([label, name, dash]) => ({
+      datasets: lines.map(([label, , name, dash]) => ({
         label,
         data: [],
         borderColor: colour(name),
@@ -110,7 +150,7 @@ function chart(id, lines) {
       interaction: { mode: "index", intersect: false },
       plugins: { legend: { display: false }, tooltip: { enabled: false, external: ({ tooltip }) => showValues(id, tooltip) } },
       scales: {
-        x: { ...scale, type: "time", time: { displayFormats: { minute: "HH:mm", hour: "HH:mm", day: "d MMM" }, tooltipFormat: "d MMM HH:mm:ss" }, ticks: { ...scale.ticks, maxRotation: 0 } },
+        x: { ...scale, type: "time", time: { minUnit: "second", displayFormats: { second: "HH:mm:ss", minute: "HH:mm", hour: "HH:mm", day: "d MMM" }, tooltipFormat: "d MMM HH:mm:ss" }, ticks: { ...scale.ticks, maxRotation: 0 } },
         y: { ...scale, beginAtZero: true },
       },
     },
@@ -142,6 +182,10 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   charts = [];
   draw(true);
 });
-document.addEventListener("refreshed", () => load(false));
+document.addEventListener("refreshed", () => {
+  noteLive();
+  load(false);
+});
+noteLive();
 await load(true);
 delete document.body.dataset.late;

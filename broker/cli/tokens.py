@@ -1,0 +1,55 @@
+"""``broker token``: tokens of a manager, with which the other commands and programs do what the manager may."""
+
+import argparse
+
+from broker.cli import whole_number
+from broker.cli.client import add_client_options, add_commands, as_manager, connected
+from broker.cli.output import local_time, one_line, print_json, table
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    commands = add_commands(parser)
+    create = commands("create", _create, "create a token, and print it this once; needs --admin-file")
+    create.add_argument("name", metavar="NAME", help="what the token is for")
+    create.add_argument("--expires-in", type=whole_number(1), metavar="SECONDS", help="default: 90 days")
+    listing = commands("list", _list, "list your tokens; needs --admin-file")
+    revoke = commands("revoke", _revoke, "revoke a token; needs --admin-file")
+    revoke.add_argument("token", type=whole_number(1), metavar="ID", help="of the token: broker token list shows it")
+    for command in (create, listing, revoke):
+        add_client_options(command, "admin_file")
+
+
+def _create(arguments: argparse.Namespace) -> int:
+    body = {"name": arguments.name, "expires_in": arguments.expires_in}
+    with connected(arguments) as client, as_manager(client, arguments, required=True):
+        content = client.call("POST", "/account/tokens", body)
+    if arguments.json:
+        print_json(content)
+    else:
+        print(content["token"])
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    with connected(arguments) as client, as_manager(client, arguments, required=True):
+        tokens = client.call("GET", "/account/tokens", safe=True)["tokens"]
+    if arguments.json:
+        for token in tokens:
+            print_json(token)
+        return 0
+    rows = [
+        (str(one["id"]), one_line(one["name"], 40), local_time(one["expires"]), local_time(one["last_used"]))
+        for one in tokens
+    ]
+    print(table(("token", "name", "expires", "last used"), rows) if rows else "no tokens")
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    with connected(arguments) as client, as_manager(client, arguments, required=True):
+        client.call("POST", "/account/revoke_token", {"token_id": arguments.token})
+    if arguments.json:
+        print_json({})
+    else:
+        print(f"token {arguments.token} is revoked")
+    return 0

@@ -1,0 +1,178 @@
+"""The programs of docs/cookbook.md and docs/fleet.md run unchanged, except for the broker's address."""
+
+import http.server
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.client import Fleet
+from tests.client_library.running import counters, program, stats
+from tests.client_library.test_documented_programs import accept
+from tests.serving import Serving, until
+
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = "".join((DOCS / page).read_text() for page in ("cookbook.md", "fleet.md"))
+PROGRAMS: dict[str, str] = {
+    re.match(r'"""(\w+\.py)', text)[1]: text  # type: ignore[index]
+    for text in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+}
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    running = Serving.start(tmp_path / "broker")
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def broker(serving: Serving) -> Iterator[Fleet]:
+    """One with project 1."""
+    fleet = Fleet(serving.url, serving.admin())
+    assert fleet.project() == 1
+    yield fleet
+    fleet.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "admin.json").write_text('{"username": "admin", "password": "a long password"}')
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    """Answers each path with the status that it names."""
+
+    class Statuses(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(int(self.path[1:]))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Statuses)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+def text_of(broker: Fleet, name: str) -> str:
+    assert "http://localhost:3010" in PROGRAMS[name]
+    return PROGRAMS[name].replace("http://localhost:3010", broker.url)
+
+
+def run(broker: Fleet, folder: Path, name: str, *arguments: str) -> str:
+    """What the program prints, or says as it ends."""
+    command = [sys.executable, "-c", text_of(broker, name), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout or done.stderr
+
+
+def test_a_page_that_cannot_be_had_now_is_delayed(broker: Fleet, folder: Path, site: str) -> None:
+    for status in (200, 500, 503):
+        broker.worker(1).submit(1, f"{site}{status}", max_retries=3)
+
+    with program(folder, text_of(broker, "later.py")) as running:
+        accept(broker.admin, 1, "later")
+        until(lambda: stats(broker, 1)["delayed"] == 2)
+        assert running.end() == 0
+
+    found = counters(broker, 1)
+    assert (found["closed"], found["retried"], found["skipped"]) == (1, 1, 1)
+
+
+def test_a_page_comes_again_after_a_day(broker: Fleet, folder: Path, site: str) -> None:
+    broker.worker(1).submit(1, f"{site}200")
+
+    with program(folder, text_of(broker, "daily.py")) as running:
+        accept(broker.admin, 1, "daily")
+        until(lambda: stats(broker, 1)["delayed"] == 1)
+        assert running.end() == 0
+
+    (task,) = broker.admin.get("/project/tasks/1?state=delayed").content()["tasks"]
+    assert task["round"] == 2
+    assert 86_000 < task["not_before"] - task["created"] < 87_000
+
+
+def test_it_is_finished_when_nothing_is_unfinished(broker: Fleet, folder: Path) -> None:
+    worker = broker.worker(1)
+    worker.submit(1, "r")
+    assert worker.release(worker.take(1)["id"]) is True
+
+    assert run(broker, folder, "finished.py") == "0 unfinished, 1 closed, 0 failed\n" * 2
+
+
+def test_a_host_is_blocked_and_goes_on(broker: Fleet, folder: Path) -> None:
+    worker = broker.worker(1)
+    worker.submit(1, "r", group="down.example")
+
+    assert run(broker, folder, "block.py", "down.example", "3600") == "down.example: 1 waiting, blocked\n"
+    assert worker.get("/task/get/1").body["ok"] is False
+    assert run(broker, folder, "block.py", "down.example", "0") == "down.example: 1 waiting, not blocked\n"
+    assert worker.take(1)["recipe"] == "r"
+
+
+def test_tasks_are_submitted_on_which_two_must_agree(broker: Fleet, folder: Path) -> None:
+    assert "access to project 1 is requested" in run(broker, folder, "agree.py", "u")
+    accept(broker.admin, 1, "producer")
+
+    assert run(broker, folder, "agree.py", "u", "v", "u") == "[100001, 200001, None]\n"
+    assert broker.worker(1).take(1)["verification_count"] == 2
+
+
+def test_tasks_with_a_text_are_deleted(broker: Fleet, folder: Path) -> None:
+    for recipe in ("https://a.example/", "https://b.example/", "https://a.example/2"):
+        broker.worker(1).submit(1, recipe)
+
+    assert run(broker, folder, "cancel.py", "//a.example/") == "2 tasks deleted\n"
+    assert stats(broker, 1)["waiting"] == 1
+
+
+def test_what_is_closed_goes_on_to_the_next_step(broker: Fleet, folder: Path) -> None:
+    assert run(broker, folder, "steps.py") == "submit to project 3; it is finished when project 2 is\n"
+
+    worker = broker.worker(2, 3)
+    worker.submit(3, "page")
+    assert worker.release(worker.take(3)["id"]) is True
+    assert worker.take(2)["recipe"] == "page"
+
+
+def test_workers_of_a_customer_get_in_with_a_token(broker: Fleet, folder: Path) -> None:
+    project, token = run(broker, folder, "customer.py", "Ada and sons").split()
+
+    worker = broker.worker()
+    access = worker.post("/project/join", {"project": int(project), "token": token})
+    assert access.status == 200, access
+    assert worker.submit(int(project), "r")
+    assert broker.anybody.get(f"/project/get/{project}").status == 401
+
+
+def test_a_token_lets_workers_in(broker: Fleet, folder: Path) -> None:
+    token = run(broker, folder, "token.py", "1").strip()
+
+    worker = broker.worker()
+    assert worker.post("/project/join", {"project": 1, "token": token}).status == 200
+    (kept,) = broker.admin.get("/project/join_tokens/1").content()["tokens"]
+    assert 89 * 86_400 < kept["expires"] - time.time() <= 90 * 86_400
+
+
+def test_workers_that_are_silent_are_deleted(broker: Fleet, folder: Path) -> None:
+    broker.worker(1)
+
+    assert run(broker, folder, "tidy.py", "1") == "0 deleted\n"
+
+
+def test_each_program_is_tried() -> None:
+    tried = set(re.findall(r'"(\w+\.py)"', Path(__file__).read_text()))
+
+    assert set(PROGRAMS) == tried
