@@ -5,13 +5,18 @@ import { updateTimes } from "./times.js";
 
 const every = Number(document.body.dataset.every ?? 0) * 1000;
 const connection = document.getElementById("connection");
+const AIMING = 4000; // ms after the last move of the pointer in which it may be about to press a button
 let timer;
 let reading = 0;
+let moved = -Infinity;
 
 export function watchLive() {
   for (const form of document.querySelectorAll("form[data-filter]")) {
     watchFilter(form);
   }
+  document.addEventListener("pointermove", () => {
+    moved = performance.now();
+  });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) {
       refresh();
@@ -23,12 +28,12 @@ export function watchLive() {
 function plan() {
   clearTimeout(timer);
   if (every) {
-    timer = setTimeout(() => (document.hidden ? plan() : refresh()), every);
+    timer = setTimeout(() => (document.hidden ? plan() : refresh(true)), every);
   }
 }
 
-/** Reads the page again. Of several at once the last one counts. */
-export async function refresh() {
+/** Reads the page again. Of several at once the last one counts. `gently`: what the pointer aims at stays in its place. */
+export async function refresh(gently = false) {
   const mine = ++reading;
   clearTimeout(timer);
   try {
@@ -49,7 +54,7 @@ export async function refresh() {
     if (!response.ok) {
       throw new Error(`status ${response.status}`);
     }
-    replace(new DOMParser().parseFromString(page, "text/html"));
+    replace(new DOMParser().parseFromString(page, "text/html"), gently);
     lost(false);
   } catch {
     lost(mine === reading);
@@ -57,15 +62,20 @@ export async function refresh() {
   plan();
 }
 
-function replace(fresh) {
+function replace(fresh, gently) {
   for (const region of document.querySelectorAll("[data-live]")) {
     const now = fresh.querySelector(`[data-live="${CSS.escape(region.dataset.live)}"]`);
-    if (now) {
+    if (now && !(gently && isAimedAt(region))) {
       morph(region, now);
     }
   }
   updateTimes();
   document.dispatchEvent(new CustomEvent("refreshed"));
+}
+
+/** Whether the pointer may be about to press a button of a row, which would otherwise move away below it. */
+function isAimedAt(region) {
+  return performance.now() - moved < AIMING && region.querySelector("tr .buttons:hover") !== null;
 }
 
 function lost(away) {
