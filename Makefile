@@ -83,6 +83,7 @@ bench-all: $(VENV)/test.stamp  ## the same, and how it grows
 	$(BIN)/python -m bench.waiters --groups 100000
 	$(BIN)/python -m bench.groups
 	$(BIN)/python -m bench.turns
+	$(BIN)/python -m bench.scrapy
 	$(BIN)/python -m bench.report
 
 lock: $(VENV)/test.stamp  ## the newest versions that pyproject.toml allows, for every platform, with hashes

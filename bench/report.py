@@ -91,6 +91,8 @@ def _parts(made: Results) -> Iterator[str]:
         yield from _groups(made.groups)
     if made.turns:
         yield "\n## turns\n\n" + "\n".join(f"- {line}" for line in made.turns.lines())
+    if made.scrapy:
+        yield "\n## scrapy\n\n" + "\n".join(f"- {line}" for line in made.scrapy.lines())
     for waiters in (made.waiters, made.groupwaiters):
         if waiters:
             yield f"\n## waiters\n\n{waiters.line()}."

@@ -373,6 +373,37 @@ def _store_us_a_page(run: Measured) -> float:
     return run.store_us * run.calls / run.tasks
 
 
+class ScrapyRun(msgspec.Struct):
+    """A crawl. ``seconds``: from the first request to the last. ``cpu``: seconds of Scrapy's process."""
+
+    pages: int
+    seconds: float
+    cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Pages a second."""
+        return self.pages / self.seconds
+
+
+class Scrapy(msgspec.Struct):
+    """``bench.scrapy``: crawls of one site, by what keeps the requests."""
+
+    runs: dict[str, list[ScrapyRun]]
+    """By kind; those of one round have the same index."""
+
+    def share(self, kind: str) -> float:
+        """The pages a second with the broker, of those with this kind: the median of the rounds."""
+        return median(ours.rate / other.rate for ours, other in zip(self.runs["broker"], self.runs[kind], strict=True))
+
+    def lines(self) -> list[str]:
+        return [
+            f"{kind}: {median(run.rate for run in runs):,.0f} pages/s, the broker has {self.share(kind):.2f} of them; "
+            f"CPU of Scrapy {median(run.cpu / run.pages for run in runs) * 1e3:.2f} ms a page"
+            for kind, runs in self.runs.items()
+        ]
+
+
 class Results(msgspec.Struct, kw_only=True):
     """A results file; a question that was not asked is absent."""
 
@@ -393,9 +424,10 @@ class Results(msgspec.Struct, kw_only=True):
     groupwaiters: GroupWaiters | None = None
     groups: Groups | None = None
     turns: Turns | None = None
+    scrapy: Scrapy | None = None
 
 
-Part = Http | Curve | Scripts | Growth | Scale | Fleet | Cluster | Waiters | GroupWaiters | Groups | Turns
+Part = Http | Curve | Scripts | Growth | Scale | Fleet | Cluster | Waiters | GroupWaiters | Groups | Turns | Scrapy
 
 
 def save(part: Part, seconds: float, folder: Path = FOLDER) -> Path:

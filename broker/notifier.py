@@ -14,6 +14,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 import orjson
 
@@ -42,6 +43,12 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 class NotSent(Exception):
     """The receiver was not reached, or did not accept the event; the text says why."""
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once, in a thread: reading all certificates takes some hundredths of a second."""
+    return ssl.create_default_context()
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -101,7 +108,7 @@ class Notifier:
     async def _post(self, url: NotifyUrl, body: bytes, secret: str) -> None:
         """Raises :class:`NotSent`, or what the system says."""
         address = await self._address(url)
-        context = ssl.create_default_context() if url.secure else None
+        context = await asyncio.to_thread(_tls) if url.secure else None
         name = url.host if context else None
         reader, writer = await asyncio.open_connection(
             str(address), url.port, ssl=context, server_hostname=name, limit=_LONGEST_HEAD

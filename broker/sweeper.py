@@ -111,7 +111,10 @@ async def _tidy(store: Store) -> None:
         await _log_errors("push", project, store.projects.push(project))
     for project in await store.projects.pending("deleted", BATCH):
         await _log_errors("delete", project, store.maintenance.finish_delete(project))
-    await store.worker_deletion.go_on()
+    try:
+        await store.worker_deletion.go_on()
+    except BrokerError as error:
+        log.warning("deleted workers: %s", error.message)
 
 
 async def _look_at(store: Store, projects: list[int]) -> None:

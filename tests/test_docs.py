@@ -36,6 +36,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_long_pages_begin_with_their_contents() -> None:
+    for page in (page for page in PAGES if page.parent.name == "docs" and len(page.read_text().splitlines()) > 250):
+        contents = re.search(r"^## Contents\n(.*?)^## ", prose(page), re.MULTILINE | re.DOTALL)
+        headings = [heading for heading in re.findall(r"^## (.+)$", prose(page), re.MULTILINE) if heading != "Contents"]
+        assert contents, page
+        if page.name != "http-api.md":
+            assert re.findall(r"\[([^]]+)\]\(#", contents[1]) == headings, page
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_and_make_targets_that_are_named_are_there(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

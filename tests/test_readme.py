@@ -8,7 +8,9 @@ from typing import Any
 
 from tests.serving import Serving
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BENCH = (ROOT / "docs" / "bench.md").read_text()
 
 
 def pasted(session: str, folder: Path) -> list[dict[str, Any]]:
@@ -47,3 +49,31 @@ def test_the_first_session_can_be_pasted_twice(tmp_path: Path) -> None:
 
 def test_the_readme_is_short_enough_to_read() -> None:
     assert len(README.splitlines()) < 200
+
+
+CLAIMS = {
+    "0.45, 22,200/s": "0.45 (22,168/s)",
+    "0.43, 21,500/s": "0.43 (21,487/s)",
+    "3.16, 149,600/s": "3.16 (149,595/s)",
+    "2.21, 112,700/s": "2.21 (112,736/s)",
+    "a Go and Redis queue 0.38, the original tracker (Go, PostgreSQL) 0.026": "Go + Redis queue 0.38, original 0.026",
+    "0.38, 0.002": "Go + Redis queue 0.38, original 0.002",
+    "the original 1.6": "original 1.6",
+    "4.5 ms": "4.5 ms",
+    "1.01 and 0.99 of the speed with few tasks": "few | 0.99 |",
+    "240 bytes": "241 bytes",
+    "11 bytes": "11.2 bytes",
+}
+"""Each number of the README's table of speed, and the words of docs/bench.md that say where it was measured."""
+
+
+def test_each_number_of_the_speed_was_measured() -> None:
+    table = re.search(r"^## Speed\n.*?\n\n(\|.*?)\n\n", README, re.MULTILINE | re.DOTALL)
+    assert table
+    _, _, *rows = table[1].splitlines()
+    cells = {cell.strip() for row in rows for cell in row.strip("|").split("|")[1:]}
+
+    assert {cell for cell in cells if re.search(r"\d", cell)} == set(CLAIMS)
+    measured = re.search(r"^## What was measured\n.*?^### ", BENCH, re.MULTILINE | re.DOTALL)
+    assert measured
+    assert [words for words in CLAIMS.values() if words not in measured[0]] == []

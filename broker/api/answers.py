@@ -241,6 +241,7 @@ class Reason(Struct):
         "paused",
         "no_access",
         "access_pending",
+        "rejected",
         "rate_limited",
         "nothing_waits",
         "voted",

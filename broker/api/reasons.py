@@ -18,6 +18,7 @@ REASONS = {
     "paused": "The project is paused",
     "no_access": "This worker has no access to the project, which is not public, and has not requested it",
     "access_pending": "This worker has requested access: a manager has to accept the request",
+    "rejected": "A manager has rejected this worker, or ended its access",
     "rate_limited": "The project's assign_rate is used up until then",
     "nothing_waits": "Nothing waits in this project",
     "voted": "This worker has voted on every task that it could get: others have to verify them",

@@ -133,7 +133,7 @@ async def update(call: Call) -> Reply:
 )
 async def get(call: Call) -> Reply:
     id, sees = call.id("id"), await presence.seen_by(call)
-    if id in sees:
+    if sees.worker(id):
         rows = await call.store.worker_stats.of([id])
         shown = [view(row.worker) | presence.view(row) for row in rows]
     else:

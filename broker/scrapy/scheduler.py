@@ -96,7 +96,7 @@ class Scheduler(BaseScheduler):
         # Start requests have dont_filter in Scrapy: each process would crawl them.
         hash64 = hash_of(self._fingerprint(request)) if start or not request.dont_filter else 0
         if hash64 and hash64 in self._known:
-            self._count_duplicate()
+            self._count("dupefilter/filtered")
             return False
         try:
             recipe = self._requests.recipe(request)
@@ -126,6 +126,9 @@ class Scheduler(BaseScheduler):
             return 0
         return self._concurrency - self._engine.downloading - len(self._local)
 
+    def busy(self) -> bool:
+        return self._engine.downloading > 0
+
     def arrived(self) -> None:
         self._finished = False
         self._engine.wake()
@@ -134,7 +137,8 @@ class Scheduler(BaseScheduler):
         if not duplicate:
             self.count("submitted")
             return
-        self._count_duplicate()
+        self.count("duplicates")
+        self._count("dupefilter/filtered")
         self._crawler.signals.send_catch_log(signals.request_dropped, request=request, spider=self._spider)
 
     def refused(self, request: Request, why: str) -> None:
@@ -147,14 +151,10 @@ class Scheduler(BaseScheduler):
     def _count(self, name: str, by: int = 1) -> None:
         self._stats.inc_value(name, by)
 
-    def _count_duplicate(self) -> None:
-        self.count("duplicates")
-        self._count("dupefilter/filtered")
-
     def _keep(self, request: Request, hash64: int, why: str) -> bool:
         """Leaves the request to this process, which has it in memory only."""
         if not self._local.add(request, hash64):
-            self._count_duplicate()
+            self._count("dupefilter/filtered")
             return False
         log.warning("%s stays in this process, and is lost with it: %s", request, why)
         self.count("local")

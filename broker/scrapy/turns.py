@@ -47,6 +47,9 @@ class Host(Protocol):
     def room(self) -> int:
         """For how many tasks there is room."""
 
+    def busy(self) -> bool:
+        """Whether it works on requests, and so can wait for a moment."""
+
     def arrived(self) -> None:
         """There are tasks to take."""
 
@@ -109,7 +112,9 @@ class Turns:
         self._lost_get = False
         self._stopping = False
         self._warned = ""
-        self.empty = 0
+        self._short = False
+        """Whether the last get found fewer tasks than it wanted: the next one waits."""
+        self._empty = 0
         """Gets in a row that found no task."""
 
     def submit(self, request: Request, task: NewTask) -> None:
@@ -184,24 +189,26 @@ class Turns:
     async def _exchange(self, looked: Callable[[], Awaitable[None]]) -> None:
         while True:
             await self._changed.wait()
-            if self._buffer or self._poll is not None:
+            if self._host.busy() or self._poll is not None:
                 await asyncio.sleep(_GATHER)
             self._changed.clear()
-            while batch := self._batch():
-                await self._turn(batch, 0 if self._poll is not None else self._room())
-            if self._stopping:
+            batch, count = self._batch(), 0 if self._poll is not None else self._room()
+            if batch or (count and not self._short):
+                await self._turn(batch, count)
+                self._changed.set()
+            elif self._poll is not None and self._poll.done():
+                self._poll.result()  # raises
+            elif count:
+                self._poll = asyncio.create_task(self._get(looked))
+                self._poll.add_done_callback(self._polled)
+            elif self._stopping:
                 if self._lost_get:
                     await self._settle()
                 if self.quiet and self._poll is None:
                     self._emptied.set()
-            elif self._poll is None and self._room() > 0:
-                self._poll = asyncio.create_task(self._get(looked))
-                self._poll.add_done_callback(self._polled)
-            elif self._poll is not None and self._poll.done():
-                self._poll.result()  # raises
 
     async def _get(self, looked: Callable[[], Awaitable[None]]) -> None:
-        wait = _WAITS[min(self.empty, len(_WAITS) - 1)]
+        wait = _WAITS[min(self._empty, len(_WAITS) - 1)]
         if await self._turn(_Batch(), self._room(), wait):
             return
         await looked()
@@ -261,7 +268,8 @@ class Turns:
         self._backoff.reset()
         self._note(batch, turn)
         if count:
-            self.empty = 0 if turn.tasks else self.empty + 1
+            self._short = len(turn.tasks) < count
+            self._empty = 0 if turn.tasks else self._empty + 1
         await self._pause(turn.refused)
         if count and wait and not turn.tasks and _now() - began < wait / 2:
             await asyncio.sleep(wait / 2)  # a pause of the project, for example, is answered at once

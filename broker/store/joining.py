@@ -14,6 +14,7 @@ from broker.errors import BrokerError
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 from broker.store.shared_read import rest
+from broker.store.workers import bad_credentials
 
 _PAGE = 500
 
@@ -74,12 +75,15 @@ class Joining:
         """What the worker may do: access is granted at once. The hint comes first and last, as for any grant.
 
         Raises ``not_found``; ``denied`` for a token that is no good and for a worker that was rejected; and
-        ``rate_limited`` for an address that has sent too many of the former.
+        ``rate_limited`` for an address that has sent too many of the former; ``bad_credentials`` for a worker that is
+        gone.
         """
         await self._check_address(address, failed=False)
         digest = _digest(token)
         may, has = await self._join(project, worker, digest, address, joins=False)
-        await self._hint(project, [worker])
+        if not await self._hint(project, [worker]):
+            # It was deleted a moment ago.
+            raise bad_credentials()
         if not has:
             may, _ = await self._join(project, worker, digest, address, joins=True)
             await self._hint(project, [worker])

@@ -43,7 +43,9 @@ local function refusals()
     because('paused')
   end
   if not may_get(base, worker, public) then
-    because(redis.call('HEXISTS', base .. ':requests', worker) == 1 and 'access_pending' or 'no_access')
+    local asks = redis.call('HEXISTS', base .. ':requests', worker) == 1
+    local rejected = redis.call('SISMEMBER', base .. ':rejected', worker) == 1
+    because(asks and 'access_pending' or rejected and 'rejected' or 'no_access')
   end
   local wait = wait_for_rate(rate, paid_off, now_us)
   if wait > 0 then

@@ -1,9 +1,13 @@
 """Why a worker gets nothing, as a manager and the worker itself are told; the reasons: tests/store/test_why.py."""
 
+import re
 import time
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
+from broker.api import answers
 from broker.api.reasons import REASONS
 from tests.client import Caller, Fleet, WorkerCaller
 
@@ -61,3 +65,11 @@ def test_what_is_not_there_is_not_found(fleet: Fleet, project: int, worker: Work
     ):
         answer = caller.get(path)
         assert (answer.status, answer.code) == (404, "not_found")
+
+
+def test_every_reason_has_its_words_and_the_document_has_every_code() -> None:
+    codes = get_type_hints(answers.Reason)["code"]
+
+    assert set(get_args(codes)) == set(REASONS)
+    script = (Path(__file__).parents[2] / "lua" / "tasks" / "why.lua").read_text()
+    assert set(re.findall(r"because(?:_of)?\(.*'([a-z_]+)'", script)) <= set(REASONS)

@@ -17,11 +17,14 @@ from bench.results import (
     Pairs,
     Results,
     Scale,
+    Scrapy,
+    ScrapyRun,
     Script,
     Scripts,
     Taken,
     Turns,
 )
+from bench.scrapy import KINDS as QUEUES
 from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, FEW, MANY, SINGLE
 from bench.turns import KINDS
@@ -91,6 +94,7 @@ def made_up() -> Results:
             entries={"ticket": 120.0},
         ),
         turns=Turns(dict.fromkeys(KINDS, _pairs(4_000, 6_000))),
+        scrapy=Scrapy({kind: [ScrapyRun(pages=3000, seconds=6, cpu=5)] for kind in QUEUES}),
     )
 
 

@@ -12,6 +12,7 @@ from bench.http import HOT
 from bench.report import GROUPED, markdown
 from bench.results import LONGEST, Results
 from bench.scale import LOADS
+from bench.scrapy import KINDS as QUEUES
 from bench.scripts import RECIPES, REMEMBERED
 from bench.targets import BATCHES, ROWS, SINGLE
 from bench.turns import KINDS
@@ -171,3 +172,12 @@ def test_what_workers_cost_that_wait_for_groups(tmp_path: Path) -> None:
     assert waiters.starts == pytest.approx(50, rel=0.2)
     assert 1 <= waiters.asked < 3
     assert 0 < waiters.delay["p50"] <= waiters.delay["max"]
+
+
+def test_a_spider_with_the_broker_is_compared_with_scrapys_own_queues(tmp_path: Path) -> None:
+    scrapy = ask(tmp_path, "scrapy", "--rounds", "1", "--pages", "200").scrapy
+
+    assert scrapy is not None
+    assert list(scrapy.runs) == list(QUEUES)
+    assert all(run.pages == 200 and run.rate > 1 for (run,) in scrapy.runs.values())
+    assert scrapy.share("broker") == 1

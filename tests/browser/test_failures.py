@@ -140,3 +140,33 @@ def test_a_search_that_nobody_would_type_finds_nothing_and_breaks_nothing(
     for state in ("failed", "queue", "assigned"):
         tab.go(f"projects/{project}/tasks?state={state}&{query}")
         expect(tab.page.get_by_role("link", name="Failed 1")).to_be_visible()
+
+
+def test_what_was_asked_is_done_also_when_the_page_changes_before_the_answer(
+    timed: Tab, sample: SampleData, project: int, worker: WorkerCaller
+) -> None:
+    fail(worker, project, ["HTTP 500", "HTTP 404"])
+    timed.go(f"projects/{project}/tasks?state=failed&contains=HTTP+500")
+    timed.press("Remove all (1)")
+    dialog = timed.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 failed task matches.")
+
+    # As if the filter had been cleared just before: the button now means both.
+    timed.page.evaluate(
+        "button => button.dataset.body = JSON.stringify({state: 'failed'})",
+        timed.page.locator("button[data-call*=remove_tasks]").element_handle(),
+    )
+    timed.press("Remove all (1)", inside=dialog)
+
+    timed.sees("Deleted: 1 task")
+    assert sample.admin.get(f"/project/stats/{project}").content()["stats"]["failed"] == 1
+
+
+def test_a_page_behind_the_last_one_leads_back(tab: Tab, project: int, worker: WorkerCaller) -> None:
+    fail(worker, project, ["HTTP 500"])
+    tab.go(f"projects/{project}/tasks?state=failed&page=7")
+
+    tab.sees("No tasks on this page")
+    tab.follow("First page")
+
+    expect(rows(tab)).to_have_count(1)

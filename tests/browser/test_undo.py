@@ -58,10 +58,40 @@ def test_a_double_click_decides_about_one_row_which_stays_in_place(
     assert set(ids(sample, project, "failed")) == {first, third}
 
 
+def test_a_double_click_on_a_button_that_changes_its_meaning_does_the_first(
+    opened: Tab, sample: SampleData, project: int
+) -> None:
+    opened.go(f"projects/{project}")
+    expect(opened.page.locator("html[data-ready]")).to_be_attached()
+
+    opened.page.get_by_role("button", name="Pause").dblclick(delay=150)
+
+    opened.sees("The project is paused")
+    expect(opened.page.get_by_role("button", name="Resume")).to_be_visible()
+    assert sample.admin.get(f"/project/get/{project}").content()["paused"] is True
+
+
+def test_a_row_stays_below_the_pointer_that_is_about_to_press_its_button(
+    opened: Tab, sample: SampleData, project: int
+) -> None:
+    list_of = opened.page.locator("[data-live=tasks] tbody th")
+    before = list_of.all_inner_texts()
+    opened.page.get_by_role("button", name=f"Remove: {before[1]}").hover()
+    sample.admin.post(f"/project/remove_task/{project}/{before[0]}").content()
+
+    opened.later(3)
+    expect(opened.page.locator("[data-live=states]")).to_contain_text("Failed 2")
+    assert list_of.all_inner_texts() == before
+    opened.later(3)
+
+    expect(list_of).to_have_text(before[1:])
+
+
 def test_a_decision_is_undone_while_the_page_updates_itself(opened: Tab, sample: SampleData, project: int) -> None:
     first, second, third = ids(sample, project, "failed")
     opened.press(f"Retry: {first}")
     opened.press(f"Retry: {second}")
+    opened.page.mouse.move(0, 0)
     sample.admin.post(f"/project/remove_task/{project}/{third}").content()
     opened.later(3)
     expect(row(opened, third)).to_have_count(0)

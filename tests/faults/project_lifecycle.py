@@ -92,9 +92,18 @@ class Lifecycle:
         return project
 
     def _let_in(self, manager: Caller, worker: WorkerCaller, *projects: int) -> None:
+        """By a request, or by a token that ends with it."""
+        both = {"assign": True, "submit": True}
         for project in projects:
-            worker.post("/project/request_access", {"project": project, "assign": True, "submit": True}).content()
-            manager.post(f"/project/accept_request/{project}/{worker.id}").content()
+            if self._choose.random() < 0.5:
+                worker.post("/project/request_access", {"project": project, **both}).content()
+                manager.post(f"/project/accept_request/{project}/{worker.id}").content()
+                continue
+            token = manager.post(f"/project/join_tokens/{project}", both | {"uses": 1}).content()
+            joining = {"project": project, "token": token["token"]}
+            headers = {"X-Worker-Info": f"version={self._done['shifts']}; host=crew"}
+            worker.post("/project/join", joining, headers=headers).content()
+            manager.post(f"/project/revoke_join_token/{project}", {"token_id": token["token_id"]}).content()
 
     def _newcomer(self, stack: ExitStack, manager: Caller, project: int) -> None:
         """One who comes, gets a new name and secret, is let in and sent away."""
@@ -148,7 +157,7 @@ class Lifecycle:
             self._done[name] += counters.get(name, 0)
         manager.get(f"/project/monitoring/{project}?count=9").content()
         manager.post("/logs", {"level": 5, "since": 1}).content()
-        for page in ("", "workers", f"projects/{project}"):
+        for page in ("", "workers", f"workers/{self._workers[0]['id']}", f"projects/{project}"):
             answer = manager.http.get(f"/ui/{page}")
             assert answer.status_code == 200, answer
 

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
+from broker import notifier
 from broker.notifier import Notifier
 from broker.notify_url import is_public, parsed
 from broker.sweeper import sweep
@@ -208,10 +211,10 @@ class Names:
         return self.answers.pop(0)
 
 
-async def is_sent(fleet: StoreFleet, notifier: Notifier) -> bool:
+async def is_sent(fleet: StoreFleet, sender: Notifier) -> bool:
     """Whether one try sends the event."""
     notice = fleet.store.notices.taken.get_nowait()
-    await notifier.send(notice)
+    await sender.send(notice)
     fleet.passes(30)
     await sweep(fleet.store)
     return fleet.store.notices.taken.empty()
@@ -239,11 +242,11 @@ async def test_a_name_that_says_something_else_a_moment_later_is_asked_once(
     await event_of(store_fleet, f"http://rebinds.example:{receiver.port}/")
     # 192.0.2.1 is an address of nobody. The one that was checked is the one that is connected to.
     names = Names(["127.0.0.1"], ["::ffff:127.0.0.1", "10.0.0.1"])
-    notifier = Notifier(store_fleet.store, private=False, resolve=names)
+    sender = Notifier(store_fleet.store, private=False, resolve=names)
 
-    assert not await is_sent(store_fleet, notifier)
+    assert not await is_sent(store_fleet, sender)
     assert names.asked == [("rebinds.example", receiver.port)]
-    assert not await is_sent(store_fleet, notifier)
+    assert not await is_sent(store_fleet, sender)
     assert len(names.asked) == 2
     assert receiver.got == []
 
@@ -316,13 +319,39 @@ async def test_one_that_never_answers_is_left_after_ten_seconds(
 ) -> None:
     monkeypatch.setattr("broker.notifier._TIMEOUT", 0.2)
 
-    async def serve(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(5)
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         await event_of(store_fleet, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
         async with asyncio.timeout(3):
             assert not await is_sent(store_fleet, Notifier(store_fleet.store, private=True))
+
+
+async def test_over_tls_the_receiver_must_be_who_the_url_names(
+    store_fleet: StoreFleet, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    notifier._tls.cache_clear()
+
+    async def names(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    try:
+        sender = Notifier(store_fleet.store, private=True, resolve=names)
+        await event_of(store_fleet, f"https://localhost:{receiver.port}/")
+        assert await is_sent(store_fleet, sender)
+        await event_of(store_fleet, f"https://other.example:{receiver.port}/")
+        assert not await is_sent(store_fleet, sender)
+        assert len(receiver.got) == 1
+    finally:
+        notifier._tls.cache_clear()
 
 
 def test_a_url_is_read_as_it_is_written() -> None:

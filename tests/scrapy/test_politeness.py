@@ -32,8 +32,8 @@ def test_the_limit_and_the_delay_of_a_group_hold_over_all_spiders(
     for host in ("127.0.0.1", "localhost"):
         assert site.most_at_once[host] == 2
         begins = list(site.begins(host))
-        # A request takes a moment from the broker to the site.
-        assert min(gaps(begins)) > 0.1
+        # A request takes a moment from the broker to the site, and not always the same.
+        assert min(fourth - first for first, fourth in zip(begins, begins[3:], strict=False)) > 0.4
         assert begins[-1] - begins[0] > 0.2 * (len(begins) - 1) - 0.1
 
 

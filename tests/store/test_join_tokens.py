@@ -83,6 +83,17 @@ async def test_a_token_that_is_no_good_leaves_no_hint(store: Store) -> None:
     assert await store.workers.projects(worker) == set()
 
 
+async def test_a_worker_that_is_gone_uses_nothing_up(store: Store) -> None:
+    project = await a_project(store)
+    _, token = await store.joining.create_token(project, assign=True, submit=True, uses=1)
+
+    with pytest.raises(BrokerError, match="not those of a worker"):
+        await store.joining.join(project, 99, token, ADDRESS)
+
+    assert (await store.joining.tokens(project))[0].uses_left == 1
+    assert await store.workers.access(project, 99) == ""
+
+
 async def test_a_broken_entry_is_no_token(store: Store, settings: Settings, redis_url: str) -> None:
     project, worker = await a_project(store), await a_worker(store)
     _, token = await store.joining.create_token(project, assign=True, submit=True)

@@ -32,6 +32,10 @@ async def test_each_reason_stands_for_what_a_get_meets(fleet: StoreFleet) -> Non
     await fleet.store.workers.request_access(project, stranger, assign=True, submit=False)
     assert await codes(fleet, project, stranger) == ["access_pending", "nothing_waits"]
 
+    await fleet.store.workers.revoke(project, stranger)
+    assert await codes(fleet, project, stranger) == ["rejected", "nothing_waits"]
+    await fleet.store.workers.request_access(project, stranger, assign=True, submit=False)
+
     await fleet.submit(project, worker, new())
     assert await why(project, worker) == [Reason("available", None, None)]
     assert await codes(fleet, project, stranger) == ["access_pending"]

@@ -23,7 +23,7 @@ export async function call(method, path, body, headers = {}) {
   let response;
   try {
     // A small one arrives also when the page is left meanwhile; browsers take 64 kB of those.
-    const keepalive = (sent ?? "").length < 10000;
+    const keepalive = method !== "GET" && (sent ?? "").length < 10000;
     response = await fetch(new URL(path, api), { method, body: sent, headers, keepalive });
   } catch {
     throw new Refused("The broker cannot be reached; try again in a moment", "unreachable", 0);

@@ -49,17 +49,19 @@ export function enable(which) {
 }
 
 async function press(button) {
-  const { confirm, yes, typed, undo } = button.dataset;
+  // As it is now: the page may update the button before the question is answered.
+  const said = { ...button.dataset };
+  const { confirm, yes, typed, undo } = said;
   if (confirm && !(await ask(button.getAttribute("aria-label") ?? yes, confirm, yes, typed))) {
     return;
   }
-  const act = () => send(button, null, button.dataset.body ? JSON.parse(button.dataset.body) : undefined);
+  const act = () => send(button, null, said.body ? JSON.parse(said.body) : undefined, said);
   await (undo ? decide(button, undo, act) : act());
 }
 
 /** Sends what `owner`, a form or a button, says, and answers whether it has worked; `sending` may refuse, see secrets.js. */
-async function send(owner, form, values) {
-  const { call, done, pending, then, next } = owner.dataset;
+async function send(owner, form, values, said = { ...owner.dataset }) {
+  const { call, done, pending, then, next } = said;
   if (owner.dataset.busy || (form && !form.dispatchEvent(new CustomEvent("sending", { cancelable: true })))) {
     return false;
   }
@@ -67,7 +69,7 @@ async function send(owner, form, values) {
   clear(form);
   try {
     const content = await post(call, values);
-    if ("leave" in owner.dataset) {
+    if ("leave" in said) {
       forgetConsole();
     }
     if (done) {

@@ -5,13 +5,19 @@ import { updateTimes } from "./times.js";
 
 const every = Number(document.body.dataset.every ?? 0) * 1000;
 const connection = document.getElementById("connection");
+const AIMING = 4000; // ms after the last move of the pointer in which it may be about to press a button
 let timer;
 let reading = 0;
+let moved = -Infinity;
 
 export function watchLive() {
   for (const form of document.querySelectorAll("form[data-filter]")) {
     watchFilter(form);
   }
+  watchFind();
+  document.addEventListener("pointermove", () => {
+    moved = performance.now();
+  });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) {
       refresh();
@@ -23,12 +29,12 @@ export function watchLive() {
 function plan() {
   clearTimeout(timer);
   if (every) {
-    timer = setTimeout(() => (document.hidden ? plan() : refresh()), every);
+    timer = setTimeout(() => (document.hidden ? plan() : refresh(true)), every);
   }
 }
 
-/** Reads the page again. Of several at once the last one counts. */
-export async function refresh() {
+/** Reads the page again. Of several at once the last one counts. `gently`: what the pointer aims at stays in its place. */
+export async function refresh(gently = false) {
   const mine = ++reading;
   clearTimeout(timer);
   try {
@@ -49,7 +55,7 @@ export async function refresh() {
     if (!response.ok) {
       throw new Error(`status ${response.status}`);
     }
-    replace(new DOMParser().parseFromString(page, "text/html"));
+    replace(new DOMParser().parseFromString(page, "text/html"), gently);
     lost(false);
   } catch {
     lost(mine === reading);
@@ -57,15 +63,20 @@ export async function refresh() {
   plan();
 }
 
-function replace(fresh) {
+function replace(fresh, gently) {
   for (const region of document.querySelectorAll("[data-live]")) {
     const now = fresh.querySelector(`[data-live="${CSS.escape(region.dataset.live)}"]`);
-    if (now) {
+    if (now && !(gently && isAimedAt(region))) {
       morph(region, now);
     }
   }
   updateTimes();
   document.dispatchEvent(new CustomEvent("refreshed"));
+}
+
+/** Whether the pointer may be about to press a button of a row, which would otherwise move away below it. */
+function isAimedAt(region) {
+  return performance.now() - moved < AIMING && region.querySelector("tr .buttons:hover") !== null;
 }
 
 function lost(away) {
@@ -74,6 +85,28 @@ function lost(away) {
   if (connection.textContent !== text) {
     connection.textContent = text;
   }
+}
+
+/** Fields with data-find: what they hold is searched on the server, and the choices beside them are those found. */
+function watchFind() {
+  let typing;
+  document.addEventListener("input", ({ target }) => {
+    if (target.matches("[data-find]")) {
+      clearTimeout(typing);
+      typing = setTimeout(() => {
+        const query = new URLSearchParams(location.search);
+        query.set("find", target.value);
+        history.replaceState(null, "", `?${query}`);
+        refresh();
+      }, 200);
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    // It is a field of a form that does something else.
+    if (event.key === "Enter" && event.target.matches("[data-find]")) {
+      event.preventDefault();
+    }
+  });
 }
 
 /** A form whose fields are the query of the page. */

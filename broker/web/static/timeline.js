@@ -66,6 +66,9 @@ function noteLive() {
 /** Snapshots and what came after them, of at most so many points. */
 function thinned() {
   const last = snapshots.at(-1)?.time_stamp ?? 0;
+  while (lives.length > 2 && lives[0].time_stamp <= last) {
+    lives.shift();
+  }
   const every = snapshots.concat(lives.filter((one) => one.time_stamp > last));
   const step = Math.ceil(every.length / MOST);
   // Counted from the last, which is always there.

@@ -8,8 +8,8 @@ const waiting = new Map(); // row -> {carryOut, timer}
 
 /** `act` is called later, and answers whether it has worked; `doing` is said until then. */
 export function decide(button, doing, act) {
-  const row = button.closest("[data-key]");
   const cell = button.parentElement;
+  const row = button.closest("[data-key]") ?? cell;
   const note = document.createElement("span");
   const undo = document.createElement("button");
   note.append(`${doing}… `, undo);
