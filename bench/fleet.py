@@ -25,7 +25,7 @@ from broker.cli.output import Progress
 _IDLE = 0.05
 """Seconds until a worker asks again when there was no task."""
 
-_KEPT = {"", ":access", ":closed", ":snapshots"}
+_KEPT = {"", ":access", ":closed", ":counted", ":snapshots"}
 """What a project without tasks keeps, after its base key; and ``:seen:<worker>``, which expires."""
 
 _COUNTERS = ("submitted", "duplicates", "assigned", "voted", "closed", "failed", "retried", "skipped")
@@ -197,7 +197,7 @@ def leaks(served: Broker, project: int, failed: int) -> Iterator[str]:
     for kind, count in (("tasks", records), ("hashes", hashes)):
         if count != failed:
             yield f"{count} {kind} in the store, {failed} tasks failed"
-    kept = _KEPT | buckets | known | ({":failed"} if failed else set())
+    kept = _KEPT | buckets | known | ({":failed", ":errors"} if failed else set())
     if strange := sorted(key for key in keys - kept if not key.startswith(":seen:")):
         yield f"{len(strange)} keys are left: {', '.join(strange[:5])}"
 

@@ -22,6 +22,9 @@ from broker import processes
 _PATIENCE = 20.0
 """Seconds beyond a job's own that a driver may take."""
 
+_LAST = 19
+"""The lowest priority that Linux gives a process."""
+
 _IDLE = 3, 4
 """Columns of the first line of /proc/stat that are no work: idle, and waiting for disks."""
 
@@ -84,8 +87,13 @@ def _filled(broker: Broker, job: Job) -> float:
 
 @contextlib.contextmanager
 def busy(job: Job) -> Iterator[None]:
-    """A driver process puts this load on while the block runs, for ``job.seconds`` at most."""
+    """A driver process puts this load on while the block runs, for ``job.seconds`` at most.
+
+    Its work is that of other machines: it only gets CPU that nobody else wants.
+    """
     with _drivers(job, 1) as children:
+        for child in children:
+            os.setpriority(os.PRIO_PROCESS, child.pid, _LAST)
         for child in children:
             _write(child, b"go")
         yield

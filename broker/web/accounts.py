@@ -30,7 +30,8 @@ async def register(visit: Visit) -> Response:
 @pages.add("/account")
 async def account(visit: Visit) -> Response:
     sessions = await visit.store.managers.sessions(visit.me.id, visit.cookie or "")
-    return visit.page("account.html", sessions=sessions)
+    tokens = await visit.store.manager_tokens.of_manager(visit.me.id)
+    return visit.page("account.html", sessions=sessions, tokens=tokens)
 
 
 @pages.add("/managers")

@@ -1,6 +1,7 @@
 """Projects: of one how it goes, its settings, its secrets, and who may work on it."""
 
 import time
+from typing import NamedTuple
 
 from starlette.responses import Response
 
@@ -11,12 +12,9 @@ from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET
 from broker.store.workers import Access, AccessPage, Worker
 from broker.web.routing import Pages
 from broker.web.trends import recent_trend
-from broker.web.visit import Visit
+from broker.web.visit import CHOICES, FEW, Visit
 
 pages = Pages()
-
-_CHOICES = 500
-"""Projects that a form lets choose from."""
 
 _HOLDERS = 16
 
@@ -96,7 +94,7 @@ async def settings(visit: Visit) -> Response:
     may = _may(shown)
     if not any(may.values()):
         raise BrokerError("denied", "This page needs the EDIT or the MAINTENANCE role on the project")
-    targets = await _targets(visit, shown.id, shown.values["chain"]) if may["edit"] else []
+    targets = await _targets(visit, shown.id, shown.values["chain"]) if may["edit"] else None
     stats = await visit.store.monitoring.stats(shown.id)
     live = stats.waiting + stats.verifying + stats.delayed + stats.assigned + stats.failed
     return visit.page("settings.html", project=shown, values=shown.values, targets=targets, live=live, may=may)
@@ -106,13 +104,25 @@ def _may(project: Project) -> dict[str, bool]:
     return {"edit": bool(project.roles & EDIT), "maintain": bool(project.roles & MAINTENANCE)}
 
 
-async def _targets(visit: Visit, project: int, current: int) -> list[tuple[int, str]]:
-    """Projects that closed tasks may go on to; not all of them when there are very many."""
-    page = await visit.store.projects.page(visit.me.id, "name", 0, _CHOICES, role=EDIT)
-    targets = [(one.id, one.fields["name"]) for one in page.rows if one.id != project]
-    if current and current not in dict(targets):
-        targets.append((current, await _name(visit, current) or f"project {current}"))
-    return sorted(targets, key=lambda target: target[1].casefold())
+class _Targets(NamedTuple):
+    """Projects that closed tasks may go on to."""
+
+    found: list[tuple[int, str]]
+    """Id and name of some, the current one among them."""
+    words: str
+    """Which have been searched in their names."""
+    many: bool
+    """Whether a search is of use."""
+
+
+async def _targets(visit: Visit, project: int, current: int) -> _Targets:
+    words = visit.text("find")
+    page = await visit.store.projects.page(visit.me.id, "name", 0, CHOICES, text=words, role=EDIT)
+    found = [(one.id, one.fields["name"]) for one in page.rows if one.id != project]
+    many = bool(words) or page.onward is not None or len(found) > FEW
+    if current and current not in dict(found):
+        found.append((current, await _name(visit, current) or f"project {current}"))
+    return _Targets(sorted(found, key=lambda target: target[1].casefold()), words, many)
 
 
 @pages.add("/projects/{id}/secrets")

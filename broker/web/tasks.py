@@ -16,7 +16,7 @@ from broker.store.tasks import project_of
 from broker.store.workers import Worker
 from broker.web import formats
 from broker.web.routing import Pages
-from broker.web.visit import Visit, page_count
+from broker.web.visit import CHOICES, FEW, Visit, page_count
 
 pages = Pages()
 
@@ -47,12 +47,6 @@ _PAGE = 50
 
 _MESSAGES = 50
 """Messages of failed tasks that are shown."""
-
-_CHOICES = 100
-"""Projects that the console lets choose from; a search finds the others."""
-
-_FEW = 20
-"""Projects among which nobody needs to search."""
 
 
 class Filter(NamedTuple):
@@ -200,8 +194,8 @@ async def _workers(visit: Visit, rows: list[Row], voters: Sequence[int] = ()) ->
 @pages.add("/console")
 async def console(visit: Visit) -> Response:
     chosen, words = visit.number("project", 0), visit.text("find")
-    page = await visit.store.projects.page(visit.me.id, "name", 0, _CHOICES, text=words)
-    projects, many = page.rows, bool(words) or page.onward is not None or len(page.rows) > _FEW
+    page = await visit.store.projects.page(visit.me.id, "name", 0, CHOICES, text=words)
+    projects, many = page.rows, bool(words) or page.onward is not None or len(page.rows) > FEW
     if not words and chosen and chosen not in {project.id for project in projects}:
         projects += await _visible(visit, chosen)
     return visit.page("console.html", projects=projects, chosen=chosen, words=words, many=many)

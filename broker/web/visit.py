@@ -16,6 +16,12 @@ from broker.web.site import Site
 
 _LARGEST_PAGE = 1_000_000
 
+CHOICES = 100
+"""Projects that a form lets choose from; a search finds the others."""
+
+FEW = 20
+"""Projects among which nobody needs to search."""
+
 
 class Visit:
     def __init__(self, request: Request, site: Site) -> None:

@@ -172,3 +172,29 @@ def test_a_page_is_used_with_the_keyboard(tab: Tab, sample: SampleData) -> None:
     tab.page.keyboard.press("Escape")
 
     expect(tab.page.get_by_role("button", name="Delete", exact=True)).to_be_focused()
+
+
+def test_a_token_is_shown_once_works_and_is_revoked(browser: Browser, sample: SampleData) -> None:
+    manager = sample.fleet.manager()
+    tab = Tab.open(browser, sample.url, manager, clock=True)
+    tab.go("account")
+    tab.press("Create")
+    assert manager.get("/account/tokens").content() == {"tokens": []}
+    tab.fill("Name", "nightly <b>report</b>")
+    tab.press("Create")
+    tab.sees("Copy the token now: it is not shown again.")
+
+    program = Caller(sample.url, {"Authorization": f"Bearer {tab.page.locator('#token').inner_text()}"})
+    assert program.get("/account").content()["manager"]["username"] == manager.username
+    tab.press("I have it")
+    expect(tab.page.locator("#new-token")).to_be_hidden()
+    assert "tbm_" not in tab.page.content()
+    tab.go("account")
+    row = tab.page.locator("tr", has_text="nightly <b>report</b>")
+    expect(row).to_be_visible()
+    tab.press("Revoke: token #1", inside=row)
+    tab.later(6)
+    expect(row).to_be_hidden()
+    assert program.get("/account").status == 401
+    program.close()
+    tab.close()

@@ -97,6 +97,19 @@ def test_a_project_is_searched_where_there_are_many(browser: Browser, tmp_path: 
     many.press("Submit")
 
     outcome(many, "Choose a project first")
+    many.page.get_by_label("Search projects").fill("shop 7")
+    expect(options).to_have_count(11)
+    many.page.get_by_label("Search projects").press("Enter")
+    many.go(f"projects/{ids[0]}/settings")
+    many.page.get_by_label("Search projects").fill("shop 129")
+    chain = many.page.get_by_label("Closed tasks go to")
+    expect(chain.locator("option")).to_have_text(["no other project: they are deleted", "shop 129"])
+    chain.select_option(label="shop 129")
+    many.press("Save")
+    many.sees("Saved")
+    many.go(f"projects/{ids[0]}/settings")
+    expect(chain).to_have_value(str(ids[129]))
+    assert admin.get(f"/project/get/{ids[0]}").content()["project"]["chain"] == ids[129]
     many.close()
     admin.close()
     assert serving.stop() == 0

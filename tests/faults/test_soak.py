@@ -100,8 +100,10 @@ class Soak:
             )
 
     def level(self) -> Level:
-        """When all connections have been noticed to be closed, and projects that were deleted are gone."""
+        """When all connections have been noticed to be closed, and projects that were deleted are gone and counted."""
         until(lambda: self._files() == self._files(1), 30)
+        with Redis(unix_socket_path=str(self.serving.store_socket())) as redis:
+            until(lambda: not redis.exists("broker:{directory}:changed"), 30)
         level = Level.of(self.serving, self.pace.calls)
         self.say(f"idle after {level.calls:,} calls, {dict(self.done)}:\n{level}")
         return level

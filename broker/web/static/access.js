@@ -1,13 +1,12 @@
 // The page of a project's access: several requests are accepted at once, and a join token is shown once.
 import { post } from "./api.js";
-import { enable, show } from "./forms.js";
+import { enable } from "./forms.js";
 import { refresh } from "./live.js";
+import { createsTokens } from "./new_token.js";
 import { say } from "./say.js";
 
 const requests = document.querySelector("[data-live=requests]");
 const form = document.getElementById("token-form");
-const shown = document.getElementById("new-token");
-const token = document.getElementById("token");
 const { project } = form.dataset;
 
 const boxes = () => [...requests.querySelectorAll("tbody tr:not([data-decided]) input[data-select]")];
@@ -54,36 +53,12 @@ requests.addEventListener("click", async (event) => {
   follow();
 });
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const button = form.querySelector("button");
-  const { assign, submit, expires_in: expires, uses } = form.elements;
-  for (const place of form.querySelectorAll(".error")) {
-    place.hidden = true;
-  }
-  button.disabled = true;
-  try {
-    const made = await post(`project/join_tokens/${project}`, {
-      assign: assign.checked,
-      submit: submit.checked,
-      expires_in: Number(expires.value),
-      uses: Number(uses.value),
-    });
-    token.textContent = made.token;
-    shown.hidden = false;
-    shown.querySelector("button").focus();
-    await refresh();
-  } catch (error) {
-    show(error, form);
-  }
-  button.disabled = false;
-});
-
-document.getElementById("token-kept").addEventListener("click", () => {
-  token.textContent = "";
-  shown.hidden = true;
-  form.querySelector("button").focus();
-});
+createsTokens(`project/join_tokens/${project}`, ({ assign, submit, expires_in: expires, uses }) => ({
+  assign: assign.checked,
+  submit: submit.checked,
+  expires_in: Number(expires.value),
+  uses: Number(uses.value),
+}));
 
 follow();
 enable("[data-wait=late]");

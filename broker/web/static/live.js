@@ -14,6 +14,7 @@ export function watchLive() {
   for (const form of document.querySelectorAll("form[data-filter]")) {
     watchFilter(form);
   }
+  watchFind();
   document.addEventListener("pointermove", () => {
     moved = performance.now();
   });
@@ -84,6 +85,28 @@ function lost(away) {
   if (connection.textContent !== text) {
     connection.textContent = text;
   }
+}
+
+/** Fields with data-find: what they hold is searched on the server, and the choices beside them are those found. */
+function watchFind() {
+  let typing;
+  document.addEventListener("input", ({ target }) => {
+    if (target.matches("[data-find]")) {
+      clearTimeout(typing);
+      typing = setTimeout(() => {
+        const query = new URLSearchParams(location.search);
+        query.set("find", target.value);
+        history.replaceState(null, "", `?${query}`);
+        refresh();
+      }, 200);
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    // It is a field of a form that does something else.
+    if (event.key === "Enter" && event.target.matches("[data-find]")) {
+      event.preventDefault();
+    }
+  });
 }
 
 /** A form whose fields are the query of the page. */
