@@ -187,7 +187,7 @@ async def worker_stats(call: Call) -> Answer:
         own = await stats.of([sees.own]) if sees.own else []
         return Listed("stats", _with_more(slices, own[0]) if own else slices)
     rows = await stats.page(offset or 0, limit or PAGE, project)
-    return Reply({"stats": [_whole(row) if row.worker.id in sees else _counts(row) for row in rows]})
+    return Reply({"stats": [_whole(row) if sees.worker(row.worker.id) else _counts(row) for row in rows]})
 
 
 def _json(rows: list[WorkerCounts]) -> bytes:

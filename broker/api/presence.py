@@ -8,13 +8,13 @@ from broker.store.worker_stats import WorkerCounts
 
 
 class Sees(NamedTuple):
-    """Of which workers a caller sees it."""
+    """Of which workers a caller sees it: of all, or of itself."""
 
     all: bool = False
     own: int | None = None
 
-    def __contains__(self, worker: object) -> bool:
-        return self.all or worker == self.own
+    def worker(self, id: int) -> bool:
+        return self.all or id == self.own
 
 
 async def seen_by(call: Call) -> Sees:

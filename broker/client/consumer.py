@@ -12,7 +12,7 @@ from broker.client.calls import Backoff
 from broker.client.clients import AsyncClient
 from broker.client.credentials import SharedLock
 from broker.client.handler import Ended, Handler
-from broker.client.heartbeat import Heartbeat
+from broker.client.heartbeat import Heartbeat, same_get
 from broker.client.outcome import given_back, outcome
 from broker.client.pace import Pace
 from broker.client.release_queue import ReleaseQueue
@@ -160,8 +160,12 @@ class Consumer:
         if self._shared.lock is None:
             return []
         await self._release_queue.settle(self._handler.project)
+        # Before and after: meanwhile tasks are released. By their gets, as a release may be on its way of a task that
+        # the broker has assigned to this worker again since.
+        before = self._heartbeat.held()
         held = await self._client.assigned(self._handler.project)
-        leftovers = [task for task in held if task.id not in self._heartbeat]
+        known = (before, self._heartbeat.held())
+        leftovers = [task for task in held if not any(same_get(task, mine.get(task.id)) for mine in known)]
         # Checked last: a program that starts after the answer holds none of these.
         return leftovers if leftovers and self._shared.lock.alone() else []
 

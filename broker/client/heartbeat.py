@@ -22,7 +22,7 @@ _MOST = 1000
 
 @dataclass(eq=False)
 class _Held:
-    id: int
+    task: Task
     seconds: int
     renew_at: float
     when_lost: Callable[[], None]
@@ -40,14 +40,15 @@ class Heartbeat:
         self._held: dict[int, _Held] = {}
         self._added = asyncio.Event()
 
-    def __contains__(self, task_id: int) -> bool:
-        return task_id in self._held
+    def held(self) -> dict[int, Task]:
+        """The tasks that it covers now, by id."""
+        return {task_id: held.task for task_id, held in self._held.items()}
 
     def add(self, task: Task, when_lost: Callable[[], None], *, leftover: bool) -> None:
         """``leftover``: from an earlier get. The time left is not known, so the task is extended at once."""
         seconds = min(self._lease, task.max_assign_time or self._lease)
         left = 0 if leftover else seconds * _PART
-        self._held[task.id] = _Held(task.id, seconds, _now() + left, when_lost)
+        self._held[task.id] = _Held(task, seconds, _now() + left, when_lost)
         self._added.set()
 
     def remove(self, task_id: int) -> None:
@@ -86,16 +87,26 @@ class Heartbeat:
     async def _extend(self, tasks: list[_Held], seconds: int) -> None:
         began = _now()
         try:
-            extended = await self._client.extend([held.id for held in tasks], seconds, patience=0)
+            extended = await self._client.extend([held.task.id for held in tasks], seconds, patience=0)
         except Refused as error:
             log.error("the deadlines of %d tasks could not be moved: %s", len(tasks), error)
             extended = [True] * len(tasks)
         for held, still_held in zip(tasks, extended, strict=True):
             held.renew_at = began + seconds * _PART
             # Meanwhile it may have been released, and even assigned again.
-            if not still_held and self._held.get(held.id) is held:
-                del self._held[held.id]
+            if not still_held and self._held.get(held.task.id) is held:
+                del self._held[held.task.id]
                 held.when_lost()
+
+
+def same_get(task: Task, other: Task | None) -> bool:
+    """Whether both are one task, assigned once: it may have been released and assigned again."""
+    return other is not None and (task.id, task.retries, task.round, task.assign_time) == (
+        other.id,
+        other.retries,
+        other.round,
+        other.assign_time,
+    )
 
 
 def _now() -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from broker.client.calls import Backoff
 from broker.client.clients import AsyncClient
-from broker.client.heartbeat import Heartbeat
+from broker.client.heartbeat import Heartbeat, same_get
 from broker.client.types import ClientError, NewTask, Refused, Release, Result, Task, Turn, Unreachable
 
 log = logging.getLogger("broker.client")
@@ -241,7 +241,7 @@ class ReleaseQueue:
         for queued in unsure:
             release, queued.unsure = queued.release, False
             once = release is not None and (release.result is not Result.OK or release.again_in > 0)
-            if once and not _same_get(queued.task, held.get(queued.task.id)):
+            if once and not same_get(queued.task, held.get(queued.task.id)):
                 queued.release = None
 
     def _remove(self, done: Iterable[_Queued]) -> None:
@@ -254,14 +254,6 @@ class ReleaseQueue:
 def _is_about(error: Unreachable) -> bool:
     """Whether a proxy may have refused this call, and would pass on others: for its size, or for a word in it."""
     return error.status is not None and 300 <= error.status < 500 and error.status not in _BUSY
-
-
-def _same_get(task: Task, held: Task | None) -> bool:
-    return held is not None and (held.retries, held.round, held.assign_time) == (
-        task.retries,
-        task.round,
-        task.assign_time,
-    )
 
 
 def _now() -> float:

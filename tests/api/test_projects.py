@@ -77,9 +77,9 @@ def test_a_project_is_read_back_as_it_was_made(fleet: Fleet) -> None:
         "retry_delay_max": 3600,
         "max_reclaims": 3,
         "max_votes": 5,
-        "notify_url": "https://example.org/events",
+        "notify_url": "https://hooks.example/crawl",
         "notify_failed": 100,
-        "notify_stalled": 0.25,
+        "notify_stalled": 0.5,
     }
 
     project = fleet.project(**fields)

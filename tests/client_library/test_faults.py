@@ -1,5 +1,6 @@
 """Answers are lost, and the server or the store is killed: a worker continues, and no task is lost."""
 
+import asyncio
 import os
 import signal
 import threading
@@ -88,6 +89,44 @@ def test_releases_whose_answer_was_lost_are_repeated_and_a_task_that_came_again_
 
     assert seen == {"ok": 1, "fail once": 2}
     assert counters(fleet, project)["retried"] == 1
+
+
+def test_a_task_that_came_again_with_a_lost_answer_is_done_while_what_was_lost_is_still_repeated(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, proxy: Proxy
+) -> None:
+    project = fleet.project()
+    producer(project).submit(project, "ok")
+    producer(project).submit(project, "fail once", max_retries=5)
+    worker = Worker(proxy.url, file=worker_file(project), wait=0)
+    both = asyncio.Event()
+    seen: Counter[str] = Counter()
+    turns = 0
+
+    def slow_down(request: bytes) -> None:
+        """The second turn repeats what the first one has done, which also got a task."""
+        nonlocal turns
+        if request.startswith(b"POST /task/turn"):
+            turns += 1
+            time.sleep(1 if turns == 2 else 0)
+
+    @worker.task(project=project, concurrency=2)
+    async def work(task: Task) -> None:
+        seen[task.recipe] += 1
+        if task.retries:
+            return
+        if sum(seen.values()) == 2:
+            proxy.lose("/task/turn")
+            asyncio.get_running_loop().call_later(0.05, both.set)
+        await both.wait()  # both end at once: in one turn
+        if task.recipe == "fail once":
+            raise Fail
+
+    proxy.instead = slow_down
+    with running(worker):
+        until(lambda: counters(fleet, project)["closed"] == 2)
+
+    assert seen == {"ok": 1, "fail once": 2}
+    assert (counters(fleet, project)["retried"], counters(fleet, project)["assigned"]) == (1, 3)
 
 
 def test_a_fail_whose_answer_was_lost_does_not_fail_the_task_once_more_when_it_has_come_again(
