@@ -54,9 +54,9 @@ def test_a_page_that_takes_longer_than_the_lease_is_extended(
 def test_a_process_that_was_stopped_for_longer_than_its_lease_leaves_its_tasks_to_others(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:
-    site.pages |= {"/0": Page(seconds=1, body=linked("/1", "/2"))} | dict.fromkeys(("/1", "/2"), Page(seconds=1))
+    site.pages |= {"/0": Page(seconds=1, body=linked("/1", "/2"))} | dict.fromkeys(("/1", "/2"), Page(seconds=2))
     first = start(BROKER_LEASE=3)
-    first.until(lambda: site.count("/1"))
+    first.until(lambda: site.count("/1") and counters(fleet, crawled)["closed"])
     first.process.send_signal(signal.SIGSTOP)
     second = start()
     assert second.wait() == "finished"
