@@ -476,8 +476,8 @@ class CreateToken(Struct):
         needed("What the token is for; for people", minLength=1, maxLength=100),
     ] = None
     expires_in: Annotated[
-        Annotated[int, Meta(ge=1, le=LONGEST_DELAY)] | None,
-        optional("Seconds until it expires; by default 90 days", default=7_776_000, minimum=1, maximum=LONGEST_DELAY),
+        Annotated[int, Meta(ge=0, le=LONGEST_DELAY)] | None,
+        optional("Seconds until it expires; 0: the default, 90 days", default=7_776_000),
     ] = None
 
 

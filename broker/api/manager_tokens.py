@@ -35,7 +35,7 @@ _DAYS_90 = 90 * 86_400
 async def create(call: Call) -> Reply:
     manager = await auth.signed_in(call)
     body = await call.decode(CreateToken)
-    name, seconds = required(body.name, "name"), _DAYS_90 if body.expires_in is None else body.expires_in
+    name, seconds = required(body.name, "name"), body.expires_in or _DAYS_90
     cookie = auth.session_cookie(call) or ""
     token, id = await call.store.manager_tokens.create(manager.id, cookie, name, seconds)
     return Reply({"token": token, "token_id": id})

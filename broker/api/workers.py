@@ -13,8 +13,8 @@ from broker.api.routing import (
     MANAGER,
     NEEDS_MANAGE_ACCESS,
     NO_SUCH_PROJECT,
+    PERHAPS_MANAGER,
     PROJECT_ID,
-    READER,
     WORKER,
     Example,
     Operation,
@@ -117,7 +117,7 @@ async def update(call: Call) -> Reply:
         summary="Get a worker",
         text="Managers who are logged in see more, and the worker itself: when it was here last, and what it holds, "
         "has failed and says of itself. The counts are some seconds old.",
-        who=READER._replace(refuses={}),
+        who=PERHAPS_MANAGER,
         path={"id": "the worker's id"},
         content=(answers.OneSeenWorker,),
         refuses={"not_found": "no such worker"},

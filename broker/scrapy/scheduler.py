@@ -56,7 +56,10 @@ class Scheduler(BaseScheduler):
         self._finished = False
         self._times_finished = 0
         self._busy_at = time.monotonic()
+        self._waited_out = False
         self._closing: asyncio.Task[None] | None = None
+        self._reasons: set[str] = set()
+        self._opened = False
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -82,9 +85,10 @@ class Scheduler(BaseScheduler):
         self._work.add_done_callback(self._ended)
         self._ticking = asyncio.create_task(self._tick())
         self._engine.before_exit(self._forced)
+        self._opened = True
 
-    def close(self, reason: str) -> "Deferred[None]":
-        return deferred_from_coro(self._close(_LAST_CALLS))
+    def close(self, reason: str) -> "Deferred[None] | None":
+        return deferred_from_coro(self._close(_LAST_CALLS)) if self._opened else None
 
     def has_pending_requests(self) -> bool:
         return bool(self._local) or not self._finished
@@ -130,7 +134,7 @@ class Scheduler(BaseScheduler):
         return self._engine.downloading > 0
 
     def arrived(self) -> None:
-        self._finished = False
+        self._finished = self._waited_out = False
         self._engine.wake()
 
     def submitted(self, request: Request, *, duplicate: bool) -> None:
@@ -156,7 +160,14 @@ class Scheduler(BaseScheduler):
         if not self._local.add(request, hash64):
             self._count("dupefilter/filtered")
             return False
-        log.warning("%s stays in this process, and is lost with it: %s", request, why)
+        # Each reason once: a spider may have it in all of its requests.
+        log.log(
+            logging.DEBUG if why in self._reasons else logging.WARNING,
+            "%s stays in this process, and is lost with it: %s",
+            request,
+            why,
+        )
+        self._reasons.add(why)
         self.count("local")
         self._count("scheduler/enqueued")
         return True
@@ -213,12 +224,13 @@ class Scheduler(BaseScheduler):
         if not idle:
             self._busy_at = time.monotonic()
         elif self._options.close_after_idle and time.monotonic() - self._busy_at >= self._options.close_after_idle:
+            self._waited_out = True
             self._finish()
             return
         nothing = idle and not await self._unfinished()
         # Another program may release a page a moment before it submits the links.
         self._times_finished = self._times_finished + 1 if nothing else 0
-        if self._times_finished > 1:
+        if self._times_finished > 1 and not self._finished:
             self._finish()
 
     async def _unfinished(self) -> bool:
@@ -232,7 +244,7 @@ class Scheduler(BaseScheduler):
         self._engine.wake()
 
     def _spider_idle(self) -> None:
-        if self._options.stay and not self._options.close_after_idle:
+        if self._options.stay and not self._waited_out:
             raise DontCloseSpider
 
     def _forced(self) -> "Deferred[None]":

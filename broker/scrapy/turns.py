@@ -114,6 +114,8 @@ class Turns:
         self._warned = ""
         self._short = False
         """Whether the last get found fewer tasks than it wanted: the next one waits."""
+        self._next_get = 0.0
+        """Of the loop's time: no get before it."""
         self._empty = 0
         """Gets in a row that found no task."""
 
@@ -146,10 +148,6 @@ class Turns:
         for task in list(self._held.values()):
             if task.id not in self._releases:
                 self.release(task, Release(task.id, Result.SKIP))
-
-    @property
-    def buffered(self) -> int:
-        return len(self._buffer)
 
     @property
     def quiet(self) -> bool:
@@ -193,7 +191,10 @@ class Turns:
                 await asyncio.sleep(_GATHER)
             self._changed.clear()
             batch, count = self._batch(), 0 if self._poll is not None else self._room()
-            if batch or (count and not self._short):
+            if self._lost_get or any(queued.unsure for queued in batch.releases):
+                await self._settle()
+                self._changed.set()
+            elif batch or (count and not self._short):
                 await self._turn(batch, count)
                 self._changed.set()
             elif self._poll is not None and self._poll.done():
@@ -201,11 +202,8 @@ class Turns:
             elif count:
                 self._poll = asyncio.create_task(self._get(looked))
                 self._poll.add_done_callback(self._polled)
-            elif self._stopping:
-                if self._lost_get:
-                    await self._settle()
-                if self.quiet and self._poll is None:
-                    self._emptied.set()
+            elif self._stopping and self.quiet and self._poll is None:
+                self._emptied.set()
 
     async def _get(self, looked: Callable[[], Awaitable[None]]) -> None:
         wait = _WAITS[min(self._empty, len(_WAITS) - 1)]
@@ -222,7 +220,7 @@ class Turns:
         self._changed.set()
 
     def _room(self) -> int:
-        if self._stopping:
+        if self._stopping or _now() < self._next_get:
             return 0
         return max(0, min(self._host.room() - len(self._buffer), _MOST_HELD - len(self._held)))
 
@@ -243,9 +241,6 @@ class Turns:
         """Whether there is more to do at once: something was sent, or tasks have come."""
         began = _now()
         try:
-            if self._lost_get or any(queued.unsure for queued in batch.releases):
-                await self._settle()
-                batch.releases = [queued for queued in batch.releases if self._releases.get(queued.task.id) is queued]
             turn = await self._client.turn(
                 self._project,
                 releases=[queued.release for queued in batch.releases],
@@ -300,14 +295,13 @@ class Turns:
             del self._held[task.id]
             self._heartbeat.remove(task.id)
 
-    def _begin(self, task: Task) -> None:
+    def _begin(self, task: Task, *, leftover: bool = False) -> None:
         held = self._held.get(task.id)
         if held is not None and _same_get(held, task):
             return
         self._releases.pop(task.id, None)
-        task.max_assign_time = min(task.max_assign_time or self._lease, self._lease)
         self._held[task.id] = task
-        self._heartbeat.add(task, lambda: self._lose(task), leftover=False)
+        self._heartbeat.add(task, lambda: self._lose(task), leftover=leftover)
         self._host.count("assigned")
         if self._stopping:
             self.release(task, Release(task.id, Result.SKIP))
@@ -328,21 +322,26 @@ class Turns:
 
         A fail or a skip must not arrive twice: between the two, this worker may have been assigned the task again.
         """
-        self._lost_get = False
+        if self._poll is not None:
+            # Its tasks are among those that the answer names, or not: it must not come later.
+            self._poll.cancel()
+            await asyncio.wait([self._poll])
         try:
             found = {task.id: task for task in await self._client.assigned(self._project)}
-        except BaseException:
-            self._lost_get = True
-            raise
+        except Refused as refused:
+            await self._refused(_Batch(), refused)
+            return
+        self._lost_get = False
         for queued in list(self._releases.values()):
             if queued.unsure:
                 queued.unsure = False
                 if not _same_get(queued.task, found.get(queued.task.id)):
                     self._drop(queued)
+                    self._host.count(_RELEASED[queued.release.result])
         if new := [task for task in found.values() if task.id not in self._held]:
             # Asked last: a program that starts after the answer holds none of these.
             for task in new if self._alone() else ():
-                self._begin(task)
+                self._begin(task, leftover=True)
 
     async def _give_back_of_earlier_runs(self) -> None:
         """It is counted as a reclaim: a task that ends its program each time would otherwise do so for ever."""
@@ -376,21 +375,31 @@ class Turns:
                 self._drop(queued)
 
     async def _pause(self, refused: dict[str, RefusedPart]) -> None:
-        """Waits until what was refused may be tried again. A rate of the project says when."""
+        """Waits until what was refused may be tried again. A rate of the project says when.
+
+        A get that is refused holds up no release and no submit.
+        """
         if not refused:
             self._warned = ""
             self._patience.reset()
             return
         pause = 0.0
-        for part in refused.values():
-            if part.code in _FATAL:
-                raise ClientError(f"the broker refused project {self._project}: {part.message}")
-            if part.code in _PASSING:
-                pause = max(pause, part.rate_limit_delay or 1.0)
+        for name, part in refused.items():
+            seconds = self._seconds_after(part)
+            if name == "get":
+                self._next_get = _now() + seconds
+                asyncio.get_running_loop().call_later(seconds, self._changed.set)
             else:
-                pause = max(pause, self._patience.pause())
-                self._warn(_explained(self._client, self._project, part))
+                pause = max(pause, seconds)
         await asyncio.sleep(pause)
+
+    def _seconds_after(self, part: RefusedPart) -> float:
+        if part.code in _FATAL:
+            raise ClientError(f"the broker refused project {self._project}: {part.message}")
+        if part.code in _PASSING:
+            return part.rate_limit_delay or 1.0
+        self._warn(_explained(self._client, self._project, part))
+        return self._patience.pause()
 
     def _warn(self, text: str) -> None:
         """Once, until something else is refused or nothing is."""

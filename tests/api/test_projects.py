@@ -48,6 +48,9 @@ def test_a_project_needs_a_name_and_has_a_default_for_the_rest(fleet: Fleet) -> 
         "retry_delay_max": 0,
         "max_reclaims": 0,
         "max_votes": 0,
+        "notify_url": "",
+        "notify_failed": 0,
+        "notify_stalled": 0,
     }
 
 
@@ -74,6 +77,9 @@ def test_a_project_is_read_back_as_it_was_made(fleet: Fleet) -> None:
         "retry_delay_max": 3600,
         "max_reclaims": 3,
         "max_votes": 5,
+        "notify_url": "https://hooks.example/crawl",
+        "notify_failed": 100,
+        "notify_stalled": 0.5,
     }
 
     project = fleet.project(**fields)

@@ -74,3 +74,13 @@ def test_items_and_requests_of_a_slow_start_are_waited_for(start: Start, site: S
     )
     assert crawl.wait() == "finished"
     assert items(crawl.folder) == {"from": 1, "/0": 1}
+
+
+@pytest.mark.slow
+def test_a_spider_that_stays_closes_after_an_idle_time_and_not_before(start: Start, site: Site, crawled: int) -> None:
+    site.pages |= {"/0": Page()}
+    crawl = start(BROKER_STAY=True, BROKER_CLOSE_AFTER_IDLE=8)
+    crawl.until(lambda: site.count("/0"))
+    began = time.monotonic()
+    assert crawl.wait() == "finished"
+    assert time.monotonic() - began > 7
