@@ -21,7 +21,8 @@ CODES = {
     "not_found": "the object or the path does not exist",
     "method_not_allowed": "the path has other methods; the header `Allow` names them",
     "duplicate": "it exists already",
-    "too_large": "the body is over 16 MiB, or over 64 KiB for calls without tasks, log lines, aliases or project texts",
+    "too_large": "the body is over 16 MiB, or over 64 KiB for calls without tasks, releases, log lines, aliases or "
+    "project texts",
     "unsupported_encoding": "the body has a `Content-Encoding`; send it uncompressed",
     "rate_limited": "a limit is reached; wait `rate_limit_delay` seconds, then repeat",
     "internal": "a bug in the broker; report it",

@@ -102,7 +102,8 @@ class Operation:
     changes: bool = False
     """A GET of it changes something, too."""
     large: bool = False
-    """Its body may be over 64 KiB, up to ``BROKER_MAX_BODY``: tasks, log lines, aliases, project texts, a push."""
+    """Its body may be over 64 KiB, up to ``BROKER_MAX_BODY``: tasks, releases, log lines, aliases, project texts, a
+    push."""
     store: bool = True
     """Whether it needs the store, and so can answer 503."""
     good: int = 200

@@ -207,6 +207,7 @@ def _submitted(outcomes: list[int | None]) -> dict[str, object]:
         "Safe to repeat: “does not hold” then means that the release was done, or that the task was reclaimed.",
         who=TAKER,
         body=ReleaseTask,
+        large=True,
         content=(answers.Updated,),
         remarks="beside",
         example=Example(

@@ -29,6 +29,8 @@ class Membership:
         else:
             await self.client.request_access(self._options.project, assign=True, submit=True)
         self.entered = True
+        if self.client.worker is not None:
+            log.info("worker %d at %s, project %d", self.client.worker.id, self.client.url, self._options.project)
         await self._warn_of_repeats()
 
     def alone(self) -> bool:

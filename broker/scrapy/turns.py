@@ -114,6 +114,8 @@ class Turns:
         self._warned = ""
         self._short = False
         """Whether the last get found fewer tasks than it wanted: the next one waits."""
+        self._next_get = 0.0
+        """Of the loop's time: no get before it."""
         self._empty = 0
         """Gets in a row that found no task."""
 
@@ -218,7 +220,7 @@ class Turns:
         self._changed.set()
 
     def _room(self) -> int:
-        if self._stopping:
+        if self._stopping or _now() < self._next_get:
             return 0
         return max(0, min(self._host.room() - len(self._buffer), _MOST_HELD - len(self._held)))
 
@@ -373,21 +375,31 @@ class Turns:
                 self._drop(queued)
 
     async def _pause(self, refused: dict[str, RefusedPart]) -> None:
-        """Waits until what was refused may be tried again. A rate of the project says when."""
+        """Waits until what was refused may be tried again. A rate of the project says when.
+
+        A get that is refused holds up no release and no submit.
+        """
         if not refused:
             self._warned = ""
             self._patience.reset()
             return
         pause = 0.0
-        for part in refused.values():
-            if part.code in _FATAL:
-                raise ClientError(f"the broker refused project {self._project}: {part.message}")
-            if part.code in _PASSING:
-                pause = max(pause, part.rate_limit_delay or 1.0)
+        for name, part in refused.items():
+            seconds = self._seconds_after(part)
+            if name == "get":
+                self._next_get = _now() + seconds
+                asyncio.get_running_loop().call_later(seconds, self._changed.set)
             else:
-                pause = max(pause, self._patience.pause())
-                self._warn(_explained(self._client, self._project, part))
+                pause = max(pause, seconds)
         await asyncio.sleep(pause)
+
+    def _seconds_after(self, part: RefusedPart) -> float:
+        if part.code in _FATAL:
+            raise ClientError(f"the broker refused project {self._project}: {part.message}")
+        if part.code in _PASSING:
+            return part.rate_limit_delay or 1.0
+        self._warn(_explained(self._client, self._project, part))
+        return self._patience.pause()
 
     def _warn(self, text: str) -> None:
         """Once, until something else is refused or nothing is."""

@@ -20,7 +20,7 @@ TABLE = """
 POST* /task/submit                                401    200    401    401  401    401    401   401   401
 GET   /task/get/{project}                         403    200    403    403  403    403    403   403   403
 GET   /task/get                                   403    200    403    403  403    403    403   403   403
-POST  /task/release                               403    200    403    403  403    403    403   403   403
+POST* /task/release                               403    200    403    403  403    403    403   403   403
 POST* /task/bulk_submit                           401    200    401    401  401    401    401   401   401
 POST* /task/bulk_release                          401    200    401    401  401    401    401   401   401
 POST* /task/extend                                401    200    401    401  401    401    401   401   401

@@ -30,10 +30,10 @@ def start(fleet: Fleet, crawled: int, site: Site, tmp_path: Path) -> Iterator[St
     started: list[Crawl] = []
 
     def begin(
-        spider: str = STOCK, *, begin_at: str = "", name: str = "crawl", accept: bool = True, **settings: object
+        spider: str = STOCK, *, begin_at: str = "", script: str = "", accept: bool = True, **settings: object
     ) -> Crawl:
         its = {"SCHEDULER": "broker.scrapy.Scheduler", "BROKER_URL": fleet.url, "BROKER_PROJECT": crawled}
-        crawl = Crawl(tmp_path / name, spider, its | settings, begin_at or site.url())
+        crawl = Crawl(tmp_path / "crawl", spider, its | settings, begin_at or site.url(), script)
         started.append(crawl)
         if accept:
             grant(fleet, crawled, crawl)
@@ -44,7 +44,7 @@ def start(fleet: Fleet, crawled: int, site: Site, tmp_path: Path) -> Iterator[St
         crawl.kill()
 
 
-def grant(fleet: Fleet, project: int, *crawls: Crawl) -> None:
+def grant(fleet: Fleet, project: int, *crawls: Crawl, workers: int = 0) -> None:
     """As a manager does when the workers of new processes ask for access. All get it at the same time."""
 
     def asking() -> list[int]:
@@ -52,6 +52,6 @@ def grant(fleet: Fleet, project: int, *crawls: Crawl) -> None:
         return [row["worker"]["id"] for row in rows if row["request"]]
 
     for crawl in crawls:
-        crawl.until(lambda: len(asking()) >= len(crawls))
+        crawl.until(lambda: len(asking()) >= (workers or len(crawls)))
     for worker in asking():
         fleet.admin.post(f"/project/accept_request/{project}/{worker}").content()

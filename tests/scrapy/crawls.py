@@ -53,19 +53,21 @@ STOCK = """
 class Crawl:
     """A Scrapy process. Its items are lines of the file ``items`` in its folder, which several may share."""
 
-    def __init__(self, folder: Path, spider: str, settings: dict[str, object], start: str) -> None:
+    def __init__(self, folder: Path, spider: str, settings: dict[str, object], start: str, script: str = "") -> None:
+        """``script``: a program that runs the spider, with the settings in JSON in $SETTINGS."""
         self.folder = folder
         folder.mkdir(exist_ok=True, parents=True)
         (folder / "spider.py").write_text(BEGIN + spider)
         options = [f"--set={name}={value}" for name, value in settings.items()]
+        command = ["-c", script] if script else ["-m", "scrapy", "runspider", "spider.py", *options]
         self.log = folder / f"log-{time.monotonic_ns()}"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "scrapy", "runspider", "spider.py", *options],
+                [sys.executable, *command],
                 cwd=folder,
                 stdout=output,
                 stderr=output,
-                env=environment() | {"START": start},
+                env=environment() | {"START": start, "SETTINGS": json.dumps(settings)},
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread
             )
 

@@ -171,3 +171,18 @@ def test_requests_that_the_broker_refuses_stay_in_their_process_and_the_others_g
     finally:
         fleet.close()
         serving.stop()
+
+
+@pytest.mark.slow
+def test_rates_of_the_project_are_waited_for_and_hold_up_no_release(
+    start: Start, site: Site, fleet: Fleet, crawled: int
+) -> None:
+    site.pages |= {"/0": Page(body=linked(*(f"/{n}" for n in range(1, 13))))} | {f"/{n}": Page() for n in range(1, 13)}
+    fleet.admin.post(f"/project/update/{crawled}", {"assign_rate": 0.25, "submit_rate": 6}).content()
+    crawl = start()
+    crawl.until(lambda: counters(fleet, crawled)["closed"] == 1)
+    # The next get has to wait for four seconds, and nothing is held meanwhile.
+    assert stats(fleet, crawled)["assigned"] == 0
+    fleet.admin.post(f"/project/update/{crawled}", {"assign_rate": 0}).content()
+    assert crawl.wait() == "finished"
+    assert items(crawl.folder) == dict.fromkeys(site.pages, 1)

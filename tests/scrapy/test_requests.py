@@ -41,12 +41,12 @@ def test_another_process_gets_the_whole_request_with_its_callback_and_errback_by
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:
     site.pages |= {"/0": Page(), "/1": Page(), "/2": Page()}
-    first = start(CARRIES, name="first")
+    first = start(CARRIES)
     assert first.wait() == "submitted"
     rows = fleet.admin.get(f"/project/tasks/{crawled}?state=waiting&full=1").content()["tasks"]
     assert sorted(row["priority"] for row in rows) == [0, 0, 5]
     assert all(row["recipe"].startswith('{"spider":"site","') for row in rows)
-    second = start(CARRIES, name="second")
+    second = start(CARRIES)
     assert second.wait() == "finished"
     text = second.text()
     assert r"KEPT ('Request', 'POST', 'ä', b'\x00\xff', {'sort': 'asc'}, [1, {'a': None}], 7, ['kept'], 5, 1)" in text

@@ -157,7 +157,7 @@ CONVERSATIONS: dict[str, list[bytes]] = {
         LAST,
     ],
     "a body over the limit": [post(SUBMIT, task("x" * 1_100_000)), LAST],
-    "a small call's body over 64 KiB": [post("/task/release", {"task_id": 1, "padding": "x" * 70_000}), LAST],
+    "a release of over 64 KiB": [post("/task/release", {"task_id": 1, "padding": "x" * 70_000}), LAST],
     "a length over the limit": [
         post(SUBMIT, b"", "Connection: close\r\n").replace(b"Content-Length: 0", b"Content-Length: 999999999999999")
     ],
