@@ -160,9 +160,11 @@ def test_tasks_that_match_are_retried_or_removed(broker: Broker, fleet: Fleet) -
     ]
     removed = broker("tasks", "remove", project, "--state", "failed", "--contains", "b/")
     assert fine(removed) == "1 removed\n"
-    left = {state: rows(broker("tasks", "list", project, "--state", state, "--json")) for state in ("queue", "failed")}
+    left = {
+        state: rows(broker("tasks", "list", project, "--state", state, "--json")) for state in ("waiting", "failed")
+    }
     assert {state: [row["recipe"] for row in found] for state, found in left.items()} == {
-        "queue": ["a/1"],
+        "waiting": ["a/1"],
         "failed": ["a/2"],
     }
     with pytest.raises(SystemExit):
