@@ -158,7 +158,7 @@ def test_workers_of_a_customer_get_in_with_a_token(broker: Fleet, folder: Path) 
 
 
 def test_a_token_lets_workers_in(broker: Fleet, folder: Path) -> None:
-    token = run(broker, folder, "token.py", "1").strip()
+    token = run(broker, folder, "join_token.py", "1").strip()
 
     worker = broker.worker()
     assert worker.post("/project/join", {"project": 1, "token": token}).status == 200
@@ -176,3 +176,12 @@ def test_each_program_is_tried() -> None:
     tried = set(re.findall(r'"(\w+\.py)"', Path(__file__).read_text()))
 
     assert set(PROGRAMS) == tried
+
+
+def test_no_program_of_any_page_hides_a_module_of_python() -> None:
+    """All are saved in one folder, and Python looks there first: token.py would break every other program."""
+    pages = [page.read_text() for page in DOCS.glob("*.md")]
+    programs = {name for page in pages for name in re.findall(r'^"""(\w+)\.py', page, re.MULTILINE)}
+
+    assert programs >= {name.removesuffix(".py") for name in PROGRAMS}
+    assert not programs & sys.stdlib_module_names
