@@ -374,7 +374,7 @@ class Vote(Struct):
     verification: Int64
 
 
-TaskState = Literal["queue", "verifying", "delayed", "assigned", "failed"]
+TaskState = Literal["waiting", "verifying", "delayed", "assigned", "failed"]
 
 
 class TaskError(Struct):
@@ -576,12 +576,12 @@ class GroupPage(Struct):
 
 class TaskPageQuery(Struct):
     state: Annotated[
-        Literal["waiting", TaskState],
+        Literal[TaskState, "queue"],
         Meta(
-            description="The state: `waiting`, or `queue`, is without votes, `verifying` is waiting with votes. The "
-            "next task to be assigned comes first; `assigned` is by deadline, `failed` by fail time"
+            description="The state: `waiting` (`queue` is the same) is without votes, `verifying` with votes. "
+            "The next task to be assigned comes first; `assigned` is by deadline, `failed` by fail time"
         ),
-    ] = "queue"
+    ] = "waiting"
     offset: Annotated[Offset, Meta(description="How many tasks to skip")] = 0
     limit: Annotated[Limit, Meta(description="The most tasks to list")] = 50
     order: (

@@ -26,7 +26,7 @@ from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_fields import Row, TaskFields
 from broker.store.tasks import project_of
 
-_STATES = {"queue": 1, "verifying": 1, "delayed": 1, "assigned": 1, "failed": 2}
+_STATES = {"waiting": 1, "verifying": 1, "delayed": 1, "assigned": 1, "failed": 2}
 """The task's status, as the original tracker counted: 1 new, 2 failed."""
 
 _SHORT = 200
@@ -295,20 +295,21 @@ async def tasks(call: Call) -> Reply:
 
 
 def _filter(state: str | None, contains: str | None, group: str | None, worker: int | None) -> TaskFilter:
-    state = "queue" if state in {None, "waiting"} else state
+    state = "waiting" if state in {None, "queue"} else state
     if state not in _STATES:
-        raise Invalid(f"state: one of waiting, {', '.join(_STATES)}")
+        raise Invalid(f"state: one of {', '.join(_STATES)}")
     if contains and len(contains) > LONGEST_TEXT:
         raise Invalid(f"contains: longer than {LONGEST_TEXT} characters")
-    return TaskFilter(state, contains or "", valid_group(group or ""), worker or "")
+    return TaskFilter("queue" if state == "waiting" else state, contains or "", valid_group(group or ""), worker or "")
 
 
 def _view(row: Row, state: str, *, full: bool) -> dict[str, object]:
     recipe, hash64 = row.fields.recipe, row.fields.hash64
+    shown = "waiting" if state == "queue" else state
     return {
         "id": row.id,
-        "state": state,
-        "status": _STATES[state],
+        "state": shown,
+        "status": _STATES[shown],
         **row.fields.given(),
         "recipe": recipe if full else recipe[:_SHORT],
         "recipe_bytes": row.length,

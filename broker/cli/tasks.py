@@ -11,7 +11,7 @@ from broker.cli.output import local_time, one_line, print_json, table
 from broker.client import Client
 from broker.client.types import TaskRow
 
-_STATES = ("queue", "verifying", "delayed", "assigned", "failed")
+_STATES = ("waiting", "verifying", "delayed", "assigned", "failed")
 _REMOVABLE = ("waiting", "verifying", "delayed", "failed")
 _PAGE = 500
 _RECIPE = 40
@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     commands = add_commands(parser)
     listing = commands("list", _list_tasks, "list tasks of a project")
     _add_project(listing)
-    listing.add_argument("--state", choices=_STATES, default="queue", help="default: queue")
+    listing.add_argument("--state", choices=_STATES, default="waiting", help="default: waiting")
     listing.add_argument(
         "--limit", type=whole_number(0), default=50, metavar="N", help="the first N (default: 50; 0: all)"
     )

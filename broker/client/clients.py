@@ -200,7 +200,7 @@ class Calls(TaskCalls):
 
     @method
     def project_tasks(
-        self, project: int, state: TaskState = "queue", *, offset: int = 0, limit: int = 50, full: bool = False
+        self, project: int, state: TaskState = "waiting", *, offset: int = 0, limit: int = 50, full: bool = False
     ) -> Steps[TaskPage]:
         """A page of at most 500 tasks. Recipes are cut after 200 characters unless ``full``."""
         query: dict[str, object] = {"state": state, "offset": offset, "limit": limit}

@@ -117,6 +117,7 @@ class Consumer:
             await self._take_up_leftovers()
             self._perhaps_got = False
         await self._room()
+        await self._release_queue.until_few_submits(self._handler.project)
         await self._pace.after_fails()
         room = await self._room()
         began = monotonic()
@@ -250,8 +251,10 @@ class Consumer:
             await asyncio.wait([work.call], timeout=None if deadline is None else max(0, deadline - monotonic()))
             if not work.call.done():
                 return outcome(work.task, Ended(error=Fail(f"its function had not ended after {timeout:g} s")))
-            if work.call.cancelled() or work.call.exception() is not None:
-                return given_back(work.task)  # not its own doing: the event loop ends
+            if work.call.cancelled():
+                return outcome(work.task, Ended(error=asyncio.CancelledError()))
+            if work.call.exception() is not None:
+                return given_back(work.task)  # a Ctrl-C, which ends the event loop
             ended = work.call.result()
             try:
                 rest = self._handler.goes_on(ended)

@@ -102,11 +102,8 @@ def _is_async(function: object) -> bool:
 async def _ended(function: Callable[..., Any], task: Task | None) -> Ended:
     try:
         return Ended(await function(task))
-    except asyncio.CancelledError as error:
-        current = asyncio.current_task()
-        if current is not None and current.cancelling():
-            raise
-        return Ended(error=error)  # of something that the function has awaited
+    except asyncio.CancelledError:
+        raise
     except KeyboardInterrupt as error:
         if _may_be_ctrl_c():
             raise

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -16,6 +17,9 @@ _LONGEST = 315_360_000
 
 _LONGEST_MESSAGE = 1000
 """Characters of why a task failed: the broker keeps no more."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""A site may have written what is in a message: a terminal must not obey it."""
 
 _NAMED = 20
 """Errors of a group that a message names."""
@@ -100,7 +104,7 @@ def _release(
 
 def _tell(task: Task, release: Release, unexpected: BaseException | None) -> None:
     what = f"task {task.id} of project {task.project.id}"
-    why = f": {release.message}" if release.message else ""
+    why = f": {_CONTROL.sub(' ', release.message)}" if release.message else ""
     if unexpected is not None:
         log.error("%s failed%s", what, why, exc_info=unexpected)
     elif release.result is Result.FAIL:

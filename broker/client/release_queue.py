@@ -20,6 +20,12 @@ _GATHER = 0.02
 _MOST, _MOST_CHARACTERS = 500, 2 << 20
 """Releases of one call, and submitted tasks; and of their recipes."""
 
+_LONGEST = 30
+"""Seconds before what exceeded a rate is sent again: a manager may have raised the rate."""
+
+_KEPT = 10_000
+"""Submitted tasks of a project that wait for its rate, before no more of its tasks are got."""
+
 _PASSING = {"rate_limited", "unavailable"}
 """Refusals of a part that is then sent again."""
 
@@ -65,9 +71,6 @@ class ReleaseQueue:
         self._filled = asyncio.Event()
         self._backoff = Backoff()
 
-    def __len__(self) -> int:
-        return len(self._queued)
-
     def put(self, task: Task, release: Release) -> None:
         """What the task submits goes along with an OK."""
         before = self._queued.pop(task.id, None)
@@ -99,9 +102,27 @@ class ReleaseQueue:
         while self._queued:  # noqa: ASYNC110 - it sends
             await asyncio.sleep(min(await self._send_due() or _GATHER, 0.5))
 
+    def close(self) -> None:
+        """Nothing more is sent."""
+        releases = sum(queued.release is not None for queued in self._queued.values())
+        lost = sum(len(queued.submits) for queued in self._queued.values() if queued.release is None)
+        self._queued.clear()
+        if releases:
+            log.warning("%d releases did not arrive: those tasks come back after their leases", releases)
+        if lost:
+            log.error("%d tasks could not be submitted before the end, and are lost", lost)
+
     async def until_sent(self, task_id: int) -> None:
         while task_id in self._queued:  # noqa: ASYNC110 - no event for what is rare
             await asyncio.sleep(_GATHER)
+
+    async def until_few_submits(self, project: int) -> None:
+        """A rate of the project may keep the tasks back that its tasks submit: they must not fill the memory."""
+        while self._submits(project) > _KEPT:  # noqa: ASYNC110 - no event for what is rare
+            await asyncio.sleep(0.5)
+
+    def _submits(self, project: int) -> int:
+        return sum(len(queued.submits) for queued in self._queued.values() if queued.task.project.id == project)
 
     async def take_along(self, project: int, count: int) -> list[Task] | None:
         """Tasks that are got with the call that sends what is queued of the project; None if nothing is.
@@ -200,7 +221,7 @@ class ReleaseQueue:
         again = [turn.refused[part] for part in ("releases", "submits") if part in turn.refused]
         pause = max((part.rate_limit_delay or 1.0 for part in again), default=0)
         for queued in batch.queued:
-            queued.due = _now() + pause
+            queued.due = _now() + min(pause, _LONGEST)
 
     def _refused(self, batch: _Batch, error: Refused) -> None:
         """Nothing of the call was done."""
@@ -238,10 +259,14 @@ class ReleaseQueue:
         if not (unsure := [queued for queued in releases if queued.unsure]):
             return
         held = {task.id: task for task in await self._client.assigned(project)}
+        # The broker lists only so many tasks. An extend tells whether this worker still holds the others.
+        unlisted = [queued.task for queued in unsure if _once(queued.release) and queued.task.id not in held]
+        if unlisted:
+            extended = await self._client.extend([task.id for task in unlisted], self._lease)
+            held |= {task.id: task for task, is_held in zip(unlisted, extended, strict=True) if is_held}
         for queued in unsure:
-            release, queued.unsure = queued.release, False
-            once = release is not None and (release.result is not Result.OK or release.again_in > 0)
-            if once and not same_get(queued.task, held.get(queued.task.id)):
+            queued.unsure = False
+            if _once(queued.release) and not same_get(queued.task, held.get(queued.task.id)):
                 queued.release = None
 
     def _remove(self, done: Iterable[_Queued]) -> None:
@@ -249,6 +274,11 @@ class ReleaseQueue:
             if self._queued.get(queued.task.id) is queued:
                 del self._queued[queued.task.id]
                 self._heartbeat.remove(queued.task.id)
+
+
+def _once(release: Release | None) -> bool:
+    """Whether it must not arrive twice."""
+    return release is not None and (release.result is not Result.OK or release.again_in > 0)
 
 
 def _is_about(error: Unreachable) -> bool:

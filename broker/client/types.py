@@ -247,7 +247,7 @@ class Stats(Struct):
         return self.waiting + self.verifying + self.delayed + self.assigned
 
 
-TaskState = Literal["queue", "verifying", "delayed", "assigned", "failed"]
+TaskState = Literal["waiting", "verifying", "delayed", "assigned", "failed"]
 
 
 class Vote(Struct, frozen=True):

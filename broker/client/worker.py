@@ -55,7 +55,7 @@ class Worker:
         join: str | None = None,
         version: str = "",
     ) -> None:
-        if not 1 <= lease <= _LONGEST_LEASE:
+        if not 1 <= lease <= _LONGEST_LEASE or lease != int(lease):
             raise ValueError(f"lease: whole seconds, from 1 to {_LONGEST_LEASE:,}")
         self._url = url
         self._alias = alias
@@ -63,7 +63,7 @@ class Worker:
         self._resume = resume
         self._grace = grace
         self._wait = wait
-        self._lease = lease
+        self._lease = int(lease)
         self._served = False
         self._tokens = JoinTokens(join)
         self._info = worker_info(version)
@@ -223,8 +223,8 @@ class Worker:
         try:
             while left:
                 done, _ = await asyncio.wait({*left, *background, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                ended = [task for task in done if task is not stopping and not task.cancelled()]
-                failure = next((task.exception() for task in ended), None)
+                failures = [task.exception() for task in done if task is not stopping and not task.cancelled()]
+                failure = max(failures, key=_is_for_all, default=None)
                 if stopping in done or done.intersection(background) or _is_for_all(failure):
                     break
                 left -= done
@@ -258,8 +258,7 @@ class Worker:
                     with suppress(ClientError):  # perhaps the error that ended the worker
                         await consumer.give_back_leftovers()
                 await queue.drain()
-        if queue:
-            log.warning("%d releases did not arrive: those tasks come back after their deadlines", len(queue))
+        queue.close()
 
 
 def _is_for_all(failure: BaseException | None) -> bool:

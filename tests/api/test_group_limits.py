@@ -218,7 +218,7 @@ def test_the_tasks_of_a_group_are_removed_and_their_hashes_are_free(fleet: Fleet
     # It rests on: what is held began less than a minute ago.
     assert {worker.take(project)["id"] for _ in range(2)} == {other, plain}
     assert worker.get(f"/task/get/{project}").code == "no_task"
-    assert fleet.admin.get(f"/project/task/{project}/{again[0]}").content()["task"]["state"] == "queue"
+    assert fleet.admin.get(f"/project/task/{project}/{again[0]}").content()["task"]["state"] == "waiting"
 
 
 def test_tasks_with_votes_are_removed_with_their_group(fleet: Fleet) -> None:

@@ -182,7 +182,7 @@ def test_waiting_tasks_of_groups_are_counted_listed_and_removed(fleet: Fleet) ->
     rest = fleet.admin.get(f"/project/tasks/{project}?state=queue&offset=3&limit=2").content()
     assert [task["id"] for task in rest["tasks"]] == [task["id"] for task in page["tasks"]][3:]
     assert worker.get(f"/project/stats/{project}").content()["stats"]["waiting"] == 5
-    assert fleet.admin.get(f"/project/task/{project}/{grouped[0]}").content()["task"]["state"] == "queue"
+    assert fleet.admin.get(f"/project/task/{project}/{grouped[0]}").content()["task"]["state"] == "waiting"
 
     fleet.admin.post(f"/project/remove_task/{project}/{grouped[0]}").content()
     assert fleet.admin.get(f"/project/task/{project}/{grouped[0]}").status == 404

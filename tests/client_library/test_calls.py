@@ -144,7 +144,7 @@ async def test_tasks_are_given_back_and_cancelled(client: Any, fleet: Fleet) -> 
     assert await ask(client.cancel([first, second, 5])) == [False, True, False]
     assert await ask(client.give_back([first, second])) == [True, False]
     row = fleet.admin.get(f"/project/task/{project}/{first}").content()["task"]
-    assert (row["state"], row["reclaims"]) == ("queue", 1)
+    assert (row["state"], row["reclaims"]) == ("waiting", 1)
     assert await ask(client.cancel([first])) == [True]
     assert (await ask(client.project_stats(project))).waiting == 0
 

@@ -119,7 +119,7 @@ def test_results_that_are_not_sent_yet_are_sent_when_the_worker_is_cancelled(
     assert counters(fleet, project)["closed"] == 1
 
 
-def test_a_function_whose_task_is_cancelled_from_outside_gives_its_task_back(
+def test_a_function_that_is_cancelled_alone_fails_its_task(
     fleet: Fleet, worker_file: WorkerFile, producer: Producer
 ) -> None:
     project = fleet.project()
@@ -135,9 +135,10 @@ def test_a_function_whose_task_is_cancelled_from_outside_gives_its_task_back(
             await asyncio.sleep(60)
 
     with running(worker):
-        until(lambda: counters(fleet, project)["closed"] == 1)
+        until(lambda: stats(fleet, project)["failed"] == 1)
 
-    assert (counters(fleet, project)["skipped"], counters(fleet, project)["failed"]) == (1, 0)
+    (row,) = fleet.admin.get(f"/project/tasks/{project}?state=failed").content()["tasks"]
+    assert row["error"]["message"] == "its function was cancelled from within"
 
 
 def test_a_worker_runs_once_and_says_so(fleet: Fleet, worker_file: WorkerFile) -> None:

@@ -3,6 +3,7 @@
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,24 @@ def test_a_second_signal_ends_the_grace(
         assert worker.end(seconds=10) == 0
 
     assert counters(fleet, project)["skipped"] == 1
+
+
+@pytest.mark.parametrize("kind", ["async", "thread"])
+def test_a_ctrl_c_in_an_event_loop_of_the_program_gives_the_tasks_back(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path, kind: str
+) -> None:
+    project = fleet.project()
+    worker_file(project)
+    for n in range(4):
+        producer(project).submit(project, str(n))
+    text = WORKER.replace("worker.run()", "asyncio.run(worker.serve())")
+
+    with program(tmp_path, text, fleet.url, str(project), kind, "60", "60") as worker:
+        until(lambda: worker.text().count("began") == 3)
+        assert worker.end(signal.SIGINT) != 0
+
+    assert "KeyboardInterrupt" in worker.text()
+    assert (stats(fleet, project)["waiting"], counters(fleet, project)["skipped"]) == (4, 4)
 
 
 def test_a_worker_that_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None:
@@ -212,8 +231,8 @@ def test_a_task_is_held_for_a_minute_at_a_time(
     assert left == {"0": 60, "3600": 60, "30": 30}
 
 
-@pytest.mark.parametrize("lease", [0, 86_401])
-def test_a_lease_is_from_a_second_to_a_day(lease: int) -> None:
+@pytest.mark.parametrize("lease", [0, 86_401, 1.5])
+def test_a_lease_is_from_a_second_to_a_day(lease: Any) -> None:
     with pytest.raises(ValueError, match="lease: whole seconds, from 1 to 86,400"):
         Worker("http://broker", lease=lease)
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -100,6 +101,27 @@ def test_links_wait_for_the_rate_of_their_project(fleet: Fleet, worker_file: Wor
         until(lambda: counters(fleet, crawl)["closed"] == 13)
 
     assert counters(fleet, crawl)["submitted"] == 13
+
+
+def test_a_worker_gets_no_more_tasks_while_very_many_links_wait_for_the_rate_of_their_project(
+    fleet: Fleet, worker_file: WorkerFile, crawl: int, producer: Producer
+) -> None:
+    for n in range(20):
+        producer(crawl).submit(crawl, f"page {n}", unique_string=f"page {n}")
+    fleet.admin.post(f"/project/update/{crawl}", {"submit_rate": 1}).content()
+    worker = Worker(fleet.url, file=worker_file(crawl), wait=0)
+    pages: list[str] = []
+
+    @worker.task(project=crawl, submit=True)
+    async def fetch(task: Task) -> None:
+        pages.append(task.recipe)
+        for link in range(4000):
+            task.submit(f"{task.id} {link}", unique_string=f"{task.id} {link}")
+
+    with running(worker):
+        until(lambda: len(pages) == 3)
+        time.sleep(2)
+        assert len(pages) == 3
 
 
 def test_more_links_than_a_call_takes_come_in_several(fleet: Fleet, worker_file: WorkerFile, crawl: int) -> None:

@@ -39,12 +39,12 @@ def test_a_waiting_task_is_shown_with_all_its_fields(fleet: Fleet, project: int,
     }
     id = worker.submit(project, "a recipe", **fields)
 
-    task = only(fleet, project, "queue")
+    task = only(fleet, project, "waiting")
 
     assert begun - 1 <= task.pop("created") <= begun + 60
     assert task == {
         "id": id,
-        "state": "queue",
+        "state": "waiting",
         "status": 1,
         "recipe": "a recipe",
         "recipe_bytes": 8,
@@ -66,7 +66,7 @@ def test_a_waiting_task_is_shown_with_all_its_fields(fleet: Fleet, project: int,
 def test_defaults_of_a_task_read_as_they_are_documented(fleet: Fleet, project: int, worker: WorkerCaller) -> None:
     worker.submit(project)
 
-    task = only(fleet, project, "queue")
+    task = only(fleet, project, "waiting")
 
     names = ("priority", "max_retries", "max_assign_time", "verification_count", "hash64")
     assert {name: task[name] for name in names} == {
@@ -151,7 +151,7 @@ def test_a_failed_task_is_retried_alone_and_keeps_its_votes(fleet: Fleet, projec
     assert third.release(id, 0, 9) is True
 
 
-@pytest.mark.parametrize("state", ["queue", "assigned"])
+@pytest.mark.parametrize("state", ["waiting", "assigned"])
 def test_only_a_failed_task_can_be_retried(fleet: Fleet, project: int, worker: WorkerCaller, state: str) -> None:
     id = worker.submit(project)
     if state == "assigned":
@@ -163,12 +163,12 @@ def test_only_a_failed_task_can_be_retried(fleet: Fleet, project: int, worker: W
     assert only(fleet, project, state)["id"] == id
 
 
-@pytest.mark.parametrize("state", ["queue", "verifying", "assigned", "failed"])
+@pytest.mark.parametrize("state", ["waiting", "verifying", "assigned", "failed"])
 def test_a_task_is_removed_wherever_it_is_and_its_hash_is_free(
     fleet: Fleet, project: int, worker: WorkerCaller, state: str
 ) -> None:
     id, other = worker.submit(project, hash64=77, verification_count=2), worker.submit(project, hash64=78, priority=-1)
-    if state != "queue":
+    if state != "waiting":
         assert worker.take(project)["id"] == id
     if state in {"verifying", "failed"}:
         worker.release(id, 0 if state == "verifying" else 1, 5)
@@ -176,7 +176,7 @@ def test_a_task_is_removed_wherever_it_is_and_its_hash_is_free(
 
     assert fleet.admin.post(f"/project/remove_task/{project}/{id}").content() == {}
 
-    assert only(fleet, project, "queue")["id"] == other
+    assert only(fleet, project, "waiting")["id"] == other
     assert live(worker, project) == {"waiting": 1}
     assert worker.release(id) is False
     assert worker.get(f"/task/assigned/{project}").content()["tasks"] == []
@@ -217,7 +217,7 @@ def test_one_task_is_shown_whole_in_whatever_state_it_is(fleet: Fleet, project: 
         task: dict[str, Any] = fleet.admin.get(f"/project/task/{project}/{id}").content()["task"]
         return task
 
-    assert (shown()["state"], shown()["recipe"], shown()["recipe_bytes"]) == ("queue", recipe, 2000)
+    assert (shown()["state"], shown()["recipe"], shown()["recipe_bytes"]) == ("waiting", recipe, 2000)
     worker.take(project)
     assert (shown()["state"], shown()["assignee"]) == ("assigned", worker.id)
     worker.release(id, verification=5)

@@ -11,12 +11,25 @@ def test_pages_follow_each_other_in_the_order_in_which_tasks_come_up(
 ) -> None:
     low = [worker.submit(project, priority=1) for _ in range(4)]
     high = [worker.submit(project, priority=2) for _ in range(3)]
-    pages = [page(fleet, project, f"?state=queue&offset={offset}&limit=3") for offset in (0, 3, 6, 9)]
+    pages = [page(fleet, project, f"?state=waiting&offset={offset}&limit=3") for offset in (0, 3, 6, 9)]
 
     assert [content["total"] for content in pages] == [7, 7, 7, 7]
     assert [[task["id"] for task in content["tasks"]] for content in pages] == [high, low[:3], low[3:], []]
-    assert page(fleet, project) == page(fleet, project, "?state=queue&offset=0&limit=50&full=0")
+    assert page(fleet, project) == page(fleet, project, "?state=waiting&offset=0&limit=50&full=0")
     assert page(fleet, project, "?state=failed") == {"total": 0, "tasks": []}
+
+
+@pytest.mark.parametrize("query", ["", "?state=waiting", "?state=queue", "?state=queue&order=oldest"])
+def test_what_waits_is_waiting_also_to_who_calls_it_the_queue(
+    fleet: Fleet, project: int, worker: WorkerCaller, query: str
+) -> None:
+    task = worker.submit(project)
+
+    (row,) = page(fleet, project, query)["tasks"]
+    assert (row["id"], row["state"]) == (task, "waiting")
+    assert fleet.admin.get(f"/project/task/{project}/{task}").content()["task"]["state"] == "waiting"
+    removed = fleet.admin.post(f"/project/remove_tasks/{project}", {"state": "queue"}).content()
+    assert removed == {"affected_tasks": 1, "pending": False}
 
 
 def test_a_page_has_fifty_tasks_unless_said_otherwise(fleet: Fleet, project: int, worker: WorkerCaller) -> None:
@@ -46,8 +59,8 @@ def test_a_long_recipe_is_cut_at_two_hundred_characters(
 ) -> None:
     worker.submit(project, recipe)
 
-    cut = only(fleet, project, "queue")
-    full = only(fleet, project, "queue", "&full=1")
+    cut = only(fleet, project, "waiting")
+    full = only(fleet, project, "waiting", "&full=1")
 
     assert (cut["recipe"], full["recipe"]) == (shown, recipe)
     assert cut["recipe_bytes"] == full["recipe_bytes"] == len(recipe.encode())
