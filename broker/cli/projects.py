@@ -1,6 +1,7 @@
 """``broker project``: creates, lists, pauses and configures projects."""
 
 import argparse
+import re
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from broker.client import ClientError
 from broker.client.types import Project
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Project) if field.name != "id"}
+_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,20})?([eE]\+?[0-9]{1,3})?")
 _WORDS = {"yes": True, "true": True, "no": False, "false": False}
 
 
@@ -123,7 +125,6 @@ def _value(name: str, text: str) -> Any:
         return _WORDS[text.lower()]
     if kind not in {int, float}:
         return text
-    try:
-        return int(text) if text.lstrip("-").isdigit() else msgspec.convert(text, kind, strict=False)
-    except msgspec.ValidationError:
-        raise ClientError(f"{name}: a number") from None
+    if not _NUMBER.fullmatch(text):
+        raise ClientError(f"{name}: a number")
+    return float(text) if "." in text or "e" in text.lower() else int(text)

@@ -19,6 +19,11 @@ _PART = 1 / 3
 _MOST = 1000
 """Tasks of one call."""
 
+_LATE = 2.0
+"""Seconds."""
+
+_ADVICE = "a function that blocks must not be async"
+
 
 @dataclass(eq=False)
 class _Held:
@@ -73,6 +78,8 @@ class Heartbeat:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(next_due):
                         await self._added.wait()
+                if next_due is not None and (late := _now() - next_due) > _LATE:
+                    log.warning("the event loop was blocked for %.0f s, and no task was extended: %s", late, _ADVICE)
 
     async def _extend_due(self) -> None:
         due: dict[int, list[_Held]] = {}

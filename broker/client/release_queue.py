@@ -259,10 +259,14 @@ class ReleaseQueue:
         if not (unsure := [queued for queued in releases if queued.unsure]):
             return
         held = {task.id: task for task in await self._client.assigned(project)}
+        # The broker lists only so many tasks. An extend tells whether this worker still holds the others.
+        unlisted = [queued.task for queued in unsure if _once(queued.release) and queued.task.id not in held]
+        if unlisted:
+            extended = await self._client.extend([task.id for task in unlisted], self._lease)
+            held |= {task.id: task for task, is_held in zip(unlisted, extended, strict=True) if is_held}
         for queued in unsure:
-            release, queued.unsure = queued.release, False
-            once = release is not None and (release.result is not Result.OK or release.again_in > 0)
-            if once and not same_get(queued.task, held.get(queued.task.id)):
+            queued.unsure = False
+            if _once(queued.release) and not same_get(queued.task, held.get(queued.task.id)):
                 queued.release = None
 
     def _remove(self, done: Iterable[_Queued]) -> None:
@@ -270,6 +274,11 @@ class ReleaseQueue:
             if self._queued.get(queued.task.id) is queued:
                 del self._queued[queued.task.id]
                 self._heartbeat.remove(queued.task.id)
+
+
+def _once(release: Release | None) -> bool:
+    """Whether it must not arrive twice."""
+    return release is not None and (release.result is not Result.OK or release.again_in > 0)
 
 
 def _is_about(error: Unreachable) -> bool:

@@ -42,6 +42,7 @@ _ORDERS: dict[str, Callable[[Row], tuple[float, str]]] = {
     "failed": lambda row: (-row.stats.failed, row.project.fields["name"]),
     "closed": lambda row: (-row.closed, row.project.fields["name"]),
     "pace": lambda row: (-(row.trend.pace or 0), row.project.fields["name"]),
+    "activity": lambda row: (-(row.trend.closed + row.trend.failed), row.project.fields["name"]),
 }
 
 

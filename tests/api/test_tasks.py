@@ -18,6 +18,7 @@ def test_a_task_is_submitted_taken_and_closed(fleet: Fleet) -> None:
     assert task["assign_time"] > 1_700_000_000
     whole = fleet.anybody.get(f"/project/get/{project}").content()["project"]
     added = {"group_delay", "group_limit", "group_order", "retry_delay", "retry_delay_max", "max_reclaims", "max_votes"}
+    added |= {"notify_url", "notify_failed", "notify_stalled"}
     assert task == {
         "id": task_id,
         "priority": 1,

@@ -162,6 +162,24 @@ def test_what_was_asked_is_done_also_when_the_page_changes_before_the_answer(
     assert sample.admin.get(f"/project/stats/{project}").content()["stats"]["failed"] == 1
 
 
+def test_a_button_means_what_is_in_the_filter_also_when_the_list_is_not_there_yet(
+    tab: Tab, project: int, worker: WorkerCaller
+) -> None:
+    fail(worker, project, ["HTTP 500", "HTTP 404", "HTTP 500"])
+    tab.go(f"projects/{project}/tasks?state=failed")
+    expect(tab.page.get_by_role("button", name="Remove all (3)")).to_be_visible()
+    expect(tab.page.locator("html[data-ready]")).to_be_attached()
+
+    tab.page.evaluate("""() => {
+      const field = document.querySelector("input[name=contains]");
+      field.value = "404";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      document.querySelector("button[data-call*=remove_tasks]").click();
+    }""")
+
+    expect(tab.page.get_by_role("dialog")).to_contain_text("1 failed task matches.")
+
+
 def test_a_page_behind_the_last_one_leads_back(tab: Tab, project: int, worker: WorkerCaller) -> None:
     fail(worker, project, ["HTTP 500"])
     tab.go(f"projects/{project}/tasks?state=failed&page=7")

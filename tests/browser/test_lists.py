@@ -22,6 +22,11 @@ def test_projects_are_searched_and_sorted(tab: Tab) -> None:
     tab.follow("Waiting")
 
     assert names(tab) == ["Python docs: pages", "Python docs: index"]
+    tab.follow("Project")
+    assert names(tab) == ["Python docs: index", "Python docs: pages"]
+    tab.follow("Last 2 hours")
+    tab.at(r"\?sort=activity&q=PYTHON")
+    assert names(tab) == ["Python docs: pages", "Python docs: index"]
     tab.page.get_by_label("Search projects").fill("nothing has this")
     tab.sees_part("has “nothing has this” in its name")
 

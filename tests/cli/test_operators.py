@@ -67,6 +67,7 @@ def test_a_project_is_created_configured_and_paused(broker: Broker, manager: Man
         "motd=5",
         "hidden=yes",
         "assign_rate=0.25",
+        "submit_rate=1.7976931348623157e+308",
         "clone_url=http://a/?b=c",
     ]
     created = fine(broker("project", "create", name, *settings))
@@ -97,7 +98,8 @@ def test_a_project_is_created_configured_and_paused(broker: Broker, manager: Man
         (["motd"], "motd: FIELD=VALUE"),
         (["id=5"], "id=5: FIELD=VALUE"),
         (["hidden=maybe"], "hidden: yes or no"),
-        (["priority=high"], "priority: a number"),
+        *((["priority=" + text], "priority: a number") for text in ("high", "--5", "²", "nan", "1 000", "")),
+        (["priority=2.5"], "400 invalid"),
         (["priority=-1"], "400 invalid"),
     ],
 )

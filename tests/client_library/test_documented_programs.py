@@ -140,6 +140,11 @@ def test_the_crawler_asks_a_site_only_what_and_when_it_may(broker: Fleet, tmp_pa
     assert "Traceback" not in running.text()
 
 
+def test_every_program_of_a_worker_may_be_imported_by_the_children_that_its_functions_start() -> None:
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        assert not re.search(r"^worker\.run\(\)", page.read_text(), re.MULTILINE), page
+
+
 def test_two_verifiers_agree(broker: Fleet, site: str, tmp_path: Path) -> None:
     verifier = python(CLIENTS, "verifier.py").replace("http://localhost:3010", broker.url)
     broker.worker(2).submit(2, f"{site}a.html", verification_count=2)

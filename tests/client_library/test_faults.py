@@ -129,6 +129,31 @@ def test_a_task_that_came_again_with_a_lost_answer_is_done_while_what_was_lost_i
     assert (counters(fleet, project)["retried"], counters(fleet, project)["assigned"]) == (1, 3)
 
 
+def test_no_release_is_dropped_of_a_worker_that_holds_more_tasks_than_the_broker_lists(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, proxy: Proxy
+) -> None:
+    project = fleet.project()
+    me = Credentials.load(worker_file(project))
+    with Client(fleet.url, me) as client:
+        client.submit_many(project, [str(n) for n in range(1200)])
+    proxy.break_down("/task/turn")
+    worker = Worker(proxy.url, file=worker_file(project), wait=0)
+    all_begun = asyncio.Event()
+    begun = 0
+
+    @worker.task(project=project, concurrency=1200)
+    async def work(task: Task) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 1200:
+            all_begun.set()
+        await all_begun.wait()
+        raise Fail("at once")
+
+    with running(worker):
+        until(lambda: stats(fleet, project)["failed"] == 1200, 30)
+
+
 def test_a_fail_whose_answer_was_lost_does_not_fail_the_task_once_more_when_it_has_come_again(
     fleet: Fleet, worker_file: WorkerFile, producer: Producer, proxy: Proxy
 ) -> None:

@@ -21,6 +21,41 @@ def error_of(fleet: Fleet, project: int) -> str:
     return found
 
 
+@pytest.mark.parametrize("kind", ["async", "thread"])
+def test_one_task_of_eight_that_ends_its_program_ends_only_itself(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path, kind: str
+) -> None:
+    project = fleet.project()
+    worker_file(project)
+    submitter = producer(project)
+    for recipe in ("SystemExit", "KeyboardInterrupt", "GeneratorExit", *map(str, range(16))):
+        submitter.submit(project, recipe)
+    text = """
+import builtins, sys, time
+from broker.client import Worker
+
+worker = Worker(sys.argv[1], wait=0)
+
+def act(task):
+    if not task.recipe.isdecimal():
+        raise getattr(builtins, task.recipe)
+
+async def awaited(task):
+    act(task)
+
+worker.task(project=int(sys.argv[2]), concurrency=8)(awaited if sys.argv[3] == "async" else act)
+worker.run()
+print("ended")
+"""
+
+    with program(tmp_path, text, fleet.url, str(project), kind) as worker:
+        until(lambda: (stats(fleet, project)["failed"], counters(fleet, project)["closed"]) == (3, 16))
+        assert worker.process.poll() is None
+        assert worker.end() == 0
+
+    assert "ended" in worker.text()
+
+
 @pytest.mark.parametrize("kind", ["async", "thread", "awaited after a thread"])
 def test_a_task_whose_function_does_not_end_in_time_fails_and_the_next_one_is_done(
     fleet: Fleet, worker_file: WorkerFile, producer: Producer, kind: str

@@ -254,6 +254,24 @@ def test_a_task_is_extended_while_its_function_runs(fleet: Fleet, worker_file: W
     assert counters(fleet, project)["reclaimed"] == 0
 
 
+def test_an_async_function_that_blocks_is_named_in_the_log(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = fleet.project()
+    producer(project).submit(project, "long", max_assign_time=5)
+    worker = Worker(fleet.url, file=worker_file(project), wait=0)
+
+    @worker.task(project=project)
+    async def work(task: Task) -> None:
+        time.sleep(4.2)  # noqa: ASYNC251
+
+    with running(worker):
+        until(lambda: counters(fleet, project)["closed"] == 1)
+
+    assert "the event loop was blocked for" in caplog.text
+    assert counters(fleet, project)["reclaimed"] == 0
+
+
 def test_the_function_of_a_removed_task_is_cancelled(
     fleet: Fleet, worker_file: WorkerFile, producer: Producer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -40,6 +40,8 @@ def test_what_a_deleted_worker_holds_waits_again_and_its_credentials_end(
         assert (stats["waiting"], stats["assigned"]) == ((2, 1) if to == project else (3, 0))
     assert other.release(theirs)
     assert {other.take(project)["id"] for _ in range(2)} > {held[0]}
+    # Or workers of other tests would find them.
+    fleet.admin.post(f"/project/hard_reset/{public}").content()
 
 
 def test_access_and_requests_of_a_deleted_worker_end(fleet: Fleet, project: int, worker: WorkerCaller) -> None:

@@ -72,7 +72,7 @@ def kept(settings: Settings) -> dict[str, Any]:
             case "hash":
                 found[key] = redis.hgetall(key)
                 found[key].pop("created", None)
-                for name in ("webhook_secret", "known_hashes", "known_sample"):
+                for name in ("webhook_secret", "notify_secret", "known_hashes", "known_sample"):
                     found[key].pop(name, None)
                 if ":tasks:" in key:
                     # Each record begins with the time.

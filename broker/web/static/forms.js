@@ -1,7 +1,7 @@
 // Forms and buttons with data-call: what they hold goes to the API as JSON, and what it says comes back to the field.
 import { go, post } from "./api.js";
 import { ask } from "./ask.js";
-import { refresh } from "./live.js";
+import { refresh, settled } from "./live.js";
 import { say } from "./say.js";
 import { decide } from "./undo.js";
 
@@ -49,6 +49,10 @@ export function enable(which) {
 }
 
 async function press(button) {
+  await settled();
+  if (!button.isConnected) {
+    return;
+  }
   // As it is now: the page may update the button before the question is answered.
   const said = { ...button.dataset };
   const { confirm, yes, typed, undo } = said;

@@ -9,6 +9,8 @@ const AIMING = 4000; // ms after the last move of the pointer in which it may be
 let timer;
 let reading = 0;
 let moved = -Infinity;
+let typed = null; // what applies a filter that somebody is still typing
+let filtered = null; // the page is being read for a filter
 
 export function watchLive() {
   for (const form of document.querySelectorAll("form[data-filter]")) {
@@ -24,6 +26,12 @@ export function watchLive() {
     }
   });
   plan();
+}
+
+/** When the page shows what its filters say: what a button means may depend on that. */
+export async function settled() {
+  typed?.();
+  await filtered;
 }
 
 function plan() {
@@ -114,6 +122,7 @@ function watchFilter(form) {
   let typing;
   const apply = () => {
     clearTimeout(typing);
+    typed = null;
     const query = new URLSearchParams(new FormData(form));
     for (const [name, value] of [...query]) {
       if (!value) {
@@ -121,10 +130,11 @@ function watchFilter(form) {
       }
     }
     history.replaceState(null, "", `?${query}`);
-    refresh();
+    filtered = refresh();
   };
   form.addEventListener("input", () => {
     clearTimeout(typing);
+    typed = apply;
     typing = setTimeout(apply, 200);
   });
   form.addEventListener("submit", (event) => {
