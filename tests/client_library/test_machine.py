@@ -104,6 +104,39 @@ def test_a_task_that_timed_out_is_not_extended(fleet: Fleet, worker_file: Worker
     assert counters(fleet, project)["closed"] == 0
 
 
+def test_what_a_thread_hands_over_after_its_time_is_dropped_without_a_warning(
+    fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
+) -> None:
+    project = fleet.project()
+    worker_file(project)
+    producer(project).submit(project, "late")
+    text = """
+import sys, time
+from broker.client import Worker
+
+worker = Worker(sys.argv[1], wait=0)
+
+async def late():
+    print("began")
+
+@worker.task(project=int(sys.argv[2]), timeout=0.2)
+def act(task):
+    time.sleep(1)
+    print("handed over")
+    return late()
+
+worker.run()
+"""
+
+    with program(tmp_path, text, fleet.url, str(project)) as worker:
+        until(lambda: "handed over" in worker.text())
+        assert worker.end() == 0
+
+    assert stats(fleet, project)["failed"] == 1
+    assert "never awaited" not in worker.text()
+    assert "began" not in worker.text()
+
+
 def test_slots_of_functions_that_hang_for_ever_are_replaced_as_many_as_there_are_and_no_more(
     fleet: Fleet, worker_file: WorkerFile, producer: Producer, caplog: pytest.LogCaptureFixture
 ) -> None:
