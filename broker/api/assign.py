@@ -238,7 +238,7 @@ async def _wait(call: Call, worker: Worker, wanted: Wanted, *, until: float) -> 
             if call.client.gone:
                 raise Disconnected
             if wake is None and asks:
-                raise refused if refused.code == "paused" else _no_task()
+                raise refused if project and refused.code == "paused" else _no_task()
             # At the end of its wait as well, if it has not asked yet: it may have lost its access.
             asks = True
     finally:

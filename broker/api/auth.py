@@ -105,9 +105,9 @@ async def authorized(call: Call, role: int) -> int:
 
 
 def is_workers_call(call: Call) -> bool:
-    """Of a call that workers and managers may make, whose it is."""
+    """Of a call that workers and managers may make, whose it is. What can be no worker's id counts as absent."""
     is_managers = bearer_token(call) is not None or session_cookie(call) is not None
-    return not is_managers or b"x-worker-id" in call.headers
+    return not is_managers or parsed_id(call.headers.get(b"x-worker-id", b"")) is not None
 
 
 def bearer_token(call: Call) -> str | None:

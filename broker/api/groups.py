@@ -42,7 +42,7 @@ _EXAMPLE = {
         group="Maintenance",
         summary="Read one group of tasks",
         text="For workers with access, and for managers with READ, also if the project is public. A group that was "
-        "never seen has zeros. A call with `X-Worker-ID`, or without a cookie, is a worker's call.",
+        "never seen has zeros. A call with an id in `X-Worker-ID`, or without a cookie, is a worker's call.",
         who=EITHER,
         path=PROJECT_ID,
         query=answers.GroupQuery,

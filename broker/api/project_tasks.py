@@ -215,7 +215,7 @@ async def reclaim_worker(call: Call) -> Reply:
         summary="Forget the hash of a closed task",
         text="For workers with submit on the project, and for managers with MAINTENANCE. In a project with "
         "`remember_closed`, a task with this hash can be submitted again. The hash of a task that is not closed stays. "
-        "A call with `X-Worker-ID`, or without a cookie, is a worker's call. A repeat answers false.",
+        "A call with an id in `X-Worker-ID`, or without a cookie, is a worker's call. A repeat answers false.",
         who=EITHER,
         path=PROJECT_ID,
         body=ForgetHash,

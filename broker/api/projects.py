@@ -247,7 +247,7 @@ async def stats(call: Call) -> Reply:
         group="Projects",
         summary="Read the project's secret",
         text="For workers that were granted assign, and for managers with SECRET. For a worker, a public project or a "
-        "pending request is not enough. A call with `X-Worker-ID`, or without a cookie, is a worker's call.",
+        "pending request is not enough. A call with an id in `X-Worker-ID`, or without a cookie, is a worker's call.",
         who=EITHER,
         path=PROJECT_ID,
         content=(answers.ProjectSecret,),

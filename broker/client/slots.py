@@ -1,6 +1,7 @@
 """The places of the functions that run at a time."""
 
 import asyncio
+import inspect
 import logging
 
 from broker.client.handler import Ended
@@ -54,8 +55,9 @@ class Slots:
             self._lost -= 1
             self._free.release()
             self._freed.set()
-        if not call.cancelled():
-            call.exception()  # nobody else reads it
+        # Nobody else reads how it ended.
+        if not call.cancelled() and call.exception() is None and inspect.iscoroutine(rest := call.result().value):
+            rest.close()
 
     def _tell(self, call: "asyncio.Future[Ended]") -> None:
         if call.done():

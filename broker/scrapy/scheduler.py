@@ -33,6 +33,9 @@ _LAST_CALLS_IN_HASTE = 3
 _TICK = 1.0
 """Seconds between two looks at what Scrapy works on. Usually it asks for requests when it has done one."""
 
+_AGAIN = 1.0
+"""Seconds between two looks whether a project is finished."""
+
 _ANY_NUMBER = 100
 """Tasks at a time, when CONCURRENT_REQUESTS is 0."""
 
@@ -54,7 +57,6 @@ class Scheduler(BaseScheduler):
         self._known = Recent(_KNOWN)
         self._running: dict[Request, Running] = {}
         self._finished = False
-        self._times_finished = 0
         self._busy_at = time.monotonic()
         self._waited_out = False
         self._closing: asyncio.Task[None] | None = None
@@ -220,18 +222,20 @@ class Scheduler(BaseScheduler):
 
     async def _look(self) -> None:
         """Whether there will be tasks: asked when this process has nothing to do, and got nothing."""
-        idle = self._turns.quiet and not self._local and not self._engine.in_progress
-        if not idle:
+        if not self._idle:
             self._busy_at = time.monotonic()
         elif self._options.close_after_idle and time.monotonic() - self._busy_at >= self._options.close_after_idle:
             self._waited_out = True
             self._finish()
-            return
-        nothing = idle and not await self._unfinished()
-        # Another program may release a page a moment before it submits the links.
-        self._times_finished = self._times_finished + 1 if nothing else 0
-        if self._times_finished > 1 and not self._finished:
-            self._finish()
+        elif not self._finished and not await self._unfinished():
+            # Another program may release a page a moment before it submits the links.
+            await asyncio.sleep(_AGAIN)
+            if not await self._unfinished() and self._idle:
+                self._finish()
+
+    @property
+    def _idle(self) -> bool:
+        return self._turns.quiet and not self._local and not self._engine.in_progress
 
     async def _unfinished(self) -> bool:
         try:

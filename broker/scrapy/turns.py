@@ -8,7 +8,6 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from scrapy import Request
@@ -17,11 +16,9 @@ from broker.client import AsyncClient, ClientError, NewTask, Refused, Release, R
 from broker.client.calls import Backoff
 from broker.client.heartbeat import Heartbeat
 from broker.client.types import RefusedPart, Turn
+from broker.scrapy.outbox import Batch, Outbox, Queued
 
 log = logging.getLogger(__name__)
-
-_MOST, _MOST_CHARACTERS = 500, 2 << 20
-"""Releases of one call, and submitted tasks; and of their recipes."""
 
 _MOST_HELD = 1000
 """Tasks: ``/task/assigned`` names no more."""
@@ -61,31 +58,6 @@ class Host(Protocol):
     def count(self, name: str, by: int = 1) -> None: ...
 
 
-@dataclass(eq=False)
-class _Submit:
-    request: Request
-    task: NewTask
-
-
-@dataclass(eq=False)
-class _Queued:
-    task: Task
-    release: Release
-    after: int
-    """It is sent when so many submits were answered."""
-    unsure: bool = False
-    """Whether it may have been carried out."""
-
-
-@dataclass
-class _Batch:
-    submits: list[_Submit] = field(default_factory=list)
-    releases: list[_Queued] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.submits or self.releases)
-
-
 class Turns:
     """``alone``: whether no other program uses the same worker. ``lease``: seconds for which tasks are held."""
 
@@ -96,10 +68,7 @@ class Turns:
         self._lease = lease
         self._alone = alone
         self._heartbeat = Heartbeat(client, lease)
-        self._submits: deque[_Submit] = deque()
-        self._enqueued = 0
-        self._answered = 0
-        self._releases: dict[int, _Queued] = {}
+        self._outbox = Outbox()
         self._held: dict[int, Task] = {}
         self._buffer: deque[Task] = deque()
         self._changed = asyncio.Event()
@@ -107,8 +76,6 @@ class Turns:
         self._poll: asyncio.Task[None] | None = None
         self._backoff = Backoff()
         self._patience = Backoff(0.2, _LONGEST_PAUSE)
-        self._singly = 0
-        """How many submits go in calls of their own: a call with these was refused."""
         self._lost_get = False
         self._stopping = False
         self._warned = ""
@@ -120,14 +87,13 @@ class Turns:
         """Gets in a row that found no task."""
 
     def submit(self, request: Request, task: NewTask) -> None:
-        self._submits.append(_Submit(request, task))
-        self._enqueued += 1
+        self._outbox.submit(request, task)
         self._changed.set()
 
     def release(self, task: Task, release: Release) -> None:
         """Sends it once all that was submitted until now is answered. Nothing happens if the task is not held."""
         if self._held.get(task.id) is task:
-            self._releases[task.id] = _Queued(task, release, self._enqueued)
+            self._outbox.release(task, release)
             self._changed.set()
 
     def take(self) -> Task | None:
@@ -146,13 +112,13 @@ class Turns:
         """All tasks whose release is not on its way."""
         self._buffer.clear()
         for task in list(self._held.values()):
-            if task.id not in self._releases:
+            if task not in self._outbox:
                 self.release(task, Release(task.id, Result.SKIP))
 
     @property
     def quiet(self) -> bool:
         """Whether nothing is held, and everything was sent."""
-        return not (self._submits or self._releases or self._held)
+        return not (self._outbox or self._held)
 
     async def run(self, looked: Callable[[], Awaitable[None]]) -> None:
         """Runs until it is cancelled. Raises :class:`ClientError` when waiting would not help.
@@ -179,8 +145,8 @@ class Turns:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._emptied.wait()
-        if self._submits:
-            log.error("%d requests could not be submitted, and are lost", len(self._submits))
+        if self._outbox.submits:
+            log.error("%d requests could not be submitted, and are lost", self._outbox.submits)
         if self._held:
             log.warning("%d tasks could not be released: they come back after their leases", len(self._held))
 
@@ -190,7 +156,7 @@ class Turns:
             if self._host.busy() or self._poll is not None:
                 await asyncio.sleep(_GATHER)
             self._changed.clear()
-            batch, count = self._batch(), 0 if self._poll is not None else self._room()
+            batch, count = self._outbox.batch(), 0 if self._poll is not None else self._room()
             if self._lost_get or any(queued.unsure for queued in batch.releases):
                 await self._settle()
                 self._changed.set()
@@ -207,7 +173,7 @@ class Turns:
 
     async def _get(self, looked: Callable[[], Awaitable[None]]) -> None:
         wait = _WAITS[min(self._empty, len(_WAITS) - 1)]
-        if await self._turn(_Batch(), self._room(), wait):
+        if await self._turn(Batch(), self._room(), wait):
             return
         await looked()
 
@@ -224,20 +190,7 @@ class Turns:
             return 0
         return max(0, min(self._host.room() - len(self._buffer), _MOST_HELD - len(self._held)))
 
-    def _batch(self) -> _Batch:
-        batch, characters = _Batch(), 0
-        most = 1 if self._singly else _MOST
-        for submit in self._submits:
-            characters += len(submit.task.recipe)
-            if batch.submits and (len(batch.submits) == most or characters > _MOST_CHARACTERS):
-                break
-            batch.submits.append(submit)
-        if not self._singly:
-            ready = (queued for queued in self._releases.values() if queued.after <= self._answered)
-            batch.releases = [queued for queued, _ in zip(ready, range(_MOST), strict=False)]
-        return batch
-
-    async def _turn(self, batch: _Batch, count: int, wait: int = 0) -> bool:
+    async def _turn(self, batch: Batch, count: int, wait: int = 0) -> bool:
         """Whether there is more to do at once: something was sent, or tasks have come."""
         began = _now()
         try:
@@ -270,9 +223,9 @@ class Turns:
             await asyncio.sleep(wait / 2)  # a pause of the project, for example, is answered at once
         return bool(batch or turn.tasks)
 
-    def _note(self, batch: _Batch, turn: Turn) -> None:
+    def _note(self, batch: Batch, turn: Turn) -> None:
         for submit, outcome in zip(batch.submits, turn.outcomes, strict=False):
-            self._answer(submit)
+            self._outbox.answered(submit)
             self._host.submitted(submit.request, duplicate=outcome is None)
         for queued, updated in zip(batch.releases, turn.updated, strict=False):
             queued.unsure = "releases" in turn.refused
@@ -282,24 +235,19 @@ class Turns:
         for task in turn.tasks:
             self._begin(task)
 
-    def _answer(self, submit: _Submit) -> None:
-        self._submits.remove(submit)  # the first one
-        self._answered += 1
-        self._singly = max(0, self._singly - 1)
-
-    def _drop(self, queued: _Queued) -> None:
+    def _drop(self, queued: Queued) -> None:
         task = queued.task
-        if self._releases.get(task.id) is queued:
-            del self._releases[task.id]
+        self._outbox.done(queued)
         if self._held.get(task.id) is task:
             del self._held[task.id]
             self._heartbeat.remove(task.id)
 
     def _begin(self, task: Task, *, leftover: bool = False) -> None:
         held = self._held.get(task.id)
-        if held is not None and _same_get(held, task):
-            return
-        self._releases.pop(task.id, None)
+        if held is not None:
+            if _same_get(held, task):
+                return
+            self._forget(held)
         self._held[task.id] = task
         self._heartbeat.add(task, lambda: self._lose(task), leftover=leftover)
         self._host.count("assigned")
@@ -312,7 +260,10 @@ class Turns:
     def _lose(self, task: Task) -> None:
         log.warning("task %d is not held any more: its lease ran out, or a manager took it back", task.id)
         self._host.count("lost")
-        self._releases.pop(task.id, None)
+        self._forget(task)
+
+    def _forget(self, task: Task) -> None:
+        self._outbox.discard(task.id)
         self._held.pop(task.id, None)
         with suppress(ValueError):
             self._buffer.remove(task)
@@ -329,15 +280,14 @@ class Turns:
         try:
             found = {task.id: task for task in await self._client.assigned(self._project)}
         except Refused as refused:
-            await self._refused(_Batch(), refused)
+            await self._refused(Batch(), refused)
             return
         self._lost_get = False
-        for queued in list(self._releases.values()):
-            if queued.unsure:
-                queued.unsure = False
-                if not _same_get(queued.task, found.get(queued.task.id)):
-                    self._drop(queued)
-                    self._host.count(_RELEASED[queued.release.result])
+        for queued in self._outbox.unsure():
+            queued.unsure = False
+            if not _same_get(queued.task, found.get(queued.task.id)):
+                self._drop(queued)
+                self._host.count(_RELEASED[queued.release.result])
         if new := [task for task in found.values() if task.id not in self._held]:
             # Asked last: a program that starts after the answer holds none of these.
             for task in new if self._alone() else ():
@@ -357,7 +307,7 @@ class Turns:
                 raise
             return []
 
-    async def _refused(self, batch: _Batch, refused: Refused) -> None:
+    async def _refused(self, batch: Batch, refused: Refused) -> None:
         """Nothing of the call was done."""
         if refused.code in _FATAL:
             raise refused
@@ -365,9 +315,9 @@ class Turns:
             self._warn(str(refused))
             await asyncio.sleep(self._patience.pause())
         elif len(batch.submits) > 1 or (batch.submits and batch.releases):
-            self._singly = len(batch.submits)
+            self._outbox.one_by_one(batch)
         elif batch.submits:
-            self._answer(batch.submits[0])
+            self._outbox.answered(batch.submits[0])
             self._host.refused(batch.submits[0].request, refused.reason)
         else:
             log.error("%d tasks could not be released, and come back: %s", len(batch.releases), refused)

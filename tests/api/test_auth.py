@@ -1,12 +1,35 @@
-"""Forged sessions, and calls that another site makes a manager's browser send."""
+"""Forged sessions, credentials that cannot be right, and calls that another site makes a manager's browser send."""
 
 import secrets
+from typing import Any
 
 import pytest
 
 from tests.client import Fleet
 
 PASSWORD = "a long password"
+
+
+@pytest.mark.parametrize("id", ["", "None", "-1", "0", "x" * 5000])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/project/secret/{}"),
+        ("GET", "/project/group/{}?group=a"),
+        ("POST", "/project/forget/{}"),
+        ("GET", "/project/why/{}?worker={}"),
+    ],
+)
+def test_what_can_be_no_worker_s_id_does_not_make_a_manager_s_call_a_worker_s(
+    fleet: Fleet, method: str, path: str, id: str
+) -> None:
+    project, worker = fleet.project(), fleet.worker()
+    headers = {"X-Worker-ID": id, "X-Secret": id}
+    options: dict[str, Any] = {"content": '{"hash64": 1}'} if method == "POST" else {}
+
+    assert fleet.admin.send(method, path.format(project, worker.id), headers=headers, **options).status == 200
+    refused = fleet.anybody.send(method, path.format(project, worker.id), headers=headers, **options)
+    assert (refused.status, refused.code) == (401, "bad_credentials")
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,24 @@ def test_a_paused_project_wakes_nobody_until_it_goes_on(pool: ThreadPoolExecutor
     assert waiting.task() == task
 
 
+def test_a_get_of_any_project_is_not_told_of_one_that_is_paused(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
+    projects = [fleet.project(assign_rate=2) for _ in range(8)]
+    workers = [fleet.worker(project) for project in projects]
+    for project, worker in zip(projects, workers, strict=True):
+        worker.post("/task/bulk_submit", {"requests": [{"project": project, "recipe": "r"}] * 2}).content()
+    for project, worker in zip(projects, workers, strict=True):
+        worker.take(project)
+
+    # The rate holds them up. Some are woken when it lets them go on, before their process knows of the pause.
+    gets = [pool.submit(worker.get, "/task/get?wait=2") for worker in workers[::2]]
+    turns = [pool.submit(worker.post, "/task/turn", {"get": {"wait": 2}}) for worker in workers[1::2]]
+    for project in projects:
+        fleet.admin.post(f"/project/update/{project}", {"paused": True}).content()
+
+    assert "paused" not in {get.result(10).body.get("code") for get in gets}
+    assert [turn.result(10).content()["refused"] for turn in turns] == [{}] * 4
+
+
 def test_a_rate_lets_waiting_workers_through_at_its_pace(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
     project = fleet.project(assign_rate=4)
     waiting = [Waiting(pool, fleet.worker(project), f"/task/get/{project}?wait=20") for _ in range(6)]

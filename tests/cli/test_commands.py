@@ -410,7 +410,7 @@ def test_tasks_are_listed_for_people_and_for_programs(broker: Broker, fleet: Fle
     assert failed[2] == "1 of 1 tasks, failed"
     assert [(row["id"], row["assignee"]) for row in assigned] == [(held, worker.id)]
     assert assigned[0]["recipe"] == "page 1\x1b[2J"
-    assert (len(waiting), waiting[-1]) == (3, "1 of 1 tasks, queue")
+    assert (len(waiting), waiting[-1]) == (3, "1 of 1 tasks, waiting")
 
 
 def test_as_many_tasks_are_listed_as_are_asked_for(broker: Broker, fleet: Fleet, project: int) -> None:
@@ -420,7 +420,7 @@ def test_as_many_tasks_are_listed_as_are_asked_for(broker: Broker, fleet: Fleet,
 
     assert len(rows(broker("tasks", "list", project, "--json", "--limit", 0))) == 1200
     assert len(rows(broker("tasks", "list", project, "--json", "--limit", 501))) == 501
-    assert "50 of 1,200 tasks, queue" in fine(broker("tasks", "list", project))
+    assert "50 of 1,200 tasks, waiting" in fine(broker("tasks", "list", project))
 
 
 def test_a_recipe_is_whole_in_a_pipe_and_fits_a_terminal(broker: Broker, fleet: Fleet, project: int) -> None:

@@ -68,9 +68,9 @@ def test_the_end_of_a_pool_does_not_stop_the_worker(
         producer(project).submit(project, str(n))
 
     with a_pool(tmp_path, fleet.url, project, kind, method, 0) as worker:
-        until(lambda: counters(fleet, project)["closed"] == 3, 30)
+        until(lambda: counters(fleet, project)["closed"] == 3, 60)
         producer(project).submit(project, "one more")
-        until(lambda: counters(fleet, project)["closed"] == 4, 30)
+        until(lambda: counters(fleet, project)["closed"] == 4, 60)
         assert worker.process.poll() is None
         assert worker.end() == 0
 

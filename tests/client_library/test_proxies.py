@@ -44,7 +44,7 @@ def test_an_answer_that_is_not_the_brokers_costs_time_and_nothing_else(
     project = fleet.project()
     submitter = producer(project)
     for recipe in ("ok", "fail", "skip", "links"):
-        submitter.submit(project, recipe, max_retries=1, max_assign_time=1)
+        submitter.submit(project, recipe, max_retries=1, max_assign_time=5)
     worker = Worker(proxy.url, file=worker_file(project), wait=0)
     called: Counter[str] = Counter()
     left = dict.fromkeys(("request_access", "assigned", "get/", "turn", "extend"), 2)

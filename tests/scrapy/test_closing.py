@@ -84,3 +84,21 @@ def test_a_spider_that_stays_closes_after_an_idle_time_and_not_before(start: Sta
     began = time.monotonic()
     assert crawl.wait() == "finished"
     assert time.monotonic() - began > 7
+
+
+@pytest.mark.slow
+def test_a_page_that_is_retried_comes_again_once(start: Start, site: Site, fleet: Fleet, crawled: int) -> None:
+    site.pages |= {"/0": Page(), "/1": lambda before: Page(200 if before else 500)}
+    crawl = start(
+        """
+    def parse(self, response):
+        yield {"path": self.path(response)}
+        if response.url.endswith("/0"):
+            yield response.follow("/1", meta={"broker_again_in": 3600})
+""",
+        BROKER_CLOSE_AFTER_IDLE=3,
+    )
+    assert crawl.wait() == "finished"
+    assert items(crawl.folder) == {"/0": 1, "/1": 1}
+    assert site.count("/1") == 2
+    assert stats(fleet, crawled)["delayed"] == 1

@@ -39,5 +39,5 @@ def test_two_spiders_in_one_process_are_two_workers(start: Start, site: Site, fl
     assert crawl.wait() == "finished"
     assert crawl.text().count("Spider closed (finished)") == 2
     assert items(crawl.folder) == dict.fromkeys(tree(40), 1)
-    workers = fleet.admin.get(f"/worker/stats?project={crawled}").content()["stats"]
-    assert [worker["closed_task_count"] > 0 for worker in workers] == [True, True]
+    workers = fleet.admin.get(f"/worker/stats?project={crawled}&limit=500").content()["stats"]
+    assert sum(worker["closed_task_count"] > 0 for worker in workers) == 2
