@@ -2,6 +2,7 @@
 
 import http.server
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -164,6 +165,50 @@ def test_a_token_lets_workers_in(broker: Fleet, folder: Path) -> None:
     assert worker.post("/project/join", {"project": 1, "token": token}).status == 200
     (kept,) = broker.admin.get("/project/join_tokens/1").content()["tokens"]
     assert 89 * 86_400 < kept["expires"] - time.time() <= 90 * 86_400
+
+
+DIES = """
+import time
+
+from broker.client import Task, Worker
+
+worker = Worker("http://localhost:3010", alias="dies", lease=6)
+
+
+@worker.task(project=1, concurrency=4)
+def hold(task: Task) -> None:
+    time.sleep(600)
+
+
+worker.run()
+"""
+
+
+def reasons(broker: Fleet, worker: int) -> set[str]:
+    found = broker.admin.get(f"/project/why/1?worker={worker}").content()["reasons"]
+    return {reason["code"] for reason in found}
+
+
+def test_what_a_dead_machine_held_is_seen_and_comes_back_as_the_page_says(broker: Fleet, folder: Path) -> None:
+    other = broker.worker(1)
+    broker.admin.post("/project/update/1", {"group_limit": 1}).content()
+    for host in "abcd":
+        other.submit(1, host, group=host)
+        other.submit(1, host * 2, group=host)
+
+    with program(folder, DIES.replace("http://localhost:3010", broker.url)) as machine:
+        accept(broker.admin, 1, "dies")
+        until(lambda: stats(broker, 1)["assigned"] == 4)
+        assert machine.end(signal.SIGKILL) == -signal.SIGKILL
+
+    held = broker.admin.get("/project/tasks/1?state=assigned").content()["tasks"]
+    assert {task["assignee"] for task in held} == {other.id + 1}
+    assert all(0 < task["deadline"] - time.time() <= 7 for task in held)
+    assert {"groups_full", "held"} <= reasons(broker, other.id)
+    until(lambda: stats(broker, 1)["waiting"] == 8, 20)
+    assert counters(broker, 1)["reclaimed"] == 4
+    assert reasons(broker, other.id) == {"available"}
+    assert [other.take(1)["retries"] for _ in range(4)] == [0] * 4
 
 
 def test_workers_that_are_silent_are_deleted(broker: Fleet, folder: Path) -> None:
