@@ -54,14 +54,14 @@ class Requests:
             return Request(recipe.strip())
         try:
             fields = msgspec.json.decode(recipe, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"the recipe is no JSON: {error}") from None
         spider = fields.pop("spider", self._spider.name)
         if spider != self._spider.name:
             raise OtherSpider(f"the task is one of the spider {spider!r}, and not of {self._spider.name!r}")
         try:
             return self._rebuilt(fields)
-        except (TypeError, ValueError, AttributeError) as error:
+        except Exception as error:  # of any kind: whoever may submit has written it
             raise ValueError(f"the recipe is no request: {error}") from None
 
     def _rebuilt(self, fields: dict[str, Any]) -> Request:

@@ -179,6 +179,7 @@ class Scheduler(BaseScheduler):
         while task := self._turns.take():
             try:
                 request = self._requests.request(task.recipe)
+                attach(request, self._engine.slot_key(request))
             except OtherSpider as other:
                 log.error("%s: a project is for one spider", other)
                 self._turns.release(task, Release(task.id, Result.SKIP))
@@ -188,7 +189,6 @@ class Scheduler(BaseScheduler):
                 log.error("task %d failed: %s", task.id, error)
                 self._turns.release(task, Release(task.id, Result.FAIL, message=str(error)[:_LONGEST_MESSAGE]))
             else:
-                attach(request, self._engine.slot_key(request))
                 self._running[request] = self._outcomes.running(task, request)
                 return request
         return None

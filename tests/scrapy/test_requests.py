@@ -134,6 +134,8 @@ def test_a_recipe_may_be_a_mere_url_and_one_that_is_no_request_fails_by_itself(
         '{"url": "http://127.0.0.1/", "body": "%"}': "the recipe is no request",
         '{"url": "http://127.0.0.1/", "meta": [1]}': "the recipe is no request",
         "{}": "the recipe is no request",
+        '{"url": "http://[/"}': "Invalid IPv6 URL",
+        '{"url": "http://127.0.0.1/", "meta": ' + 5000 * "[" + 5000 * "]" + "}": "the recipe is no JSON",
     }
     for recipe in wrong:
         producer.submit(crawled, recipe)
