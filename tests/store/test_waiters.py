@@ -109,7 +109,7 @@ async def test_a_get_where_workers_wait_finds_groups_whose_rest_is_over_and_wake
 
 @pytest.mark.usefixtures("seldom")
 async def test_as_many_workers_wake_in_all_processes_as_groups_may_start(open_yard: StoreFleet, other: Store) -> None:
-    project = await open_yard.project(group_delay=0.3)
+    project = await open_yard.project(group_delay=2)
     worker = await open_yard.worker(project)
     groups = [f"host {n}" for n in range(8)]
     await open_yard.submit(project, worker, *(new()._replace(group=group) for group in groups * 2))
