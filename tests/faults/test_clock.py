@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 
 from broker.settings import Settings
 from tests.client import Caller, Fleet
@@ -88,7 +89,12 @@ class Shifted:
         self.fleet = Fleet(serving.url, admin)
 
     def move(self, seconds: int) -> None:
-        self._offset.write_text(f"{seconds:+}")
+        new = self._offset.with_suffix(".new")
+        new.write_text(f"{seconds:+}")
+        # The store may read it at any moment, and must not find it empty.
+        new.rename(self._offset)
+        with Redis.from_url(self.serving.redis_url) as redis:
+            until(lambda: abs(redis.time()[0] - time.time() - seconds) < 5)
 
 
 @pytest.fixture
