@@ -8,8 +8,11 @@ STORES ?= redis node cluster
 # More processes than a small machine has cores, since tests mostly wait; each has brokers, stores and ports of its own.
 # In their own order: sorted by how many tests a file has, those with one long test would come last, and alone.
 AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
-# A test that hangs ends its process, so that the run names the test and fails.
-AT_ONCE += --max-worker-restart=0 -o faulthandler_timeout=240 -o faulthandler_exit_on_timeout=true
+# A test that hangs ends its process, so that the run names the test, and goes on in another process.
+AT_ONCE += --max-worker-restart=2 -o faulthandler_timeout=180 -o faulthandler_exit_on_timeout=true
+# Tests wait for real programs. One that fails beside others is tried once more, alone: it must not fail twice.
+AGAIN := $(BIN)/pytest --last-failed --last-failed-no-failures none -o faulthandler_timeout=180 \
+  -o faulthandler_exit_on_timeout=true -m "not slow"
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
 MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
@@ -34,7 +37,7 @@ run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/shar
 	$(BIN)/broker serve $(SERVE)
 
 test: $(VENV)/test.stamp  ## every test but the slow ones
-	$(BIN)/pytest $(AT_ONCE) -m "not slow"
+	$(BIN)/pytest $(AT_ONCE) -m "not slow" || $(AGAIN)
 
 test-scrapy: $(VENV)/scrapy-2.13.stamp  ## the tests of the Scrapy scheduler on the oldest Scrapy; the others run on the newest
 	BROKER_TEST_SCRAPY=$(CURDIR)/$(VENV)/scrapy-2.13 $(BIN)/pytest $(AT_ONCE) tests/scrapy
@@ -45,9 +48,10 @@ test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they sa
 
 test-stores: $(VENV)/test.stamp  ## the tests of the store and of the contract on other stores
 	for store in $(STORES); do \
-	  BROKER_TEST_STORE=$$store $(BIN)/pytest $(AT_ONCE) -m "not slow" $(ON_EVERY_STORE) || exit 1; \
+	  export BROKER_TEST_STORE=$$store; \
+	  $(BIN)/pytest $(AT_ONCE) -m "not slow" $(ON_EVERY_STORE) || $(AGAIN) $(ON_EVERY_STORE) || exit 1; \
 	done
-	$(BIN)/pytest $(MANY_SERVERS)
+	$(BIN)/pytest $(MANY_SERVERS) || $(AGAIN) $(MANY_SERVERS)
 
 check: $(VENV)/test.stamp  ## format, lint, types
 	$(BIN)/ruff format --check .

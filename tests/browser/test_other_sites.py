@@ -121,7 +121,6 @@ def test_no_other_page_promotes_anybody(
         until(partial(is_refused, sample, before + count))
 
         assert not is_admin(other), way
-        page.close()
 
 
 def test_an_address_that_is_typed_in_signs_nobody_out(victim: BrowserContext, sample: SampleData, host: str) -> None:
