@@ -12,7 +12,7 @@ AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
 AT_ONCE += --max-worker-restart=2 -o faulthandler_timeout=180 -o faulthandler_exit_on_timeout=true
 # Tests wait for real programs. One that fails beside others is tried once more, alone: it must not fail twice.
 AGAIN := $(BIN)/pytest --last-failed --last-failed-no-failures none -o faulthandler_timeout=180 \
-  -o faulthandler_exit_on_timeout=true -m "not slow"
+  -o faulthandler_exit_on_timeout=true
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
 MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
@@ -37,7 +37,7 @@ run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/shar
 	$(BIN)/broker serve $(SERVE)
 
 test: $(VENV)/test.stamp  ## every test but the slow ones
-	$(BIN)/pytest $(AT_ONCE) -m "not slow" || $(AGAIN)
+	$(BIN)/pytest $(AT_ONCE) -m "not slow" || $(AGAIN) -m "not slow"
 
 test-scrapy: $(VENV)/scrapy-2.13.stamp  ## the tests of the Scrapy scheduler on the oldest Scrapy; the others run on the newest
 	BROKER_TEST_SCRAPY=$(CURDIR)/$(VENV)/scrapy-2.13 $(BIN)/pytest $(AT_ONCE) tests/scrapy
@@ -49,7 +49,7 @@ test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they sa
 test-stores: $(VENV)/test.stamp  ## the tests of the store and of the contract on other stores
 	for store in $(STORES); do \
 	  export BROKER_TEST_STORE=$$store; \
-	  $(BIN)/pytest $(AT_ONCE) -m "not slow" $(ON_EVERY_STORE) || $(AGAIN) $(ON_EVERY_STORE) || exit 1; \
+	  $(BIN)/pytest $(AT_ONCE) -m "not slow" $(ON_EVERY_STORE) || $(AGAIN) -m "not slow" $(ON_EVERY_STORE) || exit 1; \
 	done
 	$(BIN)/pytest $(MANY_SERVERS) || $(AGAIN) $(MANY_SERVERS)
 
