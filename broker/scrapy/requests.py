@@ -61,7 +61,7 @@ class Requests:
             raise OtherSpider(f"the task is one of the spider {spider!r}, and not of {self._spider.name!r}")
         try:
             return self._rebuilt(fields)
-        except Exception as error:  # of any kind: whoever may submit has written it
+        except Exception as error:  # of any kind: every worker with submit access may have written it
             raise ValueError(f"the recipe is no request: {error}") from None
 
     def _rebuilt(self, fields: dict[str, Any]) -> Request:
