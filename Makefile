@@ -14,7 +14,7 @@ AT_ONCE += --max-worker-restart=2 -o faulthandler_timeout=180 -o faulthandler_ex
 AGAIN := $(BIN)/pytest --last-failed --last-failed-no-failures none -o faulthandler_timeout=180 \
   -o faulthandler_exit_on_timeout=true
 ON_EVERY_STORE := tests/store tests/api tests/manage tests/faults/test_death_between_calls.py
-MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_tls.py
+MANY_SERVERS := tests/faults/test_cluster.py tests/faults/test_sentinel.py tests/faults/test_tls.py
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command 'make lock'

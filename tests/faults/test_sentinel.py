@@ -60,8 +60,11 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
         a_server(tmp_path / "two", "--replicaof", f"127.0.0.1 {first}") as second,
         a_sentinel(tmp_path / "sentinel", first) as sentinel,
         Redis(port=sentinel, decode_responses=True) as client,
+        Redis(port=second, decode_responses=True) as replica,
     ):
         until(lambda: len(client.sentinel_slaves("main")) == 1, 20)
+        # Until then it takes a second to load a copy of nothing, and all that was written meanwhile would be lost.
+        until(lambda: replica.info("replication")["master_link_status"] == "up", 20)
         yield Watched(first, second, sentinel, client)
 
 
