@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Coroutine
-from functools import wraps
+from functools import lru_cache, wraps
 from inspect import signature
 from ipaddress import ip_address
 from types import MethodType
@@ -114,8 +114,11 @@ class AsyncTransport:
 def _request(http: httpx.Client | httpx.AsyncClient, url: str, timeout: float, attempt: Attempt) -> httpx.Request:
     times = httpx.Timeout(timeout, read=timeout + attempt.wait)
     return http.build_request(
-        attempt.method, url + attempt.path, content=attempt.body, headers=attempt.headers, timeout=times
+        attempt.method, _parsed(url + attempt.path), content=attempt.body, headers=attempt.headers, timeout=times
     )
+
+
+_parsed = lru_cache(maxsize=100)(httpx.URL)
 
 
 def _answer(response: httpx.Response) -> Answer:

@@ -33,6 +33,10 @@ _LAST_CALLS_IN_HASTE = 3
 _TICK = 1.0
 """Seconds between two looks at what Scrapy works on. Usually it asks for requests when it has done one."""
 
+_AHEAD = 0.04
+"""Seconds of work that are got before there is room for it, so that a fast crawl does not wait for its calls. A task
+waits no longer for its turn, as its group may start the next one meanwhile."""
+
 _AGAIN = 1.0
 """Seconds between two looks whether a project is finished."""
 
@@ -56,6 +60,9 @@ class Scheduler(BaseScheduler):
         self._local = LocalQueue()
         self._known = Recent(_KNOWN)
         self._running: dict[Request, Running] = {}
+        self._done = 0
+        """Requests since the last tick."""
+        self._ahead = 0
         self._finished = False
         self._busy_at = time.monotonic()
         self._waited_out = False
@@ -130,7 +137,7 @@ class Scheduler(BaseScheduler):
     def room(self) -> int:
         if self._engine.closing:
             return 0
-        return self._concurrency - self._engine.downloading - len(self._local)
+        return self._concurrency + self._ahead - self._engine.downloading - len(self._local)
 
     def busy(self) -> bool:
         return self._engine.downloading > 0
@@ -197,6 +204,7 @@ class Scheduler(BaseScheduler):
         """Releases the tasks whose requests Scrapy has done: nothing tells that, so it compares."""
         for request in self._running.keys() - self._engine.in_progress:
             running = self._running.pop(request)
+            self._done += 1
             self._turns.release(running.task, running.release())
 
     async def _tick(self) -> None:
@@ -204,6 +212,7 @@ class Scheduler(BaseScheduler):
         while True:
             await asyncio.sleep(_TICK)
             self._collect()
+            self._ahead, self._done = round(self._done / _TICK * _AHEAD), 0
             if self._engine.closing:
                 self._turns.give_back_untaken()
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _MOST_HELD = 1000
 """Tasks: ``/task/assigned`` names no more."""
 
-_GATHER = 0.01
+_GATHER = 0.02
 """Seconds for which what is to be sent waits for more, while there are other requests to work on."""
 
 _WAITS = (1, 1, 2, 4)
