@@ -100,6 +100,17 @@ def busy(job: Job) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def computing() -> Iterator[None]:
+    """A program that has nothing to do with the broker takes all the CPU that it gets."""
+    command = [sys.executable, "-c", "while True: pass"]
+    with subprocess.Popen(command, preexec_fn=processes.die_with_parent()) as child:  # noqa: PLW1509 - one thread
+        try:
+            yield
+        finally:
+            child.kill()
+
+
+@contextlib.contextmanager
 def _drivers(job: Job, count: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Driver processes that are connected, and wait for the word."""
     children = []
