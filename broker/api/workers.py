@@ -21,8 +21,9 @@ from broker.api.routing import (
     Routes,
 )
 from broker.errors import BrokerError, Invalid
+from broker.store.access import Access
 from broker.store.projects import MANAGE_ACCESS
-from broker.store.workers import Access, Worker
+from broker.store.workers import Worker
 
 DEFAULT_ALIAS = "default_alias"
 
@@ -228,7 +229,7 @@ async def request_access(call: Call) -> Reply:
 )
 async def access_list(call: Call) -> Answer:
     project = await auth.authorized(call, MANAGE_ACCESS)
-    return Listed("accesses", await call.store.workers.access_list(project, partial(_accesses, project)))
+    return Listed("accesses", await call.store.access.rendered(project, partial(_accesses, project)))
 
 
 def _accesses(project: int, rows: list[tuple[Access, Worker]]) -> bytes:
