@@ -78,7 +78,7 @@ TOTALS: dict[str, str] = {
 
 STATES = (
     *("waiting", "verifying", "delayed", "assigned", "failed"),
-    *("groups_ready", "groups_resting", "groups_full", "groups_blocked", "errors"),
+    *("groups_ready", "groups_resting", "groups_full", "groups_blocked", "errors", "requests"),
 )
 """Fields of :class:`Stats` that are summed up over all projects, beside the totals."""
 
@@ -100,7 +100,7 @@ class Stats(NamedTuple):
     errors: int = 0
     """Live tasks that failed at their last attempt."""
     requests: int = 0
-    """Workers that request access. It is not summed up."""
+    """Workers that request access."""
 
 
 class Oldest(NamedTuple):

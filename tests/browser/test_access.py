@@ -3,10 +3,11 @@
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from broker.store.projects import MANAGE_ACCESS, READ
 from tests.browser.sample_data import SampleData
 from tests.browser.tab import Tab
 from tests.browser.test_pages import looked_at
-from tests.client import WorkerCaller
+from tests.client import ManagerCaller, WorkerCaller
 from tests.serving import until
 
 
@@ -189,3 +190,45 @@ def test_who_leaves_the_page_has_accepted(
     opened.follow("Managers")
 
     until(lambda: inside(sample, project) == {asking[3].id})
+
+
+def test_every_page_says_how_many_requests_wait_and_leads_there(
+    browser: Browser, sample: SampleData, asking: list[WorkerCaller], project: int
+) -> None:
+    owner = ManagerCaller(sample.url, "edna", "a long password")
+    sample.admin.post(
+        f"/manager/set_role_for_project/{project}", {"manager": owner.id, "role": READ | MANAGE_ACCESS}
+    ).content()
+    tab = Tab.open(browser, sample.url, owner, clock=True)
+    badge = tab.page.locator(".self .badge")
+    # They are counted some seconds later.
+    until(lambda: "4 access requests" in owner.http.get("/ui/account").text)
+
+    tab.go("logs")
+    expect(badge).to_have_text("4 access requests")
+    badge.click()
+    tab.at(f"projects/{project}/access")
+    tab.press("Accept all")
+    tab.press("Accept all", inside=tab.page.get_by_role("dialog"))
+    tab.sees("4 requests accepted")
+    until(lambda: "access request" not in owner.http.get("/ui/account").text)
+    tab.later(3)
+
+    expect(badge).to_have_count(0)
+    tab.close()
+    owner.close()
+
+
+def test_with_requests_in_several_projects_the_top_bar_leads_to_those(
+    tab: Tab, sample: SampleData, asking: list[WorkerCaller], project: int
+) -> None:
+    name = sample.admin.get(f"/project/get/{project}").content()["name"]
+    tab.go("console")
+
+    tab.page.locator(".self .badge").click()
+
+    tab.at(r"\?show=requests")
+    rows = tab.page.locator("[data-live=rows] tbody tr")
+    expect(rows.filter(has_text=name)).to_contain_text("4 requests")
+    expect(rows.filter(has_text="Python docs: pages")).to_contain_text("2 requests")
+    expect(rows.filter(has_text="Not begun yet")).to_have_count(0)

@@ -205,10 +205,10 @@ def test_why_a_worker_gets_nothing_is_said(broker: Broker, fleet: Fleet) -> None
     worker.submit(project)
     ask: list[Any] = ["why", "--worker", worker.id, "--project", project]
 
-    assert fine(broker(*ask)) == "A task can be had: a get returns it\n"
+    assert fine(broker(*ask)) == "A task is available: a get returns it\n"
     worker.take(project)
     said = fine(broker(*ask)).splitlines()
-    assert said[0] == "Nothing waits in this project"
-    assert re.fullmatch(r"Tasks are delayed; the first of them can be had then \(1, until \d{4}-.*\)", said[1])
+    assert said[0] == "No task waits in this project"
+    assert re.fullmatch(r"Tasks are delayed; the first of them is waiting then \(1, until \d{4}-.*\)", said[1])
     assert [row["code"] for row in rows(broker(*ask, "--json"))] == ["nothing_waits", "delayed", "held"]
     assert "404 not_found" in broker("why", "--worker", 2**50, "--project", project).stderr
