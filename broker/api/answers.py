@@ -1,6 +1,6 @@
-"""What stands in the ``content`` of answers, and in queries.
+"""The types of the ``content`` of answers, and of queries.
 
-Endpoints build these by hand, because workers wait for them; tests hold every answer that they get against this.
+Handlers build answers from plain dicts, which is faster; the tests check every answer against these types.
 """
 
 from typing import Annotated, Literal
@@ -13,19 +13,19 @@ from broker.store.monitoring import Counters
 
 Time = Annotated[int, Meta(description="Unix seconds")]
 Count = Annotated[int, Meta(ge=0)]
-Round = Annotated[int, Meta(ge=1, description="Rises each time that it closes and comes again")]
-LastSeen = Annotated[int | None, Meta(description="Unix seconds, to the minute, and up to 60 s late; null: never")]
-Held = Annotated[int, Meta(ge=0, description="How many tasks it holds")]
-Fails = Annotated[int, Meta(ge=0, description="How often it has released a task as failed")]
-Said = Annotated[str | None, Meta(description="As its header `X-Worker-Info` says; null: it does not")]
-Group = Annotated[str, Meta(description='The host or site that it is for; "": none')]
+Round = Annotated[int, Meta(ge=1, description="1, and one more each time that the task is closed and comes again")]
+LastSeen = Annotated[int | None, Meta(description="Unix seconds, to the minute, visible within 60 s; null: never")]
+Held = Annotated[int, Meta(ge=0, description="How many tasks the worker holds")]
+Fails = Annotated[int, Meta(ge=0, description="How often the worker has released a task as fail")]
+Said = Annotated[str | None, Meta(description="From the header `X-Worker-Info`; null: not sent")]
+Group = Annotated[str, Meta(description='The host or site that the task is for; "": none')]
 
 
 class Worker(Struct):
     id: Id
     created: Time
     alias: str
-    secret: Annotated[str | None, Meta(description="Shown only when it is created or changed")]
+    secret: Annotated[str | None, Meta(description="Shown only when it is created or changed, else null")]
     paused: Annotated[bool, Meta(description="An admin has paused the worker: get refuses it")]
 
 
@@ -34,7 +34,7 @@ class OneWorker(Struct):
 
 
 class SeenWorker(Worker):
-    """For managers who are logged in, and for the worker itself, also when it was here."""
+    """The optional fields are shown to managers who are logged in, and to the worker itself."""
 
     last_seen: LastSeen | UnsetType = UNSET
     held_task_count: Held | UnsetType = UNSET
@@ -49,7 +49,7 @@ class OneSeenWorker(Struct):
 
 class Project(Struct):
     id: Id
-    priority: Annotated[int, Meta(ge=0, description="For `/task/get` without a project")]
+    priority: Annotated[int, Meta(ge=0, description="Used by `/task/get` without a project: the highest first")]
     name: str
     clone_url: str
     git_repo: str
@@ -65,16 +65,20 @@ class Project(Struct):
 
 
 class WholeProject(Project):
-    """A project with all that it is configured with."""
+    """A project with all its settings."""
 
-    group_delay: Annotated[float, Meta(ge=0, description="Seconds at least between two tasks of a group")]
-    group_limit: Annotated[int, Meta(ge=0, description="Tasks of a group held at once at most; 0: any number")]
+    group_delay: Annotated[float, Meta(ge=0, description="Minimum seconds between two gets of a group")]
+    group_limit: Annotated[int, Meta(ge=0, description="Maximum of tasks of a group held at once; 0: any number")]
     group_order: Annotated[Literal["priority", "fair"], Meta(description="Which group comes first")]
-    retry_delay: Annotated[float, Meta(ge=0, description="Seconds before a task that has failed may be had again")]
-    retry_delay_max: Annotated[float, Meta(ge=0, description="Up to which `retry_delay` doubles; 0: it does not")]
+    retry_delay: Annotated[float, Meta(ge=0, description="Seconds before a task released as fail is assigned again")]
+    retry_delay_max: Annotated[
+        float, Meta(ge=0, description="Seconds up to which `retry_delay` doubles; 0: it does not")
+    ]
     max_reclaims: Annotated[int, Meta(ge=0, description="Reclaims after which a task is failed; 0: any number")]
-    max_votes: Annotated[int, Meta(ge=0, description="Votes that may disagree; 0: any number")]
-    notify_url: Annotated[str | None, Meta(description="Null for who has not the role SECRET")]
+    max_votes: Annotated[
+        int, Meta(ge=0, description="Votes after which a task without agreement is failed; 0: any number")
+    ]
+    notify_url: Annotated[str | None, Meta(description="Null for callers without SECRET")]
     notify_failed: Annotated[int, Meta(ge=0, description="Failed tasks after which the event `failing` is sent")]
     notify_stalled: Annotated[float, Meta(ge=0, description="Seconds after which the event `stalled` is sent")]
 
@@ -161,11 +165,11 @@ class Returned(Struct):
 class RefusedPart(Struct):
     code: str
     message: Annotated[str, Meta(description="For people; its words may change")]
-    detail: Annotated[str | UnsetType, Meta(description="Of a get: why, where the message is `No task available`")] = (
-        UNSET
-    )
+    detail: Annotated[
+        str | UnsetType, Meta(description="For a get: the reason, if `message` is `No task available`")
+    ] = UNSET
     rate_limit_delay: Annotated[
-        float | UnsetType, Meta(description="Of `rate_limited`: seconds to wait, with a fraction")
+        float | UnsetType, Meta(description="With `rate_limited`: seconds to wait, with a fraction")
     ] = UNSET
 
 
@@ -181,7 +185,7 @@ class TurnOutcome(Struct):
         list[Id | None],
         Meta(description="The id of each submitted task; null for a duplicate; fewer if the others are refused"),
     ]
-    tasks: Annotated[list[Task], Meta(description="Empty: there was none")]
+    tasks: Annotated[list[Task], Meta(description="Empty: no task was available")]
     refused: Annotated[RefusedParts, Meta(description="What was not done, and why; empty: all was done")]
 
 
@@ -228,11 +232,11 @@ class ClosedSessions(Struct):
 
 class DeletedWorkers(Struct):
     deleted: Annotated[int, Meta(ge=0, description="How many workers")]
-    pending: Annotated[bool, Meta(description="Whether something is left of them in projects")]
+    pending: Annotated[bool, Meta(description="True: the rest follows in the background")]
 
 
 class WhyQuery(Struct):
-    worker: Annotated[Id | None, Meta(description="The worker; in a worker's own call it may be absent")] = None
+    worker: Annotated[Id | None, Meta(description="The worker; a worker may leave out its own id")] = None
 
 
 class Reason(Struct):
@@ -260,7 +264,7 @@ class Reason(Struct):
 
 
 class Reasons(Struct):
-    reasons: Annotated[list[Reason], Meta(description="All; or `available` alone")]
+    reasons: Annotated[list[Reason], Meta(description="All reasons; or only `available`")]
 
 
 class NewToken(Struct):
@@ -297,15 +301,17 @@ class Stats(Struct):
 
     waiting: Count
     verifying: Count
-    delayed: Annotated[int, Meta(ge=0, description="Tasks that no worker gets before some time")]
+    delayed: Annotated[int, Meta(ge=0, description="Tasks that no worker gets before a set time")]
     assigned: Count
     failed: Count
     groups_ready: Annotated[
-        int, Meta(ge=0, description="Groups that may start a task; at least so many where tasks wait for votes")
+        int, Meta(ge=0, description="Groups with a task that can be assigned now; a minimum if tasks with votes wait")
     ]
-    groups_resting: Annotated[int, Meta(ge=0, description="Groups that may not start one before some time")]
-    groups_full: Annotated[int, Meta(ge=0, description="Groups of which as many tasks are held as may be")]
-    groups_blocked: Annotated[int, Meta(ge=0, description="Groups that are blocked; these rest or are full as well")]
+    groups_resting: Annotated[int, Meta(ge=0, description="Groups whose next task can be assigned only later")]
+    groups_full: Annotated[int, Meta(ge=0, description="Groups with as many held tasks as their limit allows")]
+    groups_blocked: Annotated[
+        int, Meta(ge=0, description="Groups that are blocked; they also count as resting or full")
+    ]
     errors: Annotated[int, Meta(ge=0, description="Tasks that failed at their last attempt")]
     orphaned: Annotated[int, Meta(ge=0, description="As in `counters`")]
     counters: Counters
@@ -325,7 +331,7 @@ class Snapshot(Struct):
 
 
 class FullSnapshot(Snapshot):
-    """With `full=1`. The fields that the other one lacks are null in snapshots that an earlier version took."""
+    """With `full=1`. The additional fields are null in snapshots that an earlier version took."""
 
     waiting_task_count: int | None
     assigned_task_count: int | None
@@ -352,7 +358,7 @@ class Assignees(Struct):
 
 
 class WorkerStats(Struct):
-    """For managers who are logged in, and for the worker itself, also when it was here."""
+    """The optional fields are shown to managers who are logged in, and to the worker itself."""
 
     alias: str
     closed_task_count: Count
@@ -379,7 +385,7 @@ TaskState = Literal["waiting", "verifying", "delayed", "assigned", "failed"]
 
 class TaskError(Struct):
     message: Annotated[str, Meta(description='As the worker gave it; "": none')]
-    worker: Annotated[Id | None, Meta(description="Null: its votes did not agree")]
+    worker: Annotated[Id | None, Meta(description="Null: no worker released it as fail; `message` says why it failed")]
     time: Time
 
 
@@ -409,7 +415,7 @@ class ManagedTask(Struct):
     not_before: Annotated[float | None, Meta(description="Unix seconds; for a delayed task")]
     vote_count: Count
     votes: Annotated[
-        list[Vote], Meta(description="About a hundred of them at most; in a page of tasks, a thousand of all together")
+        list[Vote], Meta(description="About 100 at most; in a page, about 1,000 for all its tasks together")
     ]
 
 
@@ -419,15 +425,15 @@ class TaskPage(Struct):
 
 
 class FoundTasks(Struct):
-    tasks: Annotated[list[ManagedTask], Meta(description="By id; perhaps none")]
+    tasks: Annotated[list[ManagedTask], Meta(description="By id; may be empty")]
     next: Annotated[str | None, Meta(description="What to send as `after` for the next page; null: this is the last")]
 
 
 class Failure(Struct):
     message: Annotated[str, Meta(description='As workers gave it; "": none')]
-    count: Annotated[int, Meta(ge=1, description="How many of these tasks have failed with it")]
+    count: Annotated[int, Meta(ge=1, description="How many of these tasks failed with this message")]
     last: Time
-    task_id: Annotated[Id, Meta(description="The task that failed last with it")]
+    task_id: Annotated[Id, Meta(description="The task that failed last with this message")]
 
 
 class Failures(Struct):
@@ -468,7 +474,7 @@ class Accepted(Struct):
 
 
 class CreatedJoinToken(Struct):
-    token: Annotated[str, Meta(description="Shown this once")]
+    token: Annotated[str, Meta(description="Shown only here")]
     token_id: Id
 
 
@@ -476,7 +482,7 @@ class JoinToken(Struct):
     id: Id
     assign: bool
     submit: bool
-    uses_left: Annotated[Count | None, Meta(description="null: any number")]
+    uses_left: Annotated[Count | None, Meta(description="Null: any number")]
     expires: Time
 
 
@@ -485,7 +491,7 @@ class JoinTokens(Struct):
 
 
 class Joined(Struct):
-    assign: Annotated[bool, Meta(description="What the worker may do in the project now")]
+    assign: Annotated[bool, Meta(description="Whether the worker may get tasks of the project now")]
     submit: bool
 
 
@@ -509,9 +515,11 @@ class About(Struct):
     version: str
 
 
-_TASKS_TO_GET = "The most tasks to get, with at most about 8 MiB of recipes, in `content.tasks`"
-_SECONDS_TO_WAIT = "The most seconds to wait for a task, if there is none"
-_SECONDS_TO_HOLD = "The most seconds to hold the tasks; what has a `max_assign_time` is held no longer than that"
+_TASKS_TO_GET = "The maximum number of tasks, with at most about 8 MiB of recipes; the answer has `content.tasks`"
+_SECONDS_TO_WAIT = "The maximum number of seconds to wait for a task"
+_SECONDS_TO_HOLD = (
+    "The maximum number of seconds to hold the tasks; a task with a `max_assign_time` is held no longer than that"
+)
 _WHOLE_RECIPES = "Whole recipes; the page then ends after about 8 MiB of recipes"
 
 Offset = Annotated[int, Meta(ge=0, lt=10**9)]
@@ -532,7 +540,7 @@ class SnapshotsQuery(Struct):
 class BetweenQuery(Struct):
     oldest: Moment = field(name="from")
     newest: Moment = field(name="to")
-    full: Annotated[Literal[1], Meta(description="With more counts")] | None = None
+    full: Annotated[Literal[1], Meta(description="Adds more counts to each snapshot")] | None = None
 
 
 class GroupQuery(Struct):
@@ -541,16 +549,16 @@ class GroupQuery(Struct):
 
 class GroupRow(Struct):
     group: str
-    waiting: Annotated[int, Meta(ge=0, description="Tasks that wait, with or without votes")]
+    waiting: Annotated[int, Meta(ge=0, description="Waiting tasks, with or without votes")]
     running: Annotated[int, Meta(ge=0, description="Tasks that are held")]
-    delay: Annotated[float, Meta(ge=0, description="Seconds at least between two gets")]
-    limit: Annotated[int, Meta(ge=0, description="Tasks held at once at most; 0: any number")]
-    own: Annotated[bool, Meta(description="It has a delay or a limit of its own, or workers have slowed it down")]
+    delay: Annotated[float, Meta(ge=0, description="Minimum seconds between two gets")]
+    limit: Annotated[int, Meta(ge=0, description="Maximum of tasks held at once; 0: any number")]
+    own: Annotated[bool, Meta(description="The group has its own delay or limit, or workers have slowed it down")]
     next: Annotated[
-        float | None, Meta(description="Unix seconds: when the next task may be handed out; null: now, or not known")
+        float | None, Meta(description="Unix seconds: when the next task can be assigned; null: now, or not known")
     ]
     blocked_until: Annotated[float | None, Meta(description="Unix seconds")]
-    set_by: Annotated[str | None, Meta(description="Who has set its limits, such as `manager 2`")]
+    set_by: Annotated[str | None, Meta(description="Who set its limits, such as `manager 2`")]
 
 
 class OneGroup(Struct):
@@ -561,12 +569,12 @@ class GroupsQuery(Struct):
     state: Annotated[
         GroupState,
         Meta(
-            description="Groups that are `ready`: may start a task; `resting`: not before some time; `full`: as many "
-            "are held as may be; `blocked`: these rest or are full as well"
+            description="Which groups. `ready`: a task can be assigned now; `resting`: only later; `full`: as many "
+            "tasks are held as the limit allows; `blocked`: such groups also count as resting or full"
         ),
     ]
     after: Annotated[str, Meta(description="The `next` of the page before")] | None = None
-    limit: Annotated[Limit, Meta(description="The most groups to list; default 100")] | None = None
+    limit: Annotated[Limit, Meta(description="The maximum number of groups to list; default 100")] | None = None
 
 
 class GroupPage(Struct):
@@ -583,7 +591,7 @@ class TaskPageQuery(Struct):
         ),
     ] = "waiting"
     offset: Annotated[Offset, Meta(description="How many tasks to skip")] = 0
-    limit: Annotated[Limit, Meta(description="The most tasks to list")] = 50
+    limit: Annotated[Limit, Meta(description="The maximum number of tasks to list")] = 50
     order: (
         Annotated[Literal["newest", "oldest"], Meta(description="By id; `oldest` if only a filter is given")] | None
     ) = None
@@ -598,12 +606,12 @@ class TaskPageQuery(Struct):
         | None
     ) = None
     group: Annotated[str, Meta(description="Only tasks of this group")] | None = None
-    worker: Annotated[Id, Meta(description="Only tasks that this worker holds or has failed last")] | None = None
+    worker: Annotated[Id, Meta(description="Only tasks that this worker holds, or was the last to fail")] | None = None
     after: Annotated[str, Meta(description="The `next` of the page before")] | None = None
     full: Annotated[Literal[1], Meta(description=_WHOLE_RECIPES)] | None = None
 
 
 class WorkerStatsQuery(Struct):
     offset: Annotated[Offset, Meta(description="How many workers to skip")] | None = None
-    limit: Annotated[Limit, Meta(description="The most workers to list")] | None = None
+    limit: Annotated[Limit, Meta(description="The maximum number of workers to list")] | None = None
     project: Annotated[int, Meta(ge=1, lt=10**9, description="Count only tasks of this project")] | None = None

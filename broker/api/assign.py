@@ -1,4 +1,4 @@
-"""The calls of workers that want tasks: get, at once or as soon as there is one, and what they hold."""
+"""Calls with which workers get tasks, at once or after a wait, and list the tasks that they hold."""
 
 import asyncio
 import random
@@ -25,14 +25,15 @@ _PASSES = {"no_task", "paused", "rate_limited"}
 """Refusals that may pass soon: worth waiting for."""
 
 _NOTHING = {"no_task", "paused", "denied"}
-"""Refusals with one message: existing clients wait only after these words, and call again at once after any other."""
+"""Refusals with the message `No task available`: existing clients wait only after this message, and call again at once
+after any other."""
 
 _BEST, _OTHERS = 24, 8
-"""Projects in which a get of any may find nothing: the best, and some at random, so that none starves behind those that
-turn out to have nothing for this worker. Those whose rate is used up do not count."""
+"""How many projects without a task for the worker a get of any project tries: the best, then random ones, so that no
+project starves behind these. Projects whose rate is used up do not count."""
 
 _ELSEWHERE = _PASSES | {"denied", "not_found"}
-"""Refusals that may pass soon, of a get of any project."""
+"""Refusals by one project after which a get of any project tries others, or waits."""
 
 
 routes = Routes()
@@ -127,8 +128,9 @@ async def get(call: Call) -> Reply:
     Operation(
         group="Tasks",
         summary="Get a task of any project",
-        text="For workers. Assigns a task of the project with the highest priority that has a task for this worker. Of "
-        "projects that turn out to have none for it, the best 24 are tried and 8 others. All tasks of one answer are "
+        text="For workers. Assigns a task of the project with the highest priority that has a task for this worker. "
+        "It tries at most 32 projects that turn out to have none for it: the 24 best and 8 random ones. All tasks of "
+        "one answer are "
         f"from one project.\n\n{_LOST}",
         who=TAKER,
         query=answers.TakeQuery,
@@ -168,8 +170,8 @@ def _asked(call: Call) -> tuple[int | None, int | None, int | None]:
 async def hand_out(
     call: Call, worker: Worker, wanted: Wanted, asked: Assigned | BrokerError | None = None
 ) -> list[dict[str, object]]:
-    """Tasks that the worker holds now, as it is told of them. If nobody receives the answer, the call's ``undo`` gives
-    them back. ``asked``: what the store has answered, if it was asked already.
+    """Assigns tasks and returns them as the answer shows them. If the client does not receive the answer, the call's
+    ``undo`` gives them back. ``asked``: the store's answer, if it was asked already.
     """
     try:
         found = await _now_or_later(call, worker, wanted, asked)
@@ -182,7 +184,9 @@ async def hand_out(
 
 
 def asks_first(call: Call, wanted: Wanted) -> bool:
-    """Where others wait, it will probably wait as well, and asks the store when it has entered."""
+    """Whether to ask the store before waiting. If others already wait, this call will probably wait as well: it asks
+    the store when it has joined the wait queue.
+    """
     return not (wanted.wait and call.store.waiters.listens(wanted.project))
 
 
@@ -203,7 +207,7 @@ async def _now_or_later(call: Call, worker: Worker, wanted: Wanted, asked: Assig
 
 
 async def _wait(call: Call, worker: Worker, wanted: Wanted, *, until: float) -> Found:
-    """Returns as soon as there is a task. A client that sends no more has probably left: the wait ends."""
+    """Waits for a task and returns as soon as there is one. The wait ends early when the client disconnects."""
     project, queues = wanted.project, call.store.waiters.queues
     granted = () if project else await call.store.workers.projects((await _ready_worker(call)).id)
     asks = not (call.store.waiters.listens(project) and queues.finds_nothing(project, worker.id))
@@ -217,7 +221,7 @@ async def _wait(call: Call, worker: Worker, wanted: Wanted, *, until: float) -> 
         while True:
             if asks:
                 try:
-                    # While it waited, its secret may have been changed, or the worker paused.
+                    # During the wait, the worker may have been paused, or its secret changed.
                     worker = await _ready_worker(call)
                     asked = wanted if wake is None else wanted._replace(project=wake.project)
                     found = await _take(call, worker, asked, leave=leave)
@@ -239,7 +243,7 @@ async def _wait(call: Call, worker: Worker, wanted: Wanted, *, until: float) -> 
                 raise Disconnected
             if wake is None and asks:
                 raise refused if project and refused.code == "paused" else _no_task()
-            # At the end of its wait as well, if it has not asked yet: it may have lost its access.
+            # Also at the end of the wait, if it has not asked yet: the worker may have lost its access.
             asks = True
     finally:
         queues.leave(waiter)
@@ -268,7 +272,7 @@ def refuse_paused(worker: Worker) -> None:
 
 
 def _take(call: Call, worker: Worker, wanted: Wanted, *, leave: bool = False) -> Awaitable[Found]:
-    """``leave``: as of :meth:`Tasks.assign`."""
+    """``leave``: as in :meth:`Tasks.assign`."""
     return (_take_from if wanted.project else _take_from_any)(call, worker, wanted, leave)
 
 
@@ -296,7 +300,7 @@ async def _take_from_any(call: Call, worker: Worker, wanted: Wanted, leave: bool
 
 
 async def _take_from(call: Call, worker: Worker, wanted: Wanted, leave: bool) -> Found:
-    """Of one project, in chunks. When a later chunk fails, the answer has the tasks of those before it."""
+    """Takes tasks of one project, in chunks. If a later chunk fails, the tasks of the earlier chunks are returned."""
     project, count, hold, _ = wanted
     assign, default_time = call.store.tasks.assign, int(call.settings.max_assign_time)
     assigned = await assign(project, worker.id, min(CHUNK, count), default_time, hold=hold, leave=leave)
@@ -317,18 +321,18 @@ async def _take_from(call: Call, worker: Worker, wanted: Wanted, leave: bool) ->
 
 
 def _found(project: int, assigned: Assigned | BrokerError) -> Found:
-    """Raises why there are no tasks."""
+    """Raises the reason if there are no tasks."""
     if isinstance(assigned, BrokerError):
         raise assigned
     if assigned.left:
-        raise _Left("no_task", "What waits is left to other workers first")
+        raise _Left("no_task", "The waiting tasks are left to other workers first")
     if not assigned.tasks:
         raise _no_task()
     return Found(project, assigned)
 
 
 def _bytes(task: Task) -> int:
-    """Of its recipe, as the scripts count."""
+    """Bytes of the recipe, as the scripts count them."""
     return len(task.fields.recipe.encode())
 
 
@@ -350,7 +354,7 @@ async def _views(call: Call, worker: Worker, found: Found) -> list[dict[str, obj
 
 
 class _Left(BrokerError):
-    """There is nothing but what this worker was the last to fail. The next time it gets that."""
+    """Only tasks wait that this worker was the last to fail. It may get them at its next attempt."""
 
 
 def _no_task() -> BrokerError:

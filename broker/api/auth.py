@@ -1,6 +1,6 @@
 """Who asks: a worker by its two headers, a manager by a bearer token or the session cookie.
 
-And whether another site made their browser ask.
+Refuses calls that another site made a browser send.
 """
 
 import re
@@ -12,21 +12,21 @@ from broker.store.projects import Project
 from broker.store.workers import Worker, bad_credentials
 
 HOST_PREFIX = "__Host-"
-"""Before the name of a cookie: browsers take it over https only, and from no other host, subdomains neither."""
+"""A prefix of a cookie's name: browsers accept it only over https, and not from another host or a subdomain."""
 
 URL = re.compile(
     r"(?P<scheme>https?)://(?P<name>\[[0-9a-f:.]+\]|[^\s/\\?#@:\[\]]+)(?::(?P<port>\d*))?(?:[/?#]|\Z)",
     re.ASCII | re.IGNORECASE,
 )
 HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]]+)(?::(?P<port>\d+))?", re.ASCII | re.IGNORECASE)
-"""As the header Host has it."""
+"""The value of a Host header."""
 
 _PORTS = {"http": "80", "https": "443"}
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 async def worker(call: Call) -> Worker:
-    """Raises ``bad_credentials`` for whatever is not the id and secret of a worker."""
+    """The worker who asks. Raises ``bad_credentials`` unless the headers are the id and secret of a worker."""
     id, secret = parsed_id(call.headers.get(b"x-worker-id", b"")), call.headers.get(b"x-secret", b"")
     if id is None or not secret:
         raise bad_credentials()
@@ -37,7 +37,7 @@ async def worker(call: Call) -> Worker:
 
 
 async def worker_if_any(call: Call) -> Worker | None:
-    """None for whatever is not the id and secret of a worker."""
+    """As :func:`worker`, but None instead of ``bad_credentials``."""
     try:
         return await worker(call)
     except BrokerError as error:
@@ -55,7 +55,7 @@ async def manager(call: Call) -> Manager:
 
 
 async def signed_in(call: Call) -> Manager:
-    """The manager, by the session: a token will not do. Raises ``not_logged_in``, ``denied``."""
+    """The manager of the session cookie. Raises ``not_logged_in``, and ``denied`` for a token."""
     found = await manager(call)
     if bearer_token(call) is not None:
         raise BrokerError("denied", "A token may not do this: sign in")
@@ -63,7 +63,7 @@ async def signed_in(call: Call) -> Manager:
 
 
 async def manager_if_any(call: Call) -> Manager | None:
-    """None: nobody is signed in. Raises ``not_logged_in`` for a token that is wrong or has expired."""
+    """The manager who asks, if any. Raises ``not_logged_in`` for a token that is wrong or has expired."""
     token = bearer_token(call)
     if token is not None:
         found = await call.store.manager_tokens.manager_of(token)
@@ -80,7 +80,7 @@ def admin(of: Manager) -> None:
 
 
 async def readable(call: Call, id: int, *, workers: bool = False) -> Project:
-    """The project, if the caller may see it: a hidden one needs READ, or with ``workers``, a worker with access."""
+    """The project, if the caller may see it: a hidden one needs READ or, with ``workers``, a worker with access."""
     asking = await manager_if_any(call)
     project = await call.store.projects.get(id, asking.id if asking else None)
     is_workers = workers and b"x-worker-id" in call.headers
@@ -105,19 +105,21 @@ async def authorized(call: Call, role: int) -> int:
 
 
 def is_workers_call(call: Call) -> bool:
-    """Of a call that workers and managers may make, whose it is. What can be no worker's id counts as absent."""
+    """Whether a call that workers and managers may make is a worker's. An ``X-Worker-ID`` that cannot be an id is
+    ignored.
+    """
     is_managers = bearer_token(call) is not None or session_cookie(call) is not None
     return not is_managers or parsed_id(call.headers.get(b"x-worker-id", b"")) is not None
 
 
 def bearer_token(call: Call) -> str | None:
-    """Other schemes are a proxy's in front of the broker, and say nothing here."""
+    """The token of the Authorization header. Other schemes are meant for a proxy, and are ignored."""
     scheme, _, token = call.headers.get(b"authorization", b"").partition(b" ")
     return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
 def session_cookie(call: Call) -> str | None:
-    """None also beside a bearer token, which counts alone."""
+    """The session cookie; None if there is a bearer token, which takes precedence."""
     if bearer_token(call) is not None:
         return None
     header = call.header(b"cookie")
@@ -125,12 +127,13 @@ def session_cookie(call: Call) -> str | None:
 
 
 def session_in(header: str, name: str) -> str | None:
-    """The best one of :func:`sessions_in`."""
+    """The first of :func:`sessions_in`."""
     return next(iter(sessions_in(header, name).values()), None)
 
 
 def sessions_in(header: str, name: str) -> dict[str, str]:
-    """Cookies by name that may be sessions of this broker: ``__Host-name``, then ``name``; of each the first one.
+    """The cookies that may be sessions of this broker, by name: ``__Host-name`` before ``name``. If a name is repeated,
+    the first one counts.
 
     Python's own parser takes minutes for some hostile cookies.
     """
@@ -160,9 +163,9 @@ def refuse_other_sites(call: Call) -> None:
 
 
 def refuse_links(call: Call) -> None:
-    """Raises ``cross_site`` for what a browser sends because of a link or an image, wherever that is shown.
+    """Raises ``cross_site`` for a call that a browser sends because of a link or an image on any page.
 
-    Browsers say so by Sec-Fetch-* over https and on localhost. Elsewhere only the page may be known.
+    Browsers send Sec-Fetch-* only over https and to localhost. Without it, the Referer decides.
     """
     if not call.headers.get(b"user-agent", b"").startswith(b"Mozilla/"):
         return
@@ -176,9 +179,9 @@ def refuse_links(call: Call) -> None:
 
 
 def _is_own(url: str, host: str) -> bool:
-    """Whether a URL or origin that a browser sent is of the host that it asked, as its Host header says.
+    """Whether a URL or origin that a browser sent names the host of the call's Host header.
 
-    Names are compared, and ports only when Host has one: a proxy may take it off.
+    Host names are compared, and ports only if Host has one: a proxy may remove it.
     """
     given, asked = URL.match(url), HOST.fullmatch(host)
     if given is None or asked is None or given["name"].lower() != asked["name"].lower():

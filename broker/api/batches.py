@@ -1,4 +1,4 @@
-"""Calls that name many tasks: how many they may name, what is wrong with which one, and a few projects at a time."""
+"""For calls that name many tasks: limits, checks and carries out their parts, a few projects at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ _AT_ONCE = 16
 """Projects that one bulk call works on at a time: it may name thousands, and other calls must not wait for it."""
 
 _CHECKED = 100
-"""Requests that are checked in one go, in some tenths of a millisecond; then other calls have their turn."""
+"""Requests that are checked, in some tenths of a millisecond, before other calls have their turn."""
 
 
 def batch(call: Call, items: list[T] | None, field: str = "requests", most: int = 0) -> list[T]:
@@ -43,8 +43,8 @@ async def each(requests: list[T], checked: Callable[[T], C], field: str) -> list
 async def in_parts(tasks: list[int], part: Callable[[int, list[int]], Awaitable[None]]) -> None:
     """Calls ``part(project, positions)`` for every 200 tasks of a project, in order, for a few projects at a time.
 
-    ``positions`` are those in ``tasks``. A number that cannot be an id is left out. After an error no more parts begin;
-    it is raised when those that have begun have ended.
+    ``positions`` are indexes of ``tasks``. A number that cannot be an id is left out. After an error no more parts
+    begin; it is raised when the parts that have begun have ended.
     """
 
     async def whole(project: int, positions: list[int]) -> None:

@@ -30,7 +30,7 @@ MAX_BULK = 10_000
 """Tasks of one bulk call, unless a setting says otherwise."""
 
 MAX_NAMED = 1_000
-"""Tasks that one call may name by their ids, where no setting says so."""
+"""Ids that one call may name, unless a setting limits them."""
 
 MAX_COUNT = 1_000
 """Tasks of one get, unless a setting says otherwise."""
@@ -42,13 +42,13 @@ MAX_RECIPE = 1 << 20
 """Bytes of UTF-8, unless a setting says otherwise."""
 
 LONGEST_TEXT = 1_000
-"""Characters of a text that tasks are to contain."""
+"""Characters of the filter ``contains``."""
 
 LONGEST_DELAY = 315_360_000
 """Seconds: ten years."""
 
 LONGEST_MESSAGE = 1000
-"""Characters of why a task failed that are kept."""
+"""Characters that are kept of the message of a failure."""
 
 MAX_SECRET = 1 << 20
 """Characters of a project's secret."""
@@ -58,15 +58,15 @@ LONGEST_PASSWORD = 1024
 
 
 def needed(text: str, **bounds: Any) -> Meta:
-    """What the documents say of a field that must be there; ``bounds`` are words of JSON Schema.
+    """The description of a required field; ``bounds`` are keywords of JSON Schema.
 
-    The handler checks both, so that its refusal names the field.
+    The handler checks both itself, so that the refusal names the field.
     """
     return Meta(description=text, extra_json_schema={"x-needed": True, **bounds})
 
 
 def optional(text: str, *, default: object = None, **bounds: Any) -> Meta:
-    """As :func:`needed`, of a field that may be absent or null: then it is ``default``."""
+    """As :func:`needed`, for a field that may be absent or null, which means ``default``."""
     return Meta(description=text, extra_json_schema={"x-default": default, **bounds})
 
 
@@ -176,23 +176,23 @@ class ReleaseTask(Struct):
     again_in: Annotated[
         Duration | None,
         optional(
-            "With an ok: the task comes again after so many seconds, in its next `round`, if this release closes it",
+            "With an ok: if this release closes the task, it comes again after so many seconds, in its next `round`",
             default=0,
         ),
     ] = None
     group_delay: Annotated[
         SlowDown | None,
         optional(
-            "Seconds at least between two gets in the task's group from the next one on; the project's if that is "
-            "more; 3,600 at most; -1: the project's again",
+            "Minimum seconds between two gets of the task's group, from the next get on; at least the project's "
+            "`group_delay`, at most 3,600; -1: the project's again",
             default=0,
         ),
     ] = None
     group_blocked: Annotated[
         SlowDown | None,
         optional(
-            "Seconds for which no task of the task's group is handed out, as a Retry-After says; 86,400 at most; -1: "
-            "no longer",
+            "Seconds for which no task of the task's group is assigned, for example from a Retry-After header; at "
+            "most 86,400; -1: ends the block",
             default=0,
         ),
     ] = None
@@ -209,15 +209,18 @@ class TurnGet(Struct):
     project: Annotated[Id | None, optional("The project; without it: any")] = None
     count: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        optional(f"The most tasks to get; at most {MAX_COUNT:,} (a setting)", default=1, maximum=MAX_COUNT),
+        optional(f"The maximum number of tasks; at most {MAX_COUNT:,} (a setting)", default=1, maximum=MAX_COUNT),
     ] = None
     wait: Annotated[
         Annotated[int, Meta(ge=0, le=LONGEST_WAIT)] | None,
-        optional("The most seconds to wait for a task, if there is none", default=0),
+        optional("The maximum number of seconds to wait for a task", default=0),
     ] = None
     hold: Annotated[
         Annotated[int, Meta(ge=1, le=LONGEST_HOLD)] | None,
-        optional("The most seconds to hold the tasks; what has a `max_assign_time` is held no longer than that"),
+        optional(
+            "The maximum number of seconds to hold the tasks; a task with a `max_assign_time` is held no longer "
+            "than that"
+        ),
     ] = None
 
 
@@ -267,7 +270,7 @@ class AcceptRequests(Struct):
     workers: Annotated[
         list[Id] | None, optional("Ids; send this or `all`. Workers without a request are left out", maxItems=MAX_NAMED)
     ] = None
-    all: Annotated[bool | None, optional("True: every request that there is", default=False)] = None
+    all: Annotated[bool | None, optional("True: all requests", default=False)] = None
 
 
 class NewJoinToken(Struct):
@@ -308,7 +311,7 @@ class ProjectFields(Struct):
     motd: Annotated[Text | None, optional("A message for workers", default="")] = None
     public: Annotated[
         bool | None,
-        optional("Any worker may get its tasks; only an admin can set it; excludes `hidden`", default=False),
+        optional("Any worker may get its tasks; only admins can set this; excludes `hidden`", default=False),
     ] = None
     hidden: Annotated[bool | None, optional("Only managers with READ see the project", default=False)] = None
     chain: Annotated[
@@ -329,10 +332,10 @@ class ProjectFields(Struct):
     ] = None
     group_delay: Annotated[
         Annotated[float, Meta(ge=0, le=LONGEST_DELAY)] | None,
-        optional("Seconds at least between two tasks of a group that are handed out; kept to 1 ms", default=0),
+        optional("Minimum seconds between two gets of a group; kept to 1 ms", default=0),
     ] = None
     group_limit: Annotated[
-        Count16 | None, optional("Tasks of a group that are held at once at most; 0: any number", default=0)
+        Count16 | None, optional("Maximum of tasks of a group held at once; 0: any number", default=0)
     ] = None
     group_order: Annotated[
         Literal["priority", "fair"] | None,
@@ -345,14 +348,14 @@ class ProjectFields(Struct):
     retry_delay: Annotated[
         Duration | None,
         optional(
-            "Seconds, and up to a tenth more, before which no worker gets a task again that has failed; then other "
-            "workers get it first; 0: at once",
+            "Seconds, plus up to a tenth, before a task released as fail is assigned again, first to other workers; "
+            "0: at once",
             default=0,
         ),
     ] = None
     retry_delay_max: Annotated[
         Duration | None,
-        optional("`retry_delay` doubles at each fail of a task, up to this; 0: it does not double", default=0),
+        optional("Seconds; `retry_delay` doubles at each fail of a task, up to this; 0: it does not double", default=0),
     ] = None
     max_reclaims: Annotated[
         Count16 | None,
@@ -361,8 +364,8 @@ class ProjectFields(Struct):
     max_votes: Annotated[
         Count16 | None,
         optional(
-            "A task that has so many votes, and not enough of them agree, is failed; 0: any number; less than its "
-            "`verification_count` counts as that",
+            "A task is failed when it has so many votes and not enough of them agree; 0: any number; a value below "
+            "the task's `verification_count` counts as that",
             default=0,
         ),
     ] = None
@@ -377,19 +380,18 @@ class ProjectFields(Struct):
     ] = None
     notify_failed: Annotated[
         Annotated[int, Meta(ge=0, le=2**31 - 1)] | None,
-        optional("Failed tasks after which the event `failing` is sent, each time; 0: never", default=0),
+        optional("The event `failing` is sent each time that so many tasks have failed; 0: never", default=0),
     ] = None
     notify_stalled: Annotated[
         Duration | None,
         optional(
-            "Seconds for which something waits and nothing is assigned, after which the event `stalled` is sent; "
-            "0: never",
+            "The event `stalled` is sent when tasks wait and none is assigned for so many seconds; 0: never",
             default=0,
         ),
     ] = None
 
     def given(self) -> dict[str, Any]:
-        """Raises ``invalid`` for a ``notify_url`` that is none."""
+        """The fields that were sent. Raises ``invalid`` for a ``notify_url`` that is not valid."""
         if self.notify_url:
             try:
                 notify_url.parsed(self.notify_url)
@@ -412,7 +414,7 @@ class MatchTasks(Struct):
         optional("A text in the recipe or in the message of the last failure; case counts"),
     ] = None
     group: Annotated[str | None, optional("Only tasks of this group", maxLength=LONGEST_GROUP)] = None
-    worker: Annotated[Id | None, optional("Only tasks that this worker holds or has failed last")] = None
+    worker: Annotated[Id | None, optional("Only tasks that this worker holds, or was the last to fail")] = None
 
 
 class SetGroup(RemoveGroup):
@@ -426,7 +428,7 @@ class SetGroup(RemoveGroup):
     ] = None
     blocked_for: Annotated[
         Annotated[float, Meta(ge=0, le=LONGEST_DELAY)] | None,
-        optional("Seconds for which none of its tasks is handed out; 0: it goes on"),
+        optional("Seconds for which none of its tasks is assigned; 0: ends a block"),
     ] = None
 
 
@@ -537,7 +539,7 @@ class Repository(Struct):
 class Push(Struct):
     """``after`` is all zeros when the branch was deleted.
 
-    What the three have in common: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
+    The fields that all three servers send: docs.github.com/webhooks, docs.gitea.com/usage/webhooks, gogs.io/docs."""
 
     ref: Annotated[str | None, optional("Only `refs/heads/master` and `refs/heads/main` count")] = None
     after: Annotated[
@@ -577,7 +579,7 @@ def one_of(name: str, value: T | None, other_name: str, other: T | None) -> T | 
 
 
 def hash_of(body: SubmitTask | ForgetHash) -> int | None:
-    """The hash that it names by itself or by a unique string, if any."""
+    """The task's hash, given as a number or as a unique string; None: no hash."""
     hash64, unique = body.hash64 or None, body.unique_string or None
     if body.hash_u64 or body.unique_str:
         hash64 = one_of("hash64", hash64, "hash_u64", body.hash_u64 or None)

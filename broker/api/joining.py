@@ -1,4 +1,4 @@
-"""How many workers get access to a project at once: by a call of a manager for all of them, or by a join token."""
+"""Access for many workers: a manager accepts their requests in one call, or they join with a token."""
 
 from functools import partial
 

@@ -13,7 +13,7 @@ from broker.store.logs import LEVELS, UNUSED_LEVELS, cut
 log = logging.getLogger("broker.worker")
 
 _MOST = 1000
-"""Lines that one call gives."""
+"""Lines in one answer."""
 
 _PYTHON_LEVELS = {"trace": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
@@ -78,7 +78,6 @@ async def add(call: Call) -> Reply:
     ),
 )
 async def read(call: Call) -> Reply:
-    """Lines of exactly one level, the last to come first."""
     if not call.settings.public_logs:
         await auth.manager(call)
     query = await call.decode(LogQuery)

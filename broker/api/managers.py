@@ -99,7 +99,7 @@ async def login(call: Call) -> Reply:
 
 
 def _browser(call: Call) -> str:
-    """What the browser says of itself, as far as anybody can read it."""
+    """The start of the ``User-Agent``, without characters that cannot be printed."""
     said = call.header(b"user-agent") or ""
     return "".join(character for character in said[:_LONGEST_BROWSER] if " " <= character <= "~")
 
@@ -137,7 +137,7 @@ def _session_cookies(call: Call) -> dict[str, str]:
 
 
 def _set_cookie(call: Call, value: str, seconds: int) -> list[tuple[str, str]]:
-    """Over https as a ``__Host-`` cookie; a plain one that was sent along ends."""
+    """The headers that set the session cookie: over https a ``__Host-`` one, which replaces a plain one."""
     name, safe = call.settings.cookie, call.scope["scheme"] == "https"
     values = [(auth.HOST_PREFIX + name if safe else name, value, seconds)]
     if safe and name in _session_cookies(call):
@@ -227,7 +227,6 @@ async def sessions(call: Call) -> Reply:
     ),
 )
 async def close_sessions(call: Call) -> Reply:
-    """One session of the manager, or all but this one."""
     manager = await auth.manager(call)
     id = (await call.decode(CloseSessions)).session
     if id is not None:

@@ -1,4 +1,4 @@
-"""What a project and its workers have done over time, and do now."""
+"""Snapshots of projects, the workers that hold their tasks, and workers' statistics."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ from broker.store.worker_stats import PAGE, WorkerCounts
 
 _ASSIGNEES = 16
 _MOST = 100_000
-"""Snapshots that one call gives at most."""
+"""Snapshots in one answer."""
 
 
 routes = Routes()
@@ -121,9 +121,8 @@ async def _snapshots(
     Operation(
         group="Maintenance",
         summary="Count the assigned tasks by worker",
-        text="For everybody; if the project is hidden, for managers with READ. Returns the 16 workers that "
-        "hold the most "
-        "tasks, and last the number of tasks that no worker holds.",
+        text="For everybody; if the project is hidden, for managers with READ. Returns the 16 workers that hold the "
+        "most tasks, and last, as `unassigned`, the number of tasks that wait, with or without votes.",
         who=READER,
         path=PROJECT_ID,
         content=(answers.Assignees,),
@@ -155,10 +154,10 @@ async def assignees(call: Call) -> Reply:
         group="Workers",
         summary="Count the closed and assigned tasks of workers",
         text="For everybody; with a hidden `project`, for managers with READ on it. Without a query, all workers are "
-        "returned; with a query, at most 500. The counts are some seconds old, 10 at most while the store has time for "
-        "it; `closed_task_count` and `failed_task_count` of one `project` are current, and so are `alias` and "
-        "`paused`, always. Managers who are logged in see more of each worker, and a worker of itself: when it was "
-        "here last, and what it holds, has failed and says of itself.",
+        "returned; with a query, at most 500. Counts are cached for some seconds, usually at most 10; with `project`, "
+        "`closed_task_count` and `failed_task_count` are current. `alias` and `paused` are always current. Managers "
+        "who are logged in, and a worker in its own row, also see when the worker was last seen, how many tasks it "
+        "holds, how many it failed, and its `X-Worker-Info`.",
         who=READER,
         query=answers.WorkerStatsQuery,
         content=(answers.AllWorkerStats,),
@@ -176,7 +175,6 @@ async def assignees(call: Call) -> Reply:
     ),
 )
 async def worker_stats(call: Call) -> Answer:
-    """All workers; with ``offset`` or ``limit`` some; or of one project."""
     offset, limit = call.page()
     project = call.number("project", 1, 10**9 - 1)
     if project is not None:
@@ -209,7 +207,9 @@ def _counts(row: WorkerCounts) -> dict[str, object]:
 
 
 def _with_more(slices: list[bytes], row: WorkerCounts) -> list[bytes]:
-    """The list that all share, with one row that says more. Of a text, JSON escapes each quote: none is like an id."""
+    """The shared list, with more fields in one row. The row is found by its end: JSON escapes the quotes of texts, so
+    no text looks like it.
+    """
     end = b'"id":%d}' % row.worker.id
     for n, one in enumerate(slices):
         before, found, after = one.partition(end)

@@ -1,4 +1,4 @@
-"""When workers were here, and what they say of themselves: shown to managers, and to each worker of itself."""
+"""When a worker was last seen, and its ``X-Worker-Info``: shown to managers, and to the worker itself."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from broker.store.worker_stats import WorkerCounts
 
 
 class Sees(NamedTuple):
-    """Of which workers a caller sees it: of all, or of itself."""
+    """The workers for which a caller sees this: all, or only itself."""
 
     all: bool = False
     own: int | None = None
@@ -18,7 +18,7 @@ class Sees(NamedTuple):
 
 
 async def seen_by(call: Call) -> Sees:
-    """Wrong credentials of a worker are as good as none."""
+    """Wrong credentials of a worker count as none."""
     if await auth.manager_if_any(call):
         return Sees(all=True)
     worker = await auth.worker_if_any(call)

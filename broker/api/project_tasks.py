@@ -27,18 +27,18 @@ from broker.store.task_fields import Row, TaskFields
 from broker.store.tasks import project_of
 
 _STATES = {"waiting": 1, "verifying": 1, "delayed": 1, "assigned": 1, "failed": 2}
-"""The task's status, as the original tracker counted: 1 new, 2 failed."""
+"""The task's ``status`` in the original tracker: 1 new, 2 failed."""
 
 _SHORT = 200
 """Characters of a recipe in a list."""
 
 SHORT_BYTES = 4 * (_SHORT + 1)
-"""To read for that: a character has four bytes at most, and the script may leave the last one out."""
+"""Bytes to read for that: a character has at most four, and the script may drop the last character."""
 
 _PAGE = 50
 
 _ENTRY = re.compile("[0-9]{1,11}")
-"""Where a page of tasks that match a filter goes on."""
+"""The ``after`` of a filtered page."""
 
 _EXAMPLE_FAILED = {
     "id": 200002,
@@ -123,11 +123,11 @@ async def reset_failed(call: Call) -> Reply:
 
 
 _MATCHING = (
-    "For managers with MAINTENANCE. The call looks at the tasks that there are when it comes, one by one, from the "
-    "oldest to the newest; what does not match stays in reach all the time, and what is submitted later is not "
-    "concerned. Each task counts as it is when the call comes to it, once. It answers when it is done, or after 5 "
-    "seconds with `pending`: the rest follows in the background, also if this server process dies. Several such calls "
-    "are carried out one after another."
+    "For managers with MAINTENANCE. The call looks at all tasks of the project one by one, from the oldest to the "
+    "newest. Tasks that do not match can be assigned all the time; tasks that are submitted later are left alone. "
+    "Each task is looked at once, in the state that it then has. The call answers when it is done, or after 5 seconds "
+    "with `pending`: the rest follows in the background, also if this server process dies. Several such calls are "
+    "carried out one after another."
 )
 
 _matching_tasks = partial(
@@ -147,8 +147,8 @@ _matching_tasks = partial(
     "POST /project/retry_tasks/{id}",
     _matching_tasks(
         summary="Retry the failed tasks that match",
-        text=f"{_MATCHING} Failed tasks are waiting again, with their votes and with `retries` 0. One that fails again "
-        "meanwhile is not retried a second time.",
+        text=f"{_MATCHING} Failed tasks are waiting again, with their votes and with `retries` 0. A task that fails "
+        "again meanwhile is not retried a second time.",
         example=Example(
             path="/project/retry_tasks/2",
             body={"state": "failed", "contains": "https://example.org/"},
@@ -178,7 +178,7 @@ async def remove_tasks(call: Call) -> Reply:
 
 
 async def _matching(call: Call, operation: Matching, state: str | None) -> Reply:
-    """``state``: the only one, where there is but one."""
+    """``state``: the only one that is allowed; None: any, but one must be sent."""
     project = await auth.authorized(call, MAINTENANCE)
     body = await call.decode(MatchTasks)
     filter = _filter(required(body.state or state, "state"), body.contains, body.group, body.worker)
@@ -193,9 +193,9 @@ async def _matching(call: Call, operation: Matching, state: str | None) -> Reply
     Operation(
         group="Maintenance",
         summary="Reclaim the tasks of one worker",
-        text="For managers with MAINTENANCE. What the worker holds in this project is waiting again, whatever the "
-        "deadlines; it answers when that is done. What the worker gets meanwhile may stay: pause it, or revoke its "
-        "access, first. Safe to repeat.",
+        text="For managers with MAINTENANCE. The tasks that the worker holds in this project are waiting again, "
+        "whatever their deadlines; the call answers when that is done. Tasks that the worker gets meanwhile may stay: "
+        "pause it, or revoke its access, first. Safe to repeat.",
         who=MANAGER,
         path=PROJECT_ID | {"worker": "the worker's id"},
         content=(answers.AffectedTasks,),
@@ -252,8 +252,8 @@ async def _run(call: Call, maintenance: str) -> Reply:
         "With any of `order`, `contains`, `group`, `worker` and `after`, the page has those tasks of the state that "
         "match all of them, by id, and `next` in place of `total`; `offset` is refused. It looks at up to 1,000 tasks "
         "in any state, so it may be short, or empty, before the last one: go on until `next` is null, with the same "
-        "`order`. A task is shown as it is when the page comes to it: one that changes its state meanwhile may be "
-        "missing, and none comes twice.",
+        "`order`. Each task is shown in the state that it has at that moment: a task whose state changes meanwhile "
+        "may be missing, and no task comes twice.",
         who=MANAGER,
         path=PROJECT_ID,
         query=answers.TaskPageQuery,
@@ -396,9 +396,8 @@ async def retry_task(call: Call) -> Reply:
     Operation(
         group="Maintenance",
         summary="Delete one task",
-        text="For managers with MAINTENANCE. Deletes a task in any state, with its votes. Its hash is free "
-        "at once. If a "
-        "worker holds the task, its release answers `updated` false. A repeat answers 404.",
+        text="For managers with MAINTENANCE. Deletes a task in any state, with its votes. Its hash is free at once. "
+        "If a worker holds the task, its release answers `updated` false. A repeat answers 404.",
         who=MANAGER,
         path=_TASK_ID,
         refuses=_OTHER_PROJECT | NEEDS_MAINTENANCE | {"not_found": "no such project or task"},

@@ -51,7 +51,7 @@ def view(project: Project) -> dict[str, object]:
 
 
 async def as_json(call: Call, project: int, revision: int) -> orjson.Fragment:
-    """The project as it stands in the answer of a get, at this revision or a newer one."""
+    """The project as the answer of a get shows it, at this revision or a newer one."""
     return orjson.Fragment(await call.store.projects.rendered(project, revision, _json))
 
 
@@ -65,9 +65,8 @@ def _json(project: Project) -> bytes:
     Operation(
         group="Projects",
         summary="Create a project",
-        text="For managers; only admins can create a public project. A `chain` needs EDIT on the project "
-        "that it names. "
-        "The creator gets all roles on the project.\n\n"
+        text="For managers; only admins can create a public project. A `chain` needs EDIT on the project that it "
+        "names. The creator gets all roles on the project.\n\n"
         "After a lost answer, repeat the call: 409 means that the project was created; `/project/list` has its id.",
         who=MANAGER,
         body=NewProject,
@@ -156,9 +155,8 @@ async def delete(call: Call) -> Reply:
     Operation(
         group="Projects",
         summary="Get a project",
-        text="For everybody; if the project is hidden, for managers with READ. Each field appears twice, "
-        "because existing "
-        "clients read one place or the other.",
+        text="For everybody; if the project is hidden, for managers with READ. Each field appears twice, because "
+        "existing clients read one place or the other.",
         who=READER,
         path=PROJECT_ID,
         content=(answers.ProjectTwice,),
@@ -236,7 +234,7 @@ def _whole_json(project: Project) -> bytes:
 async def stats(call: Call) -> Reply:
     project = await auth.readable(call, call.id("id"), workers=True)
     stats = await call.store.monitoring.stats(project.id)
-    # Anybody may ask: who requests access is for those who give it.
+    # Anybody may ask: requests for access are shown only to those who may grant it.
     told = {name: value for name, value in stats._asdict().items() if name != "requests"}
     return Reply({"stats": told | {"orphaned": stats.counters.get("orphaned", 0)}})
 

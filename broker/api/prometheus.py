@@ -1,7 +1,7 @@
-"""What the broker shows to Prometheus: the metrics, and their text form.
+"""The metrics of the broker, in the text format of Prometheus.
 
-Written here: prometheus_client takes ten times as long, and calls of workers would wait for half a second with 5,000
-projects. Its parser reads them in the tests. docs/operating.md tells operators what each means.
+Written here because prometheus_client takes ten times as long: with 5,000 projects, calls of workers would wait for
+half a second. The tests read them with its parser. docs/operating.md explains each metric.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from broker.store.redis.scripts import StoreMetrics
 
 TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
-_CALLS = "From a call of the store to its answer; the rate of the sum is the average number of calls under way"
+_CALLS = "Seconds from a call of the store to its answer; the rate of the sum is the average number of calls under way"
 _WRITES = "Writes to the store; calls divided by writes is how many calls share one write"
-_OLDEST = "Seconds since the submit of the oldest task that is first of its priority; 0 if no task is waiting"
-_OVERDUE = "Seconds since the time of the first delayed task that still does not wait; 0 if there is none"
+_OLDEST = "Age in seconds of the oldest task among the first tasks of each priority; 0 if no task is waiting"
+_OVERDUE = "Seconds that the first delayed task is overdue: its time has passed and it is not waiting yet; 0 if none is"
 _STATES = ("waiting", "verifying", "delayed", "assigned", "failed")
 _BOUNDS = [f"{bound:g}" for bound in BOUNDS]
 
 Samples = Iterable[tuple[str, float]]
-"""What follows the metric's name, labels if any; and the value."""
+"""Pairs: the suffix and the labels, which follow the metric's name, and the value."""
 
 
 def _family(name: str, kind: str, text: str, samples: Samples) -> list[str]:
@@ -43,7 +43,7 @@ def _histogram(label: str, times: Times) -> Iterator[tuple[str, float]]:
 
 
 def of_processes(requests: Requests, metrics: StoreMetrics) -> list[str]:
-    """What the server processes have counted, as lines."""
+    """The counts of the server processes, as lines."""
     routes = requests.totals()
     answered = [
         (f'{{route="{route}",status="{status}"}}', count)
@@ -57,7 +57,7 @@ def of_processes(requests: Requests, metrics: StoreMetrics) -> list[str]:
         *_family(
             "requests_total", "counter", "Requests; 499: the client closed the connection before the answer", answered
         ),
-        *_family("request_duration_seconds", "histogram", "From the headers of a request to its answer", times),
+        *_family("request_duration_seconds", "histogram", "Seconds from the headers of a request to its answer", times),
         *_family("requests_in_flight", "gauge", "Requests under way", [("", requests.in_flight())]),
         *_family("store_call_duration_seconds", "histogram", _CALLS, _histogram("", metrics.calls.total)),
         *_family(
@@ -69,7 +69,7 @@ def of_processes(requests: Requests, metrics: StoreMetrics) -> list[str]:
 
 
 def of_store(up: bool, overview: Overview | None) -> list[str]:
-    """What is known of the store, as lines."""
+    """The state of the store, as lines."""
     families: list[tuple[str, str, str, Samples]] = [
         ("store_up", "gauge", "1 if the store answered, 0 if it did not", [("", up)]),
     ]
@@ -90,7 +90,7 @@ def of_store(up: bool, overview: Overview | None) -> list[str]:
 
 
 def of_all(sums: list[Stats]) -> list[str]:
-    """What all projects together hold and have counted, as lines."""
+    """The sums over all projects, as lines."""
 
     def total(name: str) -> int:
         return sum(getattr(stats, name) for stats in sums)
@@ -111,7 +111,7 @@ def _by_state(number: Callable[[str], int], prefix: str, states: Iterable[str]) 
 
 
 async def of_projects(counts: list[ProjectCount]) -> list[str]:
-    """What each project holds and has counted, as lines. Lets others work in between."""
+    """The numbers of each project, as lines. Other calls are served in between."""
     counted = [(f'{{project="{count.project.id}"', count) for count in counts]
     states: Samples = (
         (f'{label},state="{state}"}}', getattr(count.stats, state)) for label, count in counted for state in _STATES
@@ -122,7 +122,7 @@ async def of_projects(counts: list[ProjectCount]) -> list[str]:
         for label, count in counted
         for state in GROUP_STATES
     )
-    lines += _family("groups", "gauge", "Groups of tasks, by state; blocked ones rest or are full as well", groups)
+    lines += _family("groups", "gauge", "Groups of tasks, by state; blocked ones also count as resting or full", groups)
     errors: Samples = ((f"{label}}}", count.stats.errors) for label, count in counted)
     lines += _family("task_errors", "gauge", "Tasks that failed at their last attempt", errors)
     ages: Samples = ((f"{label}}}", count.oldest.waiting or 0) for label, count in counted)

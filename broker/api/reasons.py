@@ -20,16 +20,16 @@ REASONS = {
     "access_pending": "This worker has requested access: a manager has to accept the request",
     "rejected": "A manager has rejected this worker, or ended its access",
     "rate_limited": "The project's assign_rate is used up until then",
-    "nothing_waits": "Nothing waits in this project",
-    "voted": "This worker has voted on every task that it could get: others have to verify them",
-    "groups_resting": "Groups have waiting tasks, and rest; the first of them may start one then",
-    "groups_full": "Groups have waiting tasks, and workers hold as many of their tasks as their limit allows",
-    "groups_blocked": "Groups have waiting tasks, and are blocked; the first block ends then",
-    "delayed": "Tasks are delayed; the first of them can be had then",
-    "held": "Tasks are held by workers; the first deadline is then",
+    "nothing_waits": "No task waits in this project",
+    "voted": "This worker has voted on every task that it could get: other workers have to verify them",
+    "groups_resting": "Groups with waiting tasks rest until their delay has passed; the first of them is ready then",
+    "groups_full": "Groups with waiting tasks are full: workers hold as many of their tasks as the limit allows",
+    "groups_blocked": "Groups with waiting tasks are blocked; the first block ends then",
+    "delayed": "Tasks are delayed; the first of them is waiting then",
+    "held": "Workers hold tasks; the first deadline is then",
     "failed": "Tasks have failed: they come back only when a manager retries them",
-    "draining": "Maintenance calls are under way: until they end, their tasks are out of reach",
-    "available": "A task can be had: a get returns it",
+    "draining": "Maintenance calls are moving tasks, which cannot be assigned until the calls end",
+    "available": "A task is available: a get returns it",
 }
 """Code and message; scripts give the codes."""
 
@@ -50,7 +50,7 @@ class Told(TypedDict):
         summary="Explain why a worker gets no task",
         text="For managers with MANAGE_ACCESS, and for the worker itself. Lists all reasons why a get of this worker "
         "in this project would return nothing now; or one, `available`, if it would return a task. `until` is when the "
-        "reason may end. Of groups, the first 100 are told apart.",
+        "reason may end. At most 100 groups are looked at.",
         who=EITHER,
         path=PROJECT_ID,
         query=answers.WhyQuery,

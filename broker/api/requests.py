@@ -1,4 +1,4 @@
-"""Every call comes in as a :class:`Call`: a request, with the ways in which the API reads it."""
+""":class:`Call`: the request as a handler gets it, with methods that read and check its parts."""
 
 import ipaddress
 import re
@@ -20,7 +20,7 @@ SERVED = "broker.served"
 """In the scope of a request: a :class:`Served`."""
 
 SMALL = 64 << 10
-"""Bytes of every body that are not counted as held: those of small calls come through when large ones do not."""
+"""Bytes of each body that do not count as held: small calls are served even when large ones are refused."""
 
 LARGEST_ID = 2**53
 _LONGEST_ID = len(str(LARGEST_ID))
@@ -34,7 +34,7 @@ _LONGEST_LENGTH = 19
 
 
 class Bodies:
-    """How much of large bodies a process holds at once, from their first bytes until their calls are answered."""
+    """Limits the memory for large bodies in a process, from their first bytes until their calls are answered."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -55,7 +55,7 @@ class Bodies:
 
 
 class Description(Protocol):
-    """Of this API, as OpenAPI has it."""
+    """The OpenAPI document of this API."""
 
     document: dict[str, Any]
     encoded: bytes
@@ -63,7 +63,7 @@ class Description(Protocol):
 
 
 class App(Protocol):
-    """What the application that an endpoint belongs to has."""
+    """What handlers use of the application."""
 
     store: Store
     settings: Settings
@@ -75,7 +75,7 @@ class App(Protocol):
 
 
 class Client(Protocol):
-    """Who sent a call: :class:`broker.server.exchange.Exchange`."""
+    """The client of a call: :class:`broker.server.exchange.Exchange`."""
 
     @property
     def gone(self) -> bool: ...
@@ -88,7 +88,7 @@ class Client(Protocol):
 
 
 class _Stays:
-    """The client of another server than ours, as in tests: we assume that it waits for its answer."""
+    """The client behind another ASGI server, as in tests: it is assumed to wait for its answer."""
 
     gone = False
 
@@ -106,13 +106,13 @@ _STAYS = _Stays()
 
 
 class Served:
-    """What goes with a request between the server, the application and the handler."""
+    """Notes on a request, shared by the server, the application and the handler."""
 
     route = Requests.OTHER
     """This and the status are for the metrics."""
     status = Requests.CLIENT_GONE
     waited = 0.0
-    """Seconds that it waited for a task."""
+    """Seconds that the call waited for a task."""
 
     def __init__(self, client: Client = _STAYS, id: bytes = b"") -> None:
         self.client = client
@@ -120,7 +120,7 @@ class Served:
 
 
 def served(scope: Scope) -> Served:
-    """Of this request. Our server has put it there; for any other server it is made here."""
+    """The notes on this request. Our server has set them; for any other server they are created here."""
     notes: Served | None = scope.get(SERVED)
     if notes is None:
         notes = scope[SERVED] = Served()
@@ -128,7 +128,7 @@ def served(scope: Scope) -> Served:
 
 
 class Target(NamedTuple):
-    """What the first line of a request names."""
+    """The request line, parsed."""
 
     method: str
     path: str
@@ -168,7 +168,7 @@ class Call:
         self.undo: Callable[[], Awaitable[None]] | None = None
         """What a handler did that is undone when nobody receives its answer."""
         self.headers = headers
-        """Names in lower case. Of a name that comes twice the first counts: the last may stand after the body."""
+        """Names in lower case. If a name is repeated, the first counts: the last may be a trailer."""
         self._receive = receive
 
     @property
@@ -193,7 +193,7 @@ class Call:
 
     @property
     def address(self) -> str:
-        """The address under which the client is counted; behind a trusted proxy the one that the proxy names."""
+        """The client's address for rate limits; behind a trusted proxy, the one that the proxy names."""
         return counted_address(self.scope.get("client"))
 
     def path(self, name: str) -> str:
@@ -231,12 +231,12 @@ class Call:
         return int(text)
 
     async def decode(self, type: type[T]) -> T:
-        """The body; without any field when there is none, or ``null``. Raises ``invalid`` or ``too_large``."""
+        """The body; no body, or ``null``, has no fields. Raises ``invalid`` or ``too_large``."""
         body = self._whole()
         return decoded(await self._receive_all() if body is None else body, type)
 
     async def read(self) -> bytes:
-        """The body as it came, within the limit; once."""
+        """The raw body; only once. Raises ``too_large``."""
         body = self._whole()
         return await self._receive_all() if body is None else body
 
@@ -245,7 +245,7 @@ class Call:
         return self.settings.max_body if self._large else SMALL
 
     def _whole(self) -> bytes | None:
-        """The body, if it is here already."""
+        """The body, if it was received already."""
         headers = self.headers
         if b"upgrade" in headers or b"content-encoding" in headers:
             self._refuse_unreadable(headers.get(b"content-length", b"0"))
@@ -275,7 +275,7 @@ class Call:
         if b"transfer-encoding" not in headers and not length.strip(b"0"):
             return
         if b"upgrade" in headers:
-            # uvicorn's parser drops the body of such a request; acting on an empty one would be worse than saying so.
+            # uvicorn's parser drops the body of such a request; acting on an empty body would be worse than a refusal.
             raise Invalid("upgrade: this server speaks HTTP/1.1; send the call without an Upgrade header")
         if headers[b"content-encoding"].strip().lower() != b"identity":
             raise BrokerError("unsupported_encoding", "content-encoding: send the body as it is, not compressed")
@@ -296,12 +296,12 @@ class Call:
 
 
 def parsed_query(query: bytes) -> dict[str, str]:
-    """Of a name that comes twice the last counts."""
+    """If a name is repeated, the last counts."""
     return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
 
 
 def parsed_id(text: str | bytes) -> int | None:
-    """The id that a path or header spells, None when it can be none."""
+    """The id in a path or header; None if it cannot be an id."""
     if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID):
         return None
     id = int(text)
@@ -314,11 +314,11 @@ def _decoder(type: type[Struct]) -> msgspec.json.Decoder[Any]:
 
 
 def decoded(body: bytes, type: type[T]) -> T:
-    """As :meth:`Call.decode`, of a body that was read."""
+    """As :meth:`Call.decode`, for a body that was read."""
     body = body.strip()
     try:
         if not body.isascii():
-            # msgspec does not check what it skips.
+            # msgspec does not check the UTF-8 of fields that it skips.
             body.decode()
         found: T | None = _decoder(type).decode(body) if body else None
     except msgspec.ValidationError as error:
@@ -348,7 +348,7 @@ UNKNOWN_ADDRESS = "unknown"
 
 
 def counted_address(client: tuple[str, int] | None) -> str:
-    """IPv4 as it is, IPv6 as its /64: a customer has all of that."""
+    """IPv4 as it is, IPv6 as its /64: one customer has the whole /64."""
     try:
         address = ipaddress.ip_address(client[0] if client else "")
     except ValueError:

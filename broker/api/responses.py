@@ -40,7 +40,7 @@ STATUS = {
     "internal": 500,
     "unavailable": 503,
 }
-"""The HTTP status of each code, where a call has no other."""
+"""The HTTP status of each code, unless a call has another."""
 
 
 class Reply(NamedTuple):
@@ -50,7 +50,7 @@ class Reply(NamedTuple):
     code: str | None = None
     status: int = 200
     delay: float | None = None
-    """Seconds after which to ask again."""
+    """Seconds to wait before the next attempt."""
     headers: Sequence[tuple[str, str]] | None = None
     detail: str | None = None
 
@@ -68,7 +68,7 @@ class Reply(NamedTuple):
         await send({"type": "http.response.body", "body": body})
 
     def lines(self) -> tuple[bytes, bytes] | None:
-        """Its headers as HTTP/1.1 writes them, and its body: what ``__call__`` sends; None: only that can."""
+        """The header lines in HTTP/1.1 and the body, as ``__call__`` sends them; None: only ``__call__`` can."""
         if self.status == 204 or self.headers is not None:
             return None
         body = orjson.dumps(self._envelope())
@@ -93,7 +93,7 @@ class Reply(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """An answer that is no envelope."""
+    """An answer that is not an envelope."""
 
     body: bytes
     media: bytes
@@ -110,7 +110,7 @@ class Plain(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A good answer with one long list, made in slices: others are served while it is sent."""
+    """A good answer with one long list, sent in slices: other calls are served in between."""
 
     name: str
     slices: Sequence[bytes]

@@ -1,8 +1,8 @@
-"""From a path to its handler, with what the API says of the call; and what is between the server and the handler.
+"""Finds the handler of a call, calls it and sends its answer.
 
-What a call takes, answers and refuses stands beside its handler; the documents are made from it. Workers repeat a few
-calls all day, so this is ASGI itself, without Starlette's requests and responses: they would take as long as all the
-rest.
+Each handler is declared with what its call takes, answers and refuses; the documents are generated from that. Workers
+repeat a few calls all day, so this is plain ASGI, without Starlette's requests and responses: they would take as long
+as all the rest.
 """
 
 import logging
@@ -30,11 +30,11 @@ class Who(NamedTuple):
     """Who may make a call, and how everybody else is refused."""
 
     security: tuple[tuple[str, ...], ...]
-    """Ways in, each the names of the security schemes that it takes; ``()`` is a way in without any."""
+    """Alternatives, each with the names of its security schemes; ``()``: without credentials."""
     refuses: Mapping[str, str]
     """As in :class:`Operation`."""
     status: Mapping[str, int] = {}
-    """Of codes that do not have the status of ``responses.STATUS`` here."""
+    """For codes whose status is not that of ``responses.STATUS``."""
 
 
 _BY_WORKER = ("workerId", "workerSecret")
@@ -47,9 +47,9 @@ WORKER = Who((_BY_WORKER,), {"bad_credentials": ""})
 TAKER = Who((_BY_WORKER,), {"bad_credentials": ""}, {"bad_credentials": 403})
 MANAGER = Who((_BY_MANAGER, _BY_TOKEN), {"not_logged_in": ""})
 SIGNED_IN = Who((_BY_MANAGER,), {"not_logged_in": "", "denied": "a token may not do this"})
-"""A manager by their cookie."""
+"""A manager with a session cookie."""
 PERHAPS_MANAGER = Who(((), _BY_MANAGER, _BY_TOKEN), {"not_logged_in": _NOBODYS})
-"""Anybody; who a manager is may see more."""
+"""Anybody; managers may see more."""
 READER = Who(
     ((), _BY_MANAGER, _BY_TOKEN),
     {"not_logged_in": f"the project is hidden, or {_NOBODYS}", "denied": "the project is hidden, and needs READ"},
@@ -65,7 +65,7 @@ Group = Literal["Tasks", "Workers", "Projects", "Maintenance", "Managers", "The 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A call as a test sends it to a new broker, and what came back."""
+    """A call and its answer, as a test gets it from a new broker."""
 
     path: str
     body: Any = None
@@ -90,7 +90,7 @@ class Operation:
     content: tuple[type[Struct], ...] = ()
     """Any of these is the content of a good answer; none: it has no content."""
     refuses: Mapping[str, str] = field(default_factory=dict)
-    """Code, and when: ``""`` when there is no more to say than of any other call."""
+    """Code, and when; ``""``: the general meaning of the code is enough."""
     status: Mapping[str, int] = field(default_factory=dict)
     """As in :class:`Who`."""
     partly: type[Struct] | None = None
@@ -100,7 +100,7 @@ class Operation:
     in_parts: bool = False
     """Whether some of it may be refused while the rest is done: then a good answer has ``ok`` false."""
     changes: bool = False
-    """A GET of it changes something, too."""
+    """Whether a GET changes something as well."""
     large: bool = False
     """Its body may be over 64 KiB, up to ``BROKER_MAX_BODY``: tasks, releases, log lines, aliases, project texts, a
     push."""
@@ -108,9 +108,9 @@ class Operation:
     """Whether it needs the store, and so can answer 503."""
     good: int = 200
     also: Mapping[int, str] = field(default_factory=dict)
-    """Answers that are no refusals: status and meaning."""
+    """Other answers that are not refusals: status and meaning."""
     media: str = ""
-    """The media type of an answer that is no envelope."""
+    """The media type of an answer that is not an envelope."""
 
     def status_of(self, code: str) -> int:
         """The HTTP status of a refusal with this code."""
@@ -147,13 +147,13 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = parsed_query(scope["query_string"])
         target = Target(scope["method"], scope["path"], scope.get("path_params", {}), query)
-        # Of a name that comes twice the first counts: the last may stand after the body.
+        # If a name is repeated, the first counts: the last may be a trailer.
         headers, notes = dict(reversed(scope["headers"])), served(scope)
         call = Call(scope["app"], target, headers, notes, receive, large=self.large, scope=scope)
         await self.serve(call, lambda reply: reply(scope, receive, send))
 
     async def serve(self, call: Call, answer: Callable[[Answer], Awaitable[None] | None]) -> None:
-        """Calls the handler, and ``answer`` with its reply or refusal: None says that it was sent at once."""
+        """Calls the handler, and ``answer`` with its reply or refusal, which returns None if it was sent at once."""
         notes = call.served
         notes.route = self.path
         try:
@@ -174,7 +174,7 @@ class Endpoint:
         sending = answer(reply)
         if sending is not None:
             await sending
-        # It refers to the call: a cycle that Python would have to search for.
+        # ``undo`` refers to the call: without this, the garbage collector would have to find the cycle.
         undo, call.undo = call.undo, None
         if undo is not None and not (reply.status == 200 and await call.client.received()):
             notes.status = Requests.CLIENT_GONE if reply.status == 200 else reply.status
@@ -197,7 +197,7 @@ class Route(routing.Route):
         self.serve = Endpoint(path, operation, handler, hot=call in HOT)
         super().__init__(path, self.serve, methods=methods)
         self.methods: set[str] = set(methods)
-        """Starlette would take HEAD for GET: it would hand a task out and throw it away."""
+        """Set again, because Starlette adds HEAD to GET: it would assign a task and throw it away."""
         self.call = call
         self.operation = operation
 
@@ -222,14 +222,14 @@ class Routes:
 
 
 _HOT_URLS = 1000
-"""Of them, how many are remembered."""
+"""How many URLs of hot calls are remembered."""
 
 _HOT_URL = re.compile(rb"([a-z_/]{1,40}/?)([0-9]{0,16})(?:\?([a-z0-9_=&]{0,100}))?")
-"""Those that mean the same in every parser. Others go the usual way."""
+"""URLs that every parser reads in the same way. Others are routed by Starlette."""
 
 
 class Hot(NamedTuple):
-    """A hot call that was found."""
+    """The endpoint of a hot call, and what its request line names."""
 
     endpoint: Endpoint
     target: Target
@@ -238,11 +238,11 @@ class Hot(NamedTuple):
 class Table:
     """Finds the endpoint of a call by its path, in one or two look-ups: Starlette tries one route after another.
 
-    What it does not know (two parameters, a wrong method, no such path, the UI) is Starlette's to route.
+    Starlette routes what is not in it: paths with two parameters, wrong methods, unknown paths, the UI.
     """
 
     def __init__(self, routes: Sequence[Route], prefixes: Sequence[str]) -> None:
-        """``prefixes``: what may stand before the path of every route."""
+        """``prefixes``: what may come before the path of every route."""
         self._fixed: dict[tuple[str, str], Endpoint] = {}
         self._hot: dict[tuple[bytes, bytes], Hot] = {}
         self._open: dict[tuple[str, str], tuple[Endpoint, str]] = {}
@@ -266,7 +266,7 @@ class Table:
         return (found[0], {found[1]: value}) if found else None
 
     def find_hot(self, method: bytes, url: bytes) -> Hot | None:
-        """Of a hot call, by its first line; None: of another, or one that is spelled in an unusual way."""
+        """A hot call, by its request line; None for any other call, and for an unusual spelling of the URL."""
         known = self._hot.get((method, url))
         if known is not None:
             return known

@@ -58,8 +58,8 @@ async def healthz(call: Call) -> Reply:
     Operation(
         group="The broker",
         summary="Check whether calls can be served",
-        text="200 if the store has just run a script. 503 if the store does not run it within a second, and from the "
-        "moment at which the broker is told to stop.",
+        text="200 if the store runs a script within a second, else 503; also 503 from the moment at which the broker "
+        "is told to stop.",
         who=ANYBODY,
         example=Example(path="/readyz"),
     ),
@@ -78,7 +78,7 @@ async def readyz(call: Call) -> Reply:
 log = logging.getLogger(__name__)
 
 _LONGEST = 5.0
-"""Seconds that the store gets: half of what Prometheus waits by default."""
+"""Seconds to wait for the store: half of Prometheus' default timeout."""
 
 
 @routes.add(
@@ -86,9 +86,8 @@ _LONGEST = 5.0
     Operation(
         group="The broker",
         summary="Metrics",
-        text="For Prometheus, in its text format 0.0.4. The HELP line of a metric explains it. Every process "
-        "returns the "
-        "same metrics. Hidden projects are included only with the token. If the store does not answer, "
+        text="For Prometheus, in its text format 0.0.4. The HELP line of a metric explains it. Every process returns "
+        "the same metrics. Hidden projects are included only with the token. If the store does not answer, "
         "`broker_store_up` is 0 and the store's metrics are absent.",
         who=SCRAPER,
         store=False,
@@ -108,7 +107,7 @@ async def metrics(call: Call) -> Answer:
         overview is not None, overview
     )
     if overview is not None:
-        # What the API tells of hidden projects needs a role; here it needs the token.
+        # In the API, hidden projects need a role; here they need the token.
         counts = [count for count in overview.counts if token or not count.project.hidden]
         lines += prometheus.of_all([overview.shown, *([overview.hidden] if token else [])])
         lines += await prometheus.of_projects(counts[: call.settings.metrics_projects])

@@ -1,4 +1,4 @@
-"""The calls of workers on tasks that they add or hold: submit, release, extend."""
+"""Calls of workers on tasks that they submit or hold: submit, release, extend, give back, cancel."""
 
 import time
 from operator import attrgetter
@@ -31,7 +31,7 @@ from broker.store.tasks import FAIL, OK, PART, project_of, result_of
 from broker.store.workers import Worker
 
 _OPTIONAL = TaskFields._fields[2:-1]
-"""Fields that a worker may leave out; 0 and "" are as good as absent."""
+"""Fields that a worker may leave out; 0 and "" count as absent."""
 
 _given = attrgetter(*_OPTIONAL, "delay", "not_before")
 
@@ -48,7 +48,7 @@ _TAKEN = "a waiting, verifying, assigned or failed task has this hash; with `rem
 
 
 def _new_task(body: SubmitTask, max_recipe: int) -> TaskFields:
-    """What a worker submits, checked."""
+    """The task that a worker submits, checked."""
     recipe = non_empty(body.recipe, "recipe", max_recipe)
     hash64 = hash_of(body) or ""
     if not any(_given(body)):
@@ -121,12 +121,11 @@ async def submit(call: Call) -> Reply:
     Operation(
         group="Tasks",
         summary="Submit up to 10,000 tasks",
-        text="For workers with submit on the project. All tasks must be of one project. If one task is "
-        "invalid, nothing is "
-        "submitted; duplicates are skipped one by one.\n\n"
-        "The call runs in parts of 200, and other calls come in between. A 503 with `content` says which tasks were "
-        "submitted: send the others again. "
-        "After a lost answer, repeat the call: with hashes, only the missing tasks are submitted.",
+        text="For workers with submit on the project. All tasks must be of one project. If one task is invalid, "
+        "nothing is submitted; duplicates are skipped one by one.\n\n"
+        "The call runs in parts of 200; other calls are served in between. A 503 with `content` says which tasks were "
+        "submitted: send the others again. After a lost answer, repeat the call: with hashes, only the missing tasks "
+        "are submitted.",
         who=WORKER,
         body=BulkSubmit,
         large=True,
@@ -183,7 +182,7 @@ async def submit_all(call: Call, worker: Worker, project: int, tasks: list[TaskF
         except BrokerError as error:
             if start == 0:
                 raise
-            message = f"Only the first {start} tasks were taken: {error.message}"
+            message = f"Only the first {start} tasks were submitted: {error.message}"
             raise Unavailable(message, _submitted(outcomes)) from error
     return outcomes
 
@@ -198,12 +197,12 @@ def _submitted(outcomes: list[int | None]) -> dict[str, object]:
     Operation(
         group="Tasks",
         summary="Release a task as ok, fail or skip",
-        text="For the worker that holds the task, also if it is paused or has lost its access. `updated` is "
-        "false, with "
-        "a message, if the worker does not hold the task, or if its vote was counted and more votes are needed.\n\n"
-        "`group_delay` and `group_blocked` slow down the group of the task, on a public project too only for workers "
-        "that were granted access; others' values are ignored. They never speed up what managers have set: a delay of "
-        "theirs is the least, and -1 ends no block of theirs.\n\n"
+        text="For the worker that holds the task, also if it is paused or has lost its access. `updated` is false, "
+        "with a message, if the worker does not hold the task, or if its vote was counted and more votes are "
+        "needed.\n\n"
+        "`group_delay` and `group_blocked` slow down the group of the task, on a public project only if the worker "
+        "was granted access: else they are ignored. They never speed up what managers have set: a manager's delay is "
+        "the minimum, and -1 does not end a manager's block.\n\n"
         "Safe to repeat: “does not hold” then means that the release was done, or that the task was reclaimed.",
         who=TAKER,
         body=ReleaseTask,
@@ -259,7 +258,7 @@ class Release(NamedTuple):
     """As :func:`result_of` gives it."""
     verification: int
     slow_down: tuple[float, float] | None
-    """The delay of its group, and for how long that is blocked, if any of them is given."""
+    """``group_delay`` and ``group_blocked``, if one of them was sent."""
 
 
 async def checked_releases(requests: list[ReleaseTask], field: str = "requests") -> list[Release]:
@@ -287,9 +286,10 @@ def _result(body: ReleaseTask, result: int) -> int | str:
 
 
 async def _released(call: Call, worker: Worker, project: int, releases: list[Release]) -> list[str]:
-    """The outcome of each. A chained project has the closed tasks before this returns, unless it cannot take them.
+    """The outcome of each release. Closed tasks are in the chained project before this returns, unless it cannot take
+    them.
 
-    Groups slow down first: a call that dies in between has not let anybody hit a host too early.
+    Groups are slowed down first: if the process dies in between, no worker gets a task of the group too early.
     """
     store = call.store
     if slow_downs := slow_downs_of(releases):
@@ -335,9 +335,8 @@ def slow_downs_of(releases: list[Release]) -> list[tuple[int, float, float]]:
     Operation(
         group="Tasks",
         summary="Extend the deadline of tasks",
-        text="For the worker that holds the tasks. The new deadline is `seconds` from now, which may also be "
-        "earlier than "
-        "the old one. Safe to repeat.",
+        text="For the worker that holds the tasks. The new deadline is `seconds` from now, which may also be earlier "
+        "than the old one. Safe to repeat.",
         who=WORKER,
         body=ExtendTasks,
         large=True,
@@ -365,10 +364,10 @@ async def extend(call: Call) -> Reply:
     Operation(
         group="Tasks",
         summary="Give tasks back",
-        text="For the worker that holds the tasks, of any projects: what it finds of its own earlier runs in "
-        "`/task/assigned`. They are waiting again, and that counts as a reclaim: with the project's `max_reclaims`, a "
-        "task that ends each of its workers is failed at some time. Release as skip what is not to count. Safe to "
-        "repeat.",
+        text="For the worker that holds the tasks, of any projects: those of its own earlier runs, as "
+        "`/task/assigned` lists them. They are waiting again, and that counts as a reclaim: with the project's "
+        "`max_reclaims`, a task that crashes every worker is failed in the end. To give a task back without counting "
+        "it, release it as skip. Safe to repeat.",
         who=WORKER,
         body=TaskIds,
         content=(answers.Returned,),
@@ -396,7 +395,7 @@ async def give_back(call: Call) -> Reply:
         "matter who submitted a task: each worker with submit can cancel all tasks of the project that are not "
         "assigned.** Their hashes are free at once; they count as `removed`.\n\n"
         "`cancelled` is false for a task that is assigned, that the worker may not cancel, that is moved by a "
-        "maintenance call at the moment, or that does not exist: so also after a repeat.",
+        "maintenance call at the moment, or that does not exist (any more): a repeat answers false.",
         who=WORKER,
         body=TaskIds,
         content=(answers.Cancelled,),

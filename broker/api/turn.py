@@ -1,4 +1,4 @@
-"""The call of a crawler that has done a page: it releases that, submits the links, and gets the next ones."""
+"""The call that a crawler makes after each page: it releases its task, submits links and gets new tasks."""
 
 from collections.abc import Awaitable
 from itertools import groupby
@@ -26,14 +26,14 @@ routes = Routes()
     Operation(
         group="Tasks",
         summary="Release, submit and get in one call",
-        text="For workers: what a crawler does after each page. Each part may be absent, null or empty; `get: {}` gets "
-        "a task of any project. Everything is checked before anything is done. Then the releases, the submits and the "
-        "get are carried out, within a project in this order: the get can return what was submitted, or the next task "
-        "of a group whose task was released.\n\n"
+        text="For workers: what a crawler does after each page. Each part may be absent, null or empty; `get: {}` "
+        "gets a task of any project. Everything is checked before anything is done. Then the releases, the submits "
+        "and the get are carried out, within a project in this order: the get can return what was submitted, or the "
+        "next task of a group whose task was released.\n\n"
         "A part that is refused does not stop the others. `ok` is then false, and `refused` says for each such part "
         "what its own call would say. `updated` is false and `outcomes` ends where it is not known what was done. If "
-        "no task is there, `tasks` is empty and nothing is refused. With `wait`, the releases and submits are done at "
-        "once, and the answer comes as soon as there is a task.\n\n"
+        "no task is available, `tasks` is empty and nothing is refused. With `wait`, the releases and submits are "
+        "done at once, and the answer comes as soon as there is a task.\n\n"
         "If the client is gone before the answer can be written, the tasks of the get are waiting again at once; the "
         "releases and submits stand. After a lost answer, `/task/assigned/{project}` lists the tasks that the worker "
         "got. Do not repeat a call with submits that have no hash: it would submit them twice.",
@@ -78,7 +78,7 @@ async def turn(call: Call) -> Reply:
 
     refused = content["refused"]
     if "get" in refused and call.undo is not None:
-        # It has tasks, but not all that is told of them.
+        # Tasks were assigned, but the answer cannot show them.
         await call.undo()
         call.undo = None
     return Reply(content, f"Refused: {', '.join(refused)}; content.refused says why" if refused else None, not refused)
@@ -92,7 +92,7 @@ def _wanted(call: Call, get: TurnGet) -> Wanted:
 
 
 class _Turn(NamedTuple):
-    """What was asked for; what is empty or None was not."""
+    """The parts of the call; empty or None: not asked for."""
 
     call: Call
     worker: Worker
@@ -102,10 +102,10 @@ class _Turn(NamedTuple):
     tasks: list[TaskFields]
     wanted: Wanted | None
     content: dict[str, Any]
-    """Of the answer, as far as the parts are done."""
+    """The content of the answer, filled as the parts are carried out."""
 
     def parts(self) -> list[tuple[str, int]]:
-        """Each part in its order, with the project of which one script carries out this part and others; else 0."""
+        """The parts in their order, each with its project if one script carries it out with others, else 0."""
         parts: list[tuple[str, int]] = []
         if self.releases:
             project, *others = {project_of(release.task) for release in self.releases}
@@ -118,7 +118,7 @@ class _Turn(NamedTuple):
         return parts
 
     async def carry_out(self, project: int, parts: list[str]) -> None:
-        """Parts that follow each other, in one script if they are of one project."""
+        """Carries out parts that follow each other, in one script if they are of one project."""
         if project and len(parts) > 1:
             await self._together(project, parts)
             return
@@ -155,7 +155,7 @@ class _Turn(NamedTuple):
             await self._end("get", "tasks", hand_out(call, worker, wanted, done.assigned))
 
     async def _slowed_down(self, project: int) -> list[Release]:
-        """Groups slow down first, as for a release by itself: those that may be released now."""
+        """Slows groups down first, as a single release does. Returns the releases that can be carried out then."""
         if slow_downs := slow_downs_of(self.releases):
             try:
                 await self.call.store.groups.slow(project, self.worker.id, slow_downs)
@@ -169,7 +169,7 @@ class _Turn(NamedTuple):
         return await hand_out(self.call, self.worker, self.wanted) if self.wanted else []
 
     async def _end(self, part: str, field: str, doing: Awaitable[object]) -> None:
-        """Notes under ``field`` what comes of it, or why ``part`` was refused."""
+        """Sets ``field`` to the result, or notes why ``part`` was refused."""
         try:
             self.content[field] = await doing
         except BrokerError as error:

@@ -32,12 +32,10 @@ EXAMPLE_COMMIT = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"
     Operation(
         group="Projects",
         summary="Receive a push from GitHub, Gitea or Gogs",
-        text="Sets `version` to `after` in every project whose `git_repo` is `repository.full_name` and "
-        "whose webhook secret "
-        "signed the body. The signature is the HMAC of the raw body, with SHA-1 or SHA-256, in "
-        "`X-Hub-Signature-256`, `X-Hub-Signature`, `X-Gitea-Signature` or `X-Gogs-Signature`. A call "
-        "that is not a push "
-        "to `refs/heads/master` or `refs/heads/main` answers with a message and changes nothing. Safe to repeat.",
+        text="Sets `version` to `after` in every project whose `git_repo` is `repository.full_name` and whose webhook "
+        "secret signed the body. The signature is the HMAC of the raw body, with SHA-1 or SHA-256, in "
+        "`X-Hub-Signature-256`, `X-Hub-Signature`, `X-Gitea-Signature` or `X-Gogs-Signature`. A call that is not a "
+        "push to `refs/heads/master` or `refs/heads/main` answers with a message and changes nothing. Safe to repeat.",
         who=SIGNED,
         body=Push,
         large=True,
@@ -51,7 +49,6 @@ EXAMPLE_COMMIT = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"
     ),
 )
 async def receive(call: Call) -> Reply:
-    """Each project of the repository whose own secret has signed the call."""
     body = await call.read()
     push = decoded(body, Push)
     name = (push.repository.full_name if push.repository else None) or ""

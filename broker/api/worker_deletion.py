@@ -16,11 +16,11 @@ routes = Routes()
         group="Workers",
         summary="Delete a worker, or all silent ones",
         text="For admins. Deletes one `worker`, or all that have sent no call with their credentials for `silent_for` "
-        "seconds, or since they were created; those imported from the original tracker only if they have been here. "
-        "A worker's credentials end at once, and its id is not used again. The tasks that it holds wait again, and its "
-        "access and requests end, in all projects: when that takes more than 5 seconds, `pending` is true, and the "
-        "rest follows in the background. Its votes, and the tasks that it closed, still count. After a lost answer, "
-        "repeat the call: 404 means that the worker was deleted.",
+        "seconds. A worker that has never sent one counts from its creation, but is kept if it was imported from the "
+        "original tracker. A worker's credentials end at once, and its id is not used again. The tasks that it holds "
+        "wait again, and its access and requests end, in all projects: when that takes more than 5 seconds, `pending` "
+        "is true, and the rest follows in the background. Its votes, and the tasks that it closed, still count. After "
+        "a lost answer, repeat the call: 404 means that the worker was deleted.",
         who=MANAGER,
         body=DeleteWorkers,
         content=(answers.DeletedWorkers,),

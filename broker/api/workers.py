@@ -21,8 +21,9 @@ from broker.api.routing import (
     Routes,
 )
 from broker.errors import BrokerError, Invalid
+from broker.store.access import Access
 from broker.store.projects import MANAGE_ACCESS
-from broker.store.workers import Access, Worker
+from broker.store.workers import Worker
 
 DEFAULT_ALIAS = "default_alias"
 
@@ -115,8 +116,8 @@ async def update(call: Call) -> Reply:
     Operation(
         group="Workers",
         summary="Get a worker",
-        text="Managers who are logged in see more, and the worker itself: when it was here last, and what it holds, "
-        "has failed and says of itself. The counts are some seconds old.",
+        text="Managers who are logged in, and the worker itself, also see when the worker was last seen, how many "
+        "tasks it holds, how many it failed, and its `X-Worker-Info`. The counts are some seconds old.",
         who=PERHAPS_MANAGER,
         path={"id": "the worker's id"},
         content=(answers.OneSeenWorker,),
@@ -148,10 +149,9 @@ async def get(call: Call) -> Reply:
     Operation(
         group="Workers",
         summary="Change a worker's secret",
-        text="For the worker itself. The old secret is invalid at once. Not safe to repeat: if the answer is "
-        "lost and the "
-        "old secret is refused, nobody knows the secret of the worker. Create a new one; the tasks of the old one are "
-        "reclaimed.",
+        text="For the worker itself. The old secret is invalid at once. Not safe to repeat: if the answer is lost and "
+        "the old secret is refused, nobody knows the secret of the worker. Create a new one; the tasks of the old one "
+        "are reclaimed.",
         who=WORKER,
         content=(answers.OneWorker,),
         example=Example(path="/worker/rotate_secret", content={"worker": EXAMPLE | {"secret": _EXAMPLE_SECRET}}),
@@ -228,7 +228,7 @@ async def request_access(call: Call) -> Reply:
 )
 async def access_list(call: Call) -> Answer:
     project = await auth.authorized(call, MANAGE_ACCESS)
-    return Listed("accesses", await call.store.workers.access_list(project, partial(_accesses, project)))
+    return Listed("accesses", await call.store.access.rendered(project, partial(_accesses, project)))
 
 
 def _accesses(project: int, rows: list[tuple[Access, Worker]]) -> bytes:

@@ -78,9 +78,12 @@ TOTALS: dict[str, str] = {
 
 STATES = (
     *("waiting", "verifying", "delayed", "assigned", "failed"),
-    *("groups_ready", "groups_resting", "groups_full", "groups_blocked", "errors"),
+    *("groups_ready", "groups_resting", "groups_full", "groups_blocked", "errors", "requests"),
 )
 """Fields of :class:`Stats` that are summed up over all projects, beside the totals."""
+
+STATE_FIELDS = [f"now_{state}" for state in STATES]
+"""Their names in the directory: totals have some of the same names."""
 
 
 class Stats(NamedTuple):
@@ -100,7 +103,7 @@ class Stats(NamedTuple):
     errors: int = 0
     """Live tasks that failed at their last attempt."""
     requests: int = 0
-    """Workers that request access. It is not summed up."""
+    """Workers that request access."""
 
 
 class Oldest(NamedTuple):
@@ -293,7 +296,7 @@ class OverviewRead:
     async def sum(self, *, hidden: bool) -> Stats:
         """Of all projects that are not hidden, or of all hidden ones; some seconds old."""
         key = self._keys.sum_hidden if hidden else self._keys.sum
-        numbers = [int(number or 0) for number in await self._calls.command("HMGET", key, *STATES, *TOTALS)]
+        numbers = [int(number or 0) for number in await self._calls.command("HMGET", key, *STATE_FIELDS, *TOTALS)]
         counters = {name: number for name, number in zip(TOTALS, numbers[len(STATES) :], strict=True) if number}
         waiting, verifying, delayed, assigned, failed, *others = numbers[: len(STATES)]
         return Stats(waiting, verifying, delayed, assigned, failed, counters, *others)

@@ -110,8 +110,17 @@ class Project(NamedTuple):
         return values_of(self.fields) | masked
 
 
-Order = Literal["name", "busy"]
-"""Of projects: ``busy`` has those first that have most unfinished tasks, as they were last counted."""
+Order = Literal["name", "busy", "requests"]
+"""Of projects: ``busy`` has those first that have most unfinished tasks, as they were last counted; ``requests`` only
+those to which workers request access, the most first."""
+
+
+class Requests(NamedTuple):
+    """Workers that request access in projects of a manager."""
+
+    workers: int
+    project: int
+    """0: they are of several projects."""
 
 
 class ProjectPage(NamedTuple):
@@ -247,6 +256,10 @@ class Projects:
                 return after, rows
             onward = after
         return onward, rows
+
+    async def requests(self, manager: int) -> Requests:
+        """Those that the manager may accept, as they were last counted."""
+        return Requests(*await self._calls.call("requests_waiting", self._keys.directory, [manager]))
 
     async def ids(self) -> AsyncIterator[Listed]:
         """Every project, best priority first."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 class TaskFields(NamedTuple):
     """The fields that a submit gives a task: its recipe, and the others in the order in which its record has them.
 
-    A new number goes before ``group``: records that were written before have its default.
+    A new text goes after ``group``: no script needs to know it, and records that were written before do not have it.
     """
 
     recipe: str

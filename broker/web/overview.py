@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from broker.errors import BrokerError
 from broker.store.monitoring import Stats
-from broker.store.projects import Order, Project
+from broker.store.projects import MANAGE_ACCESS, Order, Project, ProjectPage
 from broker.web.attention import REQUESTS, Trouble, trouble_of_store, troubles
 from broker.web.routing import Pages
 from broker.web.trends import Trend, recent_trend, trend
@@ -32,6 +32,11 @@ class Row(NamedTuple):
     def closed(self) -> int:
         return self.stats.counters.get("closed", 0)
 
+    @property
+    def requests(self) -> int:
+        """Those that the manager may accept."""
+        return self.stats.requests if self.project.roles & MANAGE_ACCESS else 0
+
 
 _ORDERS: dict[str, Callable[[Row], tuple[float, str]]] = {
     "name": lambda row: (0, row.project.fields["name"].casefold()),
@@ -49,6 +54,7 @@ _ORDERS: dict[str, Callable[[Row], tuple[float, str]]] = {
 _SHOWN: dict[str, Callable[[Row, list[Trouble]], bool]] = {
     "all": lambda row, trouble: True,
     "attention": lambda row, trouble: bool(trouble),
+    "requests": lambda row, trouble: row.requests > 0,
     "tasks": lambda row, trouble: any(row.stats[:5]),
     "paused": lambda row, trouble: row.project.fields["paused"] == "1",
 }
@@ -60,11 +66,11 @@ async def overview(visit: Visit) -> Response:
     order, words, after = visit.choice("sort", *_ORDERS), visit.text("q"), visit.number("after", 0)
     which = visit.choice("show", *_SHOWN)
     query = visit.request.query_params
-    page = await visit.store.projects.page(visit.me.id, _store_order(order), after, _PAGE, text=words)
-    if not page.whole and not {"sort", "q", "after"} & query.keys():
+    page = await _page(visit, which, order, after, words)
+    if not page.whole and which != "requests" and not {"sort", "q", "after"} & query.keys():
         # Of very many, those that are busy are worth seeing.
         order = "waiting"
-        page = await visit.store.projects.page(visit.me.id, _store_order(order), after, _PAGE)
+        page = await _page(visit, which, order, after, words)
     found = await asyncio.gather(*(_row(visit, project) for project in page.rows))
     every = sorted((row for row in found if row), key=_ORDERS[order])
     memory, now = await visit.store.overview.memory(), time.time()
@@ -89,8 +95,12 @@ async def overview(visit: Visit) -> Response:
     )
 
 
-def _store_order(order: str) -> Order:
-    return "name" if order == "name" else "busy"
+async def _page(visit: Visit, which: str, order: str, after: int, words: str) -> ProjectPage:
+    projects = visit.store.projects
+    if which == "requests":
+        return await projects.page(visit.me.id, "requests", after, _PAGE, text=words, role=MANAGE_ACCESS)
+    of_store: Order = "name" if order == "name" else "busy"
+    return await projects.page(visit.me.id, of_store, after, _PAGE, text=words)
 
 
 async def _sum_of_all(visit: Visit) -> tuple[Stats, Trend]:

@@ -11,7 +11,7 @@ from broker.errors import BrokerError, Unavailable
 from broker.settings import Settings
 from broker.store import Store
 from broker.store.managers import Manager
-from broker.store.projects import ROLE_NAMES, Project
+from broker.store.projects import ROLE_NAMES, Project, Requests
 from broker.web.site import Site
 
 _LARGEST_PAGE = 1_000_000
@@ -28,6 +28,8 @@ class Visit:
         self.site = site
         self.request = request
         self.manager: Manager | None = None
+        self.requests = Requests(0, 0)
+        """Shown on every page."""
         self.path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).lstrip("/")
         """Below ``/ui/``."""
         self.root = "../" * self.path.count("/") or "./" if "app_root_path" in request.scope else "ui/"
@@ -60,6 +62,8 @@ class Visit:
 
     async def sign_in(self) -> Manager | None:
         self.manager = await self.store.managers.of_session(self.cookie) if self.cookie else None
+        if self.manager is not None:
+            self.requests = await self.store.projects.requests(self.manager.id)
         return self.manager
 
     async def project(self, role: int = 0) -> Project:
@@ -92,7 +96,7 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **values: object) -> Response:
         host = self.request.headers.get("host", "")
-        about = {"root": self.root, "path": self.path, "manager": self.manager, "host": host}
+        about = {"root": self.root, "path": self.path, "manager": self.manager, "host": host, "waiting": self.requests}
         return self.site.page(template, about | values, status)
 
     def go(self, path: str) -> Response:

@@ -1,7 +1,7 @@
 --[[ counted: note what was counted of a project; the sums over all projects follow.
 
   Sums of hidden projects stand apart, so that they can be left out. A project that is gone leaves its totals in the
-  sum: a total never goes back.
+  sum: a total never goes back. Managers who may accept its requests for access have them among theirs.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -14,7 +14,7 @@
 
   Returns  1; 0 when the project is off the directory, and its slot is not cleared yet
   Refuses  nothing
-  Cost     O(numbers + log projects)
+  Cost     O(numbers + log projects), and when requests have come or gone + O(managers with a role)
 ]]
 --- @include "by_name"
 
@@ -33,6 +33,7 @@ redis.call('DEL', guard)
 if busy == '' then
   hidden = was_hidden
 end
+local requests
 local from, to = base .. (was_hidden and ':sum-hidden' or ':sum'), base .. (hidden and ':sum-hidden' or ':sum')
 for i = 6, #ARGV, 2 do
   local name, now = ARGV[i], tonumber(ARGV[i + 1])
@@ -50,6 +51,19 @@ for i = 6, #ARGV, 2 do
   end
   if now ~= before then
     redis.call('HSET', counts, name, now)
+    requests = name == 'now_requests' and now or requests
+  end
+end
+if requests then
+  --- @include "note_requests"
+  local roles = redis.call('HGETALL', base .. ':roles:' .. project)
+  for i = 1, #roles, 2 do
+    note_requests(base, project, requests, roles[i], roles[i + 1])
+  end
+  if requests > 0 then
+    redis.call('ZADD', base .. ':requests', requests, project)
+  else
+    redis.call('ZREM', base .. ':requests', project)
   end
 end
 if busy == '' then

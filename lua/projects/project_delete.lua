@@ -13,6 +13,7 @@
   Cost     O(managers with a role)
 ]]
 --- @include "by_name"
+--- @include "note_requests"
 --- @include "role"
 
 local base, guard, manager, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
@@ -37,6 +38,10 @@ redis.call('ZREM', base .. ':starts', id)
 redis.call('ZREM', base .. ':look', id)
 redis.call('HDEL', base .. ':epochs', id)
 redis.call('ZREM', base .. ':busy', id)
+redis.call('ZREM', base .. ':requests', id)
+for _, holder in ipairs(redis.call('HKEYS', base .. ':roles:' .. id)) do
+  note_requests(base, id, 0, holder, 0)
+end
 redis.call('HDEL', base .. ':names', fields[1])
 redis.call('ZREM', base .. ':by-name', name_entry(fields[1], id))
 if fields[2] and fields[2] ~= '' then

@@ -3,7 +3,8 @@
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id, '' for nobody
-  ARGV[2]  'projects': best priority first; 'busy': most unfinished tasks first; 'by-name'
+  ARGV[2]  'projects': best priority first; 'busy': most unfinished tasks first; 'requests': those to which workers
+           request access, the most first; 'by-name'
   ARGV[3]  offset
   ARGV[4]  how many to give
   ARGV[5]  how many to look at, 1,000 or fewer

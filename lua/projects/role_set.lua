@@ -11,6 +11,7 @@
   Refuses  NOT_FOUND, DENIED
   Cost     O(1)
 ]]
+--- @include "note_requests"
 --- @include "role"
 
 local base, guard, asking, id, about = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
@@ -40,4 +41,6 @@ if wanted == 0 then
 else
   redis.call('HSET', key, about, wanted)
 end
+local requests = tonumber(redis.call('HGET', base .. ':counts:' .. id, 'now_requests') or 0)
+note_requests(base, id, requests, about, wanted)
 return 1

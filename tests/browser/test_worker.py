@@ -71,7 +71,7 @@ def test_why_a_worker_gets_nothing_is_told_in_words(
     tab.follow("Why no task: held up")
 
     tab.sees_part("The project is paused")
-    tab.sees_part("Nothing waits in this project")
+    tab.sees_part("No task waits in this project")
     tab.follow("Close")
     tab.at(f"workers/{worker.id}\\??")
     expect(tab.page.get_by_text("The project is paused")).to_have_count(0)

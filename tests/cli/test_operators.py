@@ -187,6 +187,8 @@ def test_groups_are_listed_blocked_and_limited(broker: Broker, fleet: Fleet) -> 
         )
     )
     assert [(row["delay"], row["limit"], row["own"]) for row in changed] == [(2.5, 1, True)]
+    assert len(rows(broker("groups", project, "--json"))) == 2
+    assert len(rows(broker("groups", project, "--json", "--limit", 1))) == 1
     table = fine(broker("groups", project, "--state", "blocked")).splitlines()
     assert table[0].startswith("group      waiting  running  delay  limit")
     assert (table[1].split()[:5], len(table)) == (["a.example", "1", "0", "2.5", "s"], 2)
@@ -205,10 +207,10 @@ def test_why_a_worker_gets_nothing_is_said(broker: Broker, fleet: Fleet) -> None
     worker.submit(project)
     ask: list[Any] = ["why", "--worker", worker.id, "--project", project]
 
-    assert fine(broker(*ask)) == "A task can be had: a get returns it\n"
+    assert fine(broker(*ask)) == "A task is available: a get returns it\n"
     worker.take(project)
     said = fine(broker(*ask)).splitlines()
-    assert said[0] == "Nothing waits in this project"
-    assert re.fullmatch(r"Tasks are delayed; the first of them can be had then \(1, until \d{4}-.*\)", said[1])
+    assert said[0] == "No task waits in this project"
+    assert re.fullmatch(r"Tasks are delayed; the first of them is waiting then \(1, until \d{4}-.*\)", said[1])
     assert [row["code"] for row in rows(broker(*ask, "--json"))] == ["nothing_waits", "delayed", "held"]
     assert "404 not_found" in broker("why", "--worker", 2**50, "--project", project).stderr

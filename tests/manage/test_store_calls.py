@@ -20,6 +20,9 @@ PROJECTS = WORKERS = 1000
 SESSION = 1
 """Who asks: one call."""
 
+VISIT = SESSION + 1
+"""A page also shows how many requests for access wait."""
+
 SHOWN = 100
 """Projects on a page of the overview, and projects that /metrics shows one by one."""
 
@@ -90,36 +93,40 @@ async def client(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPat
 async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
     most = {
         # The number of projects, and where they stand; of each that is shown, its counts and its snapshots.
-        "/ui/": SESSION + 4 + 2 * SHOWN,
-        "/ui/?sort=waiting": SESSION + 4 + 2 * SHOWN,
-        "/ui/?after=900": SESSION + 4 + 2 * SHOWN,
-        "/ui/?q=project 99": SESSION + 4 + 2 * SHOWN,
-        "/ui/?q=none of them": SESSION + 5,
-        "/ui/projects/{project}": SESSION + 6,
-        "/ui/projects/{project}/settings": SESSION + 4,
-        "/ui/projects/{project}/tasks": SESSION + 4,
-        "/ui/projects/{project}/tasks?state=verifying": SESSION + 4,
-        "/ui/projects/{project}/tasks/{task}": SESSION + 3,
+        "/ui/": VISIT + 4 + 2 * SHOWN,
+        "/ui/?sort=waiting": VISIT + 4 + 2 * SHOWN,
+        "/ui/?after=900": VISIT + 4 + 2 * SHOWN,
+        "/ui/?q=project 99": VISIT + 4 + 2 * SHOWN,
+        "/ui/?q=none of them": VISIT + 5,
+        "/ui/?show=requests": VISIT + 4 + 2 * 1,
+        "/ui/projects/{project}": VISIT + 6,
+        "/ui/projects/{project}/settings": VISIT + 4,
+        "/ui/projects/{project}/tasks": VISIT + 4,
+        "/ui/projects/{project}/tasks?state=verifying": VISIT + 4,
+        "/ui/projects/{project}/tasks/{task}": VISIT + 3,
         # A page, its workers, the totals; and of the newest 1,000 failed tasks the messages, or those that match.
-        "/ui/projects/{failing}/tasks?state=failed": SESSION + 4 + 4,
-        "/ui/projects/{failing}/tasks?state=failed&page=9": SESSION + 4,
-        "/ui/projects/{failing}/tasks?state=failed&contains=r": SESSION + 3 + 4,
-        "/ui/projects/{failing}/tasks?state=failed&group=none&after=1000": SESSION + 2 + 4,
-        "/ui/projects/{failing}/tasks?contains=none": SESSION + 3 + 4,
-        "/ui/projects/{project}/groups": SESSION + 3,
-        "/ui/projects/new": SESSION + 2,
-        "/ui/console": SESSION + 2,
-        "/ui/projects/{wanted}/access": SESSION + 11,
-        "/ui/projects/{wanted}/access?worker=700": SESSION + 8,
+        "/ui/projects/{failing}/tasks?state=failed": VISIT + 4 + 4,
+        "/ui/projects/{failing}/tasks?state=failed&page=9": VISIT + 4,
+        "/ui/projects/{failing}/tasks?state=failed&contains=r": VISIT + 3 + 4,
+        "/ui/projects/{failing}/tasks?state=failed&group=none&after=1000": VISIT + 2 + 4,
+        "/ui/projects/{failing}/tasks?contains=none": VISIT + 3 + 4,
+        "/ui/projects/{project}/groups": VISIT + 3,
+        "/ui/projects/new": VISIT + 2,
+        "/ui/console": VISIT + 2,
+        "/ui/projects/{wanted}/access": VISIT + 11,
+        # Of each list its size, the one with this id, and four slices with their aliases.
+        "/ui/projects/{wanted}/access?q=700": VISIT + 5 + 2 * (3 + 2 * 4),
+        "/ui/projects/{wanted}/access?show=requests&may=submit": VISIT + 5 + 2 + 3,
+        "/ui/projects/{wanted}/access?show=rejected": VISIT + 5 + 2,
         # Last id, number and order; then the workers.
         # None of them was here: then all are shown.
-        "/ui/workers": SESSION + 6,
+        "/ui/workers": VISIT + 6,
         # The worker, its projects; of each that is shown, the project, access, and what it closed and holds there.
-        "/ui/workers/1": SESSION + 2 + 4 * 25,
-        "/ui/workers?sort=id&page=9": SESSION + 4,
-        "/ui/workers?show=holding": SESSION + 4,
+        "/ui/workers/1": VISIT + 2 + 4 * 25,
+        "/ui/workers?sort=id&page=9": VISIT + 4,
+        "/ui/workers?show=holding": VISIT + 4,
         # A search looks at 2,000 workers, in four pages.
-        "/ui/workers?q=nobody": SESSION + 2 + 4,
+        "/ui/workers?q=nobody": VISIT + 2 + 4,
         "/worker/stats?limit=500": SESSION + 2,
         "/worker/stats?limit=500&project={project}": 2 * SESSION + 5,
         "/project/tasks/{project}?limit=500": SESSION + 2,

@@ -38,6 +38,7 @@ COUNTED = frozenset(
     (
         *("submit", "release", "turn", "deliver", "cancel", "give_back", "reclaim", "reclaim_worker"),
         *("workers_leave", "promote"),
+        *("request_access", "grant", "grant_requests", "revoke", "join", "access_import"),
         *("task_retry", "task_remove", "task_import", "drain_begin", "drain_step", "remove_group", "copy"),
     )
 )

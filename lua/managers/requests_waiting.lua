@@ -1,0 +1,28 @@
+--[[ requests_waiting: how many workers request access in the projects in which a manager may accept them.
+
+  As they were last counted.
+
+  KEYS[1]  broker:{directory}
+  KEYS[2]  broker:{directory}:guard
+  ARGV[1]  manager id
+
+  Returns  {how many; the project's id if they are of one project only, else 0}
+  Refuses  nothing
+  Cost     O(1) for an admin, else O(projects with requests that the manager may accept)
+]]
+--- @include "role"
+
+local base, manager = KEYS[1], ARGV[1]
+
+if is_admin(base, manager) then
+  local requests = (redis.call('HGET', base .. ':sum', 'now_requests') or 0)
+    + (redis.call('HGET', base .. ':sum-hidden', 'now_requests') or 0)
+  local projects = redis.call('ZRANGE', base .. ':requests', 0, 1)
+  return { requests, #projects == 1 and tonumber(projects[1]) or 0 }
+end
+
+local own, requests = redis.call('HGETALL', base .. ':manager:' .. manager .. ':requests'), 0
+for i = 2, #own, 2 do
+  requests = requests + own[i]
+end
+return { requests, #own == 2 and tonumber(own[1]) or 0 }
