@@ -25,7 +25,7 @@ class Hashes:
         self._recent: Recent[str, int] = Recent(_RECENT)
 
     def hash64(self, request: Request) -> int:
-        """The first 64 bits of its fingerprint; never 0, which would be no hash."""
+        """That of its fingerprint."""
         if not self._by_url or request.method != "GET" or request.body or not _MORE_THAN_URL.isdisjoint(request.meta):
             return self._made(request)
         hash64 = self._recent.get(request.url)
@@ -34,7 +34,12 @@ class Hashes:
         return hash64
 
     def _made(self, request: Request) -> int:
-        return int.from_bytes(self._fingerprinter.fingerprint(request)[:8], "big", signed=True) or 1
+        return hash_of(self._fingerprinter.fingerprint(request))
+
+
+def hash_of(fingerprint: bytes) -> int:
+    """The first 64 bits of a fingerprint. 0 would be no hash."""
+    return int.from_bytes(fingerprint[:8], "big", signed=True) or 1
 
 
 class ScrapyRedisFingerprinter:
