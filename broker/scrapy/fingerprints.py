@@ -1,10 +1,45 @@
-"""The fingerprints of scrapy-redis, for a crawl that began with it."""
+"""The hashes of requests, by the fingerprints that Scrapy makes, or that scrapy-redis made."""
 
 import hashlib
 import json
 
 from scrapy import Request
+from scrapy.utils.request import RequestFingerprinter, RequestFingerprinterProtocol
 from w3lib.url import canonicalize_url
+
+from broker.scrapy.local import Recent
+
+_RECENT = 20_000
+"""URLs whose hash is remembered, and up to twice as many: most links of a page are on other pages as well, and Scrapy
+takes 25 us for each."""
+
+_MORE_THAN_URL = {"verbatim_url"}
+"""Keys of ``meta`` that Scrapy's own fingerprints depend on, besides the URL, the method and the body."""
+
+
+class Hashes:
+    def __init__(self, fingerprinter: RequestFingerprinterProtocol) -> None:
+        self._fingerprinter = fingerprinter
+        # Others may depend on anything.
+        self._by_url = type(fingerprinter) is RequestFingerprinter
+        self._recent: Recent[str, int] = Recent(_RECENT)
+
+    def hash64(self, request: Request) -> int:
+        """That of its fingerprint."""
+        if not self._by_url or request.method != "GET" or request.body or not _MORE_THAN_URL.isdisjoint(request.meta):
+            return self._made(request)
+        hash64 = self._recent.get(request.url)
+        if hash64 is None:
+            hash64 = self._recent[request.url] = self._made(request)
+        return hash64
+
+    def _made(self, request: Request) -> int:
+        return hash_of(self._fingerprinter.fingerprint(request))
+
+
+def hash_of(fingerprint: bytes) -> int:
+    """The first 64 bits of a fingerprint. 0 would be no hash."""
+    return int.from_bytes(fingerprint[:8], "big", signed=True) or 1
 
 
 class ScrapyRedisFingerprinter:

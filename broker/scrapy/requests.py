@@ -116,11 +116,6 @@ def new_task(recipe: str, *, priority: int, group: str, hash64: int) -> NewTask:
     return NewTask(recipe, priority=max(-(2**15), min(priority, 2**15 - 1)), group=group_of(group), hash64=hash64)
 
 
-def hash_of(fingerprint: bytes) -> int:
-    """The first 64 bits of a fingerprint. 0 would be no hash."""
-    return int.from_bytes(fingerprint[:8], "big", signed=True) or 1
-
-
 def group_of(slot: object) -> str:
     """The group of a download slot: at most 255 bytes, without control characters."""
     text = "".join(filter(str.isprintable, str(slot)))
