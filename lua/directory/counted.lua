@@ -25,7 +25,8 @@ local base, guard, project, noted, again, busy = KEYS[1], KEYS[2], ARGV[1], ARGV
 local last_state, now_ms = 6 + 2 * tonumber(ARGV[5]), clock(ARGV[6])
 local counts = base .. ':counts:' .. project
 local changed = redis.call('ZSCORE', base .. ':changed', project)
-local called, is_hidden, paused = unpack(redis.call('HMGET', base .. ':project:' .. project, 'name', 'hidden', 'paused'))
+local called, is_hidden, paused = unpack(redis.call('HMGET', base .. ':project:' .. project, 'name', 'hidden',
+  'paused'))
 local hidden = is_hidden == '1'
 local was_hidden = redis.call('HEXISTS', counts, 'hidden') == 1
 

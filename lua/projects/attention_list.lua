@@ -47,13 +47,13 @@ local function failing(project, failed)
   return failed, closed - (closed_before or 0), tonumber(since or 0)
 end
 
-local function requests(_, requests)
-  return requests, 0, 0
+local function requests(_, count)
+  return count, 0, 0
 end
 
-local function blocked(project, blocked)
+local function blocked(project, count)
   local ready, resting, full = counts_of(project, 'now_groups_ready', 'now_groups_resting', 'now_groups_full')
-  return blocked, ready + resting + full, 0
+  return count, ready + resting + full, 0
 end
 
 local function add(kind, numbers, project, score)
@@ -89,8 +89,8 @@ end
 add_all('stalled', stalled, redis.call('ZRANGE', base .. ':stalled', '-inf', string.format('%.0f', stalled_until), 'BYSCORE',
   'LIMIT', 0, looks, 'WITHSCORES'))
 add_all('failing', failing, redis.call('ZRANGE', base .. ':failing', 0, looks - 1, 'REV', 'WITHSCORES'))
-add_all('requests', requests, admin and redis.call('ZRANGE', base .. ':requests', 0, looks - 1, 'REV', 'WITHSCORES')
-  or own_requests())
+add_all('requests', requests, not admin and own_requests()
+  or redis.call('ZRANGE', base .. ':requests', 0, looks - 1, 'REV', 'WITHSCORES'))
 add_all('blocked', blocked, redis.call('ZRANGE', base .. ':blocked', 0, looks - 1, 'REV', 'WITHSCORES'))
 
 local among = {}
