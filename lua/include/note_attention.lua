@@ -1,7 +1,7 @@
--- note_attention(base, project, now, paused, counts, before): notes whether a project needs attention, by what is counted
--- of it and what was `before`; with counts of nil it is gone. `:stalled` says since when nothing was assigned while tasks
--- wait, `:failing` how many tasks have failed since the `window` in `:counts`, and still are failed, `:blocked` how many
--- groups are blocked, `:attention` what is the worst.
+-- note_attention(base, project, now, paused, counts, before): notes whether a project needs attention, by what is
+-- counted of it and what was `before`; with counts of nil it is gone. `:stalled` says since when nothing was assigned
+-- while tasks wait, `:failing` how many tasks have failed since the `window` in `:counts` and still are failed,
+-- `:blocked` how many groups are blocked, `:attention` what is the worst.
 local function note_attention(base, project, now, paused, counts, before)
   local MOST_FAILED, HOUR = 10, 3600000
   local ranks = { ':blocked', ':requests', ':failing', ':stalled' }

@@ -86,8 +86,8 @@ local function own_requests()
   return some
 end
 
-add_all('stalled', stalled, redis.call('ZRANGE', base .. ':stalled', '-inf', string.format('%.0f', stalled_until), 'BYSCORE',
-  'LIMIT', 0, looks, 'WITHSCORES'))
+add_all('stalled', stalled, redis.call('ZRANGE', base .. ':stalled', '-inf', string.format('%.0f', stalled_until),
+  'BYSCORE', 'LIMIT', 0, looks, 'WITHSCORES'))
 add_all('failing', failing, redis.call('ZRANGE', base .. ':failing', 0, looks - 1, 'REV', 'WITHSCORES'))
 add_all('requests', requests, not admin and own_requests()
   or redis.call('ZRANGE', base .. ':requests', 0, looks - 1, 'REV', 'WITHSCORES'))
