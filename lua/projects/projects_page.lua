@@ -4,7 +4,7 @@
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id, '' for nobody
   ARGV[2]  'projects': best priority first; 'busy': most unfinished tasks first; 'requests': those to which workers
-           request access, the most first; 'by-name'
+           request access, the most first; 'attention': those that may need some, the worst first; 'by-name'
   ARGV[3]  offset
   ARGV[4]  how many to give
   ARGV[5]  how many to look at, 1,000 or fewer
