@@ -110,9 +110,9 @@ class Project(NamedTuple):
         return values_of(self.fields) | masked
 
 
-Order = Literal["name", "busy", "requests"]
+Order = Literal["name", "busy", "requests", "attention"]
 """Of projects: ``busy`` has those first that have most unfinished tasks, as they were last counted; ``requests`` only
-those to which workers request access, the most first."""
+those to which workers request access, the most first; ``attention`` only those that may need some, the worst first."""
 
 
 class Requests(NamedTuple):

@@ -38,7 +38,9 @@ redis.call('ZREM', base .. ':starts', id)
 redis.call('ZREM', base .. ':look', id)
 redis.call('HDEL', base .. ':epochs', id)
 redis.call('ZREM', base .. ':busy', id)
-redis.call('ZREM', base .. ':requests', id)
+for _, list in ipairs({ ':stalled', ':failing', ':requests', ':blocked', ':attention' }) do
+  redis.call('ZREM', base .. list, id)
+end
 for _, holder in ipairs(redis.call('HKEYS', base .. ':roles:' .. id)) do
   note_requests(base, id, 0, holder, 0)
 end

@@ -4,7 +4,7 @@
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id, '' for nobody
   ARGV[2]  'projects': best priority first; 'busy': most unfinished tasks first; 'requests': only projects with access
-           requests, the most first; 'by-name'
+           requests, the most first; 'attention': only projects that may need attention, the worst first; 'by-name'
   ARGV[3]  offset
   ARGV[4]  how many to return
   ARGV[5]  how many to check, 1,000 or fewer
