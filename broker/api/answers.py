@@ -267,7 +267,7 @@ class Reasons(Struct):
     reasons: Annotated[list[Reason], Meta(description="All reasons; or only `available`")]
 
 
-class NewToken(Struct):
+class CreatedToken(Struct):
     token: Annotated[str, Meta(description="Shown only here")]
     token_id: Id
 
@@ -471,11 +471,6 @@ class Accesses(Struct):
 
 class Accepted(Struct):
     accepted: Annotated[int, Meta(ge=0, description="How many requests were accepted")]
-
-
-class CreatedJoinToken(Struct):
-    token: Annotated[str, Meta(description="Shown only here")]
-    token_id: Id
 
 
 class JoinToken(Struct):
