@@ -1,7 +1,7 @@
 --[[ project_delete: a manager deletes a project from the directory; its slot is cleared after that.
 
-  It is noted in `deleted` until its slot is clear and no chain leads to it, so that the sweeper can finish what a crash
-  left. Its id is never given again.
+  The project stays in `:deleted` until its slot is cleared and no chain leads to it, so that the sweeper can finish
+  this after a crash. Its id is never used again.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
