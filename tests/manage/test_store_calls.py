@@ -123,8 +123,9 @@ async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
         # Last id, number and order; then the workers.
         # None of them was here: then all are shown.
         "/ui/workers": VISIT + 6,
-        # The worker, its projects; of each that is shown, the project, access, and what it closed and holds there.
-        "/ui/workers/1": VISIT + 2 + 4 * 25,
+        # The worker, its projects, its log lines; of each project that is shown, the project, access, and what it
+        # closed and holds there.
+        "/ui/workers/1": VISIT + 3 + 4 * 25,
         "/ui/workers?sort=id&page=9": VISIT + 4,
         "/ui/workers?show=holding": VISIT + 4,
         # A search looks at 2,000 workers, in four pages.
