@@ -385,7 +385,7 @@ TaskState = Literal["waiting", "verifying", "delayed", "assigned", "failed"]
 
 class TaskError(Struct):
     message: Annotated[str, Meta(description='As the worker gave it; "": none')]
-    worker: Annotated[Id | None, Meta(description="Null: no worker released it as fail; `message` says why it failed")]
+    worker: Annotated[Id | None, Meta(description="Null: the votes of its workers did not agree")]
     time: Time
 
 
@@ -569,8 +569,8 @@ class GroupsQuery(Struct):
     state: Annotated[
         GroupState,
         Meta(
-            description="`ready`: a task can be assigned now; `resting`: only later; `full`: as many tasks are held "
-            "as the limit allows; `blocked`: such groups also count as resting or full"
+            description="The state of the groups. `ready`: a task can be assigned now; `resting`: only later; `full`: "
+            "as many tasks are held as the limit allows; `blocked`: such groups also count as resting or full"
         ),
     ]
     after: Annotated[str, Meta(description="The `next` of the page before")] | None = None
