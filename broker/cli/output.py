@@ -23,7 +23,7 @@ class Progress:
         self._open = False  # The terminal shows a line without its end.
 
     def show(self, text: str) -> None:
-        """The current state. It is skipped when another was shown a moment ago."""
+        """Shows the current state, unless another was shown a moment ago."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + self._interval
@@ -35,7 +35,7 @@ class Progress:
             self._write(f"{text}\n")
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Prints a line that stays."""
         self.clear()
         self._write(f"{text}\n")
         self._next = 0.0
@@ -51,7 +51,7 @@ class Progress:
 
 
 def print_json(value: object) -> None:
-    """As one line, which is UTF-8 whatever the terminal can show."""
+    """Prints one line of JSON, in UTF-8 whatever the terminal can show."""
     sys.stdout.flush()
     sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
 
