@@ -167,7 +167,7 @@ def test_requests_that_the_broker_refuses_stay_in_their_process_and_the_others_g
         assert crawl.wait() == "finished"
         assert items(crawl.folder) == dict.fromkeys(site.pages, 1)
         assert crawl.stats["broker/local"] == 2
-        assert crawl.says(r"/5> stays in this process, and is lost with it: the broker refused it: ")
+        assert crawl.says(r"/5> is kept only in this process, and is lost with it: the broker refused it: ")
     finally:
         fleet.close()
         serving.stop()
