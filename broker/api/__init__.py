@@ -15,7 +15,6 @@ from broker.api import (
     tasks,
     turn,
     webhooks,
-    worker_deletion,
     workers,
 )
 from broker.api.routing import Route
@@ -29,7 +28,6 @@ def routes() -> list[Route]:
         turn,
         logs,
         workers,
-        worker_deletion,
         joining,
         projects,
         reasons,

@@ -569,8 +569,8 @@ class GroupsQuery(Struct):
     state: Annotated[
         GroupState,
         Meta(
-            description="The state of the groups. `ready`: a task can be assigned now; `resting`: only later; `full`: "
-            "as many tasks are held as the limit allows; `blocked`: such groups also count as resting or full"
+            description="Which groups. `ready`: a task can be assigned now; `resting`: only later; `full`: as many "
+            "tasks are held as the limit allows; `blocked`: such groups also count as resting or full"
         ),
     ]
     after: Annotated[str, Meta(description="The `next` of the page before")] | None = None

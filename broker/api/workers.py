@@ -5,7 +5,7 @@ from functools import partial
 import orjson
 
 from broker.api import answers, auth, presence
-from broker.api.bodies import AccessRequest, NewAlias, SetPaused, WorkerAlias, required
+from broker.api.bodies import AccessRequest, DeleteWorkers, NewAlias, SetPaused, WorkerAlias, required
 from broker.api.requests import Call
 from broker.api.responses import Answer, Listed, Reply
 from broker.api.routing import (
@@ -21,8 +21,9 @@ from broker.api.routing import (
     Routes,
 )
 from broker.errors import BrokerError, Invalid
+from broker.store.access import Access
 from broker.store.projects import MANAGE_ACCESS
-from broker.store.workers import Access, Worker
+from broker.store.workers import Worker
 
 DEFAULT_ALIAS = "default_alias"
 
@@ -227,7 +228,7 @@ async def request_access(call: Call) -> Reply:
 )
 async def access_list(call: Call) -> Answer:
     project = await auth.authorized(call, MANAGE_ACCESS)
-    return Listed("accesses", await call.store.workers.access_list(project, partial(_accesses, project)))
+    return Listed("accesses", await call.store.access.rendered(project, partial(_accesses, project)))
 
 
 def _accesses(project: int, rows: list[tuple[Access, Worker]]) -> bytes:
@@ -272,3 +273,33 @@ async def reject_request(call: Call) -> Reply:
     project = await auth.authorized(call, MANAGE_ACCESS)
     await call.store.workers.revoke(project, call.id("worker"))
     return Reply()
+
+
+@routes.add(
+    "POST /worker/delete",
+    Operation(
+        group="Workers",
+        summary="Delete a worker, or all silent ones",
+        text="For admins. Deletes one `worker`, or all that have sent no call with their credentials for `silent_for` "
+        "seconds. A worker that has never sent one counts from its creation, but is kept if it was imported from the "
+        "original tracker. A worker's credentials end at once, and its id is not used again. The tasks that it holds "
+        "wait again, and its access and requests end, in all projects: when that takes more than 5 seconds, `pending` "
+        "is true, and the rest follows in the background. Its votes, and the tasks that it closed, still count. After "
+        "a lost answer, repeat the call: 404 means that the worker was deleted.",
+        who=MANAGER,
+        body=DeleteWorkers,
+        content=(answers.DeletedWorkers,),
+        refuses={"denied": "needs an admin", "not_found": "no such worker"},
+        example=Example(path="/worker/delete", body={"worker": 1}, content={"deleted": 1, "pending": False}),
+    ),
+)
+async def delete(call: Call) -> Reply:
+    auth.admin(await auth.manager(call))
+    body = await call.decode(DeleteWorkers)
+    deletion = call.store.worker_deletion
+    if (body.worker is None) == (body.silent_for is None):
+        raise Invalid("worker: required, or silent_for instead")
+    if body.silent_for is not None:
+        deleted, pending = await deletion.delete_silent(body.silent_for)
+        return Reply({"deleted": deleted, "pending": pending})
+    return Reply({"deleted": 1, "pending": await deletion.delete(required(body.worker, "worker"))})

@@ -15,16 +15,18 @@ from broker.client.types import Group, GroupState
 
 _PAGE = 500
 _STATES: tuple[GroupState, ...] = get_args(GroupState)
+_ALL: tuple[GroupState, ...] = ("ready", "resting", "full")
+"""A blocked group counts as one of these as well."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_groups)
     parser.description = (
-        f"Lists the groups of a project in one state, or shows one group and changes its limits or block. {ADMIN_HELP}"
+        f"Lists the groups of a project, or shows one group and changes its limits or block. {ADMIN_HELP}"
     )
     parser.add_argument("project", type=whole_number(1), metavar="ID", help="the project")
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--state", choices=_STATES, help="list the groups in this state")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--state", choices=_STATES, help="list only the groups in this state")
     which.add_argument("--group", metavar="NAME", help="show this group")
     parser.add_argument(
         "--limit", type=whole_number(0), default=50, metavar="N", help="list the first N (default: 50; 0: all)"
@@ -61,22 +63,24 @@ def _groups(arguments: argparse.Namespace) -> int:
         for group in found:
             print_json(group)
     else:
-        print(table(_HEAD, [_row(group) for group in found]) if found else f"no groups are {arguments.state}")
+        none = f"no groups are {arguments.state}" if arguments.state else "no groups"
+        print(table(_HEAD, [_row(group) for group in found]) if found else none)
     return 0
 
 
 def _listed(client: Client, arguments: argparse.Namespace) -> list[Group]:
-    """The groups, up to ``--limit``."""
-    found: list[Group] = []
-    query: dict[str, object] = {"state": arguments.state}
-    while not arguments.limit or len(found) < arguments.limit:
-        query["limit"] = min(_PAGE, arguments.limit - len(found)) if arguments.limit else _PAGE
-        page = client.call("GET", f"/project/groups/{arguments.project}?{urlencode(query)}", safe=True)
-        found += msgspec.convert(page["groups"], list[Group])
-        query["after"] = page["next"]
-        if page["next"] is None:
-            break
-    return found
+    """The groups, up to ``--limit``. One that changes its state meanwhile comes once."""
+    found: dict[str, Group] = {}
+    for state in [arguments.state] if arguments.state else _ALL:
+        query: dict[str, object] = {"state": state}
+        while not arguments.limit or len(found) < arguments.limit:
+            query["limit"] = min(_PAGE, arguments.limit - len(found)) if arguments.limit else _PAGE
+            page = client.call("GET", f"/project/groups/{arguments.project}?{urlencode(query)}", safe=True)
+            found |= {group.group: group for group in msgspec.convert(page["groups"], list[Group])}
+            query["after"] = page["next"]
+            if page["next"] is None:
+                break
+    return list(found.values())
 
 
 _HEAD = ("group", "waiting", "running", "delay", "limit", "next start", "blocked until", "set by")

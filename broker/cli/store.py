@@ -16,6 +16,8 @@ from typing import Any, NoReturn, TypeVar
 
 from redis import RedisError, Sentinel
 from redis.asyncio.connection import SSLConnection, parse_url
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from broker import redis_url
 from broker.cli import STORE, add_settings, read_settings
@@ -137,8 +139,9 @@ def _server(text: str) -> tuple[list[str], str]:
 
 def _primary(url: redis_url.RedisUrl) -> str:
     sentinels, theirs, _ = watched(url)
+    options = {"socket_timeout": 5, "retry": Retry(NoBackoff(), 0), **theirs}
     try:
-        watching = Sentinel(sentinels, sentinel_kwargs={"socket_timeout": 5, **theirs})  # type: ignore[no-untyped-call]
+        watching = Sentinel(sentinels, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
         host, port = watching.discover_master(url.service)  # type: ignore[no-untyped-call]
     except RedisError as error:
         raise StartError(message(error), setting="redis_url") from None

@@ -30,17 +30,8 @@ _UNLIMITED = sys.float_info.max
 _PATIENCE = 10
 """Seconds for which calls are repeated when a broker stops answering."""
 
-_OPTIONS = (
-    "jsonl",
-    "priority",
-    "max_retries",
-    "max_assign_time",
-    "verification_count",
-    "delay",
-    "group",
-    "allow_duplicates",
-)
-"""The options that a line's task depends on."""
+_FIELD_OPTIONS = ("priority", "max_retries", "max_assign_time", "verification_count", "delay", "group")
+"""The options that are fields of a task."""
 
 _NUMBERS = (
     ("priority", -(2**15), 2**15 - 1, 0, "tasks of a higher priority are assigned first"),
@@ -53,26 +44,21 @@ _NUMBERS = (
 
 _NAMED = re.compile(r"requests\[(\d+)\]")
 
-_Count = Annotated[int, Meta(ge=0, le=2**15 - 1)]
-_Hash = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_FIELDS = {field.name: field.type for field in msgspec.structs.fields(NewTask)}
 
-
-class Line(msgspec.Struct):
-    """A line with ``--jsonl``: the fields of ``/task/submit``, with the bounds that the broker has for them."""
-
-    project: Annotated[int, Meta(ge=1, le=2**53)] | None = None
-    recipe: str | None = None
-    priority: Annotated[int, Meta(ge=-(2**15), le=2**15 - 1)] | None = None
-    max_retries: _Count | None = None
-    max_assign_time: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
-    verification_count: _Count | None = None
-    group: str | None = None
-    delay: Annotated[float, Meta(ge=0, le=315_360_000)] | None = None
-    not_before: Annotated[float, Meta(ge=0)] | None = None
-    hash64: _Hash | None = None
-    hash_u64: _Hash | None = None
-    unique_string: str | None = None
-    unique_str: str | None = None
+Line = msgspec.defstruct(
+    "Line",
+    [
+        (name, kind | None, None)
+        for name, kind in {
+            "project": Annotated[int, Meta(ge=1, le=2**53)],
+            **_FIELDS,
+            "hash_u64": _FIELDS["hash64"],
+            "unique_str": _FIELDS["unique_string"],
+        }.items()
+    ],
+)
+"""A line with ``--jsonl``: the fields of ``/task/submit``, each of which may be null."""
 
 
 _ADVICE = {
@@ -155,7 +141,7 @@ class _Run:
         self._offset_file = OffsetFile(file.with_name(f"{file.name}.offset") if file and self._regular else None)
         self._progress = Progress(sys.stderr)
         self._submitted = self._duplicates = 0
-        options = {name: getattr(arguments, name) for name in _OPTIONS}
+        options = {name: getattr(arguments, name) for name in ("jsonl", *_FIELD_OPTIONS, "allow_duplicates")}
         self._done = Offset(client.url, arguments.project, options)
 
     def run(self, rate: float) -> None:
@@ -259,7 +245,8 @@ class _Run:
 
     def _task(self, text: bytes) -> NewTask:
         """Raises :class:`ValueError`. The recipe is the unique string when the line gives no hash."""
-        task = NewTask(**{**_defaults(self._arguments), **self._fields(recipe_of(text))})
+        options = {name: getattr(self._arguments, name) for name in _FIELD_OPTIONS}
+        task = NewTask(**{**options, **self._fields(recipe_of(text))})
         if task.hashed or self._arguments.allow_duplicates:
             return task
         return msgspec.structs.replace(task, unique_string=task.recipe)
@@ -271,12 +258,11 @@ class _Run:
             line = msgspec.json.decode(recipe, type=Line)
         except RecursionError:
             raise ValueError("JSON is nested too deeply") from None
-        if not line.recipe:
-            raise ValueError("Object missing required field `recipe`")
-        if line.project not in {None, self._arguments.project}:
-            raise ValueError(f"it names project {line.project}, and --project names {self._arguments.project}")
         given = {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
-        given.pop("project", None)
+        if not given.get("recipe"):
+            raise ValueError("Object missing required field `recipe`")
+        if (project := given.pop("project", self._arguments.project)) != self._arguments.project:
+            raise ValueError(f"it names project {project}, and --project names {self._arguments.project}")
         if given.get("not_before"):
             if given.get("delay"):
                 raise ValueError("not_before: send this or delay, not both")
@@ -295,14 +281,3 @@ class _Run:
             return counts
         share = min(1.0, self._done.bytes / self._size)
         return f"[{'#' * int(30 * share):<30}] {share:4.0%}  {counts}"
-
-
-def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "priority": arguments.priority,
-        "max_retries": arguments.max_retries,
-        "max_assign_time": arguments.max_assign_time,
-        "verification_count": arguments.verification_count,
-        "delay": arguments.delay,
-        "group": arguments.group,
-    }

@@ -1,10 +1,10 @@
 """The data of the API, named as in docs/http-api.md, and the errors of the client. Unknown fields are ignored."""
 
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 
 class Result(IntEnum):
@@ -51,15 +51,15 @@ class NewTask(Struct, frozen=True, omit_defaults=True):
     """
 
     recipe: str
-    priority: int = 0
-    max_retries: int = 0
-    max_assign_time: int = 0
-    verification_count: int = 1
-    hash64: int = 0
+    priority: Annotated[int, Meta(ge=-(2**15), le=2**15 - 1)] = 0
+    max_retries: Annotated[int, Meta(ge=0, le=2**15 - 1)] = 0
+    max_assign_time: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    verification_count: Annotated[int, Meta(ge=0, le=2**15 - 1)] = 1
+    hash64: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] = 0
     unique_string: str = ""
     group: str = ""
-    delay: float = 0
-    not_before: float = 0
+    delay: Annotated[float, Meta(ge=0, le=10 * 365 * 86400)] = 0
+    not_before: Annotated[float, Meta(ge=0)] = 0
 
     @property
     def hashed(self) -> bool:

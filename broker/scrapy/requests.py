@@ -1,7 +1,9 @@
-"""Scrapy's requests as recipes of tasks, in JSON, and back."""
+"""Scrapy's requests as recipes of tasks, in JSON, and back; and their fingerprints as scrapy-redis makes them."""
 
 import base64
+import hashlib
 import inspect
+import json
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -9,6 +11,7 @@ from typing import Any
 
 import msgspec
 from scrapy import Request, Spider
+from w3lib.url import canonicalize_url
 
 from broker.client import NewTask
 
@@ -164,3 +167,15 @@ def _method_names(spider: type[Spider]) -> dict[Any, str]:
         for name, function in inspect.getmembers(spider, inspect.isfunction)
         if not name.startswith("__") and name not in _NO_CALLBACKS
     }
+
+
+class ScrapyRedisFingerprinter:
+    """A REQUEST_FINGERPRINTER_CLASS that agrees with the dupefilter of scrapy-redis 0.9."""
+
+    def fingerprint(self, request: Request) -> bytes:
+        return scrapy_redis_fingerprint(request.url, request.method, request.body)
+
+
+def scrapy_redis_fingerprint(url: str, method: str, body: bytes) -> bytes:
+    data = {"method": method, "url": canonicalize_url(url), "body": body.hex()}
+    return hashlib.sha1(json.dumps(data, sort_keys=True).encode(), usedforsecurity=False).digest()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from broker.counters import Counters
 from broker.settings import Settings
+from broker.store.access import AccessLists
 from broker.store.active import Active
 from broker.store.chain import Chain
 from broker.store.counting import Counting
@@ -40,6 +41,7 @@ class Store:
     chain: Chain
     projects: Projects
     workers: Workers
+    access: AccessLists
     joining: Joining
     notices: Notices
     presence: Presence
@@ -117,6 +119,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         chain=chain,
         projects=projects,
         workers=workers,
+        access=AccessLists(calls, keys, workers),
         joining=Joining(calls, keys, settings.login_limit),
         presence=Presence(calls, keys),
         managers=Managers(calls, keys, int(settings.session_ttl), settings.register_limit, settings.login_limit),

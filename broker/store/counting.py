@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 from broker.errors import BrokerError
-from broker.store.monitoring import STATES, Monitoring, Stats
+from broker.store.monitoring import STATE_FIELDS, STATES, Monitoring, Stats
 from broker.store.projects import Projects
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
@@ -181,7 +181,7 @@ class Counting:
 
 
 def _pairs(stats: Stats) -> list[int | str]:
-    states = [(name, getattr(stats, name)) for name in STATES]
+    states = [(field, getattr(stats, name)) for field, name in zip(STATE_FIELDS, STATES, strict=True)]
     return [part for pair in (*states, *stats.counters.items()) for part in pair]
 
 

@@ -84,6 +84,9 @@ STATES = (
 )
 """Fields of :class:`Stats` that are summed up over all projects, beside the totals."""
 
+STATE_FIELDS = [f"now_{state}" for state in STATES]
+"""Their names in the directory: totals have some of the same names."""
+
 
 class Stats(NamedTuple):
     waiting: int
@@ -295,7 +298,7 @@ class OverviewRead:
     async def sum(self, *, hidden: bool) -> Stats:
         """Sums over all projects that are not hidden, or over all hidden ones; some seconds old."""
         key = self._keys.sum_hidden if hidden else self._keys.sum
-        numbers = [int(number or 0) for number in await self._calls.command("HMGET", key, *STATES, *TOTALS)]
+        numbers = [int(number or 0) for number in await self._calls.command("HMGET", key, *STATE_FIELDS, *TOTALS)]
         counters = {name: number for name, number in zip(TOTALS, numbers[len(STATES) :], strict=True) if number}
         waiting, verifying, delayed, assigned, failed, *others = numbers[: len(STATES)]
         return Stats(waiting, verifying, delayed, assigned, failed, counters, *others)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 class TaskFields(NamedTuple):
     """The fields of a submitted task: its recipe, and the others in the order of its record.
 
-    A new number goes before ``group``: existing records then have its default.
+    A new text goes after ``group``: no script needs to know it, and existing records do not have it.
     """
 
     recipe: str

@@ -11,16 +11,14 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from broker.errors import BrokerError
 from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls, StoreMetrics
-from broker.store.shared_read import rest
 
 _PAGE = 500
 _NO_DIGEST = "0" * 64
@@ -37,22 +35,6 @@ _TIMER = 0.01
 _MOST = 100_000
 """Records kept."""
 
-_LIST_DUTY = 0.3
-"""Share of the time while all access to a project is listed; others are served in the rest of it."""
-
-_AFTER = re.compile("([0-9]{1,20})-([0-9]{1,16})")
-"""Where a page of access continues: a cursor, and the last worker at this cursor that was shown."""
-
-_SCANS = 20
-"""Scripts that such a page calls at most: what is scanned may be empty."""
-
-
-class Access(NamedTuple):
-    worker: int
-    assign: bool
-    submit: bool
-    request: bool
-
 
 class Worker(NamedTuple):
     id: int
@@ -62,14 +44,6 @@ class Worker(NamedTuple):
     digest: str
     closed_before: int = 0
     """Tasks that it had closed in the original tracker, when it was imported."""
-
-
-class AccessPage(NamedTuple):
-    total: int
-    """On all pages."""
-    rows: list[tuple[Access, Worker]]
-    onward: str
-    """'' at the end."""
 
 
 class Record:
@@ -147,7 +121,6 @@ class Workers:
         self._create_limit = create_limit
         self._records = WorkerRecords(self._read)
         self._metrics = metrics
-        self._listing = asyncio.Lock()
         self.now = ""
 
     async def create(self, alias: str, address: str | None = None) -> tuple[Worker, str]:
@@ -244,74 +217,6 @@ class Workers:
         """What was granted: 'assign', 'submit', 'assign,submit' or ''."""
         may: str = await self._calls.call("access_of", self._keys.project(project), [worker])
         return may
-
-    async def access_list(self, project: int, render: Callable[[list[tuple[Access, Worker]]], bytes]) -> list[bytes]:
-        """All access, rendered by ``render`` in slices: requests first, then granted access, by worker id.
-
-        One list at a time, for a share of the store's time. Raises ``not_found``.
-        """
-        async with self._listing:
-            rows: list[Access] = []
-            for which in ("requests", "access"):
-                listed = {access.worker: access async for access in self._listed(project, which)}
-                rows += (listed[worker] for worker in sorted(listed))
-            slices = []
-            for start in range(0, len(rows), _PAGE):
-                begun = time.monotonic()
-                if found := await self._with_workers(rows[start : start + _PAGE]):
-                    slices.append(bytes(memoryview(render(found))))
-                await rest(begun, _LIST_DUTY)
-            return slices
-
-    async def access_page(self, project: int, which: str, after: str, limit: int) -> AccessPage:
-        """Some of the ``requests`` or of the ``access`` that was granted, fewer than twice ``limit``.
-
-        ``after``: what the page before gave as ``onward``, '' to begin. Up to some hundred, they come by worker id.
-        """
-        total = int(await self._calls.command("HLEN", self._keys.access(project, which)))
-        match = _AFTER.fullmatch(after)
-        cursor, last = (match[1], int(match[2])) if match else ("0", 0)
-        for _ in range(_SCANS):
-            onward, scanned = await self._scan(project, which, cursor, limit)
-            some = sorted(access for access in scanned if access.worker > last)
-            if some or onward == "0":
-                break
-            cursor, last = onward, 0
-        if len(some) >= 2 * limit:
-            return AccessPage(total, await self._with_workers(some[:limit]), f"{cursor}-{some[limit - 1].worker}")
-        return AccessPage(total, await self._with_workers(some), "" if onward == "0" else f"{onward}-0")
-
-    async def access_rows(self, project: int, worker: int) -> list[tuple[Access, Worker]]:
-        """The request of one worker, and what it was granted."""
-        rows = []
-        for which in ("requests", "access"):
-            may = await self._calls.command("HGET", self._keys.access(project, which), worker)
-            if may:
-                rows.append(_access(worker, may, which))
-        return await self._with_workers(rows)
-
-    async def _with_workers(self, rows: Sequence[Access]) -> list[tuple[Access, Worker]]:
-        if not rows:
-            return []
-        workers = await self.get([access.worker for access in rows])
-        return [(access, worker) for access, worker in zip(rows, workers, strict=True) if worker]
-
-    async def _listed(self, project: int, which: str) -> AsyncIterator[Access]:
-        cursor = ""
-        while cursor != "0":
-            begun = time.monotonic()
-            cursor, some = await self._scan(project, which, cursor or "0", _PAGE)
-            for access in some:
-                yield access
-            await rest(begun, _LIST_DUTY)
-
-    async def _scan(self, project: int, which: str, cursor: str, count: int) -> tuple[str, list[Access]]:
-        onward, pairs = await self._calls.call("access_list", self._keys.project(project), [which, cursor, count])
-        return onward, [_access(int(worker), may, which) for worker, may in zip(pairs[::2], pairs[1::2], strict=True)]
-
-
-def _access(worker: int, may: str, which: str) -> Access:
-    return Access(worker, "assign" in may, "submit" in may, which == "requests")
 
 
 def bad_credentials() -> BrokerError:

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from redis import Redis
 
-from broker.scrapy.fingerprints import scrapy_redis_fingerprint
-from broker.scrapy.requests import NotCarried, encoded, group_of, hash_of
+from broker.scrapy.requests import NotCarried, encoded, group_of, hash_of, scrapy_redis_fingerprint
 from broker.store.task_fields import TaskFields
 
 _PAGE = 1000

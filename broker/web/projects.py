@@ -1,15 +1,15 @@
 """Projects: of one how it goes, its settings, its secrets, and who may work on it."""
 
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from starlette.responses import Response
 
-from broker.api.requests import parsed_id
 from broker.errors import BrokerError
+from broker.store.access import AccessFilter, Which
 from broker.store.monitoring import Stats
 from broker.store.projects import EDIT, MAINTENANCE, MANAGE_ACCESS, READ, SECRET, Project
-from broker.store.workers import Access, AccessPage, Worker
 from broker.web.routing import Pages
 from broker.web.trends import recent_trend
 from broker.web.visit import CHOICES, FEW, Visit
@@ -20,6 +20,13 @@ _HOLDERS = 16
 
 _ACCESS = 50
 """Workers of a page of access, and of one of requests."""
+
+_LISTS: Mapping[Which, tuple[str, ...]] = {
+    "requests": ("all", "requests"),
+    "access": ("all", "access"),
+    "rejected": ("rejected",),
+}
+"""Lists of the page of access, and with which choices they are shown."""
 
 _RANGES = {"1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "all": 0}
 """Seconds that the timeline goes back; 0: as far as there are snapshots."""
@@ -134,30 +141,25 @@ async def secrets(visit: Visit) -> Response:
 @pages.add("/projects/{id}/access")
 async def access(visit: Visit) -> Response:
     project = await visit.project(MANAGE_ACCESS)
-    workers, worker = visit.store.workers, visit.text("worker")
-    asked, allowed = (
-        [await workers.access_page(project.id, which, visit.text(which), _ACCESS) for which in ("requests", "access")]
-        if not worker
-        else _of_one(await workers.access_rows(project.id, parsed_id(worker) or 0))
-    )
+    show, may = visit.choice("show", "all", *_LISTS), visit.choice("may", "", "assign", "submit")
+    filter, at = AccessFilter(may, visit.text("q")), {which: visit.text(which) for which in _LISTS}
+    lists = {
+        which: await visit.store.access.page(project.id, which, at[which], _ACCESS, filter)
+        for which in _LISTS
+        if show in _LISTS[which]
+    }
     roles = await visit.store.projects.roles(project.id)
     holders = {manager.id for manager, _ in roles}
     others = [manager for manager in await visit.store.managers.every() if manager.id not in holders]
     return visit.page(
         "access.html",
         project=project,
-        worker=worker,
-        requests=asked,
-        granted=allowed,
-        at={which: visit.text(which) for which in ("requests", "access")},
+        lists=lists,
+        at=at,
+        show=show,
+        filter=filter,
         tokens=await visit.store.joining.tokens(project.id),
         managers=roles,
         others=sorted(others, key=lambda manager: manager.username.casefold()),
         roles=ROLES,
     )
-
-
-def _of_one(rows: list[tuple[Access, Worker]]) -> list[AccessPage]:
-    """What one worker asks for, and what it was granted, as pages."""
-    parts = [[row for row in rows if row[0].request is asked] for asked in (True, False)]
-    return [AccessPage(len(part), part, "") for part in parts]

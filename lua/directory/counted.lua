@@ -51,7 +51,7 @@ for i = 6, #ARGV, 2 do
   end
   if now ~= before then
     redis.call('HSET', counts, name, now)
-    requests = name == 'requests' and now or requests
+    requests = name == 'now_requests' and now or requests
   end
 end
 if requests then

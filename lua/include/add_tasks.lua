@@ -52,7 +52,7 @@ local function take_hash(known, past, hash)
   return true
 end
 
-local FIRST_LINE = '^(%-?%d*) ?(%-?%d*)[ %d]*@?([^\n]*)'
+local FIRST_LINE = '^(%-?%d*) ?(%-?%d*)[ %d]*@?([^\t\n]*)'
 
 -- add_tasks(base, texts, from, step, new): adds tasks. Their texts, as in include/task.lua, stand at `from` and each
 -- `step` after it. `new` has the project's `seq`, `place`, `remember_closed`, `known_hashes`, `awaited`, and the time:

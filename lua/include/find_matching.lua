@@ -16,7 +16,7 @@ end
 -- match(base, filter, task, record): where a task is, as find_task answers it in a list, if it is one of these; and how
 -- many bytes that took. What costs least comes first.
 local function match(base, filter, task, record)
-  local created, _, _, _, _, _, _, group, newline, recipe_at = parse_record(record)
+  local created, _, group, newline, recipe_at = parse_record(record)
   if not created or filter.group ~= '' and filter.group ~= group then
     return nil, #record
   end

@@ -13,7 +13,7 @@ local function find_task(base, task)
       return state, score, base .. ':' .. state, member
     end
   end
-  local _, _, _, _, _, _, _, group = parse_record(redis.call('HGET', bucket_of(base, task)))
+  local _, _, group = parse_record(redis.call('HGET', bucket_of(base, task)))
   if (group or '') ~= '' then
     local gen = redis.call('HGET', base, 'group_gen')
     for _, state in ipairs({ 'queue', 'verifying' }) do

@@ -3,7 +3,7 @@
 -- read_record(record): its fields as a table, with numbers but for `created`, `hash` and `group`; `recipe_at` is nil
 -- when the recipe stands apart.
 local function read_record(record)
-  local created, hash, priority, max_retries, max_assign_time, verification_count, counts, group, newline, recipe_at =
+  local created, hash, group, newline, recipe_at, counts, max_assign_time, verification_count, priority, max_retries =
     parse_record(record)
   if not created then
     return nil
@@ -22,4 +22,18 @@ local function read_record(record)
     group = group,
     recipe_at = newline ~= '' and recipe_at or nil,
   }
+end
+
+-- with_counts(record, fields): the record with the retries, reclaims and round that the fields have now.
+local function with_counts(record, fields)
+  local numbers = string.format('%s %s %d %d %d %d %d', fields.created, fields.hash, fields.priority,
+    fields.max_retries, fields.max_assign_time, fields.verification_count, fields.retries)
+  if fields.round > 1 then
+    numbers = string.format('%s %d %d', numbers, fields.reclaims, fields.round)
+  elseif fields.reclaims > 0 then
+    numbers = string.format('%s %d', numbers, fields.reclaims)
+  end
+  -- What follows the numbers: the group, the recipe.
+  local rest = string.match(record, '[@\n].*$') or ''
+  return numbers .. (string.sub(rest, 1, 1) == '@' and ' ' or '') .. rest
 end

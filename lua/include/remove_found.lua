@@ -26,7 +26,7 @@ local function remove_found(base, now, tasks, places)
     --- @include "wake"
     local names = {}
     for i, record in ipairs((records_of(base, held))) do
-      local created, _, _, _, _, _, _, group = parse_record(record)
+      local created, _, group = parse_record(record)
       names[i] = created and group
     end
     wake(base, redis.call('HGET', base, 'awaited'), now, free_groups(base, now, members, names), 0)

@@ -15,8 +15,8 @@
 local base, manager = KEYS[1], ARGV[1]
 
 if is_admin(base, manager) then
-  local requests = (redis.call('HGET', base .. ':sum', 'requests') or 0)
-    + (redis.call('HGET', base .. ':sum-hidden', 'requests') or 0)
+  local requests = (redis.call('HGET', base .. ':sum', 'now_requests') or 0)
+    + (redis.call('HGET', base .. ':sum-hidden', 'now_requests') or 0)
   local projects = redis.call('ZRANGE', base .. ':requests', 0, 1)
   return { requests, #projects == 1 and tonumber(projects[1]) or 0 }
 end

@@ -41,6 +41,6 @@ if wanted == 0 then
 else
   redis.call('HSET', key, about, wanted)
 end
-local requests = tonumber(redis.call('HGET', base .. ':counts:' .. id, 'requests') or 0)
+local requests = tonumber(redis.call('HGET', base .. ':counts:' .. id, 'now_requests') or 0)
 note_requests(base, id, requests, about, wanted)
 return 1

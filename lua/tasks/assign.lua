@@ -64,7 +64,7 @@ local function read(tasks)
   local found, lost = {}, {}
   for i, record in ipairs((records_of(base, tasks))) do
     local task = tasks[i]
-    local created, _, _, _, seconds, _, counts, _, newline, recipe_at = parse_record(record)
+    local created, _, _, newline, recipe_at, counts, seconds = parse_record(record)
     local whole = created and with_recipe(base, task, record, newline)
     if whole then
       found[i] = { task = task, record = whole, seconds = seconds, size = #whole - recipe_at + #newline }

@@ -34,7 +34,7 @@ for from = 1, #tasks, 500 do
   local holders = redis.call('HMGET', base .. ':holders', unpack(some))
   for i, record in ipairs((records_of(base, some))) do
     local task = some[i]
-    local created, _, _, _, _, _, _, _, newline = parse_record(record)
+    local created, _, _, newline = parse_record(record)
     local whole = created and with_recipe(base, task, record, newline)
     -- One that has lost its record is no task any more.
     if whole then

@@ -214,7 +214,7 @@ local records, buckets = records_of(base, tasks)
 local others = {}
 for i, record in ipairs(records) do
   local place = places[i]
-  local created, hash, _, _, _, needed, counts, group, newline = parse_record(record)
+  local created, hash, group, newline, _, counts, _, needed = parse_record(record)
   if created and counts == '' and ARGV[place + 1] == OK and (needed == '' or needed == '1') then
     close_task(tasks[i], record, hash, newline)
     outcomes[place / 3] = 'closed'

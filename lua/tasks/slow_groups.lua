@@ -36,7 +36,7 @@ for i = 3, #ARGV, 3 do
 end
 local changes = {}
 for n, record in ipairs(#tasks > 0 and records_of(base, tasks) or {}) do
-  local _, _, _, _, _, _, _, group = parse_record(record)
+  local _, _, group = parse_record(record)
   if (group or '') ~= '' then
     changes[#changes + 1] = { group = group, delay = ARGV[places[n] + 1], block = ARGV[places[n] + 2] }
   end

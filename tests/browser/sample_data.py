@@ -44,6 +44,8 @@ class SampleData:
         asked = {"project": self.busy, "assign": True, "submit": True}
         for n in (7, 8):
             self.fleet.worker(alias=f"newcomer-{n}").post("/project/request_access", asked).content()
+        rejected = self.fleet.worker(self.busy, alias="newcomer-6")
+        self.admin.post(f"/project/reject_request/{self.busy}/{rejected.id}").content()
         for uses in (300, 1, 0):
             self._join_token(uses)
         self.guide = ManagerCaller(self.url, "grace", "a long password")

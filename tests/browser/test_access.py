@@ -202,7 +202,7 @@ def test_every_page_says_how_many_requests_wait_and_leads_there(
     tab = Tab.open(browser, sample.url, owner, clock=True)
     badge = tab.page.locator(".self .badge")
     # They are counted some seconds later.
-    until(lambda: "4 access requests" in owner.http.get("/ui/account").text)
+    until(lambda: "4 <span" in owner.http.get("/ui/account").text)
 
     tab.go("logs")
     expect(badge).to_have_text("4 access requests")
@@ -211,7 +211,7 @@ def test_every_page_says_how_many_requests_wait_and_leads_there(
     tab.press("Accept all")
     tab.press("Accept all", inside=tab.page.get_by_role("dialog"))
     tab.sees("4 requests accepted")
-    until(lambda: "access request" not in owner.http.get("/ui/account").text)
+    until(lambda: "/access" not in owner.http.get("/ui/account").text)
     tab.later(3)
 
     expect(badge).to_have_count(0)
@@ -232,3 +232,60 @@ def test_with_requests_in_several_projects_the_top_bar_leads_to_those(
     expect(rows.filter(has_text=name)).to_contain_text("4 requests")
     expect(rows.filter(has_text="Python docs: pages")).to_contain_text("2 requests")
     expect(rows.filter(has_text="Not begun yet")).to_have_count(0)
+
+
+def test_those_that_match_a_filter_are_accepted_and_no_others(
+    opened: Tab, sample: SampleData, project: int, asking: list[WorkerCaller]
+) -> None:
+    producers = [sample.fleet.worker(alias=f"producer-{n}") for n in range(3)]
+    for worker in producers:
+        worker.post("/project/request_access", {"project": project, "submit": True}).content()
+    opened.later(4)
+    expect(requests(opened)).to_have_count(7)
+    opened.page.get_by_label("Select: asking-1").check()
+
+    opened.page.get_by_label("For").select_option(label="submit")
+    opened.later(1)
+    expect(requests(opened)).to_have_count(3)
+    opened.at(rf"projects/{project}/access\?show=all&may=submit")
+    # It would accept those that are not shown as well.
+    expect(opened.page.get_by_role("button", name="Accept all")).to_have_count(0)
+    expect(opened.page.locator("#accept-selected")).to_be_disabled()
+    opened.page.get_by_label("Search workers").fill("CER-1")
+    opened.later(1)
+    expect(requests(opened)).to_have_count(1)
+    opened.page.get_by_label("Search workers").fill("")
+    opened.later(1)
+    opened.page.get_by_label("Select all on this page").check()
+    opened.press("Accept 3 selected")
+
+    opened.sees("3 requests accepted")
+    opened.sees("No request matches the filter.")
+    assert inside(sample, project) == {worker.id for worker in producers}
+    opened.page.get_by_label("For").select_option(label="anything")
+    opened.later(1)
+    expect(requests(opened)).to_have_count(4)
+
+
+def test_workers_are_shown_by_what_they_have(
+    opened: Tab, sample: SampleData, project: int, asking: list[WorkerCaller]
+) -> None:
+    sample.admin.post(f"/project/accept_request/{project}/{asking[0].id}").content()
+    sample.admin.post(f"/project/reject_request/{project}/{asking[1].id}").content()
+    shown = opened.page.get_by_label("Show")
+    granted, rejected = (opened.page.locator(f"[data-live={name}] tbody tr") for name in ("granted", "rejected"))
+    expect(rejected).to_have_count(0)
+
+    shown.select_option(label="with access")
+    opened.later(1)
+    expect(requests(opened)).to_have_count(0)
+    expect(granted).to_contain_text(["asking-0"])
+    shown.select_option(label="rejected")
+    opened.later(1)
+    expect(granted).to_have_count(0)
+    expect(rejected).to_contain_text(["asking-1"])
+    shown.select_option(value="requests")
+    opened.later(1)
+
+    expect(rejected).to_have_count(0)
+    expect(requests(opened)).to_contain_text(["asking-2", "asking-3"])

@@ -87,17 +87,17 @@ def test_what_matches_is_retried_and_removed_after_a_question_with_the_number(
     assert (stats["waiting"], stats["failed"]) == (2, 1)
 
 
-def test_of_20000_failed_tasks_the_newest_come_first_and_one_jumps_to_a_page(
+def test_of_5000_failed_tasks_the_newest_come_first_and_one_jumps_to_a_page(
     tab: Tab, project: int, worker: WorkerCaller
 ) -> None:
     fail(worker, project, ["rare"])
-    newest = fail(worker, project, ["often"] * 19_999)[-499:]
+    newest = fail(worker, project, ["often"] * 4_999)[-499:]
     tab.go(f"projects/{project}/tasks?state=failed")
     tab.sees("the 1,000 that failed last")
     expect(rows(tab)).to_have_count(50)
     assert {int(name) for name in rows(tab).locator("th").all_inner_texts()} <= set(newest)
 
-    tab.fill("Page", "400")
+    tab.fill("Page", "100")
     tab.press("Go")
     expect(rows(tab)).to_have_count(50)
     expect(rows(tab).last.locator("td.why")).to_contain_text("rare")

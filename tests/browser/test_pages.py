@@ -29,6 +29,9 @@ SIZES: list[tuple[str, ViewportSize]] = [("wide", WIDE), ("narrow", {"width": 38
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # Width and colours have little to do with each other: all four together with the pictures, else two.
 LOOKS = [(*size, SCHEMES) if PICTURES else (*size, SCHEMES[n : n + 1]) for n, size in enumerate(SIZES)]
+EACH = pytest.mark.parametrize(
+    "both", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["one-look", "each-look"]
+)
 PAGES = {
     "overview": "",
     "project": "projects/{busy}",
@@ -61,6 +64,9 @@ PAGES = {
     "settings": "projects/{busy}/settings",
     "new-project": "projects/new",
     "access": "projects/{busy}/access",
+    "access-found": "projects/{busy}/access?show=requests&may=submit&q=newcomer",
+    "access-none-found": "projects/{busy}/access?q=nobody",
+    "access-rejected": "projects/{busy}/access?show=rejected",
     "access-hostile": "projects/{hostile}/access",
     "secrets": "projects/{busy}/secrets",
     "workers": "workers",
@@ -77,26 +83,31 @@ PAGES = {
 }
 
 
-def looked_at(tab: Tab, name: str) -> None:
-    """Raises when a page is wider than its window, or axe finds a serious violation. Takes four pictures, if asked."""
+def looked_at(tab: Tab, name: str, only: int | None = None) -> None:
+    """Raises when a page is wider than its window, or axe finds a serious violation. Takes four pictures, if asked.
+
+    ``only``: the number of the one look in which axe is asked; else in each.
+    """
     FOLDER.mkdir(exist_ok=True)
     # Charts and secrets come after the page.
     expect(tab.page.locator("body[data-late]")).to_have_count(0)
     tab.page.evaluate(AXE.axe_script)
-    for size, viewport, schemes in LOOKS:
+    for n, (size, viewport, schemes) in enumerate(LOOKS):
         tab.page.set_viewport_size(viewport)
         for scheme in schemes:
             tab.page.emulate_media(color_scheme=scheme)
             if PICTURES:
                 tab.page.screenshot(path=FOLDER / f"{name}-{size}-{scheme}.png", full_page=True)
-            assert tab.page.evaluate(SERIOUS) == [], f"{size}, {scheme}"
+            if only in {None, n}:
+                assert tab.page.evaluate(SERIOUS) == [], f"{size}, {scheme}"
         wider = tab.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{size}: {wider} px too wide"
     tab.page.set_viewport_size(WIDE)
 
 
+@EACH
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str) -> None:
+def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str, both: bool) -> None:
     gone = name in {"not-found", "task-gone", "worker-gone"}
     place = PAGES[name].format(
         busy=sample.busy,
@@ -112,7 +123,8 @@ def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str) ->
 
     tab.go(place)
 
-    looked_at(tab, name)
+    # Pages that stand beside each other share most of what they show: each second one is wide, the others are narrow.
+    looked_at(tab, name, None if both or PICTURES else list(PAGES).index(name) % 2)
     assert tab.page.title() != "taken"
     assert tab.refused == ["Failed to load resource: the server responded with a status of 404 (Not Found)"] * gone
 

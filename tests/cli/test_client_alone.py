@@ -41,7 +41,7 @@ def alone(tmp_path: Path) -> Alone:
     packages = tmp_path / "packages"
     packages.mkdir()
     # The installed metadata of task-broker itself may be older than pyproject.toml.
-    for one in (needed("httpx", {}) | needed("msgspec", {})).values():
+    for one in (needed("httpx", {}) | needed("msgspec", {}) | needed("sniffio", {})).values():
         for top in {file.parts[0] for file in one.files or () if file.parts[0] != ".."}:
             if not (packages / top).exists():
                 (packages / top).symlink_to(str(one.locate_file(top)))
@@ -59,10 +59,10 @@ def broker(alone: Alone, *arguments: object) -> "subprocess.CompletedProcess[str
     return alone("from broker.cli import main; sys.exit(main())", *arguments)
 
 
-def test_pip_installs_httpx_and_msgspec_for_the_client() -> None:
+def test_pip_installs_three_packages_for_the_client() -> None:
     asked = {Requirement(line).name for line in distribution("task-broker").requires or () if "extra ==" not in line}
 
-    assert asked == {"httpx", "msgspec"}
+    assert asked == {"httpx", "msgspec", "sniffio"}
 
 
 def test_the_client_imports_no_module_of_the_server(alone: Alone) -> None:
@@ -108,7 +108,7 @@ def test_all_commands_are_listed(alone: Alone) -> None:
 
 
 def test_a_line_of_a_file_may_say_what_the_broker_takes() -> None:
-    """The bounds stand twice: the client has nothing of the server."""
+    """The bounds stand twice: the client imports nothing of the server."""
 
     def bounds(kind: type) -> dict[str, object]:
         (found,) = msgspec.json.schema(kind)["$defs"].values()

@@ -187,6 +187,8 @@ def test_groups_are_listed_blocked_and_limited(broker: Broker, fleet: Fleet) -> 
         )
     )
     assert [(row["delay"], row["limit"], row["own"]) for row in changed] == [(2.5, 1, True)]
+    assert len(rows(broker("groups", project, "--json"))) == 2
+    assert len(rows(broker("groups", project, "--json", "--limit", 1))) == 1
     table = fine(broker("groups", project, "--state", "blocked")).splitlines()
     assert table[0].startswith("group      waiting  running  delay  limit")
     assert (table[1].split()[:5], len(table)) == (["a.example", "1", "0", "2.5", "s"], 2)

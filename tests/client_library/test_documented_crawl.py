@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,12 @@ def only_the_dead_site_waits(broker: Fleet) -> bool:
     return (now["waiting"], now["assigned"], now["failed"]) == (1, 0, 1)
 
 
-def test_the_crawl_is_polite_and_ends(broker: Fleet, tmp_path: Path) -> None:
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(broker: Fleet, tmp_path: Path) -> Run:
+    """Runs a program of the page where the manager's account is."""
     manager = tmp_path / "manager"
     manager.mkdir()
     (manager / "admin.json").write_text(json.dumps(ACCOUNT))
@@ -52,6 +57,41 @@ def test_the_crawl_is_polite_and_ends(broker: Fleet, tmp_path: Path) -> None:
         command = [sys.executable, "-c", python(name, broker.url), *arguments]
         return subprocess.run(command, cwd=manager, capture_output=True, text=True, check=False, timeout=60)
 
+    return run
+
+
+def test_each_program_runs(broker: Fleet, run: Run, tmp_path: Path) -> None:
+    assert run("project.py").stdout == "1\n"
+
+    with served() as site:
+        host = f"127.0.0.1:{site.port}"
+        site.replies = {"/": [Reply(200, '<a href="broken">a</a>')], "/broken": [Reply(500)]}
+        assert "is requested" in run("start.py", f"http://{host}/").stderr
+        accept(broker.admin, 1, "start")
+        assert run("start.py", f"http://{host}/").stdout == "1 new, 0 known\n"
+
+        folder = tmp_path / "crawler"
+        folder.mkdir()
+        (folder / "pages.py").write_text(python("pages.py:", broker.url))
+        with program(folder, python("crawler.py", broker.url), host) as crawler:
+            accept(broker.admin, 1, "crawler")
+            until(lambda: stats(broker, 1)["failed"] == 1, 20)
+            assert crawler.end() == 0
+
+    watched = run("watch.py").stdout
+    assert f"failed: http://{host}/broken" in watched
+    assert watched.splitlines()[-1] == "finished"
+    assert run("why.py", host).stdout.splitlines()[-1] == f"1 pages of {host} wait again"
+    with Client(broker.url) as client:
+        client.login(**ACCOUNT)
+        exec(python("remove_group", broker.url).replace("trap.example", host), {"client": client})
+        exec(python("max_reclaims", broker.url), {"client": client})
+    assert stats(broker, 1)["waiting"] == 0
+    assert min(site.pauses()) > 1 - LATE
+
+
+@pytest.mark.slow
+def test_the_crawl_is_polite_and_ends(broker: Fleet, run: Run, tmp_path: Path) -> None:
     assert run("project.py").stdout == "1\n"
 
     with served() as slow, served() as other:

@@ -202,13 +202,13 @@ def test_the_tasks_of_a_killed_worker_are_back_after_its_lease(
 ) -> None:
     project = fleet.project()
     worker_file(project)
-    for seconds in (0, 3600, 3):
+    for seconds in (0, 3600, 2):
         producer(project).submit(project, str(seconds), max_assign_time=seconds)
-    text = WORKER.replace("wait=0)", "wait=0, lease=4)")
+    text = WORKER.replace("wait=0)", "wait=0, lease=3)")
 
     with program(tmp_path, text, fleet.url, str(project), "async", "60", "1") as worker:
         until(lambda: worker.text().count("began") == 3)
-        time.sleep(6)
+        time.sleep(4)
         assert (stats(fleet, project)["assigned"], counters(fleet, project)["reclaimed"]) == (3, 0)
         worker.process.kill()
         until(lambda: stats(fleet, project)["waiting"] == 3)

@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from redis import Redis
 
+from broker.cli import main
 from broker.store.redis.embedded import binary
 from tests.client import Caller, Fleet, WorkerCaller
 from tests.servers import until_it_answers
@@ -162,7 +164,11 @@ def live_tasks(admin: Caller, project: int) -> set[int]:
     ("own", "backup", "restore"),
     [
         pytest.param(False, BACKUP, RESTORE, id="embedded"),
-        pytest.param(False, ONE_FILE, RESTORE.replace("tasks", "tasks.rdb"), id="embedded-one-file-restored"),
+        pytest.param(
+            *(False, ONE_FILE, RESTORE.replace("tasks", "tasks.rdb")),
+            id="embedded-one-file-restored",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(False, ONE_FILE, RESTORE_ONE_FILE, id="embedded-one-file", marks=pytest.mark.slow),
         pytest.param(False, FILES, RESTORE_FILES, id="embedded-files", marks=pytest.mark.slow),
         pytest.param(True, ONE_FILE, RESTORE_ONE_FILE, id="own-one-file", marks=pytest.mark.slow),
@@ -246,6 +252,7 @@ def test_a_copy_that_ends_in_the_middle_of_a_change_restores_without_it(tmp_path
 
 
 def command(place: Place, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """In a process of its own: several may run at once."""
     return subprocess.run(
         [sys.executable, "-m", "broker", *map(str, arguments)],
         env={**os.environ, "BROKER_DATA_DIR": str(place.data), "BROKER_REDIS_URL": ""},
@@ -254,6 +261,26 @@ def command(place: Place, *arguments: object) -> "subprocess.CompletedProcess[st
         timeout=60,
         check=False,
     )
+
+
+class Done(NamedTuple):
+    returncode: int
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command on the data of a place."""
+
+    def run(place: Place, *arguments: object) -> Done:
+        monkeypatch.setenv("BROKER_DATA_DIR", str(place.data))
+        monkeypatch.setenv("BROKER_REDIS_URL", "")
+        return Done(main([str(argument) for argument in arguments]), capsys.readouterr().err)
+
+    return run
 
 
 def one_task(serving: Serving) -> int:
@@ -267,49 +294,49 @@ def one_task(serving: Serving) -> int:
     return project
 
 
-def test_a_backup_is_taken_whether_the_broker_runs_or_not_and_replaces_nothing(tmp_path: Path) -> None:
+def test_a_backup_is_taken_whether_the_broker_runs_or_not_and_replaces_nothing(tmp_path: Path, run: Run) -> None:
     place, backup = Place(tmp_path), tmp_path / "backup"
-    assert "there is no data in" in command(place, "backup", backup).stderr
+    assert "there is no data in" in run(place, "backup", backup).stderr
     with running(place) as serving:
         one_task(serving)
-        done = command(place, "backup", backup)
+        done = run(place, "backup", backup)
         assert done.returncode == 0, done.stderr
-    assert command(place, "backup", tmp_path / "another").returncode == 0
+    assert run(place, "backup", tmp_path / "another").returncode == 0
     assert {path.name for path in place.data.iterdir()} <= {"appendonlydir", "lock", "store.log", "backup.lock"}
 
     before = {path: path.read_bytes() for path in backup.rglob("*") if path.is_file()}
-    again = command(place, "backup", backup)
+    again = run(place, "backup", backup)
     assert (again.returncode, "exists, and is not an empty folder" in again.stderr) == (1, True)
     assert {path: path.read_bytes() for path in backup.rglob("*") if path.is_file()} == before
     # It contains secrets.
     assert all(path.stat().st_mode & 0o077 == 0 for path in [backup, *backup.rglob("*")])
 
 
-def test_a_restore_needs_a_new_directory_and_a_whole_backup(tmp_path: Path) -> None:
+def test_a_restore_needs_a_new_directory_and_a_whole_backup(tmp_path: Path, run: Run) -> None:
     place, backup, new = Place(tmp_path / "old"), tmp_path / "backup", Place(tmp_path / "new")
     with running(place) as serving:
         project = one_task(serving)
-        assert command(place, "backup", backup).returncode == 0
-        other = command(place, "restore", backup)
+        assert run(place, "backup", backup).returncode == 0
+        other = run(place, "restore", backup)
         assert (other.returncode, "is running on" in other.stderr) == (1, True)
-    assert "has data already" in command(place, "restore", backup).stderr
+    assert "has data already" in run(place, "restore", backup).stderr
 
     (base,) = (backup / "appendonlydir").glob("*.rdb")
     whole = base.read_bytes()
     for damaged in (whole[:-20], whole[: len(whole) // 2] + b"x" + whole[len(whole) // 2 + 1 :], b""):
         base.write_bytes(damaged)
-        done = command(new, "restore", backup)
+        done = run(new, "restore", backup)
         why = "the store does not start with it" if damaged else "is empty"
         assert (done.returncode, why in done.stderr) == (1, True), done
         assert not (new.data / "appendonlydir" / "appendonly.aof.manifest").exists()
     for nothing in (tmp_path / "nowhere", tmp_path / "old", Path(__file__)):
-        done = command(new, "restore", nothing)
+        done = run(new, "restore", nothing)
         assert done.returncode == 1
         assert done.stderr.startswith("broker: ")
         assert len(done.stderr.splitlines()) == 1
 
     base.write_bytes(whole)
-    assert command(new, "restore", backup).returncode == 0
+    assert run(new, "restore", backup).returncode == 0
     with running(new) as serving:
         admin = serving.caller()
         admin.post("/login", {"username": "admin", "password": PASSWORD}).content()

@@ -17,7 +17,7 @@ from tests.serving import Serving, until
 
 def long_path(tmp_path: Path) -> Path:
     """A directory in which no socket can be."""
-    return tmp_path / ("x" * 100)
+    return tmp_path / ("x" * 100) / ("y" * 100)
 
 
 def delete_socket(path: Path) -> None:
@@ -47,6 +47,7 @@ def test_where_a_path_is_too_long_for_a_socket_it_is_in_a_directory_of_its_own(t
 
     assert path.parent.parent == runtime
     assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert (long_path(tmp_path) / "data").stat().st_mode & 0o777 == 0o700
     assert serving.stop() == 0
     assert not path.parent.exists()
     if known:

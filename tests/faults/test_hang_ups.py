@@ -135,6 +135,7 @@ def test_while_connections_are_reset_calls_get_503_and_after_that_all_goes_on(tm
         fleet.close()
 
 
+@pytest.mark.slow
 def test_a_broker_that_starts_while_connections_are_reset_is_ready_when_they_are_not(
     tmp_path: Path, store: int
 ) -> None:

@@ -68,7 +68,7 @@ class Fetcher(Client):
             elif got.body["ok"]:
                 self._fetch(got.body["content"]["task"], asked, time.monotonic())
             else:
-                time.sleep(0.002)
+                time.sleep(0.01)
 
     def _fetch(self, task: dict[str, Any], asked: float, answered: float) -> None:
         start = Start(task["id"], asked, answered, asked + HELD_FOR - SLACK)

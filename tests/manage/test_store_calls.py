@@ -114,7 +114,10 @@ async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
         "/ui/projects/new": VISIT + 2,
         "/ui/console": VISIT + 2,
         "/ui/projects/{wanted}/access": VISIT + 11,
-        "/ui/projects/{wanted}/access?worker=700": VISIT + 8,
+        # Of each list its size, the one with this id, and four slices with their aliases.
+        "/ui/projects/{wanted}/access?q=700": VISIT + 5 + 2 * (3 + 2 * 4),
+        "/ui/projects/{wanted}/access?show=requests&may=submit": VISIT + 5 + 2 + 3,
+        "/ui/projects/{wanted}/access?show=rejected": VISIT + 5 + 2,
         # Last id, number and order; then the workers.
         # None of them was here: then all are shown.
         "/ui/workers": VISIT + 6,

@@ -111,6 +111,23 @@ async def test_sums_follow_a_project_that_is_hidden_shown_or_deleted(fleet: Stor
     assert await sums() == [(2, 5), (0, 0)]
 
 
+async def test_the_sums_tell_states_from_totals_of_the_same_name(fleet: StoreFleet) -> None:
+    project = await fleet.project()
+    worker = await fleet.worker(project)
+    await fleet.submit(project, worker, *(new() for _ in range(10)))
+    for task in await fleet.take(project, worker, 5):
+        await fleet.release(project, worker, task.id, result=1)
+    await fleet.store.maintenance.run(project, "reset_failed")
+    await fleet.take(project, worker, 3)
+    await count(fleet)
+
+    sums = await fleet.store.overview.sum(hidden=False)
+
+    assert (sums.waiting, sums.assigned, sums.failed) == (7, 3, 0)
+    assert (sums.counters["assigned"], sums.counters["failed"]) == (8, 5)
+    assert sums == await fleet.store.monitoring.stats(project)
+
+
 async def test_an_answer_is_never_older_than_its_question(fleet: StoreFleet) -> None:
     for known in range(3):
         assert (await fleet.store.overview.get()).projects == known

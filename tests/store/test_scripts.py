@@ -325,16 +325,14 @@ def lua_list(include: str, name: str) -> list[str]:
 
 
 def test_a_task_has_the_same_fields_in_lua_and_in_python() -> None:
-    wanted = {
-        name.removesuffix("64"): default for name, default in TaskFields._field_defaults.items() if name != "start"
-    }
-    source = (LUA / "include" / "read_record.lua").read_text()
+    numbers = {name: default for name, default in TaskFields._field_defaults.items() if isinstance(default, int)}
+    parsing, reading = ((LUA / "include" / f"{name}.lua").read_text() for name in ("task", "read_record"))
 
-    matched = re.search(r"local created, (.*), counts, group, newline, recipe_at =\n", source)
+    matched = re.search(r"local created, hash, (.*), counts, group, newline, recipe_at =\n", parsing)
     assert matched
-    assert [*matched[1].split(", "), "group"] == list(wanted)
-    numbers = re.findall(r"^    (\w+) = tonumber\(\1\) or (\d+),$", source, re.MULTILINE)
-    assert {"hash": "", "group": "", **{name: int(default) for name, default in numbers}} == {
-        **wanted,
-        **{"retries": 0, "reclaims": 0, "round": 1},
-    }
+    assert matched[1].split(", ") == list(numbers)
+    returned = re.search(r"return (created, .*)\n", parsing)
+    assert returned
+    assert f"local {returned[1]} =\n    parse_record(record)" in reading
+    defaults = re.findall(r"^    (\w+) = tonumber\(\1\) or (\d+),$", reading, re.MULTILINE)
+    assert {name: int(default) for name, default in defaults} == numbers | {"retries": 0, "reclaims": 0, "round": 1}

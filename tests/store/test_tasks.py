@@ -9,7 +9,7 @@ from broker.settings import Settings
 from broker.store import Store
 from broker.store.redis.scripts import Arguments
 from broker.store.task_fields import TaskFields
-from broker.store.tasks import CHUNK
+from broker.store.tasks import CHUNK, FAIL
 from broker.sweeper import BATCH, look, sweep
 from tests.store.conftest import StoreFleet, new
 from tests.stores import commands_of, keys_like, looking_into
@@ -472,3 +472,20 @@ async def test_nothing_is_made_again_in_a_project_that_is_not_there(
 
     with looking_into(redis_url) as redis:
         assert keys_like(redis, f"{settings.prefix}:{{project:9}}*") == []
+
+
+async def test_a_text_that_no_script_reads_stays_with_its_task_and_its_group_is_still_its_group(
+    fleet: StoreFleet,
+) -> None:
+    project = await fleet.project(group_limit=1)
+    worker = await fleet.worker(project)
+    first, second = (TaskFields("r\t@", priority=1, max_retries=9, group=f"g\t{text}") for text in ("1", "2"))
+    lone = TaskFields("r\t@", max_retries=9, group="\t3")
+    await fleet.submit(project, worker, first, second, lone)
+
+    for turn, wanted in enumerate([first, second, first, second]):
+        grouped, other = await fleet.take(project, worker, 3)
+        assert [grouped.fields, other.fields] == [wanted, lone]
+        assert [grouped.retries, other.retries] == [turn // 2, turn]
+        await fleet.release(project, worker, grouped.id, FAIL)
+        await fleet.release(project, worker, other.id, FAIL)

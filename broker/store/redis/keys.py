@@ -48,7 +48,7 @@ class Keys:
         return self._of_directory(f"logs:{level}")
 
     def access(self, project: int, which: str) -> str:
-        """``access`` or ``requests``."""
+        """``access``, ``requests`` or ``rejected``."""
         return f"{self.project(project)[0]}:{which}"
 
     def held(self, project: int) -> str:
