@@ -1,4 +1,4 @@
-"""What needs attention: of a project, from what is counted of it, and of the store."""
+"""What needs attention in a project, by its counts, and in the store."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,13 @@ from broker.web import formats
 from broker.web.trends import SPAN, Trend
 
 _IDLE = 60
-"""Seconds without a closed task after which a project with waiting ones stalls."""
+"""Seconds without a closed task after which a project with waiting tasks is stalled."""
 
 _FAILED = 10
-"""Failed tasks of which a project may be failing, if they are a fifth of those that are done, or more."""
+"""Failed tasks from which a project is failing, if they are at least a fifth of the finished ones."""
 
 _FULL = 0.8
-"""Part of the store's memory."""
+"""Used share of the store's memory."""
 
 
 STORE, STALLED, FAILING, REQUESTS, BLOCKED = range(5)
@@ -25,7 +25,7 @@ class Trouble(NamedTuple):
     rank: int
     """STORE, STALLED, FAILING, REQUESTS or BLOCKED."""
     project: int
-    """0: it is the store's."""
+    """0: the store."""
     name: str
     text: str
     place: str
@@ -40,7 +40,7 @@ def trouble_of_store(memory: Memory | None) -> list[Trouble]:
 
 
 def troubles(project: Project, stats: Stats, trend: Trend, now: float) -> list[Trouble]:
-    """Pages to which the manager has no access are not named."""
+    """Links only to pages that the manager may see."""
     found = list[Trouble]()
 
     def add(rank: int, text: str, page: str, role: int = 0) -> None:
@@ -50,7 +50,7 @@ def troubles(project: Project, stats: Stats, trend: Trend, now: float) -> list[T
 
     waiting = stats.waiting + stats.verifying
     groups = stats.groups_ready + stats.groups_resting + stats.groups_full
-    # Groups that rest are nothing to worry about.
+    # Resting groups are no reason for attention.
     may_start = stats.groups_ready or not groups
     idle = now - trend.idle_since if trend.idle_since else 0
     if waiting and not stats.assigned and may_start and idle >= _IDLE and project.fields["paused"] != "1":

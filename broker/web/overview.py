@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
     @property
     def requests(self) -> int:
-        """Those that the manager may accept."""
+        """Requests that the manager may accept."""
         return self.stats.requests if self.project.roles & MANAGE_ACCESS else 0
 
 
@@ -68,7 +68,7 @@ async def overview(visit: Visit) -> Response:
     query = visit.request.query_params
     page = await _page(visit, which, order, after, words)
     if not page.whole and which != "requests" and not {"sort", "q", "after"} & query.keys():
-        # Of very many, those that are busy are worth seeing.
+        # Of very many projects, the busy ones are shown first.
         order = "waiting"
         page = await _page(visit, which, order, after, words)
     found = await asyncio.gather(*(_row(visit, project) for project in page.rows))
@@ -123,7 +123,7 @@ async def _row(visit: Visit, project: Project) -> Row | None:
 
 
 def _sum(counts: Sequence[tuple[Stats, float | None]]) -> tuple[Stats, Trend]:
-    """Of stats with a pace, where there is one."""
+    """The sums of stats, and of their paces, if there are any."""
     every = [stats for stats, _ in counts]
     stats = Stats(
         sum(stats.waiting for stats in every),

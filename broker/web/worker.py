@@ -66,7 +66,7 @@ async def worker(visit: Visit) -> Response:
 
 
 async def _place(visit: Visit, worker: int, id: int) -> Place | None:
-    """None of a project that is gone, or that this manager may not see."""
+    """None if the project was deleted, or if this manager may not see it."""
     store = visit.store
     try:
         project = await store.projects.get(id, visit.me.id)

@@ -122,7 +122,7 @@ def test_a_worker_that_comes_back_is_alive(timed: Tab, sample: SampleData) -> No
     worker = sample.fleet.worker(alias="comes back")
     timed.go("workers?q=comes+back")
     state = timed.page.locator("[data-live=workers] tbody tr").locator("[data-label=State]")
-    expect(state).to_have_text("never here")
+    expect(state).to_have_text("never seen")
 
     worker.get("/task/get/1", headers={"X-Worker-Info": "host=h"})
     until(lambda: sample.admin.get(f"/worker/get/{worker.id}").content()["worker"]["host"] == "h")

@@ -89,7 +89,7 @@ def test_remember_closed_0_is_warned_of(start: Start, site: Site, fleet: Fleet, 
     site.pages |= {"/0": Page()}
     crawl = start()
     assert crawl.wait() == "finished"
-    assert crawl.says("has remember_closed 0: pages that are done come again")
+    assert crawl.says("has remember_closed 0: pages are crawled again")
     assert not start().says("never")
     assert stats(fleet, crawled)["failed"] == 0
     assert counters(fleet, crawled)["closed"] >= 1

@@ -229,9 +229,13 @@ async def test_what_workers_do_while_the_import_is_not_done_stays(broker: Broker
             PROJECT.replace("motd,", "") + "\n",
             "project.csv: the first line does not name the column motd: dump the",
         ),
-        ("task", f"{TASK}\n1,,1,,0,0,0,0,0,1,r,\n2,,1,,0", "task.csv, line 3: 5 fields, not 12: is it whole?"),
-        ("task", f'{TASK}\n1,,1,,0,0,0,0,0,1,"re', "task.csv, line 2: unexpected end of data: is it whole?"),
-        ("worker_verifies_task", f"{VOTE}\n1,1\n", "worker_verifies_task.csv, line 2: 2 fields, not 3: is it whole?"),
+        ("task", f"{TASK}\n1,,1,,0,0,0,0,0,1,r,\n2,,1,,0", "task.csv, line 3: 5 fields, not 12: is the file complete?"),
+        ("task", f'{TASK}\n1,,1,,0,0,0,0,0,1,"re', "task.csv, line 2: unexpected end of data: is the file complete?"),
+        (
+            "worker_verifies_task",
+            f"{VOTE}\n1,1\n",
+            "worker_verifies_task.csv, line 2: 2 fields, not 3: is the file complete?",
+        ),
     ],
 )
 async def test_broken_dumps_import_nothing_and_the_line_is_named(
