@@ -286,10 +286,6 @@ class NewJoinToken(Struct):
     ] = None
 
 
-class RevokeJoinToken(Struct):
-    token_id: Annotated[Id | None, needed("The id of the token")] = None
-
-
 class Join(Struct):
     project: Annotated[Id | None, needed("The project to join")] = None
     token: Annotated[NonEmpty | None, needed("A join token of the project", minLength=1)] = None
@@ -472,7 +468,7 @@ class DeleteWorkers(Struct):
     ] = None
 
 
-class CreateToken(Struct):
+class NewToken(Struct):
     name: Annotated[
         Annotated[str, Meta(min_length=1, max_length=100)] | None,
         needed("What the token is for; for people", minLength=1, maxLength=100),
@@ -484,7 +480,7 @@ class CreateToken(Struct):
 
 
 class RevokeToken(Struct):
-    token_id: Annotated[Id | None, needed("The token's id, as `/account/tokens` lists it")] = None
+    token_id: Annotated[Id | None, needed("The token's id, as the list of tokens has it")] = None
 
 
 class LogQuery(Struct):

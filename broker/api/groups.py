@@ -1,6 +1,6 @@
 """The groups of a project's tasks, such as hosts: how much waits, and limits of their own."""
 
-from broker.api import answers, auth
+from broker.api import answers, auth, queries
 from broker.api.bodies import RemoveGroup, SetGroup, required, seconds_or_minus_1, valid_group
 from broker.api.requests import Call
 from broker.api.responses import Reply
@@ -45,7 +45,7 @@ _EXAMPLE = {
         "never seen has zeros. A call with an id in `X-Worker-ID`, or without a cookie, is a worker's call.",
         who=EITHER,
         path=PROJECT_ID,
-        query=answers.GroupQuery,
+        query=queries.GroupQuery,
         content=(answers.OneGroup,),
         refuses={
             "invalid": "the group is missing, or cannot be one",
@@ -104,7 +104,7 @@ async def set_group(call: Call) -> Reply:
         "one: go on until `next` is null. A group that changes its state meanwhile may be missing or come twice.",
         who=MANAGER,
         path=PROJECT_ID,
-        query=answers.GroupsQuery,
+        query=queries.GroupsQuery,
         content=(answers.GroupPage,),
         refuses={"invalid": "`state` is missing or none of these; `after` or `limit` is not valid"}
         | NEEDS_READ

@@ -4,7 +4,7 @@ from functools import partial
 
 from broker.api import answers, auth
 from broker.api.batches import batch
-from broker.api.bodies import MAX_NAMED, AcceptRequests, Join, NewJoinToken, RevokeJoinToken, required
+from broker.api.bodies import MAX_NAMED, AcceptRequests, Join, NewJoinToken, RevokeToken, required
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import (
@@ -61,7 +61,7 @@ async def accept_requests(call: Call) -> Reply:
         "has at most 100 tokens. A hard reset keeps them, and an export leaves them out. After a lost answer, list the "
         "tokens, and revoke the one that nobody knows.",
         body=NewJoinToken,
-        content=(answers.CreatedJoinToken,),
+        content=(answers.CreatedToken,),
         refuses=_REFUSES | {"limit_reached": "the project has 100 join tokens"},
         example=Example(
             path="/project/join_tokens/2",
@@ -106,14 +106,14 @@ async def list_join_tokens(call: Call) -> Reply:
         summary="Revoke a join token",
         text="For managers with MANAGE_ACCESS. The token ends at once; workers that have used it keep their access. "
         "A repeat answers 404.",
-        body=RevokeJoinToken,
+        body=RevokeToken,
         refuses=NEEDS_MANAGE_ACCESS | {"not_found": "no such project, or it has no such token"},
         example=Example(path="/project/revoke_join_token/2", body={"token_id": 1}),
     ),
 )
 async def revoke_join_token(call: Call) -> Reply:
     project = await auth.authorized(call, MANAGE_ACCESS)
-    token = required((await call.decode(RevokeJoinToken)).token_id, "token_id")
+    token = required((await call.decode(RevokeToken)).token_id, "token_id")
     await call.store.joining.revoke_token(project, token)
     return Reply()
 

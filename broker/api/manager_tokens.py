@@ -1,7 +1,7 @@
 """Tokens of managers, for programs: created, listed and revoked by a manager who has signed in."""
 
 from broker.api import answers, auth
-from broker.api.bodies import CreateToken, RevokeToken, required
+from broker.api.bodies import NewToken, RevokeToken, required
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import SIGNED_IN, Example, Operation, Routes
@@ -22,8 +22,8 @@ _DAYS_90 = 90 * 86_400
         "only in this answer. A manager has 100 at most. A password change ends them all. A repeat creates another "
         "one.",
         who=SIGNED_IN,
-        body=CreateToken,
-        content=(answers.NewToken,),
+        body=NewToken,
+        content=(answers.CreatedToken,),
         refuses={"limit_reached": "the manager has 100 tokens"},
         example=Example(
             path="/account/tokens",
@@ -34,7 +34,7 @@ _DAYS_90 = 90 * 86_400
 )
 async def create(call: Call) -> Reply:
     manager = await auth.signed_in(call)
-    body = await call.decode(CreateToken)
+    body = await call.decode(NewToken)
     name, seconds = required(body.name, "name"), body.expires_in or _DAYS_90
     cookie = auth.session_cookie(call) or ""
     token, id = await call.store.manager_tokens.create(manager.id, cookie, name, seconds)

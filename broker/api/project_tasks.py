@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict
 from functools import partial
 
-from broker.api import answers, auth
+from broker.api import answers, auth, queries
 from broker.api.bodies import LONGEST_TEXT, ForgetHash, MatchTasks, hash_of, required, valid_group
 from broker.api.requests import Call
 from broker.api.responses import Reply
@@ -256,7 +256,7 @@ async def _run(call: Call, maintenance: str) -> Reply:
         "may be missing, and no task comes twice.",
         who=MANAGER,
         path=PROJECT_ID,
-        query=answers.TaskPageQuery,
+        query=queries.TaskPageQuery,
         content=(answers.TaskPage, answers.FoundTasks),
         refuses={"invalid": "a parameter is not valid; `offset` beside a filter"} | NEEDS_READ | NO_SUCH_PROJECT,
         example=Example(path="/project/tasks/2?state=failed", content={"total": 1, "tasks": [_EXAMPLE_FAILED]}),

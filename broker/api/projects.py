@@ -1,5 +1,7 @@
 """Projects: their configuration, who may work on them, their secrets."""
 
+from functools import partial
+
 import orjson
 
 from broker.api import answers, auth
@@ -239,6 +241,23 @@ async def stats(call: Call) -> Reply:
     return Reply({"stats": told | {"orphaned": stats.counters.get("orphaned", 0)}})
 
 
+_of_a_secret = partial(
+    Operation, group="Projects", who=MANAGER, path=PROJECT_ID, refuses=NEEDS_SECRET | NO_SUCH_PROJECT
+)
+
+
+async def _secret(call: Call, name: str) -> Reply:
+    project = await auth.authorized(call, SECRET)
+    return Reply({name: (await call.store.projects.get(project)).fields.get(name, "")})
+
+
+async def _set_secret(call: Call, body: type[SetSecret | SetWebhookSecret | SetNotifySecret], name: str) -> Reply:
+    manager, project = await auth.manager(call), call.id("id")
+    secret = required(getattr(await call.decode(body), name), name)
+    await call.store.projects.set_secret(manager.id, project, name, secret)
+    return Reply()
+
+
 @routes.add(
     "GET /project/secret/{id}",
     Operation(
@@ -259,104 +278,72 @@ async def get_secret(call: Call) -> Reply:
         worker = await auth.worker(call)
         if "assign" not in await call.store.workers.access(project, worker.id):
             raise BrokerError("denied", "Needs ASSIGN on the project")
-    else:
-        await auth.authorized(call, SECRET)
-    return Reply({"secret": (await call.store.projects.get(project)).fields["secret"]})
+        return Reply({"secret": (await call.store.projects.get(project)).fields["secret"]})
+    return await _secret(call, "secret")
 
 
 @routes.add(
     "POST /project/secret/{id}",
-    Operation(
-        group="Projects",
+    _of_a_secret(
         summary="Set the project's secret",
         text="For managers with SECRET. Safe to repeat.",
-        who=MANAGER,
-        path=PROJECT_ID,
         body=SetSecret,
         large=True,
-        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
         example=Example(path="/project/secret/2", body={"secret": '{"token": "abc"}'}),
     ),
 )
 async def set_secret(call: Call) -> Reply:
-    manager, project = await auth.manager(call), call.id("id")
-    body = await call.decode(SetSecret)
-    await call.store.projects.set_secret(manager.id, project, "secret", required(body.secret, "secret"))
-    return Reply()
+    return await _set_secret(call, SetSecret, "secret")
 
 
 @routes.add(
     "GET /project/webhook_secret/{id}",
-    Operation(
-        group="Projects",
+    _of_a_secret(
         summary="Read the project's webhook secret",
         text="For managers with SECRET.",
-        who=MANAGER,
-        path=PROJECT_ID,
         content=(answers.WebhookSecret,),
-        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
         example=Example(path="/project/webhook_secret/2", content={"webhook_secret": "a long random text"}),
     ),
 )
 async def get_webhook_secret(call: Call) -> Reply:
-    project = await auth.authorized(call, SECRET)
-    return Reply({"webhook_secret": (await call.store.projects.get(project)).fields["webhook_secret"]})
+    return await _secret(call, "webhook_secret")
 
 
 @routes.add(
     "POST /project/webhook_secret/{id}",
-    Operation(
-        group="Projects",
+    _of_a_secret(
         summary="Set the project's webhook secret",
         text="For managers with SECRET. Safe to repeat.",
-        who=MANAGER,
-        path=PROJECT_ID,
         body=SetWebhookSecret,
-        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
         example=Example(path="/project/webhook_secret/2", body={"webhook_secret": "a long random text"}),
     ),
 )
 async def set_webhook_secret(call: Call) -> Reply:
-    manager, project = await auth.manager(call), call.id("id")
-    secret = required((await call.decode(SetWebhookSecret)).webhook_secret, "webhook_secret")
-    await call.store.projects.set_secret(manager.id, project, "webhook_secret", secret)
-    return Reply()
+    return await _set_secret(call, SetWebhookSecret, "webhook_secret")
 
 
 @routes.add(
     "GET /project/notify_secret/{id}",
-    Operation(
-        group="Projects",
+    _of_a_secret(
         summary="Read the key of the project's events",
         text="For managers with SECRET. Each event that is sent to `notify_url` has the HMAC of its body with this key "
         "in `X-Hub-Signature-256`.",
-        who=MANAGER,
-        path=PROJECT_ID,
         content=(answers.NotifySecret,),
-        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
         example=Example(path="/project/notify_secret/2", content={"notify_secret": "another long random text"}),
     ),
 )
 async def get_notify_secret(call: Call) -> Reply:
-    project = await auth.authorized(call, SECRET)
-    return Reply({"notify_secret": (await call.store.projects.get(project)).fields.get("notify_secret", "")})
+    return await _secret(call, "notify_secret")
 
 
 @routes.add(
     "POST /project/notify_secret/{id}",
-    Operation(
-        group="Projects",
+    _of_a_secret(
         summary="Set the key of the project's events",
         text="For managers with SECRET. Safe to repeat.",
-        who=MANAGER,
-        path=PROJECT_ID,
         body=SetNotifySecret,
-        refuses=NEEDS_SECRET | NO_SUCH_PROJECT,
         example=Example(path="/project/notify_secret/2", body={"notify_secret": "another long random text"}),
     ),
 )
 async def set_notify_secret(call: Call) -> Reply:
-    manager, project = await auth.manager(call), call.id("id")
-    secret = required((await call.decode(SetNotifySecret)).notify_secret, "notify_secret")
-    await call.store.projects.set_secret(manager.id, project, "notify_secret", secret)
-    return Reply()
+    return await _set_secret(call, SetNotifySecret, "notify_secret")

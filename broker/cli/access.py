@@ -1,10 +1,11 @@
 """``broker access``: access to a project, requests for it, and join tokens."""
 
 import argparse
+from typing import Any
 
 from broker.cli import whole_number
 from broker.cli.client import add_client_options, add_commands, as_manager, connected
-from broker.cli.output import local_time, one_line, print_json, table
+from broker.cli.output import local_time, one_line, print_answer, print_rows
 from broker.client import ClientError
 
 _ID = whole_number(1)
@@ -36,21 +37,17 @@ def _list(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client, as_manager(client, arguments, required=True):
         found = client.call("GET", f"/project/access_list/{arguments.project}", safe=True)["accesses"]
     found = [access for access in found if access["request"] or not arguments.requests]
-    if arguments.json:
-        for access in found:
-            print_json(access)
-        return 0
-    rows = [
-        (
-            str(access["worker"]["id"]),
-            one_line(access["worker"]["alias"], 40),
-            " and ".join(what for what in ("assign", "submit") if access[what]),
-            "requested" if access["request"] else "granted",
-        )
-        for access in found
-    ]
-    print(table(("worker", "alias", "access", ""), rows) if rows else "no workers")
+    print_rows(arguments.json, found, ("worker", "alias", "access", ""), _access_row, "no workers")
     return 0
+
+
+def _access_row(access: dict[str, Any]) -> tuple[str, ...]:
+    worker, state = access["worker"], "requested" if access["request"] else "granted"
+    return (str(worker["id"]), one_line(worker["alias"], 40), _may(access), state)
+
+
+def _may(access: dict[str, Any]) -> str:
+    return " and ".join(what for what in ("assign", "submit") if access[what])
 
 
 def _accept(arguments: argparse.Namespace) -> int:
@@ -58,10 +55,7 @@ def _accept(arguments: argparse.Namespace) -> int:
         if arguments.all == bool(arguments.workers):
             raise ClientError("name workers by their ids, or all of them with --all")
         accepted = client.accept_requests(arguments.project, arguments.workers or None)
-    if arguments.json:
-        print_json({"accepted": accepted})
-    else:
-        print(f"{accepted:,} accepted")
+    print_answer(arguments.json, {"accepted": accepted}, f"{accepted:,} accepted")
     return 0
 
 
@@ -69,10 +63,7 @@ def _reject(arguments: argparse.Namespace) -> int:
     path = f"/project/reject_request/{arguments.project}/{arguments.worker}"
     with connected(arguments) as client, as_manager(client, arguments, required=True):
         client.call("POST", path)
-    if arguments.json:
-        print_json({})
-    else:
-        print(f"worker {arguments.worker} has no access to project {arguments.project}")
+    print_answer(arguments.json, {}, f"worker {arguments.worker} has no access to project {arguments.project}")
     return 0
 
 
@@ -87,31 +78,16 @@ def _tokens(arguments: argparse.Namespace) -> int:
                 "expires_in": arguments.expires_in,
             }
             content = client.call("POST", f"/project/join_tokens/{project}", body)
+            print_answer(arguments.json, content, content["token"])
         elif arguments.revoke:
             client.call("POST", f"/project/revoke_join_token/{project}", {"token_id": arguments.revoke})
-            content = {}
+            print_answer(arguments.json, {}, f"token {arguments.revoke} is revoked")
         else:
-            content = client.call("GET", f"/project/join_tokens/{project}", safe=True)
-    if arguments.json:
-        for row in content.get("tokens", [content]):
-            print_json(row)
-    elif arguments.create:
-        print(content["token"])
-    elif arguments.revoke:
-        print(f"token {arguments.revoke} is revoked")
-    else:
-        _print_tokens(content["tokens"])
+            found = client.call("GET", f"/project/join_tokens/{project}", safe=True)["tokens"]
+            print_rows(arguments.json, found, ("token", "access", "uses left", "expires"), _token_row, "no tokens")
     return 0
 
 
-def _print_tokens(tokens: list[dict[str, object]]) -> None:
-    rows = [
-        (
-            str(token["id"]),
-            " and ".join(what for what in ("assign", "submit") if token[what]),
-            "any number" if token["uses_left"] is None else str(token["uses_left"]),
-            local_time(float(str(token["expires"]))),
-        )
-        for token in tokens
-    ]
-    print(table(("token", "access", "uses left", "expires"), rows) if rows else "no tokens")
+def _token_row(token: dict[str, Any]) -> tuple[str, ...]:
+    uses = "any number" if token["uses_left"] is None else str(token["uses_left"])
+    return (str(token["id"]), _may(token), uses, local_time(token["expires"]))

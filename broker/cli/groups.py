@@ -9,7 +9,7 @@ import msgspec
 
 from broker.cli import whole_number
 from broker.cli.client import ADMIN_HELP, add_client_options, as_manager, connected
-from broker.cli.output import local_time, one_line, print_json, table
+from broker.cli.output import local_time, one_line, print_rows
 from broker.client import Client, ClientError
 from broker.client.types import Group, GroupState
 
@@ -59,12 +59,9 @@ def _groups(arguments: argparse.Namespace) -> int:
             ]
         else:
             found = [client.group(arguments.project, arguments.group)]
-    if arguments.json:
-        for group in found:
-            print_json(group)
-    else:
-        none = f"no groups are {arguments.state}" if arguments.state else "no groups"
-        print(table(_HEAD, [_row(group) for group in found]) if found else none)
+    print_rows(
+        arguments.json, found, _HEAD, _row, f"no groups are {arguments.state}" if arguments.state else "no groups"
+    )
     return 0
 
 

@@ -3,13 +3,15 @@
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from typing import TextIO, TypeVar
 
 import msgspec
 
 _TERMINAL_INTERVAL = 0.1
 _LOG_INTERVAL = 2.0
+
+T = TypeVar("T")
 
 
 class Progress:
@@ -54,6 +56,24 @@ def print_json(value: object) -> None:
     """Prints one line of JSON, in UTF-8 whatever the terminal can show."""
     sys.stdout.flush()
     sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+
+
+def print_answer(as_json: bool, content: object, text: str) -> None:
+    if as_json:
+        print_json(content)
+    else:
+        print(text)
+
+
+def print_rows(
+    as_json: bool, found: Sequence[T], head: Sequence[str], row: Callable[[T], Sequence[int | str]], none: str
+) -> None:
+    """JSON lines or a table; ``none`` for people when nothing was found."""
+    if as_json:
+        for one in found:
+            print_json(one)
+    else:
+        print(table(head, [row(one) for one in found]) if found else none)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[int | str]]) -> str:

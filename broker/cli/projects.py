@@ -8,7 +8,7 @@ import msgspec
 
 from broker.cli import whole_number
 from broker.cli.client import add_client_options, add_commands, as_manager, connected
-from broker.cli.output import one_line, print_json, table
+from broker.cli.output import one_line, print_answer, print_json, print_rows
 from broker.client import ClientError
 from broker.client.types import Project
 
@@ -41,30 +41,20 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _create(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client, as_manager(client, arguments, required=True):
         project = client.create_project(arguments.name, **_given(arguments.settings))
-    if arguments.json:
-        print_json({"id": project})
-    else:
-        print(f"project {project} is created")
+    print_answer(arguments.json, {"id": project}, f"project {project} is created")
     return 0
 
 
 def _list(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client, as_manager(client, arguments, required=False):
         projects = client.projects()
-    if arguments.json:
-        for project in projects:
-            print_json(project)
-    elif projects:
-        rows = [(str(one.id), one_line(one.name, 60), one.priority, _seen(one)) for one in projects]
-        print(table(("id", "project", "priority", ""), rows))
-    else:
-        print("no projects")
+    print_rows(arguments.json, projects, ("id", "project", "priority", ""), _row, "no projects")
     return 0
 
 
-def _seen(project: Project) -> str:
-    flags = [name for name in ("public", "hidden", "paused") if getattr(project, name)]
-    return ", ".join(flags)
+def _row(project: Project) -> tuple[int | str, ...]:
+    flags = ", ".join(name for name in ("public", "hidden", "paused") if getattr(project, name))
+    return (str(project.id), one_line(project.name, 60), project.priority, flags)
 
 
 def _pause(arguments: argparse.Namespace) -> int:
@@ -99,10 +89,7 @@ def _change(arguments: argparse.Namespace, fields: dict[str, Any] | None, done: 
     with connected(arguments) as client, as_manager(client, arguments, required=True):
         body = _given(arguments.settings) if fields is None else fields
         content = client.call("POST", f"/project/update/{arguments.project}", body, safe=True)
-    if arguments.json:
-        print_json(content)
-    else:
-        print(f"project {arguments.project} {done}")
+    print_answer(arguments.json, content, f"project {arguments.project} {done}")
     return 0
 
 

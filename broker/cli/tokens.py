@@ -1,10 +1,11 @@
 """``broker token``: tokens with which commands and programs act for a manager."""
 
 import argparse
+from typing import Any
 
 from broker.cli import whole_number
 from broker.cli.client import add_client_options, add_commands, as_manager, connected
-from broker.cli.output import local_time, one_line, print_json, table
+from broker.cli.output import local_time, one_line, print_answer, print_rows
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,33 +26,24 @@ def _create(arguments: argparse.Namespace) -> int:
     body = {"name": arguments.name, "expires_in": arguments.expires_in}
     with connected(arguments) as client, as_manager(client, arguments, required=True):
         content = client.call("POST", "/account/tokens", body)
-    if arguments.json:
-        print_json(content)
-    else:
-        print(content["token"])
+    print_answer(arguments.json, content, content["token"])
     return 0
 
 
 def _list(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client, as_manager(client, arguments, required=True):
         tokens = client.call("GET", "/account/tokens", safe=True)["tokens"]
-    if arguments.json:
-        for token in tokens:
-            print_json(token)
-        return 0
-    rows = [
-        (str(one["id"]), one_line(one["name"], 40), local_time(one["expires"]), local_time(one["last_used"]))
-        for one in tokens
-    ]
-    print(table(("token", "name", "expires", "last used"), rows) if rows else "no tokens")
+    print_rows(arguments.json, tokens, ("token", "name", "expires", "last used"), _row, "no tokens")
     return 0
+
+
+def _row(token: dict[str, Any]) -> tuple[str, ...]:
+    times = local_time(token["expires"]), local_time(token["last_used"])
+    return (str(token["id"]), one_line(token["name"], 40), *times)
 
 
 def _revoke(arguments: argparse.Namespace) -> int:
     with connected(arguments) as client, as_manager(client, arguments, required=True):
         client.call("POST", "/account/revoke_token", {"token_id": arguments.token})
-    if arguments.json:
-        print_json({})
-    else:
-        print(f"token {arguments.token} is revoked")
+    print_answer(arguments.json, {}, f"token {arguments.token} is revoked")
     return 0

@@ -42,8 +42,9 @@ def _create(arguments: argparse.Namespace) -> int:
             tokens = JoinTokens(arguments.join or "").of_project
         for project, token in tokens.items():
             client.join(project, token)
-        asked = [project for project in arguments.project if client.request_access(project, submit=arguments.submit)]
+        access = {project: client.request_access(project, submit=arguments.submit) for project in arguments.project}
         pages = {project: f"{client.url}/ui/projects/{project}/access" for project in arguments.project}
+    asked = [project for project, state in access.items() if state == "requested"]
     if arguments.json:
         print_json(
             {"id": worker.id, "alias": worker.alias, "file": arguments.worker_file, "asked": asked, "joined": [*tokens]}
@@ -52,12 +53,11 @@ def _create(arguments: argparse.Namespace) -> int:
     print(f"worker {worker.id} ({worker.alias}): {arguments.worker_file}")
     for project in tokens:
         print(f"joined project {project}")
-    for project in asked:
-        print(f"access to project {project} is requested: {pages[project]}")
-    for project in arguments.project:
-        if project not in asked and project not in tokens:
+    for project, state in access.items():
+        if state != "granted":
+            print(f"access to project {project} is {state}: {pages[project]}")
+        elif project not in tokens:
             print(
-                f"project {project}: this worker has requested access or has it. To request more, remove that first: "
-                f"{pages[project]}"
+                f"project {project}: this worker has access already. To request more, reject it first: {pages[project]}"
             )
     return 0

@@ -16,6 +16,7 @@ from broker.client.tasks import TaskCalls
 from broker.client.transport import AsyncTransport, BlockingTransport, method
 from broker.client.types import (
     Access,
+    AccessState,
     Affected,
     ClientError,
     Failure,
@@ -143,16 +144,20 @@ class Calls(TaskCalls):
         return (yield from self._call("GET", f"/worker/get/{worker}", _Worker, safe=True)).worker
 
     @method
-    def request_access(self, project: int, *, assign: bool = True, submit: bool = False) -> Steps[bool]:
-        """Requests access to the project. Returns false if this worker has requested it or has it already."""
+    def request_access(self, project: int, *, assign: bool = True, submit: bool = False) -> Steps[AccessState]:
+        """Requests access to the project, and returns whether it is ``requested`` now, ``pending`` since an earlier
+        call, or ``granted``. A worker with access can request more only after a manager has rejected that.
+        """
         body = {"project": project, "assign": assign, "submit": submit}
         try:
             yield from self._call("POST", "/project/request_access", Nothing, body=body, safe=True)
         except Refused as refused:
-            if refused.code not in {"already_asked", "already_granted"}:
-                raise
-            return False
-        return True
+            if refused.code == "already_asked":
+                return "pending"
+            if refused.code == "already_granted":
+                return "granted"
+            raise
+        return "requested"
 
     @method
     def join(self, project: int, token: str) -> Steps[Access]:

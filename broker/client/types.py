@@ -177,6 +177,9 @@ class Group(Struct, frozen=True):
 
 GroupState = Literal["ready", "resting", "full", "blocked"]
 
+AccessState = Literal["requested", "pending", "granted"]
+"""What a request for access found: nothing, and so it is made; an earlier one that waits for a manager; access."""
+
 
 class WorkerInfo(Struct, frozen=True):
     """What anybody may read about a worker. The other fields are for managers, and for the worker itself."""

@@ -1,9 +1,13 @@
-"""What a process keeps in memory: requests that cannot be tasks, and hashes that it has submitted."""
+"""What a process keeps in memory: requests that cannot be tasks, and what it has seen lately."""
 
 import heapq
 from itertools import count
+from typing import Generic, TypeVar
 
 from scrapy import Request
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class LocalQueue:
@@ -30,18 +34,22 @@ class LocalQueue:
         return heapq.heappop(self._heap)[2] if self._heap else None
 
 
-class Recent:
-    """The hashes that were added last: at least ``least``, at most twice as many."""
+class Recent(Generic[K, V]):
+    """The items that were set last: at least ``least``, at most twice as many."""
 
     def __init__(self, least: int) -> None:
         self._least = least
-        self._now: set[int] = set()
-        self._before: set[int] = set()
+        self._now: dict[K, V] = {}
+        self._before: dict[K, V] = {}
 
-    def __contains__(self, hash64: int) -> bool:
-        return hash64 in self._now or hash64 in self._before
+    def __contains__(self, key: K) -> bool:
+        return key in self._now or key in self._before
 
-    def add(self, hash64: int) -> None:
-        self._now.add(hash64)
+    def get(self, key: K) -> V | None:
+        found = self._now.get(key)
+        return self._before.get(key) if found is None else found
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self._now[key] = value
         if len(self._now) >= self._least:
-            self._now, self._before = set(), self._now
+            self._now, self._before = {}, self._now

@@ -1,9 +1,7 @@
-"""Scrapy's requests as recipes of tasks, in JSON, and back; and their fingerprints as scrapy-redis makes them."""
+"""Scrapy's requests as recipes of tasks, in JSON, and back."""
 
 import base64
-import hashlib
 import inspect
-import json
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -11,7 +9,6 @@ from typing import Any
 
 import msgspec
 from scrapy import Request, Spider
-from w3lib.url import canonicalize_url
 
 from broker.client import NewTask
 
@@ -121,11 +118,6 @@ def new_task(recipe: str, *, priority: int, group: str, hash64: int) -> NewTask:
     return NewTask(recipe, priority=max(-(2**15), min(priority, 2**15 - 1)), group=group_of(group), hash64=hash64)
 
 
-def hash_of(fingerprint: bytes) -> int:
-    """The first 64 bits of a fingerprint; never 0, which means no hash."""
-    return int.from_bytes(fingerprint[:8], "big", signed=True) or 1
-
-
 def group_of(slot: object) -> str:
     """The group of a download slot: at most 255 bytes, without control characters."""
     text = "".join(filter(str.isprintable, str(slot)))
@@ -167,15 +159,3 @@ def _method_names(spider: type[Spider]) -> dict[Any, str]:
         for name, function in inspect.getmembers(spider, inspect.isfunction)
         if not name.startswith("__") and name not in _NO_CALLBACKS
     }
-
-
-class ScrapyRedisFingerprinter:
-    """A REQUEST_FINGERPRINTER_CLASS that agrees with the dupefilter of scrapy-redis 0.9."""
-
-    def fingerprint(self, request: Request) -> bytes:
-        return scrapy_redis_fingerprint(request.url, request.method, request.body)
-
-
-def scrapy_redis_fingerprint(url: str, method: str, body: bytes) -> bytes:
-    data = {"method": method, "url": canonicalize_url(url), "body": body.hex()}
-    return hashlib.sha1(json.dumps(data, sort_keys=True).encode(), usedforsecurity=False).digest()

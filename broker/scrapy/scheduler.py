@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from typing import Any, Self
 
 from scrapy import Request, Spider, signals
@@ -15,11 +14,12 @@ from twisted.internet.defer import Deferred
 
 from broker.client import ClientError, Refused, Release, Result
 from broker.scrapy.engine import Engine
+from broker.scrapy.fingerprints import Hashes
 from broker.scrapy.local import LocalQueue, Recent
 from broker.scrapy.membership import Membership
 from broker.scrapy.options import Options
 from broker.scrapy.outcomes import Outcomes, Running, attach, detach
-from broker.scrapy.requests import NotCarried, OtherSpider, Requests, hash_of, new_task
+from broker.scrapy.requests import NotCarried, OtherSpider, Requests, new_task
 from broker.scrapy.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -54,11 +54,11 @@ class Scheduler(BaseScheduler):
         self._crawler = crawler
         self._stats: Any = crawler.stats
         fingerprinter: Any = crawler.request_fingerprinter
-        self._fingerprint: Callable[[Request], bytes] = fingerprinter.fingerprint
+        self._hashes = Hashes(fingerprinter)
         self._options = Options.read(crawler.settings)
         self._concurrency = crawler.settings.getint("CONCURRENT_REQUESTS") or _ANY_NUMBER
         self._local = LocalQueue()
-        self._known = Recent(_KNOWN)
+        self._known: Recent[int, bool] = Recent(_KNOWN)
         self._running: dict[Request, Running] = {}
         self._done = 0
         """Requests since the last tick."""
@@ -107,7 +107,7 @@ class Scheduler(BaseScheduler):
         start = request.meta.get("is_start_request") is True
         detach(request)
         # Start requests have dont_filter in Scrapy: each process would crawl them.
-        hash64 = hash_of(self._fingerprint(request)) if start or not request.dont_filter else 0
+        hash64 = self._hashes.hash64(request) if start or not request.dont_filter else 0
         if hash64 and hash64 in self._known:
             self._count("dupefilter/filtered")
             return False
@@ -116,7 +116,7 @@ class Scheduler(BaseScheduler):
         except NotCarried as why:
             return self._keep(request, hash64, str(why))
         if hash64:
-            self._known.add(hash64)
+            self._known[hash64] = True
         task = new_task(recipe, priority=request.priority, group=self._engine.slot_key(request), hash64=hash64)
         self._turns.submit(request, task)
         self._count("scheduler/enqueued")

@@ -7,6 +7,7 @@ from broker.counters import Counters
 from broker.settings import Settings
 from broker.store.access import AccessLists
 from broker.store.active import Active
+from broker.store.attention import Attention
 from broker.store.chain import Chain
 from broker.store.counting import Counting
 from broker.store.groups import Groups
@@ -51,6 +52,7 @@ class Store:
     monitoring: Monitoring
     maintenance: Maintenance
     counting: Counting
+    attention: Attention
     worker_stats: WorkerStats
     worker_deletion: WorkerDeletion
     project_tasks: ProjectTasks
@@ -70,7 +72,8 @@ class Store:
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
         self.groups.now = self.active.now = self.manager_tokens.now = self.joining.now = text
-        self.presence.now = self.worker_deletion.now = self.notices.now = text
+        self.presence.now = self.worker_deletion.now = self.notices.now = self.counting.now = text
+        self.attention.now = text
 
     async def layout(self) -> tuple[int, bool]:
         """The key layout of the data, which is set in a new store, and whether any account exists."""
@@ -128,6 +131,7 @@ def open_store(settings: Settings, client: Client | None = None, counters: Count
         monitoring=monitoring,
         maintenance=Maintenance(calls, keys, projects, chain, counting),
         counting=counting,
+        attention=Attention(calls, keys),
         worker_deletion=WorkerDeletion(calls, keys, workers, active),
         worker_stats=WorkerStats(calls, keys, workers, monitoring),
         notices=Notices(calls, keys, active),

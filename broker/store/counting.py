@@ -58,6 +58,7 @@ class Counting:
         self._monitoring = monitoring
         self._held: dict[int, tuple[int, dict[str, int]]] = {}
         """Projects with held tasks: how many, and the totals, at the last count of who holds them."""
+        self.now = ""
 
     async def run(self, claim: Claim) -> None:
         """Notes and counts until it is cancelled. ``claim``: :meth:`Store.claim`."""
@@ -128,7 +129,7 @@ class Counting:
         again: int | str = ""
         if stats is None:
             await self._count_held(project, {})
-            args: Arguments = [project, noted, "", "", len(STATES), *_pairs(Stats(0, 0, 0, 0, 0, {}))]
+            args: Arguments = [project, noted, "", "", len(STATES), self.now, *_pairs(Stats(0, 0, 0, 0, 0, {}))]
         else:
             await self.closed(project)
             if self._held.get(project) != (stats.assigned, stats.counters):
@@ -138,7 +139,7 @@ class Counting:
                 self._held[project] = stats.assigned, stats.counters
                 again = _now()
             unfinished = stats.waiting + stats.verifying + stats.delayed + stats.assigned
-            args = [project, noted, again, unfinished, len(STATES), *_pairs(stats)]
+            args = [project, noted, again, unfinished, len(STATES), self.now, *_pairs(stats)]
         if not again:
             self._held.pop(project, None)
         await self._calls.call("counted", self._keys.directory, args)

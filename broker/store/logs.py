@@ -6,7 +6,7 @@ from typing import NamedTuple
 import orjson
 
 from broker.store.redis.keys import Keys
-from broker.store.redis.scripts import Calls
+from broker.store.redis.scripts import Arguments, Calls
 
 LEVELS = {"trace": 7, "debug": 6, "info": 5, "warn": 4, "error": 3}
 
@@ -23,6 +23,11 @@ _MOST = 10_000
 """Log lines kept of a level, about."""
 
 _PAGE = 500
+
+_LOOKED_AT = 500
+"""Lines of each level among which those of a worker are searched: about 1 ms of the store."""
+
+_AT_A_TIME = 100
 
 
 class Line(NamedTuple):
@@ -67,6 +72,13 @@ class Logs:
                 before = f"({id}"
             if len(page) < _PAGE:
                 return
+
+    async def of_worker(self, worker: int, limit: int) -> list[tuple[str, Line]]:
+        """The newest of a worker, each with its level, at most ``limit``: by the times that it sent."""
+        args: Arguments = [worker, limit, _LOOKED_AT, _AT_A_TIME, *LEVELS]
+        rows = await self._calls.call("worker_lines", self._keys.directory, args)
+        lines = [(level, Line(int(timestamp), message, data)) for level, timestamp, message, data in rows]
+        return sorted(lines, key=lambda row: -row[1].timestamp)[:limit]
 
 
 def cut(text: str, longest: int = _LONGEST) -> str:

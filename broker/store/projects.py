@@ -110,9 +110,9 @@ class Project(NamedTuple):
         return values_of(self.fields) | masked
 
 
-Order = Literal["name", "busy", "requests"]
+Order = Literal["name", "busy", "requests", "attention"]
 """``busy``: the most unfinished tasks first, by the last count; ``requests``: only projects to which workers request
-access, the most requests first."""
+access, the most first; ``attention``: only projects that may need attention, the worst first."""
 
 
 class Requests(NamedTuple):

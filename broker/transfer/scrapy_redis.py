@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from redis import Redis
 
-from broker.scrapy.requests import NotCarried, encoded, group_of, hash_of, scrapy_redis_fingerprint
+from broker.scrapy.fingerprints import hash_of, scrapy_redis_fingerprint
+from broker.scrapy.requests import NotCarried, encoded, group_of
 from broker.store.task_fields import TaskFields
 
 _PAGE = 1000

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from broker.api.requests import App
 from broker.openapi.reference import reference
-from broker.web import accounts, groups, overview, projects, routing, tasks, worker, workers
+from broker.web import accounts, groups, logs, overview, projects, routing, tasks, worker, workers
 from broker.web.routing import Pages
 from broker.web.site import Site
 from broker.web.visit import Visit
@@ -24,7 +24,8 @@ _beside = Pages()
 
 def routes() -> list[BaseRoute]:
     """Raises :class:`StartError` when a file of the UI is missing."""
-    pages = [page for view in (accounts, overview, projects, tasks, groups, workers, worker) for page in view.pages]
+    views = (accounts, overview, projects, tasks, groups, workers, worker, logs)
+    pages = [page for view in views for page in view.pages]
     return routing.routes(Site(), pages, list(_beside))
 
 

@@ -1,7 +1,6 @@
 """The overview: all projects, what needs attention, and the broker itself."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from starlette.responses import Response
 from broker.errors import BrokerError
 from broker.store.monitoring import Stats
 from broker.store.projects import MANAGE_ACCESS, Order, Project, ProjectPage
-from broker.web.attention import REQUESTS, Trouble, trouble_of_store, troubles
+from broker.web.attention import trouble, trouble_of_store
 from broker.web.routing import Pages
 from broker.web.trends import Trend, recent_trend, trend
 from broker.web.visit import Visit
@@ -27,6 +26,8 @@ class Row(NamedTuple):
     project: Project
     stats: Stats
     trend: Trend
+    needs_attention: bool
+    """For another reason than requests for access."""
 
     @property
     def closed(self) -> int:
@@ -51,12 +52,12 @@ _ORDERS: dict[str, Callable[[Row], tuple[float, str]]] = {
 }
 
 
-_SHOWN: dict[str, Callable[[Row, list[Trouble]], bool]] = {
-    "all": lambda row, trouble: True,
-    "attention": lambda row, trouble: bool(trouble),
-    "requests": lambda row, trouble: row.requests > 0,
-    "tasks": lambda row, trouble: any(row.stats[:5]),
-    "paused": lambda row, trouble: row.project.fields["paused"] == "1",
+_SHOWN: dict[str, Callable[[Row], bool]] = {
+    "all": lambda row: True,
+    "attention": lambda row: row.needs_attention or row.requests > 0,
+    "requests": lambda row: row.requests > 0,
+    "tasks": lambda row: any(row.stats[:5]),
+    "paused": lambda row: row.project.fields["paused"] == "1",
 }
 """Which of the projects are listed."""
 
@@ -67,23 +68,23 @@ async def overview(visit: Visit) -> Response:
     which = visit.choice("show", *_SHOWN)
     query = visit.request.query_params
     page = await _page(visit, which, order, after, words)
-    if not page.whole and which != "requests" and not {"sort", "q", "after"} & query.keys():
+    if not page.whole and which not in _ORDERED and not {"sort", "q", "after"} & query.keys():
         # Of very many projects, the busy ones are shown first.
         order = "waiting"
         page = await _page(visit, which, order, after, words)
-    found = await asyncio.gather(*(_row(visit, project) for project in page.rows))
+    needing = await visit.store.attention.list(visit.me.id, _TROUBLES, [project.id for project in page.rows])
+    found = await asyncio.gather(*(_row(visit, project, project.id in needing.among) for project in page.rows))
     every = sorted((row for row in found if row), key=_ORDERS[order])
-    memory, now = await visit.store.overview.memory(), time.time()
-    of_project = {row.project.id: troubles(row.project, row.stats, row.trend, now) for row in every}
-    trouble = [*trouble_of_store(memory), *sorted(one for some in of_project.values() for one in some)]
+    memory = await visit.store.overview.memory()
+    of_store = trouble_of_store(memory)
     return visit.page(
         "overview.html",
-        rows=[row for row in every if _SHOWN[which](row, of_project[row.project.id])],
+        rows=[row for row in every if _SHOWN[which](row)],
         every=len(every),
         everything=_sum([(row.stats, row.trend.pace) for row in every]) if page.whole else await _sum_of_all(visit),
-        troubles=trouble[:_TROUBLES],
-        more_troubles=max(0, len(trouble) - _TROUBLES),
-        failing={project for project, some in of_project.items() if any(one.rank != REQUESTS for one in some)},
+        troubles=[*of_store, *map(trouble, needing.rows)],
+        all_troubles=len(of_store) + needing.total,
+        all_looked_at=needing.whole,
         memory=memory,
         processes=visit.settings.workers,
         order=order,
@@ -95,10 +96,15 @@ async def overview(visit: Visit) -> Response:
     )
 
 
+_ORDERED: dict[str, Order] = {"attention": "attention", "requests": "requests"}
+"""What the store lists by itself, where there are very many projects."""
+
+
 async def _page(visit: Visit, which: str, order: str, after: int, words: str) -> ProjectPage:
     projects = visit.store.projects
-    if which == "requests":
-        return await projects.page(visit.me.id, "requests", after, _PAGE, text=words, role=MANAGE_ACCESS)
+    if which in _ORDERED:
+        role = MANAGE_ACCESS if which == "requests" else None
+        return await projects.page(visit.me.id, _ORDERED[which], after, _PAGE, text=words, role=role)
     of_store: Order = "name" if order == "name" else "busy"
     return await projects.page(visit.me.id, of_store, after, _PAGE, text=words)
 
@@ -111,11 +117,11 @@ async def _sum_of_all(visit: Visit) -> tuple[Stats, Trend]:
     return _sum([(stats, None) for stats in sums])
 
 
-async def _row(visit: Visit, project: Project) -> Row | None:
+async def _row(visit: Visit, project: Project, needs_attention: bool) -> Row | None:
     """None for a project that has been deleted meanwhile."""
     try:
         stats = await visit.store.monitoring.stats(project.id)
-        return Row(project, stats, await recent_trend(visit, project, stats))
+        return Row(project, stats, await recent_trend(visit, project, stats), needs_attention)
     except BrokerError as error:
         if error.code != "not_found":
             raise

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import NamedTuple
 
 from broker.store.monitoring import Snapshot, Stats
@@ -30,8 +30,6 @@ class Trend(NamedTuple):
     """Seconds until everything is closed at this pace."""
     line: str
     """The points of a sparkline: tasks closed from snapshot to snapshot."""
-    idle_since: int | None = None
-    """Since when, at least, tasks wait and none is closed; not before SPAN."""
     failed: int = 0
     """Tasks that have failed in SPAN and still are failed."""
     closed: int = 0
@@ -51,13 +49,11 @@ def trend(points: Sequence[Snapshot], stats: Stats, now: float) -> Trend:
     eta = left / pace if pace and left else None
     # A project that was created after that had counts of 0.
     first = points[0] if points and points[0].time < now - SPAN + _GAP else None
-    idle = list(takewhile(lambda point: point.closed == closed and point.new + point.awaiting, reversed(old_enough)))
     return Trend(
         pace,
         base.time if base else None,
         eta,
         sparkline(points),
-        idle[-1].time if idle else None,
         max(0, stats.failed - (first.failed if first else 0)),
         max(0, closed - (first.closed if first else 0)),
     )

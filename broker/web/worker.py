@@ -1,4 +1,4 @@
-"""One worker: when it was here, where it has access, what it holds, and why it gets nothing."""
+"""One worker: when it was here, where it has access, what it holds and logs, and why it gets nothing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from starlette.responses import Response
 from broker.api.reasons import Told, reasons
 from broker.errors import BrokerError
 from broker.store.projects import MAINTENANCE, MANAGE_ACCESS, READ, Project
+from broker.web.logs import entry_of, keyed
 from broker.web.routing import Pages
 from broker.web.visit import Visit
 from broker.web.workers import silent_since
@@ -17,6 +18,9 @@ pages = Pages()
 
 _PROJECTS = 25
 """Projects that are shown: each takes four calls of the store."""
+
+_LINES = 10
+"""Log lines that are shown."""
 
 
 class Place(NamedTuple):
@@ -62,6 +66,7 @@ async def worker(visit: Visit) -> Response:
         asked_about=asked_about,
         reasons=await _reasons(visit, asked_about, id) if asked_about else [],
         silent=silent_since(),
+        entries=keyed([entry_of(line, level) for level, line in await visit.store.logs.of_worker(id, _LINES)]),
     )
 
 

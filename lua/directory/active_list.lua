@@ -1,6 +1,7 @@
 --[[ active_list: projects where a worker may find a task, best priority first, a page at a time.
 
-  They are those that are public or granted to the worker, and active, or a group's rest or a delay there is just over.
+  These are public projects and those that grant the worker access, if tasks there can be assigned, also those where a
+  rest of a group or a delay has just ended.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -53,7 +54,7 @@ elseif page == 0 then
     end
   end
 end
--- Tasks of these may be had since a moment ago.
+-- Here a rest or a delay has ended, and the next sweep has not noted that yet.
 local due = page == 0 and redis.call('ZRANGE', base .. ':starts', '-inf', now, 'BYSCORE', 'LIMIT', 0, size) or {}
 for _, id in ipairs(due) do
   local priority, is_public = unpack(redis.call('HMGET', base .. ':project:' .. id, 'priority', 'public'))

@@ -1,18 +1,19 @@
---[[ active_note: note what a project has to do: whether some of its tasks may be had, and when to look at it next.
+--[[ active_note: note whether tasks of a project can be assigned now, and when to check the project next.
 
-  What comes later in the project has a larger epoch, and what was noted of an earlier one changes nothing. So it does
-  not matter in which order notes arrive. Of one that becomes active those are told who wait for a task of any project.
+  A later note of the project has a larger epoch, and a note with an earlier epoch changes nothing: so it does not
+  matter in which order notes arrive. When a project becomes active, workers that wait for a task of any project are
+  notified.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  project id
   ARGV[2]  its epoch
-  ARGV[3]  '1' when some of its tasks may be had now, else ''
-  ARGV[4]  ms until to look at it next; '' for never
-  ARGV[5]  ms until tasks may be had that may not now; '' for none
+  ARGV[3]  '1' if tasks of it can be assigned now, else ''
+  ARGV[4]  ms until it must be checked next; '' for never
+  ARGV[5]  ms until the next delayed task, or task of a resting group, can be assigned; '' for none
   ARGV[6]  now, unix ms; '' outside tests
 
-  Returns  1 when it was noted, 0 when something later is known, or the project is gone
+  Returns  1 if it was noted, 0 if a later note is known or the project was deleted
   Refuses  nothing
   Cost     O(log projects)
 ]]

@@ -5,13 +5,13 @@
   ARGV[1]  job
   ARGV[2]  milliseconds
 
-  Returns  1 when it is the caller's, 0 when another has it
+  Returns  1 if the caller has the job now, 0 if another process has it
   Refuses  nothing
   Cost     O(1)
 ]]
 local base, guard, milliseconds = KEYS[1], KEYS[2], tonumber(ARGV[2])
 local key = base .. ':claim:' .. ARGV[1]
--- Processes with other settings may claim for somewhat longer.
+-- Processes with other settings may claim a job for a little longer.
 local MINUTE = 60000
 
 redis.call('DEL', guard)

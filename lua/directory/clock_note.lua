@@ -1,11 +1,11 @@
---[[ clock_note: note the latest time that a sweep has seen, to learn of a clock that was set back.
+--[[ clock_note: note the latest time that a sweep has seen, to detect a clock that was set back.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  '1' to note a time that is earlier: all times that are kept were rebased, '' otherwise
+  ARGV[2]  '1' to note an earlier time as well, after all stored times were rebased; else ''
 
-  Returns  1 when the clock was set back since, and that is not noted; else 0
+  Returns  1 if the clock was set back: then nothing is noted; else 0
   Refuses  nothing
   Cost     O(1)
 ]]

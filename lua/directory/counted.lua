@@ -1,28 +1,33 @@
---[[ counted: note what was counted of a project; the sums over all projects follow.
+--[[ counted: note the counts of a project and whether it needs attention, and add the differences to the sums over all
+  projects.
 
-  Sums of hidden projects stand apart, so that they can be left out. A project that is gone leaves its totals in the
-  sum: a total never goes back. Managers who may accept its requests for access have them among theirs.
+  Hidden projects have sums of their own, so that they can be left out. The totals of a deleted project stay in the sum:
+  a total never becomes smaller. The number of its access requests is noted for each manager who may accept them.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  project id
   ARGV[2]  its score in `changed` when the count began
-  ARGV[3]  score under which it is counted again, although nothing changes; '' for not at all
-  ARGV[4]  its score in `busy`; '' when the project is gone
+  ARGV[3]  its new score in `changed`, to be counted again even if nothing changes; '' for none
+  ARGV[4]  its score in `busy`; '' if the project was deleted
   ARGV[5]  how many of the numbers may become smaller; the others, which follow them, are totals
-  ARGV[6+] pairs: name, number
+  ARGV[6]  now, unix ms; '' outside tests
+  ARGV[7+] pairs: name, number
 
-  Returns  1; 0 when the project is off the directory, and its slot is not cleared yet
+  Returns  1; 0 if the project was deleted from the directory, and its slot is not cleared yet
   Refuses  nothing
   Cost     O(numbers + log projects), and when requests have come or gone + O(managers with a role)
 ]]
 --- @include "by_name"
+--- @include "clock"
+--- @include "note_attention"
 
 local base, guard, project, noted, again, busy = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local last_state = 5 + 2 * tonumber(ARGV[5])
+local last_state, now_ms = 6 + 2 * tonumber(ARGV[5]), clock(ARGV[6])
 local counts = base .. ':counts:' .. project
 local changed = redis.call('ZSCORE', base .. ':changed', project)
-local called, is_hidden = unpack(redis.call('HMGET', base .. ':project:' .. project, 'name', 'hidden'))
+local called, is_hidden, paused = unpack(redis.call('HMGET', base .. ':project:' .. project, 'name', 'hidden',
+  'paused'))
 local hidden = is_hidden == '1'
 local was_hidden = redis.call('HEXISTS', counts, 'hidden') == 1
 
@@ -34,14 +39,16 @@ if busy == '' then
   hidden = was_hidden
 end
 local requests
+local numbers, numbers_before = {}, {}
 local from, to = base .. (was_hidden and ':sum-hidden' or ':sum'), base .. (hidden and ':sum-hidden' or ':sum')
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   local name, now = ARGV[i], tonumber(ARGV[i + 1])
   local before = tonumber(redis.call('HGET', counts, name) or 0)
   if i > last_state then
-    -- Of two counts at once, the earlier one may come later.
+    -- Two processes may count at once, and the earlier count may arrive later.
     now = math.max(now, before)
   end
+  numbers[name], numbers_before[name] = now, before
   if from ~= to and before ~= 0 then
     redis.call('HINCRBY', from, name, -before)
   end
@@ -60,12 +67,8 @@ if requests then
   for i = 1, #roles, 2 do
     note_requests(base, project, requests, roles[i], roles[i + 1])
   end
-  if requests > 0 then
-    redis.call('ZADD', base .. ':requests', requests, project)
-  else
-    redis.call('ZREM', base .. ':requests', project)
-  end
 end
+note_attention(base, project, now_ms, paused == '1', busy ~= '' and numbers or nil, numbers_before)
 if busy == '' then
   redis.call('DEL', counts)
   redis.call('ZREM', base .. ':busy', project)

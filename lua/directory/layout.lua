@@ -1,4 +1,4 @@
---[[ layout: the version of the key layout, noted at the first start, and whether there is an account yet.
+--[[ layout: the version of the key layout, which the first start notes, and whether there is an account.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

@@ -1,4 +1,4 @@
---[[ look_all: all projects that are to be looked at some time are to be looked at now, as the clock was set back.
+--[[ look_all: check all projects now that were to be checked some time, because the clock was set back.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

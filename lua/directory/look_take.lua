@@ -1,6 +1,6 @@
---[[ look_take: take projects that are to be looked at by now, the longest due first.
+--[[ look_take: take projects that must be checked now, the longest due first.
 
-  While the caller looks at one, no other does, unless it takes too long: then it has probably died.
+  For some time no other process takes them: after that, the caller has probably died.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -8,7 +8,7 @@
   ARGV[2]  how many at most
   ARGV[3]  ms for which no other process takes them
 
-  Returns  {ms until the next one is to be looked at, -1 for never; project id...}
+  Returns  {ms until the next one must be checked, -1 for never; project id...}
   Refuses  nothing
   Cost     O(taken * log projects)
 ]]

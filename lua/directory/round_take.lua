@@ -1,10 +1,10 @@
---[[ round_take: the next projects of a round that goes through all of them without end, for any process.
+--[[ round_take: the next projects of an endless round over all projects, which all processes share.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  how many
 
-  Returns  project ids, fewer than asked for if there are not so many
+  Returns  project ids; fewer if there are not so many projects
   Refuses  nothing
   Cost     O(log projects)
 ]]

@@ -1,13 +1,12 @@
 --- @include "ids"
 --- @include "hashes"
 
--- too_many(seq, count): the refusal of `count` more tasks when not all of them would get an id that can be released, or
--- nil.
+-- too_many(seq, count): a refusal if there are no ids for `count` more tasks, else nil.
 local function too_many(seq, count)
   return seq + count > LAST_ENTRY and 'TOO_LARGE project: it has no ids left for new tasks; use another project' or nil
 end
 
--- add_records(base, first, ids, records): keeps the records of new tasks; `first` is the number of the first of them.
+-- add_records(base, first, ids, records): stores the records of new tasks; `first` is the number of the first task.
 local function add_records(base, first, ids, records)
   local i, count = 1, #ids
   while i <= count do
@@ -25,8 +24,8 @@ local function add_records(base, first, ids, records)
   end
 end
 
--- take_hash(known, past, hash): makes it that of a live task, unless it is known and counts. Whether it did. `past` is
--- what the project remembers, nil for nothing.
+-- take_hash(known, past, hash): adds the hash of a new task. False for a duplicate: the hash of a live task, or a
+-- remembered one that still counts. `past` is what the project remembers, nil for nothing.
 local function take_hash(known, past, hash)
   local number, closed, second = number_of(known.salt, hash), nil, nil
   if past then
@@ -39,7 +38,7 @@ local function take_hash(known, past, hash)
   if add_hash(known, hash, number) == 0 then
     return false
   end
-  -- What counts no longer goes; it was not trimmed yet.
+  -- It was remembered, but no longer counts, and was not trimmed yet.
   if closed or second then
     --- @include "free_hash"
     if closed then
@@ -54,12 +53,12 @@ end
 
 local FIRST_LINE = '^(%-?%d*) ?(%-?%d*)[ %d]*@?([^\t\n]*)'
 
--- add_tasks(base, texts, from, step, new): adds tasks. Their texts, as in include/task.lua, stand at `from` and each
+-- add_tasks(base, texts, from, step, new): adds tasks. Their texts, as in include/task.lua, are at `from` and at each
 -- `step` after it. `new` has the project's `seq`, `place`, `remember_closed`, `known_hashes`, `awaited`, and the time:
--- `now`, unix ms, and `created`, unix s; `new.apart[i]` is true for those that shall not wait. Answers an id for each,
--- false for a duplicate, how many were added, and for how many of them a worker can be woken; the caller writes
--- `new.seq` and `new.place` when there are any. Its first write is one that the server refuses when memory is full:
--- then nothing was written. Few writes a task: each goes to the append-only file.
+-- `now`, unix ms, and `created`, unix s; `new.apart[i]` is true for tasks that the caller puts elsewhere. Returns a
+-- list with the id of each, false for a duplicate; how many were added; and for how many of them a worker can be woken.
+-- If any were added, the caller writes `new.seq` and `new.place`. The first write is one that the server refuses when
+-- memory is full: then nothing was written. It writes little for each task: all of it goes to the append-only file.
 local function add_tasks(base, texts, from, step, new)
   local remember, known, past = new.remember_closed or '0', nil, nil
   local suffix, ids, added, records, entries = suffix_of(base), {}, {}, {}, {}

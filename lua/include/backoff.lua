@@ -1,6 +1,6 @@
--- backoff(retries, delay, longest, n): ms until a task that has failed so often may be had again: `delay` and `longest`
--- are the project's `retry_delay` and `retry_delay_max` as it has them, seconds. Up to a tenth more, which depends on
--- the entry `n`: tasks that failed together do not all come back together.
+-- backoff(retries, delay, longest, n): ms for which a task that has failed so often is delayed. `delay` and `longest`
+-- are the project's `retry_delay` and `retry_delay_max`, seconds. Up to a tenth is added, depending on the entry `n`:
+-- tasks that failed together do not all come back together.
 local function backoff(retries, delay, longest, n)
   delay, longest = tonumber(delay or 0), tonumber(longest or 0)
   if longest > delay then

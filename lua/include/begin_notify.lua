@@ -1,7 +1,7 @@
 --- @include "notices"
 
--- begin_notify(base, url): the `notify_url`, which was `url`, or what is told of has changed: what was before does not
--- count.
+-- begin_notify(base, url): starts the events of a project anew after its `notify_url` (before: `url`), `notify_failed`
+-- or `notify_stalled` has changed: what happened earlier causes no event.
 local function begin_notify(base, url)
   local state = read_notify(base)
   if state then

@@ -1,12 +1,12 @@
 --- @include "tickets"
 
--- hold_up(groups, group, at): a group that is in neither of `:due` and `:resting` may start no task before that.
+-- hold_up(groups, group, at): a group that is in neither `:due` nor `:resting` may start no task before `at`.
 local function hold_up(groups, group, at)
   drop_tickets(groups, group)
   redis.call('ZADD', groups.base .. (anything_waits(groups, group) and ':due' or ':resting'), at, group)
 end
 
--- Only an entry that says when the old block ends moves, or one whose time has come: a rest stays as it is.
+-- Moves an entry only if it says when the old block ends, or its time has come: a rest stays as it is.
 local function move_block(groups, group, before, blocked)
   local base, now = groups.base, groups.now
   for _, set in ipairs({ ':due', ':resting' }) do
@@ -27,8 +27,8 @@ local function move_block(groups, group, before, blocked)
   end
 end
 
--- change_group(groups, group, delay, limit, slowed, blocked, by): these limits hold from here on, as own_limits answers
--- them. A group that may start one because of that is found by the next `promote`.
+-- change_group(groups, group, delay, limit, slowed, blocked, by): sets these limits, as own_limits returns them. If the
+-- group may start a task because of that, the next `promote` finds it.
 local function change_group(groups, group, delay, limit, slowed, blocked, by)
   local _, _, _, before = own_limits(groups, group)
   set_limits(groups, group, delay, limit, slowed, blocked, by)

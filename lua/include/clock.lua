@@ -1,5 +1,4 @@
--- clock(given): now in unix milliseconds, in microseconds, and in seconds as text. `given` is unix ms in tests, ''
--- otherwise.
+-- clock(given): now in unix milliseconds, in microseconds, and in seconds as text. `given`: unix ms in tests, else ''.
 local function clock(given)
   if given ~= '' then
     return tonumber(given), tonumber(given) * 1000, string.format('%d', given / 1000)

@@ -1,6 +1,6 @@
 --- @include "free_hash"
 
--- move_hash(known, closed, hash, number): `closed` gets it, whether or not `known` had it.
+-- move_hash(known, closed, hash, number): adds it to `closed`, whether or not `known` had it.
 local function move_hash(known, closed, hash, number)
   if redis.call('SMOVE', bucket_for(known, number), bucket_for(closed, number), hash) == 0 then
     add_hash(closed, hash, number)
@@ -10,8 +10,8 @@ local function move_hash(known, closed, hash, number)
   closed.added = true
 end
 
--- close_hashes(base, list, remember, known_text, now): the tasks of these hashes have closed, and the project remembers
--- them as it is set to: `remember` and `known_text` are its fields `remember_closed` and `known_hashes`.
+-- close_hashes(base, list, remember, known_text, now): the tasks with these hashes have closed: remembers the hashes as
+-- the project says. `remember` and `known_text` are its fields `remember_closed` and `known_hashes`.
 local function close_hashes(base, list, remember, known_text, now)
   if #list == 0 then
     return

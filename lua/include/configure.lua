@@ -1,7 +1,7 @@
 --- @include "by_name"
 
--- configure(base, id, before, wanted, repo): writes what `project_refusal` let through, and raises the revision. `repo`
--- is the git_repo in lower case, or nil when it does not change.
+-- configure(base, id, before, wanted, repo): writes fields that `project_refusal` has checked, and raises the revision.
+-- `repo` is the git_repo in lower case, nil if it does not change.
 local function configure(base, id, before, wanted, repo)
   local key, pairs_of = base .. ':project:' .. id, {}
   for name, value in pairs(wanted) do
@@ -32,7 +32,7 @@ local function configure(base, id, before, wanted, repo)
   end
 end
 
--- pairs_from(list, first): a table of the pairs that begin at `first`.
+-- pairs_from(list, first): a table of the name and value pairs from `first` on.
 local function pairs_from(list, first)
   local fields = {}
   for i = first, #list, 2 do

@@ -1,7 +1,7 @@
 --- @include "tell_next"
 
--- delay_tasks(base, now, awaited, entries): tasks that are nowhere may be had from these times on (unix ms): time,
--- task... Workers that wait are told when one of them is the next; `awaited` is the project's field.
+-- delay_tasks(base, now, awaited, entries): adds tasks that are in no set to `:delayed`. `entries` are time (unix ms),
+-- task, ... If one of them comes first of all, waiting workers are notified; `awaited` is the project's field.
 local function delay_tasks(base, now, awaited, entries)
   if #entries == 0 then
     return

@@ -1,7 +1,7 @@
 --- @include "records"
 
--- delete_records(base, tasks, buckets): deletes the records of up to 500 tasks; `buckets` are theirs where the caller
--- has them. Recipes that stand apart stay.
+-- delete_records(base, tasks, buckets): deletes the records of up to 500 tasks; `buckets`: as by_bucket returns them,
+-- if the caller has them. Recipes in keys of their own stay.
 local function delete_records(base, tasks, buckets)
   if #tasks == 1 then
     redis.call('HDEL', bucket_of(base, tasks[1]))

@@ -1,8 +1,8 @@
 --- @include "delete_records"
 --- @include "votes"
 
--- delete_tasks(base, tasks): deletes all that there is of up to 500 tasks, but for the set that they are in, and their
--- hashes.
+-- delete_tasks(base, tasks): deletes everything of up to 500 tasks except their hashes and their entries in the sets of
+-- states.
 local function delete_tasks(base, tasks)
   if #tasks == 0 then
     return

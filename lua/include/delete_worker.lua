@@ -1,4 +1,4 @@
--- delete_worker(base, worker): 1, or 0: there is no such worker. Then the caller raises `:version`.
+-- delete_worker(base, worker): 1, or 0 if there is no such worker. After a 1 the caller must raise `:version`.
 local function delete_worker(base, worker)
   local key = base .. ':worker:' .. worker
   if redis.call('DEL', key) == 0 then

@@ -2,10 +2,10 @@
 --- @include "remove_found"
 --- @include "retry"
 
--- drain_matching(base, now, n, text, limit): goes on with a maintenance call of which `:drains` has this text: it looks
--- at up to `limit` tasks, and retries or removes those that match, up to a third as many, which takes as long. At the
--- end, how many they were is kept for a minute.
--- Answers how many it has looked at, and for how many that wait again, without and with votes, a worker can be woken.
+-- drain_matching(base, now, n, text, limit): a step of the maintenance call `n`, for which `:drains` has this text:
+-- looks at up to `limit` tasks, and retries or removes those that match, at most a third as many: a change takes longer
+-- than a look. At the end, their number is kept for a minute. Returns how many tasks it has looked at, and for how many
+-- tasks without and with votes a worker can be woken.
 local function drain_matching(base, now, n, text, limit)
   local operation, entry, last, count, state, worker, group, contains = string.match(text,
     '^(%a+_tasks) (%d+) (%d+) (%d+) (%S+) (%S+) @([^\n]*)\n(.*)$')

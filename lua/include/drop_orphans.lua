@@ -1,8 +1,8 @@
 --- @include "delete_tasks"
 
--- drop_orphans(base, tasks): the records of these tasks are gone (an eviction, a hand in redis-cli), and with them the
--- tasks. The caller takes them off the set in which it found them; here what is left of them goes, and they are
--- counted. Only the record knew the hash: that stays taken.
+-- drop_orphans(base, tasks): deletes what is left of tasks without a record (an eviction, somebody with redis-cli), and
+-- counts them. The caller removes them from the set in which it found them. Only the record had the hash, so the hash
+-- stays taken.
 local function drop_orphans(base, tasks)
   if #tasks > 0 then
     delete_tasks(base, tasks)

@@ -1,5 +1,5 @@
--- enlist(base, listed): tasks of the project may be had now. Unless the directory was told that already, as the field
--- `listed` says, answers the epoch to tell it with (active_note); else 0.
+-- enlist(base, listed): tasks of the project can be assigned now. Returns the epoch for active_note, or 0 if the
+-- directory knows that already, as the field `listed` says.
 local function enlist(base, listed)
   if listed == '1' then
     return 0

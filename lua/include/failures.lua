@@ -1,8 +1,8 @@
--- Wrong passwords of a name: how many since when (unix ms), for a minute from the first.
+-- Wrong passwords for a name are counted for a minute from the first one.
 local FAILURES_MS = 60000
 
--- failures_of(base, username, now): how many there are in this minute, and the ms until they count no longer. A clock
--- that is earlier than the first was set back: they are over.
+-- failures_of(base, username, now): how many there are in this minute, and the ms until it ends. If the clock is
+-- earlier than the first one, it was set back, and they count no longer.
 local function failures_of(base, username, now)
   local count, since = string.match(redis.call('GET', base .. ':failures:' .. username) or '', '^(%d+) (%d+)$')
   local left = since and since + FAILURES_MS - now or 0

@@ -2,9 +2,9 @@
 --- @include "group_key"
 --- @include "holder"
 
--- find_drained(base, drains, task, group): of the maintenance call that has taken this task and not worked it off yet:
--- what it does, the state that the task had, and its score there. nil: none has. `drains`: the fields and values of
--- `:drains`; `group`: that of the task, '' for none.
+-- find_drained(base, drains, task, group): for the maintenance call that has taken this task and not processed it yet:
+-- what the call does, the state that the task had, and its score there; nil if there is no such call. `drains`: the
+-- fields and values of `:drains`; `group`: that of the task, '' for none.
 local function find_drained(base, drains, task, group)
   for i = 1, #drains, 2 do
     local drain = base .. ':drain:' .. drains[i]

@@ -5,7 +5,7 @@
 -- A filter of tasks: {state =, contains = a text in the recipe or in the message of the last failure, group =, worker =
 -- who holds the task or failed it last}; '' for any.
 
--- may_be(base, state, task): false when a look that costs less than find_task says that a task is not in this state.
+-- may_be(base, state, task): a cheaper test before find_task: false if the task is certainly not in this state.
 local function may_be(base, state, task)
   if state == 'failed' or state == 'delayed' then
     return redis.call('ZSCORE', base .. ':' .. state, task)
@@ -13,8 +13,8 @@ local function may_be(base, state, task)
   return state ~= 'assigned' or holder_of(base, task)
 end
 
--- match(base, filter, task, record): where a task is, as find_task answers it in a list, if it is one of these; and how
--- many bytes that took. What costs least comes first.
+-- match(base, filter, task, record): the list of what find_task returns if the task matches, else nil; and how many
+-- bytes were read. The cheapest tests come first.
 local function match(base, filter, task, record)
   local created, _, group, newline, recipe_at = parse_record(record)
   if not created or filter.group ~= '' and filter.group ~= group then
@@ -42,7 +42,8 @@ local function match(base, filter, task, record)
   return nil, #whole
 end
 
--- in_order(found, walk): of a bucket as HGETALL has it, the numbers that are still to come, in order; and its records.
+-- in_order(found, walk): of a bucket, as HGETALL returns it: the numbers that are still to come, in order, and the
+-- records by number.
 local function in_order(found, walk)
   local bucket, numbers, records = math.floor(walk.entry / 32), {}, {}
   for i = 1, #found, 2 do
@@ -58,7 +59,7 @@ local function in_order(found, walk)
   return numbers, records
 end
 
--- empty_run(prefix, bucket, step): 100, if so many buckets from this one on are not there, else 1.
+-- empty_run(prefix, bucket, step): 100 if none of 100 buckets from this one on exists, else 1.
 local function empty_run(prefix, bucket, step)
   local keys = {}
   for i = 1, 100 do
@@ -67,11 +68,11 @@ local function empty_run(prefix, bucket, step)
   return redis.call('EXISTS', unpack(keys)) == 0 and 100 or 1
 end
 
--- find_matching(base, filter, walk, most): tasks that match, at most so many, by number from `walk.entry` to
--- `walk.last`, upwards when `walk.step` is 1, downwards when it is -1. Each is {n =, task =, place = as find_task
--- answers it}. A task has the same number for life: those that others change meanwhile are met once, or not at all. It
--- looks at `walk.looks` tasks, 10 times as many buckets, most of which may be empty, and 2 kB for each task, at most.
--- Afterwards `walk.entry` is where to go on, nil at the end; `walk.looked` and `walk.bytes`: at how much it has looked.
+-- find_matching(base, filter, walk, most): at most so many matching tasks, by number from `walk.entry` to `walk.last`,
+-- upwards if `walk.step` is 1, downwards if it is -1. Each is {n =, task =, place = the list of what find_task
+-- returns}. A task keeps its number for life, so a walk meets each task at most once while others change them. It looks
+-- at no more than `walk.looks` tasks, 10 times as many buckets, most of which may be empty, and 2 kB for each task.
+-- Afterwards `walk.entry` is where to go on, nil at the end; `walk.looked` and `walk.bytes` say how much it has read.
 local function find_matching(base, filter, walk, most)
   local suffix, prefix, found = suffix_of(base), base .. ':tasks:', {}
   local buckets, tried, step = 0, -100, walk.step

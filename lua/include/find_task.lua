@@ -3,8 +3,8 @@
 --- @include "holder"
 --- @include "records"
 
--- find_task(base, task): where a task is: the state, its score there, the key of the set, its member there, and its
--- group, when it waits in one. nil: nowhere.
+-- find_task(base, task): where a task is: its state, its score there, the key of the set, its member there, and its
+-- group if it waits in one. nil: in no set.
 local function find_task(base, task)
   for _, state in ipairs({ 'queue', 'verifying', 'delayed', 'assigned', 'failed' }) do
     local member = state == 'assigned' and assignment(task, holder_of(base, task) or '') or task

@@ -1,9 +1,9 @@
 --- @include "full"
 --- @include "task_of"
 
--- free_groups(base, now, members, names): these members of `assigned` are held no longer; the names are those of their
--- groups, '' for none. Of one that has lost its record, false: only `:holders` still knows. Answers how many groups may
--- start one because of that.
+-- free_groups(base, now, members, names): these members of `:assigned` are no longer held. `names` are their groups, ''
+-- for none, false for a task without a record: only `:holders` still knows its group. Returns how many groups may start
+-- a task because of that.
 local function free_groups(base, now, members, names)
   local full, unknown, free = {}, false, 0
   for i, member in ipairs(members) do

@@ -1,6 +1,6 @@
 --- @include "hashes"
 
--- free_hash(family, hash, number): it is in the family no longer. 1, or 0 when it was not.
+-- free_hash(family, hash, number): removes it from the family. Returns 1, or 0 if the family did not have it.
 local function free_hash(family, hash, number)
   local key = bucket_for(family, number)
   local gone = family.name == 'recent' and redis.call('HDEL', key, hash)

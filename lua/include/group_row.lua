@@ -1,7 +1,7 @@
 --- @include "tickets"
 
--- group_row(groups, group): what is known of a group: {waiting, held, delay (ms), limit, 1 when it has limits of its
--- own, when it may start one again (unix ms) or -1, blocked until (unix ms) or 0, who has set that or ''}.
+-- group_row(groups, group): a group as managers see it: {waiting, held, delay (ms), limit, 1 if it has limits of its
+-- own, when it may start a task again (unix ms) or -1, blocked until (unix ms) or 0, who has set that or ''}.
 local function group_row(groups, group)
   local base, now = groups.base, groups.now
   local delay, limit, slowed, blocked, by = own_limits(groups, group)

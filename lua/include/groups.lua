@@ -3,13 +3,13 @@
 --- @include "ids"
 --- @include "tell_next"
 
--- The tasks of a group wait in `:wait:<gen>:<group>`, those that hold votes in `:verify:<gen>:<group>`. A group that
--- has any is either in `:due`, until it is looked at again, or it may start one: then it has a ticket for each of these
--- sets that is not empty, in `:ready` and `:ready_voted`. Of a group with nothing waiting, `:resting` says until when
--- it may not. `:held:<group>` has its tasks that are held.
+-- The tasks of a group wait in `:wait:<gen>:<group>`, those with votes in `:verify:<gen>:<group>`. A group with waiting
+-- tasks is either in `:due`, by when it is checked again, or it may start a task: then it has a ticket in `:ready` and
+-- in `:ready_voted`, for each of these two sets that is not empty. If nothing waits, `:resting` says until when the
+-- group may start no task. `:held:<group>` has its tasks that are held.
 
--- open_groups(base, now): what the functions of groups need to know of a project. They take places and count what
--- waits, which close_groups writes; meanwhile nobody else takes places.
+-- open_groups(base, now): what the functions of groups need to know about a project. They take places and count waiting
+-- tasks; close_groups writes both. In between, nothing else in the script may take places.
 local function open_groups(base, now)
   local place, voted_place, delay, limit, order, gen, epoch, walk, lost, awaited = unpack(redis.call('HMGET', base,
     'place', 'voted_place', 'group_delay', 'group_limit', 'group_order', 'group_gen', 'limits_epoch', 'limits_walk',
@@ -40,15 +40,15 @@ local function close_groups(groups)
   end
 end
 
--- ticket_score(groups, score, place): of a group whose best task has this score: at its priority, or at 0 when groups
--- take turns whatever their priority.
+-- ticket_score(groups, score, place): for a group whose best task has this score: at the priority of that task, or at 0
+-- with the order `fair`.
 local function ticket_score(groups, score, place)
   local level = groups.fair and 0 or math.floor(score / PRIORITY_STEP)
   return level * PRIORITY_STEP + math.min(place, LAST_PLACE)
 end
 
--- add_drained_rests(groups, names, rests): `rests` are the scores of these groups in `:resting`, false for none. Those
--- are added that a reset has taken and not worked off yet: groups rest on through it.
+-- add_drained_rests(groups, names, rests): `rests` are the scores of these groups in `:resting`, false for none. Adds
+-- those that a reset has taken and not processed yet: a reset does not end a rest.
 local function add_drained_rests(groups, names, rests)
   groups.drains = groups.drains or redis.call('HKEYS', groups.base .. ':drains')
   for _, n in ipairs(groups.drains) do
@@ -59,7 +59,8 @@ local function add_drained_rests(groups, names, rests)
   end
 end
 
--- tell_rest(groups, at): a group in `:due` may start a task at this time, unix ms; not one that is full.
+-- tell_rest(groups, at): notifies waiting workers that a group in `:due` may start a task at this time (unix ms),
+-- unless it is full.
 local function tell_rest(groups, at)
   if at < FULL then
     tell_next(groups.base, groups.base .. ':due', groups.awaited, groups.now, at)

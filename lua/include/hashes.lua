@@ -3,19 +3,19 @@
 -- (the hash to the unix second of its closing), where it remembers for a time. Sets of few integers take 8 bytes for
 -- each. A project that remembers nothing has only the first.
 --
--- Each family grows by linear hashing: when it has more than so many hashes a bucket, the next bucket in turn is split
--- into 4, of `recent` into 2. The project's field `<family>_hashes` is `<gen> <level> <split> <salt>`, the salt being
--- that of the project; lua/README.md says how a bucket is found. `<family>_sample` counts those hashes whose number is
--- below SAMPLED, one in 16: so 15 of 16 calls need not write it.
+-- Each family grows by linear hashing: when its buckets have more than so many hashes on average, the next bucket in
+-- turn is split into 4, one of `recent` into 2. The project's field `<family>_hashes` is `<gen> <level> <split>
+-- <salt>`; all families of a project have the same salt. lua/README.md says how a bucket is found. `<family>_sample`
+-- counts only hashes whose number is below SAMPLED, one in 16: so 15 of 16 calls need not write it.
 local SAMPLED = 2 ^ 27
 
--- family_of(base, name, text, salt): `text` is its field, nil where it has no hashes yet; then its salt is `salt`, or
--- without that what another family has. There are `level` buckets, of which the first `split` were split. After changes
--- the caller calls write_family.
+-- family_of(base, name, text, salt): `text` is its field, nil if it has no hashes yet; then its salt is `salt`, or that
+-- of another family. There are `level` buckets, of which the first `split` were split. After changes the caller must
+-- call write_family.
 local function family_of(base, name, text, salt)
   local gen, level, split, own_salt = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+)$')
   if not gen then
-    -- A family that was emptied was given to a drain, and its number is not met again.
+    -- The buckets of an emptied family belong to a maintenance call: this number was not used for buckets before.
     gen, level, split = redis.call('HGET', base, 'drain') or '0', 1, 0
   end
   if not (own_salt or salt) then
@@ -23,7 +23,7 @@ local function family_of(base, name, text, salt)
     salt = string.match(texts[1] or texts[2] or texts[3] or '', '%d+$')
   end
   if not (own_salt or salt) then
-    -- Drawn, or hashes could be made up that all go to one bucket.
+    -- Random, or somebody could make up hashes that all go to one bucket.
     local time = redis.call('TIME')
     salt = 2 ^ 23 + 1 + 2 * ((time[1] * 1000000 + time[2]) % 500009)
   end
@@ -32,8 +32,8 @@ local function family_of(base, name, text, salt)
     ways = name == 'recent' and 2 or 4 }
 end
 
--- number_of(salt, hash): a number below 2^31, from which its bucket follows. All products stay below 2^53. A hand in
--- redis-cli may have added what is no number.
+-- number_of(salt, hash): a number below 2^31, from which its bucket follows. All products stay below 2^53. Somebody
+-- with redis-cli may have added what is no number.
 local function number_of(salt, hash)
   local low, high = tonumber(string.sub(hash, -8)) or 0, tonumber(string.sub(hash, 1, -9)) or 0
   return (low * salt + high) % 2147483647 * (1048577 + 2 * (salt * 7919 % 524287)) % 2147483647
@@ -45,9 +45,9 @@ local function bucket_for(family, number)
   return family.prefix .. (k < family.split and number % (family.ways * family.level) or k)
 end
 
--- write_family(base, family): notes what has changed, if anything has, and splits buckets of a family that has grown,
--- at most 8 and about 4,000 hashes a call. Only after a write that the server refuses when memory is full: then nothing
--- was split.
+-- write_family(base, family): writes what has changed, and splits buckets of a family that has grown, at most 8 buckets
+-- and about 4,000 hashes a call. Call it only after a write that the server refuses when memory is full: splitting
+-- needs memory.
 local function write_family(base, family)
   if family.sampled == 0 and not (family.is_new and family.added) then
     return
@@ -66,8 +66,8 @@ local function write_family(base, family)
     end
   end
 
-  -- An unsplit bucket has up to `ways` times this: at that the server still keeps a set as integers, and a hash as a
-  -- list, in every usual configuration.
+  -- An unsplit bucket has up to `ways` times as many: with that number, every usual configuration still stores a set as
+  -- integers and a hash as a list.
   local per_bucket, ways, step = timed and 48 or 110, family.ways, timed and 2 or 1
   while family.sampled > 0 and 16 * sample > per_bucket * (family.level + (ways - 1) * family.split) and splits < 8
     and moved < 4000 do
@@ -82,7 +82,7 @@ local function write_family(base, family)
         list[#list + 1] = found[k]
       end
     end
-    -- A set that loses members may stay as large as it was.
+    -- A set that loses members may keep its memory.
     redis.call('DEL', from)
     for key, list in pairs(lists) do
       add(key, list)
@@ -99,7 +99,7 @@ local function write_family(base, family)
   end
 end
 
--- add_hash(family, hash, number, second): `second` for `recent` only. 1, or 0 when the family had it.
+-- add_hash(family, hash, number, second): `second` for `recent` only. Returns 1, or 0 if the family had it.
 local function add_hash(family, hash, number, second)
   local key = bucket_for(family, number)
   local added = second and redis.call('HSET', key, hash, second) or not second and redis.call('SADD', key, hash)

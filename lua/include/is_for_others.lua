@@ -1,5 +1,5 @@
--- is_for_others(base, task, worker, now): whether a task that has failed or was reclaimed before is left to others:
--- this worker was the last to fail it. nil: the project leaves none.
+-- is_for_others(base, task, worker, now): whether a task that has failed or was reclaimed before is left to other
+-- workers, since this one was the last to fail it. nil: the project leaves none to others.
 local function is_for_others(base, task, worker, now)
   if (redis.call('HGET', base, 'retry_delay') or '0') == '0' then
     return nil

@@ -1,7 +1,7 @@
 --- @include "tickets"
 
--- leave_waiting(base, now, left): takes tasks out of what waits in their groups. `left` has {task, state, group} of
--- each; the state is 'queue' or 'verifying'.
+-- leave_waiting(base, now, left): removes tasks from the waiting tasks of their groups. `left` has {task, state, group}
+-- for each; the state is 'queue' or 'verifying'.
 local function leave_waiting(base, now, left)
   local groups, names = open_groups(base, now), {}
   for _, one in ipairs(left) do

@@ -4,10 +4,10 @@
 
 -- manager_row(base, task, score, longest, most_votes): a task as managers see it: {id, score, bytes of the whole
 -- recipe, how many votes, votes, worker that holds it, assign time (unix s), record, error}, with false for what it
--- does not have; votes are pairs: worker, verification; the error is as in `:errors`. `longest`: bytes of the recipe
--- to give at most, up to a whole character; 0 for all. `most_votes`: about how many votes to give at most. The second
--- answer is how many bytes it gives, the third how many votes. nil: its record is gone. `Row` in
--- broker/store/task_fields.py is the same list.
+-- does not have; votes are pairs: worker, verification; the error is as in `:errors`. `longest`: return at most so many
+-- bytes of the recipe, up to a whole character; 0 for all. `most_votes`: return at most about so many votes. Then, how
+-- many bytes and how many votes these are. nil: its record is missing. `Row` in broker/store/task_fields.py is the same
+-- list.
 local function manager_row(base, task, score, longest, most_votes)
   local record, fields = whole_record(base, task)
   if not record then

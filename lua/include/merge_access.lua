@@ -1,4 +1,4 @@
--- merge_access(has, more): both of what a worker may do, or asks for; either may be nil.
+-- merge_access(has, more): the union of two accesses or requests; either may be nil.
 local function merge_access(has, more)
   local both, may = (has or '') .. (more or ''), {}
   for _, what in ipairs({ 'assign', 'submit' }) do

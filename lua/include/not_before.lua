@@ -1,5 +1,5 @@
--- not_before(text, now): when the new task of this text may be had, unix ms, nil for at once; and the text without
--- that.
+-- not_before(text, now): until when a new task with this text is delayed (unix ms), nil if it is not; and the text
+-- without its delay.
 local function not_before(text, now)
   local sign, ms, rest = string.match(text, '^([+=])(%d+) (.*)$')
   local at = sign and tonumber(ms) + (sign == '+' and now or 0)

@@ -1,7 +1,7 @@
--- What a project with a `notify_url` tells of, beside its configuration: `notify_mark` is `<place> <seq>` when it was
--- last finished: both have grown when anything has come since. `notify_failed_from` is its total of failed tasks at the
--- last event `failing`. `notify_stall` is `<total of assigned tasks> <since (unix ms)> <1 when it was told>` while
--- something waits. `:notices` has the events that are to be sent, `:notices-at` when.
+-- The fields behind the events of a project with a `notify_url`. `notify_mark` is `<place> <seq>` when the project was
+-- last finished: one of them has grown if tasks have come since. `notify_failed_from` is the total of failed tasks at
+-- the last event `failing`. `notify_stall` is `<total of assigned tasks> <since (unix ms)> <1 if the event was noted>`
+-- while tasks wait. `:notices` has the events that are to be sent, `:notices-at` when.
 local NOTIFY_FIELDS = { 'notify_url', 'notify_failed', 'notify_stalled', 'notify_mark', 'notify_failed_from',
   'notify_stall', 'place', 'seq', 'failed', 'assigned', 'group_waiting', 'group_verifying' }
 
@@ -22,8 +22,8 @@ local function read_notify(base)
   return state
 end
 
--- due_events(base, now, state): which events have happened, `finished`, `failing`, `stalled`; what `notify_stall` is to
--- be, false for nothing, nil if it stays as it is; and when a look may find more, unix ms, nil: when something changes.
+-- due_events(base, now, state): which events have happened (`finished`, `failing`, `stalled`); the new `notify_stall`,
+-- false to delete it, nil to leave it; and when to check again (unix ms), nil: only after a change.
 local function due_events(base, now, state)
   local events = {}
   if state.unfinished == 0 and state.mark ~= state.notify_mark and redis.call('EXISTS', base .. ':drains') == 0 then
@@ -42,7 +42,7 @@ local function due_events(base, now, state)
     end
     return events, stall
   end
-  -- A clock that is earlier was set back.
+  -- If the clock is earlier, it was set back.
   if assigned ~= state.assigned or now < tonumber(since) - 1000 then
     return events, string.format('%s %.0f 0', state.assigned, now), now + ms
   elseif told == '0' and now >= since + ms then

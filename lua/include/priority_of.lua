@@ -1,6 +1,6 @@
 --- @include "ids"
 
--- priority_of(score): as text.
+-- priority_of(score): the priority, as text.
 local function priority_of(score)
   return string.format('%d', -math.floor(score / PRIORITY_STEP))
 end

@@ -1,4 +1,4 @@
--- project(base, ...): {revision, the fields asked for} of the copy that this slot holds, or nil: no such project.
+-- project(base, ...): {revision, these fields} of the project's copy in this slot; nil: there is no such project.
 local function project(base, ...)
   local fields = redis.call('HMGET', base, 'revision', ...)
   return fields[1] and fields or nil

@@ -1,8 +1,8 @@
 --- @include "role"
 --- @include "makes_circle"
 
--- project_refusal(base, manager, id, before, wanted): the refusal that the wanted fields of a project meet, or nil. For
--- a new project `id` is '' and `before` is empty; `wanted` has the fields that are to change.
+-- project_refusal(base, manager, id, before, wanted): why these changes of a project are refused, or nil. `wanted` has
+-- the fields that change. For a new project `id` is '' and `before` is empty.
 local function project_refusal(base, manager, id, before, wanted)
   local function after(name)
     return wanted[name] or before[name] or '0'

@@ -4,9 +4,9 @@
 --- @include "drop_orphans"
 
 -- put_back(base, now, tasks, members, change): as requeue, for up to 500 tasks whose records the caller has not read.
--- `members` are those that they had in `assigned`, nil for tasks that were not held. `change(i, task, record, fields)`,
--- if given, comes first; one for which it answers true is not to wait. Those that have lost their record are dropped;
--- the third answer is how many have not.
+-- `members`: their members of `:assigned`, nil for tasks that were not held. `change(i, task, record, fields)`, if
+-- given, is called first; a task for which it returns true does not wait. Tasks without a record are dropped. The third
+-- result is how many were not dropped.
 local function put_back(base, now, tasks, members, change)
   local there, all_fields, orphans, names, grouped = {}, {}, {}, {}, false
   for i, record in ipairs((records_of(base, tasks))) do

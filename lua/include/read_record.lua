@@ -1,7 +1,7 @@
 --- @include "task"
 
--- read_record(record): its fields as a table, with numbers but for `created`, `hash` and `group`; `recipe_at` is nil
--- when the recipe stands apart.
+-- read_record(record): its fields as a table: `created`, `hash` and `group` as text, the others as numbers; `recipe_at`
+-- is nil if the recipe is in a key of its own.
 local function read_record(record)
   local created, hash, group, newline, recipe_at, counts, max_assign_time, verification_count, priority, max_retries =
     parse_record(record)
@@ -24,7 +24,7 @@ local function read_record(record)
   }
 end
 
--- with_counts(record, fields): the record with the retries, reclaims and round that the fields have now.
+-- with_counts(record, fields): the record with the retries, reclaims and round in `fields`.
 local function with_counts(record, fields)
   local numbers = string.format('%s %s %d %d %d %d %d', fields.created, fields.hash, fields.priority,
     fields.max_retries, fields.max_assign_time, fields.verification_count, fields.retries)

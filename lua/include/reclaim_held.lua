@@ -3,9 +3,9 @@
 --- @include "set_counts"
 --- @include "wake"
 
--- reclaim_held(base, now, members): takes these members of `assigned`, one or more, from their workers, and counts
--- that: a task that was reclaimed more often than the project's `max_reclaims` has failed. Answers how many tasks that
--- concerns; the others had lost their record.
+-- reclaim_held(base, now, members): takes these members of `:assigned`, one or more, from their workers, and counts the
+-- reclaims: a task that was reclaimed more often than the project's `max_reclaims` fails. Returns how many tasks were
+-- reclaimed; the others had no record.
 local function reclaim_held(base, now, members)
   redis.call('ZREM', base .. ':assigned', unpack(members))
   local most, awaited = unpack(redis.call('HMGET', base, 'max_reclaims', 'awaited'))

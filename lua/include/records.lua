@@ -1,16 +1,16 @@
 --- @include "task"
 
--- The record of task n is the field n of `:tasks:<n / 32>`. A recipe with which it would be longer than 1,024 bytes
--- stands apart, in `:recipe:<id>`: the server keeps a bucket small only while all its values are short.
+-- The record of task n is the field n of `:tasks:<n / 32>`. If it would be longer than 1,024 bytes, its recipe is in
+-- `:recipe:<id>`: the server stores a bucket compactly only while all its values are short.
 
--- bucket_of(base, task): the key of its bucket, and its field there.
+-- bucket_of(base, task): the key of the task's bucket, and its field there.
 local function bucket_of(base, task)
   local n = string.sub(task, 1, -6)
-  -- A hand in redis-cli may have added a member that is no id: it has no record.
+  -- Somebody with redis-cli may have added a member that is no id: it has no record.
   return string.format('%s:tasks:%d', base, math.floor((tonumber(n) or 0) / 32)), n
 end
 
--- by_bucket(base, tasks): for each bucket {key =, fields =, at = the index of each of its tasks}.
+-- by_bucket(base, tasks): for each bucket {key =, fields =, at = the index of each of these tasks in `tasks`}.
 local function by_bucket(base, tasks)
   local buckets, of_number, bucket, last = {}, {}, nil, nil
   for i, task in ipairs(tasks) do
@@ -29,8 +29,8 @@ local function by_bucket(base, tasks)
   return buckets
 end
 
--- records_of(base, tasks): the records of up to 500 tasks, in their order, false where there is none; and, of more than
--- one, their buckets.
+-- records_of(base, tasks): the records of up to 500 tasks, in their order, false for none; and, for more than one task,
+-- their buckets as by_bucket returns them.
 local function records_of(base, tasks)
   if #tasks == 1 then
     return { redis.call('HGET', bucket_of(base, tasks[1])) }

@@ -1,11 +1,15 @@
 --- @include "hashes"
 
 -- remembered(base, now, remember): the hashes of closed tasks that a project remembers. `remember` is its field
--- `remember_closed`, not 0. {closed =, recent = the families, false for one that has no hashes; closed_counts: whether
--- those of `closed` still count: for ever, or for as long as hashes are remembered from when that changed, `since`;
--- after: those of `recent` count whose task has closed after this second; oldest = the earliest second in `recent`;
--- trim_at = the second at which hashes are to go that count no longer: `closed`, or those of `recent`, of which the
--- earliest is late then for an eighth of the time that they are remembered; trim = whether that time has come}
+-- `remember_closed`, not 0. Returns a table:
+--   closed, recent   the families, false for one without hashes
+--   closed_counts    whether hashes of `closed` still count: they do while hashes are remembered for ever, and after
+--                    that for `remember` seconds from `since`, when that was changed
+--   after            a hash of `recent` counts if its task has closed after this second
+--   oldest           the earliest second in `recent`
+--   trim_at          the second at which hashes that no longer count are removed: all of `closed`, or those of `recent`
+--                    when the earliest is overdue by an eighth of the time for which they are remembered
+--   trim             whether that time has come
 local function remembered(base, now, remember)
   local for_ever, past = remember == '-1', { closed_counts = true, after = -math.huge }
   local found = for_ever and redis.call('HMGET', base, 'closed_hashes', 'recent_hashes')

@@ -2,8 +2,8 @@
 --- @include "remove_tasks"
 --- @include "tickets"
 
--- remove_found(base, now, tasks, places): takes up to 500 different tasks from where they are, and deletes them;
--- `places` are what find_task answers for each. Their hashes are free at once. As remove_tasks.
+-- remove_found(base, now, tasks, places): as remove_tasks, but takes the tasks out of their sets first. They must be
+-- different ones; `places` are the lists of what find_task returns for each.
 local function remove_found(base, now, tasks, places)
   local left, held, members = {}, {}, {}
   for i, task in ipairs(tasks) do

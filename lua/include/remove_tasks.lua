@@ -3,8 +3,8 @@
 --- @include "free_hash"
 --- @include "records"
 
--- remove_tasks(base, tasks): deletes up to 500 tasks that the caller has taken out of the set that they were in; their
--- hashes are free. Those that have lost their record are dropped, and their hashes stay taken.
+-- remove_tasks(base, tasks): deletes up to 500 tasks that the caller has taken out of their sets; their hashes are free
+-- at once. Tasks without a record are dropped, and their hashes stay taken.
 local function remove_tasks(base, tasks)
   local known, removed, orphans = nil, {}, {}
   for i, record in ipairs((records_of(base, tasks))) do

@@ -1,9 +1,9 @@
 --- @include "ids"
 --- @include "votes"
 
--- requeue(base, now, tasks, all_fields): puts tasks that are nowhere at the END of their priority, so that a task that
--- always fails blocks no other. They take new, larger places: what `include/unvoted.lua` knows relies on that. The
--- fields are those of their records. Answers for how many without and with votes a worker can be woken.
+-- requeue(base, now, tasks, all_fields): puts tasks that are in no set at the END of their priority, so that a task
+-- that always fails blocks no other. They take new, larger places: include/unvoted.lua relies on that. `all_fields` are
+-- those of their records. Returns for how many tasks without and with votes a worker can be woken.
 local function requeue(base, now, tasks, all_fields)
   if #tasks == 0 then
     return 0, 0

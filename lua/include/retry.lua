@@ -1,8 +1,8 @@
 --- @include "put_back"
 --- @include "set_counts"
 
--- retry(base, now, tasks): failed tasks, taken out of `failed`, wait again, as if they had never failed. Their votes
--- stand, but for those that could not agree. Answers as put_back.
+-- retry(base, now, tasks): failed tasks, which the caller has taken out of `:failed`, wait again as if they had never
+-- failed. They keep their votes, unless they failed because these did not agree. Returns what put_back returns.
 local function retry(base, now, tasks)
   return put_back(base, now, tasks, nil, function(_, task, record, fields)
     local by = string.match(redis.call('HGET', base .. ':errors', task) or '', '^%d+')

@@ -6,7 +6,7 @@ local function is_admin(base, manager)
   return redis.call('HGET', base .. ':manager:' .. manager, 'tracker_admin') == '1'
 end
 
--- roles_of(...): the bits that a manager holds; an admin holds all. '' is nobody.
+-- roles_of(...): the bits of a manager; an admin has all. The manager '' has none.
 local function roles_of(base, manager, project)
   if is_admin(base, manager) then
     return ALL_ROLES

@@ -1,7 +1,7 @@
 --- @include "with_recipe"
 
--- send_on(base, task, record, newline, chain): a task that closes goes to the outbox of the chained project, if there
--- is one, in the step that closes it. `newline` is '' where its recipe stands apart.
+-- send_on(base, task, record, newline, chain): adds a task that closes to the outbox, if the project has a chain, in
+-- the same step that closes it. `newline` is '' if the recipe is in a key of its own.
 local function send_on(base, task, record, newline, chain)
   if chain ~= '0' then
     local whole = with_recipe(base, task, record, newline) or record .. '\n'

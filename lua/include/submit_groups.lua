@@ -1,7 +1,7 @@
 --- @include "groups"
 
--- submit_groups(base, now, names, lists): new tasks of these groups wait: for each a list of scores and tasks, and its
--- `best` score. Answers how many groups have a ticket now.
+-- submit_groups(base, now, names, lists): adds new tasks to these groups. `lists` has for each group a list of scores
+-- and tasks, and its `best` score. Returns how many of the groups have a ticket now.
 local function submit_groups(base, now, names, lists)
   local groups, ready, started, earliest = open_groups(base, now), {}, {}, math.huge
   local due = redis.call('ZMSCORE', base .. ':due', unpack(names))
@@ -24,7 +24,7 @@ local function submit_groups(base, now, names, lists)
     tell_rest(groups, earliest)
   end
   if #ready > 0 then
-    -- The ticket of a group that had one stays where it is, unless this task is better.
+    -- If a group has a ticket already, it moves only for a better task.
     redis.call('ZADD', base .. ':ready', 'LT', unpack(ready))
   end
   close_groups(groups)

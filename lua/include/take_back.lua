@@ -2,8 +2,8 @@
 --- @include "put_back"
 --- @include "wake"
 
--- take_back(base, now, members, awaited): these members of `:assigned` wait again, whatever their deadline, and are not
--- counted as attempts. Answers how many.
+-- take_back(base, now, members, awaited): the tasks of these members of `:assigned` wait again, whatever their
+-- deadline; that does not count against `max_reclaims`. Returns how many.
 local function take_back(base, now, members, awaited)
   local back = 0
   for from = 1, #members, 500 do

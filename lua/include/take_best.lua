@@ -1,5 +1,4 @@
--- some_group_may_start(base, worker, now): whether a group may start a task for this worker, or is to be looked at
--- again.
+-- some_group_may_start(base, worker, now): whether a group may start a task for this worker, or must be checked again.
 local function some_group_may_start(base, worker, now)
   --- @include "has_seen_all"
   if redis.call('EXISTS', base .. ':ready') == 1 then
@@ -12,9 +11,10 @@ local function some_group_may_start(base, worker, now)
   return first_due and (tonumber(first_due) <= now or redis.call('HGET', base, 'limits_walk'))
 end
 
--- take_best(base, asked, read): the best by score of the tasks without a group and of the groups that may start one,
--- never a task that the worker has voted on; and where another call may find some, when a bound was reached, else ''.
--- `asked` is {worker =, now =, count =, bytes =, from = where an earlier call ended}; `read` as in assign.
+-- take_best(base, asked, read): takes the tasks with the best scores, of those without a group and of the groups that
+-- may start one, but none on which the worker has voted. Also returns where another call should go on if a bound was
+-- reached, else ''. `asked` is {worker =, now =, count =, bytes =, from = where an earlier call ended}; `read` is that
+-- of `assign`.
 local function take_best(base, asked, read)
   local worker, now, count, bytes = asked.worker, asked.now, asked.count, asked.bytes
   local tickets
@@ -47,7 +47,7 @@ local function take_best(base, asked, read)
   local rows, from_queue, from_verifying, size, left, may_go_on = {}, 0, {}, 0, {}, true
   local page, at, behind = {}, 1, true
 
-  -- Behind the first page it reads on only in place of orphans.
+  -- It reads beyond the first page only to replace orphans.
   local function first_queued()
     if behind and at > #page then
       page, at = redis.call('ZRANGE', base .. ':queue', from_queue, from_queue + count - 1, 'WITHSCORES'), 1
@@ -116,7 +116,7 @@ local function take_best(base, asked, read)
       redis.call('ZADD', base .. one.list, one.score, one.task)
     end
     if walk and (one.ticket or one.list == ':verifying') then
-      -- What it passed is not what the worker has voted on.
+      -- The walk has passed tasks on which the worker has not voted.
       walk.learns = false
     end
   end

@@ -2,11 +2,11 @@
 --- @include "tickets"
 --- @include "wake"
 
--- open_tickets(base, now, worker, count): what `assign` asks of groups, in a call for `count` tasks. It promotes groups
--- whose time has come, at most `count` + 4, and looks at as many that turn out not to start one; `more` says that such
--- a bound was reached. Where workers wait, it promotes no more than it needs, as `promote` wakes as many workers as it
--- promotes groups. Where there are votes the caller sets `walk`, as include/unvoted.lua opens it, and `best_voted`,
--- which is unvoted_ticket, from the beginning on if its argument is true.
+-- open_tickets(base, now, worker, count): the groups as `assign` uses them, in a call for `count` tasks. It promotes
+-- groups whose time has come, at most `count` + 4, and checks as many groups that turn out not to start a task; `more`
+-- says that such a bound was reached. While workers wait, it promotes no more groups than it needs, since the script
+-- `promote` wakes one worker for each group that it promotes. If there are votes, the caller sets `walk`, as
+-- include/unvoted.lua opens it, and `best_voted`: unvoted_ticket, from the beginning on if its argument is true.
 local function open_tickets(base, now, worker, count)
   local groups, bound, looks = open_groups(base, now), count + 4, 0
   local is_awaited = now < tonumber(groups.awaited or 0)
@@ -45,11 +45,11 @@ local function open_tickets(base, now, worker, count)
     return voted and not (fresh and fresh.score < voted.score) and voted or fresh
   end
 
-  -- Whether a group may start one, as its ticket says; if not, it goes where it belongs.
+  -- Whether the group of a ticket may really start a task; if not, the group moves to where it belongs.
   local function may_start(one)
     local group = one.group
     if one.delay then
-      -- It has been looked at.
+      -- It was checked before.
       return true
     end
     local later, delay, limit = held_up(groups, group)
@@ -66,7 +66,7 @@ local function open_tickets(base, now, worker, count)
     return one.task and not later
   end
 
-  -- The best that this worker may start: {task =, score =, group =}, or nil.
+  -- The best task that this worker may start: {task =, score =, group =}, or nil.
   function tickets.first()
     while looks <= bound do
       local one = look()
@@ -83,13 +83,13 @@ local function open_tickets(base, now, worker, count)
     look_again(one.group)
   end
 
-  -- start(one): a start takes both tickets of its group.
+  -- start(one): starts this task. Its group loses both tickets.
   function tickets.start(one)
     local group = one.group
     take_off(one)
     redis.call('SADD', base .. ':held:' .. group, assignment(one.task, worker))
     if groups.holders_lost then
-      -- Or `is_full` would take it for one that nobody holds; the caller sets its deadline.
+      -- Else `is_full` would remove it as a task that nobody holds. The caller sets the deadline.
       redis.call('ZADD', base .. ':assigned', now, assignment(one.task, worker))
     end
     drop_tickets(groups, group)
@@ -104,14 +104,14 @@ local function open_tickets(base, now, worker, count)
     end
   end
 
-  -- drop(one): it has lost its record.
+  -- drop(one): this task has no record.
   function tickets.drop(one)
     looks = looks + 1
     take_off(one)
     leave_group(groups, one.group)
   end
 
-  -- set_aside(one): its group may start the next one, until put_back(one).
+  -- set_aside(one): until put_back(one), its group may start the next task instead.
   function tickets.set_aside(one)
     one.waited_at = redis.call('ZSCORE', one.key, one.task)
     take_off(one)
@@ -122,8 +122,8 @@ local function open_tickets(base, now, worker, count)
     enter_group(groups, one.group, one.task, tonumber(one.waited_at), one.count == 'verifying')
   end
 
-  -- close(found): writes what has changed. When nothing was found, groups that were full under earlier limits are
-  -- looked at again.
+  -- close(found): writes what has changed. If nothing was found, groups that were full under earlier limits are checked
+  -- again.
   function tickets.close(found)
     if not found and groups.walk then
       walk_limits(groups, bound)
@@ -131,7 +131,7 @@ local function open_tickets(base, now, worker, count)
     end
     close_groups(groups)
     if is_awaited then
-      -- Workers that wait are told of tickets that were made and are left.
+      -- Waiting workers are notified of new tickets that this call did not use.
       local left, left_voted = groups.tickets, groups.voted_tickets
       left = left > 0 and math.min(left, redis.call('ZCARD', base .. ':ready')) or 0
       left_voted = left_voted > 0 and math.min(left_voted, redis.call('ZCARD', base .. ':ready_voted')) or 0

@@ -1,4 +1,4 @@
--- task_of(member): the task that a member of `assigned` names.
+-- task_of(member): the task of a member of `:assigned`.
 local function task_of(member)
   return string.match(member, '^[^:]*')
 end

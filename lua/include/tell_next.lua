@@ -1,5 +1,6 @@
--- tell_next(base, key, awaited, now, at): what is in this set for a time may be had at this one (unix ms). Workers that
--- wait are told, unless another one comes earlier: of that they know. `awaited` is the project's field.
+-- tell_next(base, key, awaited, now, at): an entry with this time (unix ms) was added to `:due` or `:delayed` (`key`).
+-- Waiting workers are notified if it is the first: they know the time of an earlier one. `awaited` is the project's
+-- field.
 local function tell_next(base, key, awaited, now, at)
   if now < tonumber(awaited or 0) then
     local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]

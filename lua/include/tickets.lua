@@ -1,14 +1,14 @@
 --- @include "groups"
 
--- best_scores(groups, group): of its best task without votes, and of that with votes; nil for none.
+-- best_scores(groups, group): the scores of its best task without votes and of its best one with votes; nil for none.
 local function best_scores(groups, group)
   local wait = redis.call('ZRANGE', groups.wait_prefix .. group, 0, 0, 'WITHSCORES')[2]
   local verify = groups.voted_place > 0 and redis.call('ZRANGE', groups.verify_prefix .. group, 0, 0, 'WITHSCORES')[2]
   return tonumber(wait or nil), tonumber(verify or nil)
 end
 
--- own_limits(groups, group): the delay (ms) and limit that the group has of its own, nil for none; the delay to which
--- workers have slowed it down, 0 for none; until when it is blocked (unix ms), 0 for not; who set that.
+-- own_limits(groups, group): the delay (ms) and the limit of the group itself, nil for none; the delay to which workers
+-- have slowed it down (ms), 0 for none; until when it is blocked (unix ms), 0 for never; who set that.
 local function own_limits(groups, group)
   if groups.any_limits == nil then
     groups.any_limits = redis.call('EXISTS', groups.base .. ':limits') == 1
@@ -22,8 +22,8 @@ local function own_limits(groups, group)
   return tonumber(delay or ''), tonumber(limit or ''), tonumber(slowed or '') or 0, tonumber(blocked or 0), by or ''
 end
 
--- set_limits(groups, group, delay, limit, slowed, blocked, by): as own_limits answers them. A row with nothing in it
--- goes.
+-- set_limits(groups, group, delay, limit, slowed, blocked, by): writes them as own_limits returns them, or deletes the
+-- row if there are none.
 local function set_limits(groups, group, delay, limit, slowed, blocked, by)
   local base, lasts = groups.base, blocked > groups.now
   if delay or limit or slowed > 0 or lasts then
@@ -40,8 +40,8 @@ local function set_limits(groups, group, delay, limit, slowed, blocked, by)
   end
 end
 
--- limits_of(groups, group): those that hold: delay (ms), limit, blocked until (unix ms). A block that is over is
--- cleared.
+-- limits_of(groups, group): the limits that apply: delay (ms), limit, blocked until (unix ms). Deletes a block that has
+-- ended.
 local function limits_of(groups, group)
   local delay, limit, slowed, blocked, by = own_limits(groups, group)
   if blocked > 0 and blocked <= groups.now then
@@ -50,13 +50,13 @@ local function limits_of(groups, group)
   return math.max(delay or groups.delay, slowed), limit or groups.limit, blocked
 end
 
--- has_room(groups, group, limit): whether fewer are held than may be.
+-- has_room(groups, group, limit): whether fewer of its tasks are held than the limit allows.
 local function has_room(groups, group, limit)
   return limit == 0 or redis.call('SCARD', groups.base .. ':held:' .. group) < limit
 end
 
--- is_full(groups, group, limit): whether as many are held as may be. Where tasks were lost with all that named their
--- group, `:held` may have some that nobody holds: 100 of them are looked at.
+-- is_full(groups, group, limit): whether as many of its tasks are held as the limit allows. If tasks were lost together
+-- with their entry in `:holders`, `:held` may contain some that nobody holds: 100 members are checked.
 local function is_full(groups, group, limit)
   local key = groups.base .. ':held:' .. group
   if has_room(groups, group, limit) then
@@ -74,8 +74,8 @@ local function is_full(groups, group, limit)
   return not has_room(groups, group, limit)
 end
 
--- held_up(groups, group): where in `:due` a group belongs that may not start a task, by its block or as it is full;
--- false: it may. Then the delay and limit that hold.
+-- held_up(groups, group): the score in `:due` of a group that may start no task, because it is blocked or full; false
+-- if it may. Then, the delay and the limit that apply.
 local function held_up(groups, group)
   local delay, limit, blocked = limits_of(groups, group)
   local later = blocked > groups.now and blocked - 0.5 or is_full(groups, group, limit) and FULL + groups.epoch
@@ -106,8 +106,8 @@ local function make_ticket(groups, set, group, score)
   end
 end
 
--- make_tickets(groups, group, wait, verify): both at the END of their priority, that of the better task first, by these
--- best scores.
+-- make_tickets(groups, group, wait, verify): adds a ticket for each of these best scores that is not nil, at the END of
+-- its priority, the one of the better task first.
 local function make_tickets(groups, group, wait, verify)
   if wait and not (verify and verify < wait) then
     make_ticket(groups, ':ready', group, wait)
@@ -122,7 +122,7 @@ local function make_tickets(groups, group, wait, verify)
   groups.tickets = groups.tickets + (wait and 1 or 0)
 end
 
--- promote_one(groups, group): the time of a group in `:due` has come: it gets tickets, unless it is full or blocked.
+-- promote_one(groups, group): gives tickets to a group in `:due` whose time has come, unless it is full or blocked.
 local function promote_one(groups, group)
   local due = groups.base .. ':due'
   local wait, verify = best_scores(groups, group)
@@ -139,7 +139,7 @@ local function promote_one(groups, group)
   end
 end
 
--- promote(groups, count): those whose time has come, at most so many. Answers how many it has looked at.
+-- promote(groups, count): promotes groups whose time has come, at most so many. Returns how many it has checked.
 local function promote(groups, count)
   local came = redis.call('ZRANGE', groups.base .. ':due', '-inf', groups.now, 'BYSCORE', 'LIMIT', 0, count)
   for _, group in ipairs(came) do
@@ -148,7 +148,7 @@ local function promote(groups, count)
   return #came
 end
 
--- walk_limits(groups, count): looks again at groups that were full under earlier limits. Answers how many.
+-- walk_limits(groups, count): checks groups that were full under earlier limits, at most so many. Returns how many.
 local function walk_limits(groups, count)
   if not groups.walk then
     return 0
@@ -167,14 +167,14 @@ local function walk_limits(groups, count)
   return #found
 end
 
--- begin_walk(groups): groups that were full may be so no longer: they are looked at again, step by step.
+-- begin_walk(groups): limits have changed: groups that were full are checked again, step by step.
 local function begin_walk(groups)
   groups.epoch, groups.walk = groups.epoch + 1, '1'
   redis.call('HSET', groups.base, 'limits_epoch', groups.epoch, 'limits_walk', '1')
 end
 
--- enter_group(groups, group, task, score, is_voted): the task waits in its group. A ticket of a group that something
--- with votes enters takes a new, larger place: what `include/unvoted.lua` knows relies on that.
+-- enter_group(groups, group, task, score, is_voted): the task waits in its group from now on. If it has votes, the
+-- ticket of the group takes a new, larger place: include/unvoted.lua relies on that.
 local function enter_group(groups, group, task, score, is_voted)
   redis.call('ZADD', (is_voted and groups.verify_prefix or groups.wait_prefix) .. group, score, task)
   local count = is_voted and 'verifying' or 'waiting'
@@ -203,8 +203,8 @@ local function enter_group(groups, group, task, score, is_voted)
   end
 end
 
--- refit(groups, set, group, score): the best task of a group has changed, not by a start: its ticket goes, or to
--- another priority.
+-- refit(groups, set, group, score): the best task of a group has changed, other than by a start: its ticket moves to
+-- the priority of this score, or is deleted if that is nil.
 local function refit(groups, set, group, score)
   local key = groups.base .. set
   local ticket = redis.call('ZSCORE', key, group)
@@ -215,7 +215,7 @@ local function refit(groups, set, group, score)
   end
 end
 
--- leave_group(groups, group): something has left what waits in a group, other than by a start.
+-- leave_group(groups, group): a waiting task has left the group, other than by a start.
 local function leave_group(groups, group)
   local base, due = groups.base, redis.call('ZSCORE', groups.base .. ':due', group)
   local wait, verify = best_scores(groups, group)

@@ -1,19 +1,20 @@
 --- @include "has_seen_all"
 --- @include "priority_of"
 
--- A worker gets no task that it has voted on: walks over tasks with votes pass those, best first. What a walk learns
--- stands in `:seen:<worker>`, or a lone worker would walk over its own votes at every call. A mark is a score of a set
--- and a priority: the worker has voted on all up to there. `*` is a place: on all that took it or an earlier one. That
--- is exact because whatever enters these sets takes a larger place; the last one is the project's `voted_place`.
--- Those that share the last place of a priority say nothing of each other: they are looked at one by one.
+-- A worker gets no task on which it has voted. A walk over the tasks with votes, best first, passes over those. What a
+-- walk learns is stored in `:seen:<worker>`, or a lone worker would walk over its own votes at every call. A mark is a
+-- score in a set, for a priority: the worker has voted on all tasks up to there. The mark `*` is a place: it has voted
+-- on all tasks that took this place or an earlier one. Marks are exact because each task that enters these sets takes a
+-- larger place; the last one is the project's `voted_place`. Tasks that share the last place of a priority are checked
+-- one by one, without marks.
 
 local function from(score, skipped)
   return { score = score, skipped = tonumber(skipped or 0) }
 end
 
--- open_walk(base, worker, voted_place, onward): a walk of 1,000 steps. `onward` is where an earlier one says to go on.
--- `place` is that of the mark `*` when nothing is found, and `done` that it is there; `verifying` and `tickets` say
--- where the walk is in `:verifying` and `:ready_voted`.
+-- open_walk(base, worker, voted_place, onward): a walk of 1,000 steps. `onward` says where an earlier walk ended, '' to
+-- begin. In the walk, `place` is the value for the mark `*` if nothing is found; `done` says that this mark is set;
+-- `verifying` and `tickets` are its positions in `:verifying` and `:ready_voted`.
 local function open_walk(base, worker, voted_place, onward)
   local seen = base .. ':seen:' .. worker
   local walk = { base = base, worker = worker, seen = seen, marks = {}, steps = 1000, place = voted_place }
@@ -30,7 +31,7 @@ local function open_walk(base, worker, voted_place, onward)
   return walk
 end
 
--- where_to_go_on(walk): '' when no step was missing.
+-- where_to_go_on(walk): the `onward` for the next walk; '' if this one did not run out of steps.
 local function where_to_go_on(walk)
   local verifying, tickets = walk.verifying, walk.tickets
   if walk.done or verifying.ended and tickets.ended or walk.steps > 0 then
@@ -41,8 +42,8 @@ local function where_to_go_on(walk)
     tickets.skipped, inner.score, inner.skipped, tickets.group or '')
 end
 
--- close_walk(walk): writes the marks, if it `learns`; if the walk came to the end, that the worker has voted on all
--- there is. Answers where to go on.
+-- close_walk(walk): writes the marks, if the walk `learns`; at the end of both sets also the mark `*`. Returns
+-- where_to_go_on.
 local function close_walk(walk)
   local verifying, tickets = walk.verifying, walk.tickets
   if verifying.ended and tickets.ended and not walk.done then
@@ -59,7 +60,7 @@ local function close_walk(walk)
   return where_to_go_on(walk)
 end
 
--- mark(walk, prefix, score): the marks of a set are told from others by their prefix.
+-- mark(walk, prefix, score): the worker has voted on all tasks up to this score, in the set with this prefix.
 local function mark(walk, prefix, score)
   local priority = priority_of(score)
   if tonumber(score) ~= score_of(priority, LAST_PLACE) then
@@ -67,8 +68,8 @@ local function mark(walk, prefix, score)
   end
 end
 
--- next_entry(walk, key, at, prefix): the next of a set that is behind what the marks say, and its score; nil: there is
--- none, and `at.ended` is true, or no step is left. `at` is where the walk is in this set.
+-- next_entry(walk, key, at, prefix): the next member of a set after its marks, and its score. nil: the set has no more
+-- (then `at.ended` is true), or no step is left. `at` is the position of the walk in this set.
 local function next_entry(walk, key, at, prefix)
   while walk.steps > 0 do
     walk.steps = walk.steps - 1
@@ -93,7 +94,7 @@ local function next_entry(walk, key, at, prefix)
   end
 end
 
--- next_unvoted(walk, key, at, prefix): the next task of a set on which the worker has not voted; else as next_entry.
+-- next_unvoted(walk, key, at, prefix): as next_entry, but passes over tasks on which the worker has voted.
 local function next_unvoted(walk, key, at, prefix)
   local task, score
   repeat

@@ -2,15 +2,15 @@
 --- @include "unvoted"
 
 -- unvoted_ticket(groups, walk): the best of `:ready_voted` for this worker, {task =, score =, group =}, or nil. A
--- ticket counts at the priority of the best task that this worker may take. Where no step is left for the rest of a
--- group, `walk.tickets` has that `group`, and as `inner` where the walk is in it.
+-- ticket counts at the priority of the best task that this worker may take. If the steps end within a group,
+-- `walk.tickets` has this `group`, and as `inner` the position in it.
 local function unvoted_ticket(groups, walk)
   local best, is_open, at = nil, {}, walk.tickets
   while walk.steps > 0 do
     local score_before, skipped_before = at.score, at.skipped
     local group, score = next_entry(walk, groups.base .. ':ready_voted', at, '@')
     if not group or best and best.score <= tonumber(score) then
-      -- There is one that may not be taken now.
+      -- The best one may not be taken by this call, so the set is not finished.
       at.ended = at.ended and not best
       return best
     end

@@ -2,7 +2,7 @@
 --- @include "records"
 --- @include "with_recipe"
 
--- whole_record(base, task): its record with its recipe, and its fields. nil: there is none, or it is damaged.
+-- whole_record(base, task): the record with its recipe, and its fields. nil: it is missing or damaged.
 local function whole_record(base, task)
   local record = redis.call('HGET', bucket_of(base, task))
   local fields = read_record(record)

@@ -1,5 +1,5 @@
--- with_recipe(base, task, record, newline): the record with its recipe, which stands apart when `newline` is ''. nil:
--- the recipe is gone.
+-- with_recipe(base, task, record, newline): the record with its recipe, which is in a key of its own if `newline` is
+-- ''. nil: the recipe is missing.
 local function with_recipe(base, task, record, newline)
   if newline ~= '' then
     return record

@@ -1,5 +1,5 @@
--- add_closed(base, worker, closed): raises a worker's total over all projects. Of a worker that has none yet, it begins
--- with what the worker had closed in the original tracker. One that was deleted has none.
+-- add_closed(base, worker, closed): raises a worker's total of closed tasks in all projects. A new total begins with
+-- what the worker had closed in the original tracker. A deleted worker gets none.
 local function add_closed(base, worker, closed)
   local key = base .. ':worker-closed'
   if not redis.call('ZSCORE', key, worker) then

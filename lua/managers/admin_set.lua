@@ -1,12 +1,12 @@
 --[[ admin_set: promote a manager to tracker admin, or demote one. It takes effect at once, also in open sessions.
 
-  Nobody can do it to themselves: a manager who demotes the last other admin is still an admin.
+  Managers cannot demote themselves, so there is always an admin left.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
-  ARGV[1]  manager id of who asks; '' for the operator's shell
-  ARGV[2]  manager id of whom it is about
-  ARGV[3]  '1' admin, '0' not
+  ARGV[1]  id of the manager who calls; '' for the operator's shell
+  ARGV[2]  id of the manager who is promoted or demoted
+  ARGV[3]  '1' to promote, '0' to demote
 
   Returns  1
   Refuses  DENIED, NOT_FOUND

@@ -1,6 +1,6 @@
---[[ login_failed: count a wrong password, for its name and for the address that sent it.
+--[[ login_failed: count a wrong password, for the name and for the address that sent it.
 
-  The count of a name is gone a minute after the first.
+  The count of a name expires a minute after the first wrong password.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

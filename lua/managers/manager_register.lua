@@ -1,11 +1,11 @@
---[[ manager_register: make an account. The first one is tracker admin.
+--[[ manager_register: create an account. The first one becomes tracker admin.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  username
   ARGV[2]  argon2id hash of the password
   ARGV[3]  now, unix ms; '' outside tests
-  ARGV[4]  '1' when anybody may register, '0' when only the first account may
+  ARGV[4]  '1' if anybody may register, '0' if only the first account may
 
   Returns  manager id
   Refuses  DUPLICATE, DENIED

@@ -1,9 +1,9 @@
---[[ manager_token_create: a token with which a program does what a manager may. Only its digest is stored.
+--[[ manager_token_create: store the digest of a token with which a program acts as a manager.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
-  ARGV[2]  SHA-256 of the cookie with which the manager asks: a session that has ended creates nothing
+  ARGV[2]  SHA-256 of the cookie of the call: a session that has ended creates nothing
   ARGV[3]  SHA-256 of the token, in hexadecimal
   ARGV[4]  name
   ARGV[5]  seconds until it expires

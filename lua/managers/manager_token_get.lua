@@ -1,11 +1,11 @@
---[[ manager_token_get: whose token this is. That it is used is noted once a minute.
+--[[ manager_token_get: the manager of a token. Its last use is noted to the minute.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  SHA-256 of the token, in hexadecimal
   ARGV[2]  now, unix ms; '' outside tests
 
-  Returns  {manager id, username, tracker_admin ('0' or '1'), register time (unix s)}, or an empty list: nobody's
+  Returns  {manager id, username, tracker_admin ('0' or '1'), register time (unix s)}, or an empty list: no such token
   Refuses  nothing
   Cost     O(1)
 ]]
@@ -24,7 +24,7 @@ local fields = redis.call('HMGET', base .. ':manager:' .. manager, 'username', '
 if not fields[1] then
   return {}
 end
--- A clock that was set back has been earlier than the note.
+-- If the clock is earlier than the note, it was set back.
 local since = math.floor(now / 1000) - tonumber(used or 0)
 if since >= 60 or since < 0 then
   redis.call('DEL', guard)

@@ -6,7 +6,7 @@
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  how many at most
 
-  Returns  for each token {id, name, when it expires (unix s), when it was used last (unix s, to the minute; 0: never)}
+  Returns  for each token {id, name, when it expires (unix s), when it was last used (unix s, to the minute; 0: never)}
   Refuses  nothing
   Cost     O(log tokens + answered)
 ]]

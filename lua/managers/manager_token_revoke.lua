@@ -1,12 +1,12 @@
---[[ manager_token_revoke: a manager ends one of their tokens.
+--[[ manager_token_revoke: end a token of a manager.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
   ARGV[2]  the token's id
-  ARGV[3]  how many tokens a manager may have: so many are looked at
+  ARGV[3]  how many tokens a manager may have: the bound of the search
 
-  Returns  1 when there was such a token, else 0
+  Returns  1 if there was such a token, else 0
   Refuses  nothing
   Cost     O(tokens of the manager)
 ]]

@@ -1,12 +1,12 @@
---[[ password_set: a new password for a manager. All their sessions and tokens end.
+--[[ password_set: set the password of a manager. All their sessions and tokens end.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
   ARGV[2]  argon2id hash of the new password
-  ARGV[3]  argon2id hash that the old password was held against
+  ARGV[3]  argon2id hash with which the old password was verified
 
-  Returns  how many sessions and tokens ended, or -1 when the password was changed meanwhile: nothing is done
+  Returns  how many sessions and tokens ended, or -1 if the password was changed meanwhile: then nothing is done
   Refuses  NOT_FOUND
   Cost     O(sessions + tokens)
 ]]

@@ -1,4 +1,4 @@
---[[ register_begin: count a registration for the address that asks, before its password is hashed.
+--[[ register_begin: count a registration for the address of the call, before its password is hashed.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

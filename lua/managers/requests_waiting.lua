@@ -1,12 +1,12 @@
---[[ requests_waiting: how many workers request access in the projects in which a manager may accept them.
+--[[ requests_waiting: how many workers request access to the projects whose requests a manager may accept.
 
-  As they were last counted.
+  The numbers are those of the last count.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
 
-  Returns  {how many; the project's id if they are of one project only, else 0}
+  Returns  {how many; the id of the project if all requests are for one project, else 0}
   Refuses  nothing
   Cost     O(1) for an admin, else O(projects with requests that the manager may accept)
 ]]

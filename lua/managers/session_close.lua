@@ -1,11 +1,11 @@
---[[ session_close: a manager has signed out, or ends another of their sessions.
+--[[ session_close: end a session: a manager signs out, or ends another session of theirs.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  SHA-256 of the cookie, in hexadecimal
   ARGV[2]  manager id: only a session of this manager ends; '' for any
 
-  Returns  1 when there was such a session, else 0
+  Returns  1 if there was such a session, else 0
   Refuses  nothing
   Cost     O(log sessions of the manager)
 ]]

@@ -1,4 +1,4 @@
---[[ session_get: who is signed in with a cookie, read anew: a change of the account takes effect at once.
+--[[ session_get: the manager who is signed in with a cookie. It is read at each call: changes take effect at once.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

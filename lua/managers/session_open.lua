@@ -1,18 +1,18 @@
---[[ session_open: a manager has signed in, with a password that is still valid.
+--[[ session_open: open a session for a manager who has signed in, if the password is still valid.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
   ARGV[2]  SHA-256 of the cookie, in hexadecimal
-  ARGV[3]  SHA-256 of the cookie that the browser had before, '' for none: that session ends
+  ARGV[3]  SHA-256 of the cookie that the browser had before, whose session ends; '' for none
   ARGV[4]  seconds until the session ends by itself
   ARGV[5]  now, unix ms; '' outside tests
-  ARGV[6]  argon2id hash that the password was held against
-  ARGV[7]  how many sessions a manager may have; the oldest end, as many at most in one call
-  ARGV[8]  the address from which the manager came
-  ARGV[9]  what the browser says of itself
+  ARGV[6]  argon2id hash with which the password was verified
+  ARGV[7]  how many sessions a manager may have; beyond that the oldest end, at most so many in one call
+  ARGV[8]  address of the call
+  ARGV[9]  the browser's User-Agent
 
-  Returns  1, or 0 when the password was changed meanwhile: no session
+  Returns  1, or 0 if the password was changed meanwhile: then there is no session
   Refuses  NOT_FOUND
   Cost     O(sessions of the manager that have ended or end now)
 ]]

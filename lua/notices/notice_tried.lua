@@ -1,10 +1,10 @@
---[[ notice_tried: an event was sent; or it could not be, and is tried again later.
+--[[ notice_tried: an event was sent and is deleted; or it could not be sent and is tried again later.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  its id
-  ARGV[3]  '' when it was sent; else ms after which it is tried again
+  ARGV[2]  the event's id
+  ARGV[3]  '' if it was sent; else ms after which it is tried again
 
   Returns  1
   Refuses  nothing

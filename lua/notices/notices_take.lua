@@ -1,7 +1,7 @@
---[[ notices_take: note the events that have happened in a project, and take those that are to be sent now.
+--[[ notices_take: note the events that have happened in a project, and take those that must be sent now.
 
-  While 100 are to be sent, no other is noted: it has happened still when there is room. One that is taken and not
-  reported by `notice_tried` is taken again.
+  At most 100 events wait to be sent. An event for which there is no room is noted later, if it still applies. An event
+  that was taken and not reported to `notice_tried` is taken again.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -9,10 +9,10 @@
   ARGV[2]  how many to take at most
   ARGV[3]  ms after which one is taken again
   ARGV[4]  ms after which one is given up
-  ARGV[5+] names of totals that events come with
+  ARGV[5+] names of the totals that are sent with events
 
-  Returns  for each {id, event, when it happened (unix s), how often it was tried, pairs: name, number}; of one that was
-           given up, -1 in place of how often
+  Returns  for each {id, event, when it happened (unix s), how often it was tried (-1: it was given up), counts as text:
+           names and numbers}
   Refuses  nothing
   Cost     O(totals + taken * log notices)
 ]]

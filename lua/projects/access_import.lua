@@ -1,12 +1,12 @@
---[[ access_import: what workers of the original tracker may do in a project, and what they have asked for.
+--[[ access_import: import the access and the access requests of workers of the original tracker.
 
-  They come by worker id; those at or below the mark were imported before and are left alone, whatever was granted or
-  revoked since. What a worker has been granted here stays.
+  Rows are in the order of worker ids. Those up to the mark were imported before and are left alone, whatever was
+  granted or revoked since. Access that was granted here stays.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1+] three for each worker, at most 500 workers: id, what ('assign', 'submit' or 'assign,submit'), '1' when it
-           was granted, '' when it was only asked for
+  ARGV[1+] three for each worker, at most 500 workers: id, access ('assign', 'submit' or 'assign,submit'), '1' if it
+           was granted, '' if it was requested
 
   Returns  how many were imported before
   Refuses  NOT_FOUND

@@ -1,4 +1,4 @@
---[[ access_list: the workers that asked for access to a project, have it, or were rejected, a page at a time.
+--[[ access_list: the workers that request access to a project, have it, or were rejected, a page at a time.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -6,8 +6,7 @@
   ARGV[2]  cursor, '0' to begin
   ARGV[3]  about how many workers
 
-  Returns  {next cursor ('0' at the end), {worker id, what, '' of one that was rejected...}}; a worker
-           may come twice
+  Returns  {next cursor ('0' at the end), {worker id, access ('' for a rejected worker)...}}; a worker may come twice
   Refuses  NOT_FOUND
   Cost     O(workers)
 ]]

@@ -1,4 +1,4 @@
---[[ access_of: what one worker was granted in a project.
+--[[ access_of: the access that a worker has to a project.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

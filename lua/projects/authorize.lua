@@ -1,4 +1,4 @@
---[[ authorize: whether a manager holds a role on a project.
+--[[ authorize: check that a manager has a role on a project.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -7,7 +7,7 @@
   ARGV[3]  the role's bit
   ARGV[4]  the role's name
 
-  Returns  all bits that the manager holds there
+  Returns  the bits of all roles that the manager has there
   Refuses  NOT_FOUND, DENIED
   Cost     O(1)
 ]]

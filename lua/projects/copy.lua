@@ -1,5 +1,6 @@
---[[ copy: put a project's configuration where its scripts read it. An older revision never overwrites a newer one,
-  and a project that was deleted stays so.
+--[[ copy: write a project's configuration to its slot, where its scripts read it.
+
+  An older revision never overwrites a newer one, and a deleted project stays deleted.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -7,7 +8,7 @@
   ARGV[2]  revision
   ARGV[3+] pairs: field, value
 
-  Returns  1 when written, 0 when this revision or a newer one was there
+  Returns  1 if it was written, 0 if this revision or a newer one was there, or the project was deleted
   Refuses  nothing
   Cost     O(fields)
 ]]
@@ -28,7 +29,7 @@ local FIELDS = { 'assign_rate', 'submit_rate', 'remember_closed', 'group_limit',
 local before = redis.call('HMGET', base, unpack(FIELDS))
 redis.call('HSET', base, 'revision', ARGV[2], unpack(ARGV, 3))
 local after = redis.call('HMGET', base, unpack(FIELDS))
--- A new rate begins at once, not after what the old one still owes.
+-- A new rate counts at once: what is owed by the old one is forgotten.
 if before[1] ~= after[1] then
   redis.call('HDEL', base, 'assign_paid_off')
 end
@@ -47,7 +48,7 @@ if (before[5] or '') ~= (after[5] or '') or before[6] ~= after[6] or before[7] ~
   --- @include "begin_notify"
   begin_notify(base, before[5])
 end
--- Hashes that were remembered for ever count from here on as those of tasks that have closed now.
+-- Hashes that were remembered for ever count from now on as hashes of tasks that close now.
 if before[3] == '-1' and after[3] ~= '-1' then
   redis.call('HSET', base, 'closed_since', string.format('%.0f', (clock(ARGV[1]))))
 elseif after[3] == '-1' then

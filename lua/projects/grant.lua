@@ -1,12 +1,12 @@
---[[ grant: a manager accepts a worker's request; what it had before stays.
+--[[ grant: a manager accepts a worker's request; access that it had before stays.
 
-  Accepting twice is accepting once, so that a lost answer can be asked for again.
+  Accepting twice has the effect of accepting once, so a call whose answer was lost can be repeated.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
 
-  Returns  what the worker may do now: 'assign', 'submit' or 'assign,submit'
+  Returns  the worker's access now: 'assign', 'submit' or 'assign,submit'
   Refuses  NOT_FOUND
   Cost     O(1)
 ]]

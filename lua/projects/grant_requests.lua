@@ -1,6 +1,6 @@
---[[ grant_requests: a manager accepts the requests of many workers, as grant does that of one.
+--[[ grant_requests: a manager accepts the requests of many workers, as `grant` does for one.
 
-  Workers without a request are left out, so that a lost answer can be asked for again.
+  Workers without a request are left out, so a call whose answer was lost can be repeated.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

@@ -1,17 +1,17 @@
---[[ join: a worker that has a join token of a project gets the access that the token gives, for one of its uses.
+--[[ join: a worker with a join token of a project gets the access that the token gives, for one of its uses.
 
-  A worker that has this access uses up nothing, so that a lost answer can be asked for again; a worker that a manager
-  has rejected is refused.
+  A worker that has this access already takes no use, so a call whose answer was lost can be repeated. A worker that a
+  manager has rejected is refused.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
   ARGV[2]  SHA-256 of the token, in hexadecimal
-  ARGV[3]  '1' to join, '' to learn what would come of it
+  ARGV[3]  '1' to join, '' to learn what a join would give
   ARGV[4]  now, unix ms; '' outside tests
 
-  Returns  {what the worker may do then: 'assign', 'submit' or 'assign,submit', 1 if it may already, else 0}; or
-           {'', why the token is not good}
+  Returns  {the worker's access then: 'assign', 'submit' or 'assign,submit', 1 if it has that already, else 0}; or
+           {'', why the token is invalid}
   Refuses  NOT_FOUND, DENIED
   Cost     O(1)
 ]]

@@ -1,7 +1,7 @@
---[[ join_token_create: keep the digest of a token with which workers let themselves into a project.
+--[[ join_token_create: store the digest of a token with which workers join a project.
 
-  Tokens that have expired are dropped; those that are used up only when they are in the way, as a worker may repeat a
-  call that was the last use.
+  Tokens that have expired are dropped. Tokens that are used up are dropped only if room is needed, since a worker may
+  repeat the call of the last use.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -12,7 +12,7 @@
   ARGV[5]  how many tokens a project may have
   ARGV[6]  now, unix ms; '' outside tests
 
-  Returns  its id
+  Returns  the token's id
   Refuses  NOT_FOUND, LIMIT_REACHED
   Cost     O(tokens)
 ]]

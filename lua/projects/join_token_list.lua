@@ -4,7 +4,7 @@
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
 
-  Returns  for each, in no order, {id, what it gives, uses that are left or '-', when it expires (unix s)}
+  Returns  for each, in no order, {id, what it gives, uses left or '-' for no limit, when it expires (unix s)}
   Refuses  NOT_FOUND
   Cost     O(tokens)
 ]]

@@ -1,4 +1,4 @@
---[[ join_token_revoke: end a join token. The workers that it has let in keep their access.
+--[[ join_token_revoke: end a join token. Workers that have joined with it keep their access.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

@@ -1,10 +1,10 @@
---[[ project_chain: chain an imported project, once the one that its tasks go on to is there.
+--[[ project_chain: set the chain of an imported project, once the project that it names exists.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  project id
 
-  Returns  1 when it was chained, 0 when no chain was noted, or that was done before
+  Returns  1 if the chain was set, 0 if none was noted or it was set before
   Refuses  NOT_FOUND, INVALID
   Cost     O(length of the chain)
 ]]

@@ -1,14 +1,14 @@
---[[ project_create: a manager makes a project, and gets every role on it.
+--[[ project_create: a manager creates a project, and gets every role on it.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
   ARGV[2]  git_repo in lower case, '' for none
-  ARGV[3]  how many projects of a manager who is no admin there may be, 0 for any number
+  ARGV[3]  how many projects a manager who is no admin may have, 0 for any number
   ARGV[4]  address that asks
   ARGV[5]  how many projects an address may create a minute, 0 for no limit
   ARGV[6]  now, unix ms; '' outside tests
-  ARGV[7+] pairs: field, value; every field of a project but its revision and its creator
+  ARGV[7+] pairs: field, value; every field of a project except its revision and its creator
 
   Returns  the new project's id
   Refuses  DUPLICATE, INVALID, DENIED, LIMIT_REACHED, RATE_LIMITED

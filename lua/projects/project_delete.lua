@@ -1,7 +1,7 @@
 --[[ project_delete: a manager deletes a project from the directory; its slot is cleared after that.
 
-  It is noted in `deleted` until its slot is clear and no chain leads to it, so that the sweeper can finish what a crash
-  left. Its id is never given again.
+  The project stays in `:deleted` until its slot is cleared and no chain leads to it, so that the sweeper can finish
+  this after a crash. Its id is never used again.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -38,7 +38,9 @@ redis.call('ZREM', base .. ':starts', id)
 redis.call('ZREM', base .. ':look', id)
 redis.call('HDEL', base .. ':epochs', id)
 redis.call('ZREM', base .. ':busy', id)
-redis.call('ZREM', base .. ':requests', id)
+for _, list in ipairs({ ':stalled', ':failing', ':requests', ':blocked', ':attention' }) do
+  redis.call('ZREM', base .. list, id)
+end
 for _, holder in ipairs(redis.call('HKEYS', base .. ':roles:' .. id)) do
   note_requests(base, id, 0, holder, 0)
 end

@@ -1,4 +1,4 @@
---[[ project_get: the configuration of a project, and what a manager may do there.
+--[[ project_get: the configuration of a project, and the roles of a manager on it.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

@@ -1,4 +1,4 @@
---[[ project_ids: all projects, best priority first, or those first that have most to do, a page at a time.
+--[[ project_ids: all projects by priority, or by their unfinished tasks, the most first, a page at a time.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -6,7 +6,7 @@
   ARGV[2]  offset
   ARGV[3]  how many
 
-  Returns  how many there are; then of each its id, and '1' or '0' for public and for hidden
+  Returns  {how many there are; for each its id, and '1' or '0' for public and for hidden}
   Refuses  nothing
   Cost     O(projects)
 ]]

@@ -1,18 +1,18 @@
---[[ project_import: a project of the original tracker, under the id that it had there. Nobody has a role on it.
+--[[ project_import: import a project of the original tracker, with its id. Nobody has a role on it.
 
-  One that was imported before stays as it is, and one that was deleted here since stays deleted. Its chain is noted,
-  and set by project_chain when all projects are there.
+  A project that was imported before is left as it is, also if it was deleted here since. Its chain is only noted:
+  project_chain sets it when all projects are imported.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  project id
-  ARGV[2]  the highest id of all that are imported, in this call or a later one: new projects get ids above it
-  ARGV[3]  the project that its tasks go on to, '0' for none
+  ARGV[2]  the highest id of the whole import: new projects get ids above it
+  ARGV[3]  the project to which it is chained, '0' for none
   ARGV[4]  git_repo in lower case, '' for none
   ARGV[5]  name
-  ARGV[6+] pairs: field, value; every other field of a project but its revision
+  ARGV[6+] pairs: field, value; every other field of a project except its revision
 
-  Returns  1 imported, 0 was imported before, -1 was imported before and deleted since
+  Returns  1 imported, 0 imported before, -1 imported before and deleted since
   Refuses  DUPLICATE
   Cost     O(1)
 ]]

@@ -1,11 +1,11 @@
---[[ project_secret: set the secret that workers read, or what webhooks or events are signed with.
+--[[ project_secret: set the secret that workers read, or the key that signs webhooks or events.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
   ARGV[2]  project id
   ARGV[3]  'secret', 'webhook_secret' or 'notify_secret'
-  ARGV[4]  its value
+  ARGV[4]  the new value
 
   Returns  1
   Refuses  NOT_FOUND, DENIED

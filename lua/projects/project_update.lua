@@ -1,10 +1,10 @@
---[[ project_update: a manager changes fields of a project; the others keep their value.
+--[[ project_update: a manager changes fields of a project; the other fields keep their values.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id; '' for the broker itself (a webhook), which needs no role
   ARGV[2]  project id
-  ARGV[3]  git_repo in lower case, '' when it does not change
+  ARGV[3]  git_repo in lower case, '' if it does not change
   ARGV[4+] pairs: field, value
 
   Returns  1

@@ -3,17 +3,17 @@
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id, '' for nobody
-  ARGV[2]  'projects': best priority first; 'busy': most unfinished tasks first; 'requests': those to which workers
-           request access, the most first; 'by-name'
+  ARGV[2]  'projects': best priority first; 'busy': most unfinished tasks first; 'requests': only projects with access
+           requests, the most first; 'attention': only projects that may need attention, the worst first; 'by-name'
   ARGV[3]  offset
-  ARGV[4]  how many to give
-  ARGV[5]  how many to look at, 1,000 or fewer
-  ARGV[6]  role's bit that the manager must have; '' for all that the manager may see
-  ARGV[7]  text that their name must have, of those by name: as `by-name` has it; '' for any
+  ARGV[4]  how many to return
+  ARGV[5]  how many to check, 1,000 or fewer
+  ARGV[6]  bit of the role that the manager must have; '' for all that the manager may see
+  ARGV[7]  with 'by-name', a text in the name, as `:by-name` stores names; '' for any
 
   Returns  {offset to go on with, false at the end; {id, role bits, {field, value...}}...}
   Refuses  nothing
-  Cost     O(projects that are looked at + given * fields)
+  Cost     O(projects checked + returned * fields)
 ]]
 --- @include "role"
 

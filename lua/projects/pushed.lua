@@ -1,11 +1,11 @@
---[[ pushed: a project's copy has this revision now.
+--[[ pushed: note that a project's copy has this revision now.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  project id
   ARGV[2]  revision
 
-  Returns  1 when nothing newer waits to be pushed, else 0
+  Returns  1 if no newer revision must be pushed, else 0
   Refuses  nothing
   Cost     O(1)
 ]]

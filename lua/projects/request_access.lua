@@ -1,4 +1,4 @@
---[[ request_access: a worker asks to be let into a project. A public one too: a grant gives its secret.
+--[[ request_access: a worker requests access to a project; to a public one too, since access gives it the secret.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

@@ -1,6 +1,6 @@
---[[ revoke: a manager rejects a worker's request, and takes back what was granted. It may still release what it holds.
+--[[ revoke: a manager rejects a worker's request, and ends its access. It may still release what it holds.
 
-  The worker is marked: until a manager grants it access, no join token lets it in.
+  Until a manager grants it access again, the worker cannot join with a token.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

@@ -1,11 +1,11 @@
---[[ role_set: set what another manager may do on a project. A manager can add and remove only bits that they have.
+--[[ role_set: set the roles of a manager on a project. A manager can add and remove only roles that they have.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
-  ARGV[1]  manager id of who asks
+  ARGV[1]  id of the manager who calls
   ARGV[2]  project id
-  ARGV[3]  manager id of whom it is about
-  ARGV[4]  the new bits of the other manager, 0 to 31
+  ARGV[3]  id of the manager whose roles are set
+  ARGV[4]  the new bits, 0 to 31
 
   Returns  1
   Refuses  NOT_FOUND, DENIED

@@ -1,4 +1,4 @@
---[[ roles_list: who may do what on a project.
+--[[ roles_list: the managers with a role on a project.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

@@ -1,26 +1,27 @@
 --[[ assign: give a worker the best tasks that wait; the worker holds them until their deadline.
 
-  The best by score of the tasks without a group and of the groups that may start one, never a task that the worker has
-  voted on. Groups whose time has come may start one from here on, at most 4 more than tasks are asked for. With a
-  `retry_delay`, up to 16 tasks that this worker was the last to fail are left to others for a time, unless nothing else
-  is there. A task that has lost its record is dropped, and the next one taken instead, until 1,000 were dropped.
+  These are the tasks with the best scores, of those without a group and of the groups that may start one, but none on
+  which the worker has voted. It first promotes groups whose time has come, at most 4 more than the tasks that it takes.
+  With a `retry_delay`, up to 16 tasks that this worker was the last to fail are left to others for a time, unless there
+  are no other tasks. Tasks without a record are dropped, up to 1,000 of them, and others taken instead.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  how many tasks, at most 500
-  ARGV[4]  bytes of recipes at which to stop; one task is always given
-  ARGV[5]  seconds to hold a task that says 0
-  ARGV[6]  '1' for the first chunk of a call, '' for a later one, which the rate does not hold up; or where to go on,
-           '-' when another script was called for
-  ARGV[7]  if given, seconds to hold the tasks at most, and those that say 0; '' for as long as they say
-  ARGV[8]  if '1', what is left to others stays there though nothing else is there, and workers that wait are told
+  ARGV[4]  bytes of recipes at which to stop; one task is always returned
+  ARGV[5]  seconds for which to hold a task whose max_assign_time is 0
+  ARGV[6]  '1' for the first chunk of a call, '' for a later one, to which the rate does not apply; or where to go on,
+           '-' after another script was called as asked for
+  ARGV[7]  if given: hold each task for so many seconds at most, also one whose max_assign_time is 0; '' for no limit
+  ARGV[8]  if '1': tasks that are left to others stay, even if there are no other tasks, and waiting workers are
+           notified
 
-  Returns  {revision; assign time (unix s); what another call may find, or ''; task...}, two for each task: its id, its
-           record. What another call at once may find: 'promote' when delayed tasks are due and `promote` is to be
-           called first; 'reclaim' when nothing was found and tasks are overdue, for `reclaim`; where to go on, when it
-           did not get to the end; 'left', when all that it found is left to others, for a later call
+  Returns  {revision; assign time (unix s); how another call may find tasks, or ''; id and record of each task...}. How:
+           'promote' if delayed tasks are due: call `promote` first; 'reclaim' if nothing was found and tasks are
+           overdue: call `reclaim` first; 'left' if all tasks are left to others: call later; else where to go on, after
+           a bound was reached
   Refuses  NOT_FOUND, PAUSED, DENIED, RATE_LIMITED
   Cost     O((tasks + dropped + groups) * log queue), at most 1,500 dropped, 2 * tasks + 8 groups, and 1,000 steps
            among tasks with votes
@@ -55,11 +56,11 @@ if wait > 0 then
 end
 
 local MOST_ORPHANS, MOST_LEFT = 1000, 16
--- How many tasks have lost their record, and how many are left to others.
+-- How many tasks have no record, how many are left to others, and whether to leave tasks to others.
 local orphans, left_to_others, leaves = 0, 0, true
 
--- read(tasks): for each {task =, record =, seconds = its max_assign_time, as text, size = bytes of its recipe}, and
--- `left` if it is left to others; or false: its record is gone, and it is dropped. Then, whether more may be dropped.
+-- read(tasks): for each {task =, record =, seconds = its max_assign_time as text, size = bytes of its recipe}, and
+-- `left` if it is left to others; or false: it has no record, and was dropped. Then, whether more may be dropped.
 local function read(tasks)
   local found, lost = {}, {}
   for i, record in ipairs((records_of(base, tasks))) do
@@ -71,7 +72,7 @@ local function read(tasks)
     else
       found[i], lost[#lost + 1] = false, task
     end
-    -- Only what has failed or was reclaimed before has counts.
+    -- Only tasks that have failed or were reclaimed before have counts.
     if whole and counts ~= '' and leaves and left_to_others < MOST_LEFT then
       --- @include "is_for_others"
       local is_left = is_for_others(base, task, worker, now)
@@ -89,7 +90,8 @@ local function read(tasks)
   return found, orphans < MOST_ORPHANS
 end
 
--- The first of the queue, when nothing else may come before them. What is left to others goes back with its score.
+-- Takes the first tasks of the queue; call it if no group and no task with votes may come before them. Tasks that are
+-- left to others go back with their scores.
 local function take_first()
   local rows, size, back = {}, 0, {}
   repeat
@@ -114,7 +116,7 @@ local function take_first()
   return rows
 end
 
--- All begin with a write that the server lets through when memory is full, and with it what follows.
+-- Each branch begins with a write that the server allows when memory is full: then it allows all that follow.
 local others = redis.call('EXISTS', base .. ':verifying', base .. ':due', base .. ':ready', base .. ':ready_voted',
   base .. ':delayed')
 local delays = others > 0 and redis.call('EXISTS', base .. ':delayed') == 1
@@ -134,7 +136,7 @@ repeat
     --- @include "take_best"
     rows, onward = take_best(base, { worker = worker, now = now, count = count, bytes = bytes, from = ARGV[6] }, read)
   end
-  -- What is left to others is given when nothing else is there, unless the caller can wait.
+  -- If there are no other tasks, those that are left to others are assigned, unless the caller can wait.
   only_left = #rows == 0 and left_to_others > 0
   local again = only_left and ARGV[8] ~= '1'
   if again then

@@ -3,11 +3,11 @@
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  cursor, '0' to begin
-  ARGV[2]  about how many assigned tasks to look at, 500 or fewer
+  ARGV[2]  about how many assigned tasks to check, 500 or fewer
 
   Returns  {next cursor ('0' at the end), '<task>:<worker>', ...}; one may come twice
   Refuses  NOT_FOUND
-  Cost     O(assigned tasks that are looked at)
+  Cost     O(assigned tasks checked)
 ]]
 --- @include "project"
 

@@ -1,12 +1,12 @@
---[[ await: workers wait for tasks of a project. Those that come are told on `:wake` from now on.
+--[[ await: workers wait for tasks of a project: from now on, tasks are announced on `:wake`.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  milliseconds for which to tell of tasks
+  ARGV[2]  milliseconds for which tasks are announced
 
   Returns  {tasks without votes that a worker may get now, tasks with votes, 1 if the project is public, assign rate,
-           1 if it is paused, ms until there is the next group or delayed task, -1 for none}
+           1 if it is paused, ms until the next group may start a task or the next delayed task waits, -1 for none}
   Refuses  NOT_FOUND
   Cost     O(1)
 ]]
@@ -23,7 +23,7 @@ if not fields then
 end
 local paused, public, rate, awaited = unpack(fields, 2, 5)
 
--- A look each second need not write each time.
+-- It is called each second, and need not write each time.
 if tonumber(awaited or 0) < now + lasting / 2 then
   redis.call('DEL', guard)
   redis.call('HSET', base, 'awaited', string.format('%d', now + lasting))

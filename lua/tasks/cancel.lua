@@ -1,6 +1,6 @@
 --[[ cancel: delete tasks that no worker holds, also those that others submitted, with their votes and hashes.
 
-  Not those that a maintenance call is working off. One that has lost its record is dropped, and its hash stays taken.
+  Tasks that a maintenance call has taken are not deleted. A task without a record is dropped, and its hash stays taken.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -8,8 +8,8 @@
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3+] task ids, at most 500
 
-  Returns  one number per task, in the order asked: 1 deleted, else 0: also a task that is named again, and all of them
-           when the worker may not submit to the project
+  Returns  for each task, in the order asked, 1 if it was deleted, else 0: also for a task that is named again, and for
+           all if the worker may not submit to the project
   Refuses  nothing
   Cost     O(tasks * (log queue + votes))
 ]]

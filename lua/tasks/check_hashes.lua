@@ -1,17 +1,17 @@
---[[ check_hashes: count some buckets of a family of hashes; after the last one, correct its sample if asked to.
+--[[ check_hashes: count the hashes in some buckets of a family; after the last bucket, correct the sample if asked to.
 
-  While tasks come and go the count cannot be exact: it differs when it is further off than that many tasks. A family
-  that was split, trimmed or emptied meanwhile is not judged.
+  While tasks come and go, the count cannot be exact: only a larger difference than the number of these tasks counts. A
+  family that was split, trimmed or emptied meanwhile is not judged.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  'known', 'closed' or 'recent'
   ARGV[2]  cursor, '' to begin
-  ARGV[3]  about how many hashes to look at, 500 or fewer
+  ARGV[3]  about how many hashes to count, 500 or fewer
   ARGV[4]  '1' to repair, '' to change nothing
 
-  Returns  {next cursor, false when nothing is left; percent that are done; by how much the sample differs;
-           {hash...} of live tasks, where the family is 'known'}
+  Returns  {next cursor, false at the end; percent done; by how much the sample differs; {hash...} of live tasks, if
+           the family is 'known'}
   Refuses  NOT_FOUND
   Cost     O(hashes)
 ]]
@@ -32,7 +32,7 @@ if repair then
   redis.call('DEL', guard)
 end
 
--- How many hashes may have come or gone until now, and what must stay the same for each other to be counted once.
+-- How many hashes may have come or gone so far; and a mark: while it stays the same, each other hash is counted once.
 local trims = name == 'recent' and fields[5] ~= false
 local moves, mark = 0, string.gsub(fields[2], ' ', ',') .. (name == 'recent' and ',' .. (fields[4] or '') or '')
 for i = 6, 10 do

@@ -1,17 +1,17 @@
 --[[ check_members: compare some members of a set with their tasks, and repair what differs if asked to.
 
-  A member without a record is taken out, and counted as orphaned. `:holders` is made to name the worker that holds the
-  task. `seq` and `place` are raised to what was given.
+  A member without a record is removed, and counted as orphaned. `:holders` gets the worker that holds the task. `seq`
+  and `place` are raised to the highest numbers in use.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  'queue', 'verifying', 'delayed', 'assigned', 'failed', 'voted', 'holders' or 'errors'
   ARGV[2]  cursor, '0' to begin
-  ARGV[3]  about how many members to look at, 200 or fewer
+  ARGV[3]  about how many members to check, 200 or fewer
   ARGV[4]  '1' to repair, '' to change nothing
   ARGV[5]  now, unix ms; '' outside tests
 
-  Returns  {next cursor, '0' when nothing is left; {what differs, its task, ...}}: 'record', 'number', 'holder',
+  Returns  {next cursor, '0' at the end; {what differs, its task, ...}}: 'record', 'number', 'holder',
            'state' (two workers hold it), 'voted' or 'error'
   Refuses  NOT_FOUND
   Cost     O(members * (log queue + votes + maintenance calls in progress))
@@ -41,7 +41,7 @@ end
 
 local key, found = base .. ':' .. name, {}
 
--- differs(what, task): notes it; whether to repair it.
+-- differs(what, task): notes a difference. Returns whether to repair it.
 local function differs(what, task)
   found[#found + 1], found[#found + 2] = what, task
   return repair
@@ -52,7 +52,7 @@ local function raise(field, number)
   return number
 end
 
--- Takes out what is no task that is live and has votes. That one is missing is seen when its record is looked at.
+-- Removes members that are not live tasks with votes. Missing members are found by check_records.
 local function check_voted(tasks)
   for i, record in ipairs((records_of(base, tasks))) do
     if not record or redis.call('EXISTS', base .. ':votes:' .. tasks[i]) == 0 then
@@ -74,7 +74,7 @@ local function check_holders(list)
   end
 end
 
--- An error is that of a live task.
+-- Removes errors of tasks that are not live.
 local function check_errors(list)
   local tasks = {}
   for i = 1, #list, 2 do
@@ -87,7 +87,7 @@ local function check_errors(list)
   end
 end
 
--- Of a member of `assigned`: `:holders` names its worker.
+-- For a member of `:assigned`: `:holders` must name its worker.
 local function check_holder(member, task, worker)
   local named = holder_of(base, task)
   if named == worker then

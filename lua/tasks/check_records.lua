@@ -1,14 +1,14 @@
---[[ check_records: compare the records of a range of entries with what names them, and repair what differs if asked to.
+--[[ check_records: compare the records of a range of entries with the sets, and repair what differs if asked to.
 
-  A task that nothing names, is in two states, or waits among those with votes without one, or the other way round,
-  waits again, unless a worker holds it. The tally is counted again from the votes, `:voted` and the known hashes are
-  completed. A record that cannot be read is dropped, and counted as orphaned. Run check_members of all sets first:
-  whether a task is assigned is looked up by `:holders`.
+  A task that is in no set or in two, or has votes and waits among those without, or the other way round, waits again,
+  unless a worker holds it. The tally is counted again from the votes; `:voted` and the known hashes are completed. A
+  record that cannot be read is dropped, and counted as orphaned. Run check_members for all sets first: it corrects
+  `:holders`, from which this script takes who holds a task.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  first entry
-  ARGV[2]  how many entries to look at, at most 5,000
+  ARGV[2]  how many entries to check, at most 5,000
   ARGV[3]  about how many tasks at most, 500 or fewer
   ARGV[4]  '1' to repair, '' to change nothing
   ARGV[5]  now, unix ms; '' outside tests
@@ -75,7 +75,7 @@ local drains = redis.call('HGETALL', base .. ':drains')
 local known = family_of(base, 'known', project_fields[3] or nil)
 local hashes, back, back_fields, lost = {}, {}, {}, {}
 
--- differs(what, task): notes it; whether to repair it.
+-- differs(what, task): notes a difference. Returns whether to repair it.
 local function differs(what, task)
   found[#found + 1], found[#found + 2] = what, task
   return repair
@@ -102,7 +102,8 @@ local function send_back(i, fields)
   end
 end
 
--- check_votes(task, votes, failed): the tally counts them, and `:voted` has a task that holds any and has not failed.
+-- check_votes(task, votes, failed): the tally must count these votes, and `:voted` must have a task with votes that has
+-- not failed.
 local function check_votes(task, votes, failed)
   local tally_key, counts, list = base .. ':tally:' .. task, {}, {}
   for _, verification in ipairs(votes) do
@@ -135,7 +136,7 @@ end
 local function check_hash(task, hash)
   local number = number_of(known.salt, hash)
   hashes[#hashes + 1] = hash
-  -- Without the family's field nobody would find it.
+  -- Without the field of the family, no script finds its hashes.
   local is_known = not known.is_new and redis.call('SISMEMBER', bucket_for(known, number), hash) == 1
   if not is_known and differs('known', task) then
     add_hash(known, hash, number)
@@ -162,7 +163,7 @@ local function check(i, task, fields, operation)
   end
 end
 
--- A group that has something waiting has a ticket, or is in `:due`: the next look there gives it one.
+-- A group with waiting tasks must have a ticket or be in `:due`, from where it is promoted.
 local function check_ticket(task, group, set)
   local there = redis.call('ZSCORE', base .. ':due', group) or redis.call('ZSCORE', base .. set, group)
   if not there and differs('ticket', task) then
@@ -172,7 +173,7 @@ local function check_ticket(task, group, set)
   end
 end
 
--- Where a task waits that has a group: in the sets of that group.
+-- A task with a group waits in the sets of its group.
 local function look_in_group(i, group)
   groups_of[i] = group
   for _, state in ipairs({ 'queue', 'verifying' }) do
@@ -194,7 +195,7 @@ for i, task in ipairs(tasks) do
   local somewhere = scores.assigned[i] or scores.queue[i] or scores.verifying[i] or scores.delayed[i]
     or scores.failed[i]
   local operation = not somewhere and find_drained(base, drains, task, group) or nil
-  -- What maintenance deletes has left all else already.
+  -- A task that maintenance deletes is in no other set.
   if operation ~= 'hard_reset' and operation ~= 'delete' then
     if is_lost(base, task, fields) then
       if differs('record', task) then

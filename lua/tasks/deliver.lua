@@ -1,9 +1,9 @@
---[[ deliver: take closed tasks of another project as new ones, each once.
+--[[ deliver: add closed tasks of another project as new tasks, each exactly once.
 
-  The entries are all that a read of the source's outbox has for this project. A read older than one that is known
-  here is not taken: the caller reads again. So whatever was delivered before, and is still on the outbox, was in
-  the last read that came here; `:delivered` keeps which entries that had. Pause, rate and access do not hold a
-  chain up. At maxmemory, or when there are not enough ids left for all, nothing is taken.
+  The entries are all that a read of the source's outbox has for this project. Nothing is taken from a read that is
+  older than the last known one: the caller reads again. So entries that were delivered before and are still in the
+  outbox were in the last known read, whose entries `:delivered` keeps. Pause, rates and access do not apply to chains.
+  At maxmemory, or if there are not enough ids for all, nothing is taken.
 
   KEYS[1]  broker:{project:P} of the target
   KEYS[2]  broker:{project:P}:guard
@@ -13,7 +13,7 @@
   ARGV[4+] for each entry, at most 500: outbox id, task id in the source, its record
 
   Returns  {1, how many became tasks, how many had been delivered before, the epoch as of submit or 0}, the others were
-           duplicates; or {0, number} when nothing was taken, since a read with this number is known, which is not older
+           duplicates; or {0, number of the last known read} if nothing was taken
   Refuses  NOT_FOUND, TOO_LARGE
   Cost     O(entries * log queue)
 ]]

@@ -1,13 +1,13 @@
---[[ drain_begin: take all tasks concerned by a maintenance call out of reach, in one step.
+--[[ drain_begin: take all tasks that a maintenance call affects out of reach, in one step.
 
-  The sets are renamed, which takes the same time whatever they hold; drain_step then works them off. What is submitted
-  from here on is not concerned. A project that is deleted keeps a mark for a day, so that no late copy revives it.
+  The sets are renamed, which takes the same time whatever their size; drain_step then processes them. Tasks that are
+  submitted later are not affected. A deleted project keeps a mark for a day, so that no late copy revives it.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  'reset_failed', 'reclaim_assigned', 'hard_reset' or 'delete'
 
-  Returns  how many tasks are concerned
+  Returns  how many tasks are affected
   Refuses  NOT_FOUND
   Cost     O(maintenance calls in progress)
 ]]
@@ -19,7 +19,7 @@ local base, guard, operation = KEYS[1], KEYS[2], ARGV[1]
 local ALL = { 'queue', 'verifying', 'delayed', 'assigned', 'failed' }
 local CONCERNED = { reset_failed = { 'failed' }, reclaim_assigned = { 'assigned' }, hard_reset = ALL, delete = ALL }
 
--- A project may be deleted before its copy has come: the mark keeps a late one out.
+-- A project may be deleted before its copy arrives here: then the mark refuses the copy.
 if not project(base) and (operation ~= 'delete' or redis.call('EXISTS', base) == 1) then
   return redis.error_reply('NOT_FOUND No such project')
 end
@@ -27,8 +27,8 @@ end
 redis.call('DEL', guard)
 local deletes, affected = operation == 'hard_reset' or operation == 'delete', 0
 
--- What an earlier call has taken and not worked off yet would come back after this one, or free hashes of new tasks: it
--- is deleted, too.
+-- Tasks that an earlier call has taken and not processed yet are deleted too: else they would come back after this
+-- call, or free the hashes of new tasks.
 local earlier = deletes and redis.call('HGETALL', base .. ':drains') or {}
 for i = 1, #earlier, 2 do
   local puts_back = earlier[i + 1] == 'reset_failed' or earlier[i + 1] == 'reclaim_assigned'
@@ -45,7 +45,7 @@ for i = 1, #earlier, 2 do
   end
 end
 
--- Not unlinked: to free a million members at once holds the server up, though another thread does it.
+-- Not by UNLINK: to free a million members at once blocks the server, although another thread does it.
 local taken, drain = {}, nil
 for _, name in ipairs(CONCERNED[operation]) do
   taken[#taken + 1] = redis.call('EXISTS', base .. ':' .. name) == 1 and name or nil
@@ -67,7 +67,7 @@ for _, state in ipairs(CONCERNED[operation]) do
   affected = affected + (drain and redis.call('ZCARD', drain .. ':' .. state) or 0)
 end
 if drain and deletes then
-  -- The tasks of groups stay where they are, under a number that nothing has from here on.
+  -- The tasks of groups stay where they are: the project uses another `group_gen` from now on.
   local waiting, verifying, gen = unpack(redis.call('HMGET', base, 'group_waiting', 'group_verifying', 'group_gen'))
   affected = affected + (waiting or 0) + (verifying or 0)
   redis.call('SET', drain .. ':gen', gen or '0')

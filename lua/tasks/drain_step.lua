@@ -1,16 +1,16 @@
---[[ drain_step: work off some of what maintenance calls have taken, the oldest call first.
+--[[ drain_step: process some of the tasks that maintenance calls have taken, the oldest call first.
 
-  Calls that take nothing out of reach, but look for tasks that match a filter, come after all others.
+  Calls that take nothing out of reach, but search for tasks that match a filter, come after all others.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  how many tasks and hashes at most, 500 or fewer; to find those that match, it looks at so many, at 10 times
-           as many buckets, and at 2 kB for each, and changes a third as many
-  ARGV[3]  number of a call for tasks that match, of which to tell how far it is; '' for none
+  ARGV[2]  how many tasks and hashes at most, 500 or fewer; a search checks so many tasks, 10 times as many buckets, and
+           2 kB for each task, and changes a third as many
+  ARGV[3]  number of a call for matching tasks whose progress to return; '' for none
 
-  Returns  {how many are done; 1 when there is more to do, else 0; of the call in ARGV[3] how many tasks it has changed,
-           and 1 while it goes on, else 0}
+  Returns  {how many were processed; 1 if there is more to do, else 0; how many tasks the call in ARGV[3] has changed; 1
+           if that call is in progress, else 0}
   Refuses  nothing
   Cost     O(maintenance calls in progress + tasks * (log queue + votes))
 ]]
@@ -27,7 +27,7 @@ local function matches(operation)
   return string.find(operation, '^%a+_tasks ')
 end
 
--- The number of the call to go on with, and what it does.
+-- The number of the call to process, and what it does.
 local function oldest()
   local first, what, least
   local drains = redis.call('HGETALL', base .. ':drains')
@@ -40,7 +40,7 @@ local function oldest()
   return first, what
 end
 
--- What it answers.
+-- The reply of the script.
 local function done_so_far(done, more)
   local text = ARGV[3] ~= '' and redis.call('HGET', base .. ':drains', ARGV[3])
   local ended = ARGV[3] ~= '' and not text and redis.call('GET', base .. ':drain:' .. ARGV[3] .. ':affected')
@@ -75,7 +75,7 @@ local function work(members, tasks, state)
   else
     if state == 'assigned' then
       --- @include "free_groups"
-      -- Their holders say which groups these are: so it does not read the records.
+      -- `:holders` has their groups, so the records need not be read.
       fresh = free_groups(base, now, members, {})
     end
     delete_tasks(base, tasks)
@@ -103,7 +103,7 @@ if done < limit then
   done = done + #redis.call('SPOP', drain .. ':voted', limit - done)
 end
 
--- Buckets of hashes, each in place of a task.
+-- Buckets of hashes: each counts as one.
 local families = redis.call('HGETALL', drain .. ':buckets')
 for i = 1, #families, 2 do
   local buckets, keys = tonumber(families[i + 1]), {}
@@ -135,7 +135,7 @@ if operation == 'delete' then
     base .. ':counting', base .. ':counted', base .. ':delivered', base .. ':errors', base .. ':snapshots',
     base .. ':snapshots:old', base .. ':imported', base .. ':limits', base .. ':blocked', base .. ':resting',
     base .. ':rejected', base .. ':join_tokens', base .. ':notices', base .. ':notices-at')
-  -- What the project has closed still goes on to the next one; the last entry takes the outbox with it.
+  -- Closed tasks are still delivered to the chained project; the last delivery deletes the outbox.
   if redis.call('XLEN', base .. ':outbox') == 0 then
     redis.call('DEL', base .. ':outbox')
   end

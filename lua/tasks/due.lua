@@ -1,15 +1,15 @@
---[[ due: what there is to do in a project, and what the directory is to note of it (active_note).
+--[[ due: what there is to do in a project, and what active_note should note about it in the directory.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  ms between two snapshots
 
-  Returns  {1 when tasks are to be reclaimed; 1 when the outbox holds any; 1 when remembered hashes are to be trimmed; 1
-           when maintenance has tasks to work off; 1 when groups or delayed tasks are to be looked at; 1 when a snapshot
-           is to be taken; 1 when events are to be noted or sent; 1 when tasks may be had: some wait or are overdue, and
-           the project is not paused; the epoch; ms until to look at the project next, and until the next group or
-           delayed task may be had, -1 for never}
+  Returns  {1 if tasks must be reclaimed; 1 if the outbox has entries; 1 if remembered hashes must be trimmed; 1 if
+           maintenance has tasks to process; 1 if groups or delayed tasks must be checked; 1 if a snapshot is due; 1 if
+           events must be noted or sent; 1 if tasks can be assigned: some wait or are overdue, and the project is not
+           paused; the epoch; ms until the project must be checked next; ms until the next group may start a task or the
+           next delayed task waits, -1 for never}, each 0 otherwise
   Refuses  nothing
   Cost     O(log assigned)
 ]]
@@ -21,7 +21,7 @@
 
 local base, guard = KEYS[1], KEYS[2]
 local now, interval = clock(ARGV[1]), tonumber(ARGV[2])
--- What is held is looked at so often: it is back within 2 s of its deadline.
+-- ms between two checks of held tasks: they are reclaimed within 2 s of their deadline.
 local SOON = 1500
 
 local fields = project(base, 'paused', 'remember_closed', 'limits_walk', 'listed', 'epoch', 'snapshot_at', 'settled',
@@ -36,7 +36,7 @@ local function at(time)
   next = math.min(next, tonumber(time or next))
 end
 
--- Hashes that count no longer are to go: now, or when the time has come.
+-- Whether hashes that no longer count must be removed now; if not, it notes when.
 local function expires()
   if not remember or remember == '0' then
     return false
@@ -48,7 +48,7 @@ local function expires()
   return past.trim
 end
 
--- Whether the events of the project have changed, or some are to be sent.
+-- Whether events must be noted or sent now; if not, it notes when.
 local function notifies()
   if not notify_url or notify_url == '' then
     return false
@@ -82,7 +82,7 @@ else
     at(math.max(now + SOON, tonumber(rests)))
   end
   if settled ~= (epoch or '0') then
-    -- For a last snapshot; where nothing changes any more, it stands for those after it.
+    -- For a last snapshot: it stands for all later ones until something changes.
     at(now + math.max(0, interval - since))
   end
 end

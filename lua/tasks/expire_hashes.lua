@@ -1,14 +1,14 @@
 --[[ expire_hashes: remove the hashes of closed tasks that no longer count as duplicates.
 
-  Those that were remembered for ever are dropped at once, as a drain. Those that were remembered for a time are trimmed
-  bucket by bucket; `recent_trim` is `<next bucket> <earliest second that stays>`.
+  Hashes that were remembered for ever are dropped all at once, as a maintenance call. Hashes that were remembered for a
+  time are trimmed bucket by bucket; `recent_trim` is `<next bucket> <earliest second that stays>`.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  about how many hashes to look at, 500 or fewer
+  ARGV[2]  about how many hashes to check, 500 or fewer
 
-  Returns  {how many it removed, 1 when there is more to look at, else 0}
+  Returns  {how many it removed, 1 if there are more to check, else 0}
   Refuses  nothing
   Cost     O(hashes)
 ]]
@@ -65,7 +65,7 @@ if more then
   redis.call('HSET', base, 'recent_trim', string.format('%.0f %.0f', next_bucket, oldest))
 else
   redis.call('HDEL', base, 'recent_trim')
-  -- Those that came while it was trimmed in several steps are not earlier than its beginning.
+  -- Hashes that were added between the steps are not earlier than the first step.
   if stay == 0 and whole then
     redis.call('HDEL', base, 'recent_oldest')
   else

@@ -1,6 +1,6 @@
 --[[ extend: move the deadline of tasks that a worker still holds.
 
-  A task that was reclaimed in the meantime is not taken back: its worker learns here that it has lost it.
+  A task that was reclaimed in the meantime is not assigned to the worker again.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -9,7 +9,7 @@
   ARGV[3]  seconds from now
   ARGV[4+] task ids, at most 500
 
-  Returns  one number per task, in the order asked: 1 extended, 0 not held by this worker
+  Returns  for each task, in the order asked, 1 if it was extended, 0 if this worker does not hold it
   Refuses  nothing
   Cost     O(tasks * log assigned)
 ]]

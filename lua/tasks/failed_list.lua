@@ -1,19 +1,19 @@
---[[ failed_list: failed tasks that match a filter, those first that failed last.
+--[[ failed_list: failed tasks that match a filter, the last to fail first.
 
-  It looks at some of the newest ones, counts those that match, and gives a page of them.
+  It checks some of the newest ones, counts those that match, and returns a page of them.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  how many of the newest failed tasks to leave out
-  ARGV[2]  how many to look at at most, 500 or fewer, and 2 kB for each
+  ARGV[1]  how many of the newest failed tasks to skip
+  ARGV[2]  how many to check at most, 500 or fewer, and 2 kB for each
   ARGV[3]  a text in the recipe or in the message of the failure, '' for any
   ARGV[4]  group, '' for any
   ARGV[5]  worker that failed the task, '' for any
-  ARGV[6]  how many of those that match to leave out of the page
-  ARGV[7]  how many to give at most, 50 or fewer
-  ARGV[8]  bytes of a recipe to give at most, up to a whole character
+  ARGV[6]  how many of the matching tasks to skip
+  ARGV[7]  how many to return at most, 50 or fewer
+  ARGV[8]  bytes of a recipe to return at most, up to a whole character
 
-  Returns  {how many failed tasks there are; how many it has looked at; of how many that match; task...}, a task as in
+  Returns  {how many failed tasks there are; how many were checked; how many of these match; task...}, a task as in
            include/manager_row.lua, without votes
   Refuses  NOT_FOUND
   Cost     O(log failed + tasks)

@@ -1,11 +1,12 @@
---[[ failures: why tasks have failed: the messages of some of the newest ones, and how often each came.
+--[[ failures: why tasks have failed: the messages of some of the newest failed tasks, and how often each occurs.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  how many of the newest failed tasks to leave out
-  ARGV[2]  how many to look at, at most 500
+  ARGV[1]  how many of the newest failed tasks to skip
+  ARGV[2]  how many to read, at most 500
 
-  Returns  for each message {message, '' for none; of how many tasks; when the last of them failed (unix ms); its id}
+  Returns  for each message {message, '' for none; how many tasks have it; when the last of them failed (unix ms); its
+           id}
   Refuses  NOT_FOUND
   Cost     O(log failed + tasks)
 ]]
@@ -26,7 +27,7 @@ for i = 1, #newest, 2 do
 end
 local rows, of_message = {}, {}
 for i, error in ipairs(redis.call('HMGET', base .. ':errors', unpack(tasks))) do
-  -- A pattern that takes the message as well looks at it character by character.
+  -- A pattern that captures the message too would scan it character by character.
   local message = error and string.sub(error, string.match(error, '^%d+ %d+ %d+ ()') or 1) or ''
   local row = of_message[message]
   if not row then

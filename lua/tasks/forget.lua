@@ -2,11 +2,11 @@
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  worker id; '' for a manager, who may
+  ARGV[1]  worker id; '' for a manager, whose role the caller has checked
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  hash64
 
-  Returns  1, or 0 when the project did not remember it
+  Returns  1, or 0 if the project did not remember the hash
   Refuses  NOT_FOUND, DENIED
   Cost     O(1)
 ]]

@@ -1,6 +1,6 @@
 --[[ give_back: a worker gives back tasks that it holds, as if their deadline had passed.
 
-  That counts as a reclaim: it is for what a worker finds of its own earlier runs.
+  This counts as a reclaim: a worker gives back what an earlier run of its program has left.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -8,7 +8,7 @@
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3+] task ids, at most 500
 
-  Returns  one number per task, in the order asked: 1 given back, 0 not held by this worker
+  Returns  for each task, in the order asked, 1 if it was given back, 0 if this worker does not hold it
   Refuses  nothing
   Cost     O(tasks * log queue)
 ]]

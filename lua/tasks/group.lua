@@ -1,7 +1,7 @@
---[[ group: what is known of a group, after changing its limits if asked to.
+--[[ group: the state of a group, after changing its limits if asked to.
 
-  A changed delay counts from the next start, and ends what workers have slowed down. The end of a block never comes
-  before that of a rest.
+  A changed delay counts from the next start, and replaces the delay to which workers have slowed the group down. A
+  block never ends before a rest.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -9,8 +9,8 @@
   ARGV[2]  the group
   ARGV[3]  its own delay, ms; '' leaves it as it is, '-' for the project's
   ARGV[4]  its own limit, likewise
-  ARGV[5]  ms for which it is blocked, 0 to end that; '' leaves it as it is
-  ARGV[6]  who changes that, as text
+  ARGV[5]  ms for which it is blocked, 0 to end a block; '' leaves it as it is
+  ARGV[6]  who changes that: 'manager <id>'
 
   Returns  a row, as include/group_row.lua says
   Refuses  NOT_FOUND

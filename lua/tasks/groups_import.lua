@@ -1,12 +1,12 @@
---[[ groups_import: limits, blocks and rests of groups that come from elsewhere; any number of times.
+--[[ groups_import: import limits, blocks and rests of groups. It may be repeated.
 
-  What a manager has set here for a group stays. Of two rests, two blocks, or two delays to which workers slowed it
-  down, the longer one holds. At maxmemory nothing is taken.
+  Limits that a manager has set here stay. Of two rests, two blocks, or two delays to which workers slowed a group down,
+  the longer one counts. At maxmemory nothing is imported.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2+] seven for each group, at most 500, as groups_walk gives them; a time more than ten years ahead counts as that
+  ARGV[2+] seven for each group, at most 500, as groups_walk returns them; times end at ten years from now
 
   Returns  how many groups were given
   Refuses  NOT_FOUND
@@ -27,7 +27,7 @@ if not fields then
 end
 local groups = open_groups(base, now)
 
--- Answers until when the group is blocked now.
+-- Returns until when the group is blocked then.
 local function take_limits(group, delay, limit, slowed, blocked, by)
   local own_delay, own_limit, own_slowed, own_blocked, own_by = own_limits(groups, group)
   by = (by == '' or string.find(own_by, '^manager ')) and own_by or by
@@ -37,7 +37,7 @@ local function take_limits(group, delay, limit, slowed, blocked, by)
   return blocked
 end
 
--- An entry that says when a block ends, or that the group is full, gives way: both are looked at after the rest.
+-- A rest replaces an entry for a block or a full group: both are checked again after the rest.
 local function take_rest(group, rest, blocked)
   local due = redis.call('ZSCORE', base .. ':due', group)
   local score = tonumber(due or redis.call('ZSCORE', base .. ':resting', group) or nil)

@@ -1,11 +1,11 @@
---[[ groups_list: the groups that are in one state, a page of them.
+--[[ groups_list: a page of the groups in one state.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  the state, as include/group_states.lua tells them apart
-  ARGV[3]  where to go on, as an earlier page said; '' to begin
-  ARGV[4]  how many groups to look at, at most
+  ARGV[2]  the state, one of include/group_states.lua
+  ARGV[3]  where to go on, from the reply with the page before; '' to begin
+  ARGV[4]  how many groups to check at most
 
   Returns  {where to go on, '' at the end; for each group: its name and a row, as include/group_row.lua says}
   Refuses  NOT_FOUND, INVALID
@@ -28,7 +28,7 @@ if after ~= '' and not tonumber(score) then
   return redis.error_reply('INVALID after: not what the page before answered as `next`')
 end
 
--- Whether a text comes first as the server sorts: by bytes. Lua's own comparison depends on the server's language.
+-- Whether a text comes before another by bytes, as the server sorts. Lua's `<` depends on the server's locale.
 local function is_before(one, other)
   for i = 1, math.min(#one, #other) do
     local a, b = string.byte(one, i), string.byte(other, i)
@@ -39,7 +39,7 @@ local function is_before(one, other)
   return #one < #other
 end
 
--- How many entries of a set are not behind this one, which may have left it meanwhile.
+-- How many entries of a set come before this one or are this one; it may have left the set meanwhile.
 local function count_up_to(key, score_of, group)
   local low, high = redis.call('ZCOUNT', key, '-inf', '(' .. score_of), redis.call('ZCOUNT', key, '-inf', score_of)
   while low < high do
@@ -57,7 +57,7 @@ local groups, rows, looked, onward = open_groups(base, now), {}, 0, ''
 
 local function add(set, name)
   local row = group_row(groups, name)
-  -- With votes and without, it is ready once; and it is not when its rest is over but a block lasts.
+  -- A group with a ticket in both sets is listed once. It is not ready if its rest is over but a block lasts.
   local is_twice = set == ':ready_voted' and redis.call('ZSCORE', base .. ':ready', name)
   if not is_twice and not (state == 'ready' and row[7] > 0) then
     rows[#rows + 1] = name
@@ -65,7 +65,7 @@ local function add(set, name)
   end
 end
 
--- page_of(n, set, lowest, highest): adds those of this part, the n-th, up to the limit.
+-- page_of(n, set, lowest, highest): adds the groups of the n-th part, up to the limit.
 local function page_of(n, set, lowest, highest)
   local key = base .. set
   local first = redis.call('ZCARD', key) - redis.call('ZCOUNT', key, lowest, '+inf')

@@ -1,12 +1,12 @@
---[[ groups_walk: the groups that have limits of their own, or may start no task before a time. Changes nothing.
+--[[ groups_walk: the groups that have limits of their own, are blocked or rest. Changes nothing.
 
-  One that is so throughout is met at least once, while the fleet works.
+  A group that is so during the whole walk is returned at least once, while the fleet works.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  cursor, 'limits 0' to begin
-  ARGV[3]  about how many groups to look at, 500 or fewer
+  ARGV[3]  about how many groups to check, 500 or fewer
 
   Returns  {next cursor, '' at the end; group...}, a group as {name, delay of its own (ms) or '', limit of its own or
            '', delay to which workers slowed it down (ms) or 0, blocked until (unix ms) or 0, rests until (unix ms) or
@@ -28,7 +28,7 @@ if not project(base) then
 end
 local groups, rows = open_groups(base, now), {}
 
--- An entry that says when a block ends, or that the group is full, is no rest.
+-- An entry for a block or for a full group is no rest.
 local function rest_of(group, blocked)
   local rests = { redis.call('ZSCORE', base .. ':due', group) or redis.call('ZSCORE', base .. ':resting', group) }
   add_drained_rests(groups, { group }, rests)
@@ -43,7 +43,7 @@ for i = 1, #scan[2], 2 do
   local group = scan[2][i]
   local delay, limit, slowed, blocked, by = own_limits(groups, group)
   local lasting, rest = blocked > now and blocked or 0, rest_of(group, blocked)
-  -- In the other parts, those that have a row in `:limits` were met before.
+  -- In the other parts, groups with a row in `:limits` were returned before.
   local is_new = part == 'limits' or redis.call('HEXISTS', base .. ':limits', group) == 0
   if is_new and (delay or limit or slowed > 0 or lasting > 0 or rest > 0) then
     rows[#rows + 1] = { group, delay or '', limit or '', slowed, lasting, rest, by }

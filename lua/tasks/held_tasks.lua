@@ -1,15 +1,15 @@
---[[ held_tasks: what a worker holds, so that it can go on where it was after a crash.
+--[[ held_tasks: the tasks that a worker holds, for example to continue after a crash.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
   ARGV[2]  cursor, '0' to begin
-  ARGV[3]  about how many assigned tasks to look at, 500 or fewer
+  ARGV[3]  about how many assigned tasks to check, 500 or fewer
 
   Returns  {next cursor ('0' at the end), revision, task...}, each {id, record, assign time
            (unix s)}; a task may come twice
   Refuses  NOT_FOUND
-  Cost     O(assigned tasks that are looked at)
+  Cost     O(assigned tasks checked)
 ]]
 --- @include "project"
 --- @include "assignment"
@@ -36,7 +36,7 @@ for from = 1, #tasks, 500 do
     local task = some[i]
     local created, _, _, newline = parse_record(record)
     local whole = created and with_recipe(base, task, record, newline)
-    -- One that has lost its record is no task any more.
+    -- A task without a record counts as not held.
     if whole then
       rows[#rows + 1] = { task, whole, string.match(holders[i] or '', '^%d+ (%d+)') or false }
     end

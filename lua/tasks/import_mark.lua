@@ -1,10 +1,10 @@
---[[ import_mark: up to which of its numbers a source was imported into a project.
+--[[ import_mark: the number up to which a source was imported into a project.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  the source, or 'access'
 
-  Returns  the number; 0 when nothing was imported, or there is no such project yet
+  Returns  the number; 0 if nothing was imported, or there is no such project yet
   Refuses  NOT_FOUND
   Cost     O(1)
 ]]

@@ -1,16 +1,16 @@
---[[ leftover_hashes: which of these known hashes belong to no live task; they are freed if asked to.
+--[[ leftover_hashes: find which of these known hashes belong to no live task, and free them if asked to.
 
-  The caller has looked at the records of all entries before the first one here, and at none of them found these hashes.
-  A record never changes its hash, so only tasks that came since may have them: they are looked at here.
+  The caller has read the records of all entries before the first one here, and found none of these hashes. A record
+  never changes its hash, so only later tasks may have them: their records are read here.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  first entry that the caller has not looked at
-  ARGV[2]  how many entries to look at, at most 1,000
+  ARGV[1]  first entry that the caller has not read
+  ARGV[2]  how many entries to read, at most 1,000
   ARGV[3]  '1' to free them, '' to change nothing
   ARGV[4+] hashes, at most 500
 
-  Returns  {hash...}; false when there are more entries to look at: then nothing was done
+  Returns  {hash...}; false if there are more entries than that: then nothing was done
   Refuses  NOT_FOUND
   Cost     O(entries + hashes)
 ]]

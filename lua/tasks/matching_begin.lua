@@ -1,6 +1,7 @@
---[[ matching_begin: note that the tasks that match a filter are to be retried or removed; drain_step then does that.
+--[[ matching_begin: note that tasks that match a filter must be retried or removed; drain_step does that.
 
-  It walks by number over the tasks that there are now, so it meets each once, and what does not match stays in reach.
+  drain_step walks by number over the tasks that exist now, so it meets each once; tasks that do not match stay in
+  reach.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

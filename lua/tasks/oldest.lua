@@ -1,15 +1,14 @@
---[[ oldest: how long the oldest of those tasks that are first of their priority has been in the project.
+--[[ oldest: the age of the oldest task among the first ones of each priority.
 
-  What waits longest is first of its priority. A task that has gone back counts from its submit, not from there. Of
-  groups, the first tasks of those count that come up next. Tasks with votes count, delayed ones do not.
+  The task that waits longest is the first of its priority. A task that was put back still counts from its submit. For
+  groups, the first tasks of the groups that come up next count. Tasks with votes count, delayed ones do not.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  priorities to look at, the highest first, and as many groups
+  ARGV[2]  how many priorities to check, the highest first, and how many groups
 
-  Returns  {seconds since it was submitted, or -1 when no task waits; seconds since the first delayed task could be had,
-           or -1}
+  Returns  {seconds since it was submitted, or -1 if no task waits; seconds since the first delayed task was due, or -1}
   Refuses  nothing
   Cost     O((priorities + groups) * log queue)
 ]]
@@ -23,7 +22,7 @@ local now, priorities = clock(ARGV[1]), tonumber(ARGV[2])
 
 local oldest
 
--- One that has lost its record says nothing; the next get drops it.
+-- A task without a record does not count; the next get drops it.
 local function count(task)
   local created = parse_record(redis.call('HGET', bucket_of(base, task)))
   if created then

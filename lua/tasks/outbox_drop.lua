@@ -1,8 +1,8 @@
---[[ outbox_drop: take entries off the outbox that were delivered, or whose target is gone.
+--[[ outbox_drop: remove entries from the outbox that were delivered, or whose target was deleted.
 
   KEYS[1]  broker:{project:P} of the source
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  '1' when their target is gone: they are counted as dropped
+  ARGV[1]  '1' if their target was deleted: they are counted as dropped; else ''
   ARGV[2+] outbox ids, at most 500
 
   Returns  how many were still there

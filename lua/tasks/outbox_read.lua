@@ -1,7 +1,7 @@
 --[[ outbox_read: the oldest closed tasks that wait to be delivered to a chained project.
 
-  Each read has a number, larger than that of any before it. The target takes nothing from a read that is older than
-  one that it knows. When it knows a newer read than this slot (the store lost its last changes), numbers go on above
+  Each read gets a larger number than all before it. The target takes nothing from a read that is older than the last
+  one that it knows. If a target knows a newer read than this slot, which has lost its last changes, numbers go on above
   that.
 
   KEYS[1]  broker:{project:P} of the source

@@ -1,16 +1,16 @@
---[[ promote: groups whose time has come may start a task, delayed tasks wait, and workers that wait are told.
+--[[ promote: groups and delayed tasks whose time has come are available, and waiting workers are notified.
 
-  Groups with nothing waiting whose rest is over are forgotten, and groups that were full under earlier limits are
-  looked at again. `assign` does the first two by itself: this is for workers that wait.
+  Rests that have ended are deleted for groups without waiting tasks, and groups that were full under earlier limits are
+  checked again. `assign` promotes groups by itself: this script is for workers that wait.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  how many groups of each kind and delayed tasks at most, 500 or fewer
-  ARGV[3]  how many workers wait where this is called from: of so many groups others are not told
+  ARGV[3]  how many workers wait in the calling process: other processes are not notified of so many tasks
 
-  Returns  {1 when there are more, else 0; ms until there is the next group or delayed task, -1 for none; of how many
-           tasks without votes nobody else was told}
+  Returns  {1 if there are more, else 0; ms until the next group may start a task or the next delayed task waits, -1 for
+           none; of how many tasks without votes other processes were not notified}
   Refuses  nothing
   Cost     O((groups + tasks) * log queue)
 ]]

@@ -1,17 +1,17 @@
---[[ rebase: the clock was set back: what began at a time that is still to come begins now, for as long as it had.
+--[[ rebase: after the clock was set back, move what began in the future to now, and keep its duration.
 
-  That is done for tasks that are held, so that their deadlines do not lie an hour further ahead, for groups that rest,
-  and for remembered hashes. Any number of processes may do it, any number of times.
+  This concerns held tasks (or their deadlines would come an hour late), groups that rest, and remembered hashes. Any
+  number of processes may do it, any number of times.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  cursor, 'held 0' to begin
-  ARGV[3]  about how many of each to look at, 500 or fewer
+  ARGV[3]  about how many entries to check, 500 or fewer
 
-  Returns  next cursor, as text; false when nothing is left
+  Returns  next cursor, as text; false at the end
   Refuses  nothing
-  Cost     O(looked at * log assigned)
+  Cost     O(entries * log assigned)
 ]]
 --- @include "clock"
 --- @include "project"
@@ -46,7 +46,7 @@ if part == 'held' then
   return scan[1] == '0' and 'due 0' or 'held ' .. scan[1]
 end
 
--- A rest is as long as the delay at most. The end of a block keeps its date.
+-- A rest is never longer than the delay. A block ends at its date.
 if part == 'due' or part == 'resting' then
   --- @include "tickets"
   local groups = open_groups(base, now)

@@ -1,4 +1,4 @@
---[[ reclaim: give back tasks whose deadline has passed; those that were reclaimed too often have failed.
+--[[ reclaim: tasks whose deadline has passed wait again; those that were reclaimed too often fail.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

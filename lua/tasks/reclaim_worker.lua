@@ -1,15 +1,15 @@
---[[ reclaim_worker: give back what a worker holds, whatever its deadline, of some of the assigned tasks.
+--[[ reclaim_worker: tasks that a worker holds wait again, whatever their deadline.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  worker id
   ARGV[3]  cursor, '0' to begin
-  ARGV[4]  about how many assigned tasks to look at, 500 or fewer
+  ARGV[4]  about how many assigned tasks to check, 500 or fewer
 
-  Returns  {next cursor, '0' at the end; how many it took from the worker that wait again}
+  Returns  {next cursor, '0' at the end; how many tasks of the worker wait again}
   Refuses  NOT_FOUND
-  Cost     O(assigned tasks that are looked at + those that it takes * log queue)
+  Cost     O(assigned tasks checked + tasks of the worker * log queue)
 ]]
 --- @include "clock"
 --- @include "project"

@@ -1,21 +1,21 @@
 --[[ release: a worker reports on tasks that it holds: ok, fail or skip.
 
-  Only the holder changes anything; a paused or revoked worker still may. OK closes, or votes where several workers must
-  agree; as many votes as the project's `max_votes` that do not agree fail the task. A task that closes may come again:
-  then it is delayed, its next round begins, and its id and hash stay. FAIL counts a retry, which the project's
-  `retry_delay` delays. What goes back takes the END of its priority; votes stand through everything but closing. A task
-  that has lost its record is dropped, and was not held.
+  Only a release by the worker that holds the task changes anything; the worker may be paused, or have lost its access.
+  OK closes the task, or votes if several workers must agree; after `max_votes` votes without agreement the task fails.
+  A task that closes may come again: then it is delayed, its next round begins, and it keeps its id and hash. FAIL
+  counts a retry, which is delayed by the project's `retry_delay`. A task that is put back waits at the END of its
+  priority. Votes stay until the task closes. A task without a record is dropped, and counts as not held.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
   ARGV[2]  now, unix ms; '' outside tests
-  ARGV[3+] three for each task, at most 500 tasks: task id; result (0 ok, 1 fail, 2 skip), or that, a space and the ms
-           after which one that closes comes again, or for which a fail or skip is delayed, '' for as usual, another
-           space, and why it failed; verification (int64)
+  ARGV[3+] three for each task, at most 500 tasks: task id; result; verification (int64). The result is 0 (ok), 1 (fail)
+           or 2 (skip), or that, a space, ms, a space, and why the task failed. A task that closes comes again after
+           these ms, one that fails or is skipped is delayed by them; '' for the default
 
-  Returns  {how many tasks went to the outbox, the epoch as of submit or 0, outcome...}, an outcome being 'closed',
-           'voted', 'failed', 'returned' or 'not_held'
+  Returns  {how many tasks went to the outbox, the epoch as of submit or 0, outcome...}, each outcome 'closed', 'voted',
+           'failed', 'returned' or 'not_held'
   Refuses  nothing
   Cost     O(tasks * (log queue + votes))
 ]]
@@ -29,12 +29,12 @@
 local base, worker, given_now = KEYS[1], ARGV[1], ARGV[2]
 local OK, FAIL = '0', '1'
 
--- A project that is gone holds nothing: every task below is then 'not_held'.
+-- In a deleted project no task is held: each one below is 'not_held'.
 local settings = project(base, 'chain', 'awaited', 'remember_closed', 'known_hashes') or {}
 local _, chain, awaited, remember, known = unpack(settings, 1, 5)
 
--- Takes the tasks from the worker, and answers those that it held, and where in ARGV each of them is. This removal
--- comes first: the server lets it through when memory is full, and with it what follows.
+-- Takes the tasks from the worker. Returns those that it held, and where in ARGV each of them is. This removal is the
+-- first write: the server allows it when memory is full, and then all that follow.
 local function take_back()
   if #ARGV == 5 then
     local held = redis.call('ZREM', base .. ':assigned', assignment(ARGV[3], worker)) == 1
@@ -69,9 +69,9 @@ end
 
 chain = chain or '0'
 local closed, gone, gone_hashes, epoch = 0, {}, {}, 0
--- Releases FAIL.
+-- How many releases are FAIL.
 local fails = 0
--- Of tasks that have a group or have lost their record: members of `assigned`, and what include/free_groups.lua wants.
+-- For tasks with a group or without a record: their members of `:assigned`, and the `names` for free_groups.
 local members, names
 
 local function close_task(task, record, hash, newline)
@@ -86,8 +86,8 @@ local function close_task(task, record, hash, newline)
   end
 end
 
--- report(others, records): the outcomes of those that do not simply close, by where they are in `tasks`. Most calls
--- have none.
+-- report(others, records): the outcomes of tasks that do not simply close; `others` are their indexes in `tasks`. Most
+-- calls have none.
 local function report(others, records)
   --- @include "read_record"
   --- @include "set_counts"
@@ -117,7 +117,7 @@ local function report(others, records)
     return 'returned'
   end
 
-  -- Of one that closes and comes again after so many ms: its next round.
+  -- A task closes and comes again after so many ms, in its next round.
   local function begin_round(task, record, fields, delay)
     closed = closed + 1
     send_on(base, task, record, fields.recipe_at and '\n' or '', chain)

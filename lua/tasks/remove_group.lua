@@ -1,13 +1,13 @@
---[[ remove_group: take what waits in a group out of reach, in one step; drain_step then deletes it.
+--[[ remove_group: take the waiting tasks of a group out of reach, in one step; drain_step then deletes them.
 
-  What is held or has failed stays. A hash is free when its task is deleted. How long the group rests stays known.
+  Tasks that are held, delayed or have failed stay. A hash is free once its task is deleted. A rest of the group stays.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  the group
 
-  Returns  how many tasks are concerned
+  Returns  how many tasks are affected
   Refuses  NOT_FOUND
   Cost     O(log groups)
 ]]

@@ -1,16 +1,16 @@
---[[ slow_groups: a worker slows down groups of tasks that it holds, before it releases them.
+--[[ slow_groups: a worker slows down the groups of tasks that it holds, before it releases them.
 
-  Workers only slow down: no delay becomes shorter than the managers', and no block of theirs ends earlier. What workers
-  without access granted ask for is ignored, as is what is asked for a task that is not held or has no group.
+  Workers can only slow down: they cannot set a shorter delay than the managers did, or end a manager's block. Nothing
+  changes for a task that the worker does not hold or that has no group, or if the worker was granted no access.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
   ARGV[2]  now, unix ms; '' outside tests
-  ARGV[3+] three for each task, at most 500 tasks: task id; the delay of its group, ms; ms for which that is blocked:
-           '' leaves it as it is, '-' ends what workers have set; an hour and a day are the most that count
+  ARGV[3+] three for each task, at most 500 tasks: task id; the delay of its group, ms, at most an hour; ms for which
+           the group is blocked, at most a day. '' leaves them as they are, '-' ends what workers have set
 
-  Returns  how many groups were changed, one that was changed twice counted twice
+  Returns  how many changes were made; a group may be changed twice
   Refuses  nothing
   Cost     O(tasks * log groups)
 ]]

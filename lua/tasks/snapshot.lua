@@ -1,17 +1,16 @@
---[[ snapshot: note how many tasks are in each state now, unless that was done a moment ago.
+--[[ snapshot: store how many tasks are in each state now, unless the last snapshot is too young.
 
-  One that says the same as the one before is not stored: that stands for it.
-
-  Any number of processes may try: all but one are told that the last one is too young. When the clock was set back,
-  snapshots of times that are still to come are dropped, and at most 500 others are moved in a call.
+  A snapshot that equals the one before is not stored: that one stands for it. Any number of processes may try at once,
+  and one of them succeeds. After the clock was set back, snapshots with times in the future are dropped, and at most
+  500 others are moved in a call.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2]  ms since the last one at least
-  ARGV[3]  ms to keep them
+  ARGV[2]  ms between two snapshots, at least
+  ARGV[3]  ms for which snapshots are kept
 
-  Returns  1 when one was made, 0 when the last one is too young, -1 when some were moved: call again
+  Returns  1 if it was taken, 0 if the last one is too young, -1 if some were moved: call again
   Refuses  NOT_FOUND
   Cost     O(snapshots that are too old or moved)
 ]]
@@ -40,7 +39,7 @@ if not moving and not set_back and noted and now - noted < interval then
 end
 
 redis.call('DEL', guard)
--- A stream takes no id before the last that it had: what stays moves to a new one.
+-- A stream accepts no id before its last one, so the snapshots that stay move to a new stream.
 if set_back and not moving then
   redis.call('RENAME', key, key .. ':old')
 end
@@ -61,7 +60,7 @@ local assigned = redis.call('ZCARD', base .. ':assigned')
 local unfinished = waiting + redis.call('ZCARD', base .. ':verifying') + redis.call('ZCARD', base .. ':delayed')
   + assigned + (fields[3] or 0)
 local failed = redis.call('ZCARD', base .. ':failed')
--- What maintenance has taken and not put back yet is counted as what it was.
+-- Tasks that maintenance has taken and not put back yet count in their former state.
 local drains = redis.call('HGETALL', base .. ':drains')
 for i = 1, #drains, 2 do
   local drain = base .. ':drain:' .. drains[i]
@@ -78,7 +77,7 @@ local is_same = newest ~= nil
 for n, value in ipairs(counts) do
   is_same = is_same and newest[2][n] == tostring(value)
 end
--- The last one until the epoch changes: until tasks are submitted, or delayed ones come.
+-- No further snapshot is needed until the epoch changes: until tasks are submitted, or delayed ones wait.
 local settled = fields[5] ~= '1' and assigned == 0
 redis.call('HSET', base, 'snapshot_at', string.format('%.0f', now), 'settled', settled and (fields[6] or '0') or '')
 if is_same then

@@ -5,9 +5,9 @@
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2+] names of totals
 
-  Returns  {waiting, verifying, delayed, assigned, failed; how many groups are ready, resting, full, blocked, as
-           include/group_states.lua tells them apart; how many tasks failed at their last attempt; how many workers
-           request access; total...}, a total as text, false for one that was never counted
+  Returns  {waiting, verifying, delayed, assigned, failed; how many groups are ready, resting, full, blocked, as in
+           include/group_states.lua; how many tasks failed at their last attempt; how many workers request access;
+           total...}, a total as text, false if it was never counted
   Refuses  NOT_FOUND
   Cost     O(totals)
 ]]
@@ -23,7 +23,7 @@ if not totals then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
--- How many are in each part of a state.
+-- How many groups are in each part of a state.
 local function counts(parts)
   local found = {}
   for i, part in ipairs(parts) do
@@ -42,7 +42,7 @@ return {
   redis.call('ZCARD', base .. ':delayed'),
   redis.call('ZCARD', base .. ':assigned'),
   redis.call('ZCARD', base .. ':failed'),
-  -- Those that have tasks with votes and without count once, if all of the fewer ones do.
+  -- A group with tickets in both sets counts once. That is exact if the groups of the smaller set are all in the other.
   math.max(fresh, voted) + come,
   due + resting,
   (counts(states.full)),

@@ -1,7 +1,7 @@
---[[ submit: add tasks to a project; duplicates are refused one by one, the others go on.
+--[[ submit: add tasks to a project; duplicates are refused one by one, the others are added.
 
-  All of a call's tasks are checked before the first write. At maxmemory the first write is refused, so nothing is half
-  done. A later chunk of a large call is charged, but not held up: the rate was asked for the whole call in the first.
+  All tasks of a call are checked before the first write. At maxmemory the first write is refused, so nothing is half
+  done. The first chunk of a large call checks the rate for the whole call; later chunks are charged, but never refused.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
@@ -10,8 +10,8 @@
   ARGV[3]  how many tasks the call has, in its first chunk; '' in a later one
   ARGV[4+] for each task, at most 500, its text as in include/task.lua
 
-  Returns  for each task, in the order given, its id, or false for a duplicate; then the epoch with which the directory
-           is to be told that tasks may be had (active_note), unless it was told
+  Returns  for each task, in the order given, its id, or false for a duplicate; then the epoch for active_note, unless
+           the directory knows that tasks can be assigned
   Refuses  NOT_FOUND, DENIED, TOO_LARGE, RATE_LIMITED
   Cost     O(tasks * log queue)
 ]]

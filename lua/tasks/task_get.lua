@@ -1,9 +1,9 @@
---[[ task_get: one task with all its fields, and the state it is in.
+--[[ task_get: one task with all its fields, and its state.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  task id
-  ARGV[2]  about how many votes to give at most
+  ARGV[2]  about how many votes to return at most
 
   Returns  {state, task}: 'queue', 'verifying', 'delayed', 'assigned' or 'failed', and the task as in
            include/manager_row.lua

@@ -1,20 +1,20 @@
---[[ task_import: tasks that come from elsewhere, with their retries and votes; duplicates are refused one by one.
+--[[ task_import: import tasks with their retries and votes; duplicates are refused one by one.
 
-  A source is one dump or file. Its tasks come in order, under numbers of its own; those at or below the mark came
-  before. So a repeated import is harmless, and one that was cut short goes on where it stopped. Pause, rate and access
-  do not hold it up. A task with as many equal votes as it needs closes at once, as by a release. At maxmemory nothing
-  is taken.
+  A source is a dump or a file. Its tasks have numbers and come in their order; numbers up to the mark were imported
+  before. So an import may be repeated, and one that was interrupted continues where it stopped. Pause, rates and access
+  do not apply. A task with as many equal votes as it needs closes at once, as by a release. At maxmemory nothing is
+  imported.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  the source
   ARGV[2]  now, unix ms; '' outside tests
-  ARGV[3]  the last id that no new task may have: they begin above it. 0 for none
+  ARGV[3]  new tasks get ids above this one; 0 for any
   ARGV[4+] for each task, at most 500: number in the source, '1' when it has failed, votes
            ('worker:verification,...'), its last error as in `:errors` or '', and its text with its counts, as in
            include/task.lua
 
-  Returns  for each, in the order given: 1 imported, 2 imported and closed, 0 a duplicate, -1 came before
+  Returns  for each, in the order given: 1 imported, 2 imported and closed, 0 a duplicate, -1 imported before
   Refuses  NOT_FOUND, TOO_LARGE
   Cost     O(tasks * log queue + votes)
 ]]
@@ -40,12 +40,12 @@ if not fields then
   return redis.error_reply('NOT_FOUND No such project')
 end
 
--- What there is of a task, and how far it is to the next.
+-- Offsets of the arguments of a task, and from a task to the next.
 local FAILED, VOTES, ERROR, TEXT, STEP = 1, 2, 3, 4, 5
 
 local seq, place, imported, awaited, chain, remember, known = unpack(fields, 2, 8)
 
--- They come in order: those that came before are the first ones.
+-- Tasks are in order, so those that were imported before come first.
 local outcomes, first = {}, 4
 local mark = tonumber(redis.call('HGET', base .. ':imported', source) or 0)
 while ARGV[first] and tonumber(ARGV[first]) <= mark do
@@ -62,7 +62,7 @@ if full then
   return redis.error_reply(full)
 end
 
--- Each worker has one vote, the first that is given. Whether as many agree as are needed.
+-- Adds the votes; of two votes of a worker, the first counts. Returns whether as many agree as are needed.
 local function vote(task, votes, needed)
   local enough = false
   for worker, verification in string.gmatch(votes, '(%d+):(-?%d+)') do
@@ -71,7 +71,7 @@ local function vote(task, votes, needed)
   return enough
 end
 
--- What has failed or holds votes does not wait with the others.
+-- add_tasks does not queue tasks that have failed or have votes.
 local new = { seq = seq, place = tonumber(place or 0), remember_closed = remember, known_hashes = known, now = now,
   created = created, awaited = awaited, apart = {} }
 for i = first, #ARGV, STEP do
@@ -97,7 +97,7 @@ for n, task in ipairs(ids) do
     redis.call('SREM', base .. ':voted', task)
     redis.call('ZADD', base .. ':failed', now, task)
   elseif enough then
-    -- Nobody would be left to vote on it.
+    -- It has all votes that it needs: nobody else would vote on it.
     closed[#closed + 1] = task
     send_on(base, task, record, '\n', chain or '0')
     closed_hashes[#closed_hashes + 1] = task_fields.hash ~= '' and task_fields.hash or nil

@@ -1,6 +1,6 @@
 --[[ task_remove: delete one task, wherever it is, with its votes; its hash is free at once.
 
-  One that has lost its record is dropped, and its hash stays taken.
+  A task without a record is dropped, and its hash stays taken.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

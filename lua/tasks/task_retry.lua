@@ -1,13 +1,13 @@
---[[ task_retry: one failed task waits again, with no retries counted; its votes stand.
+--[[ task_retry: a failed task waits again, with no retries counted. It keeps its votes, unless these did not agree.
 
-  One that has lost its record is dropped instead.
+  A task without a record is dropped instead.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  task id
 
-  Returns  1, or 0: there is no such task any more
+  Returns  1, or 0 if the task was dropped
   Refuses  NOT_FOUND
   Cost     O(log queue)
 ]]

@@ -8,14 +8,14 @@
   ARGV[4]  a text in the recipe or in the message of the last failure, '' for any
   ARGV[5]  group, '' for any
   ARGV[6]  worker that holds the task or failed it last, '' for any
-  ARGV[7]  how many tasks to answer at most
-  ARGV[8]  how many to look at at most, 500 or fewer; 10 times as many buckets of 32 entries, and 2 kB for each
-  ARGV[9]  bytes of a recipe to give at most, up to a whole character; 0 for all
-  ARGV[10] about how many votes of a task to give at most
-  ARGV[11] about how many votes of all tasks
+  ARGV[7]  how many tasks to return at most
+  ARGV[8]  how many to check at most, 500 or fewer; also 10 times as many buckets of 32 entries, and 2 kB for each task
+  ARGV[9]  bytes of a recipe to return at most, up to a whole character; 0 for all
+  ARGV[10] about how many votes of a task to return at most
+  ARGV[11] about how many votes of all tasks to return at most
 
-  Returns  {entry to go on with, false at the end; how many it has looked at; bytes that it has read and gives;
-           task...}, a task as in include/manager_row.lua, of 2 kB on average, and one more
+  Returns  {entry to go on with, false at the end; how many were checked; bytes read and returned; task...}, a task as
+           in include/manager_row.lua. It stops at 2 kB for each task that it may check, after a whole task
   Refuses  NOT_FOUND
   Cost     O(entries / 32 + tasks * log queue + votes)
 ]]

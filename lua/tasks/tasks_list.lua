@@ -1,17 +1,17 @@
 --[[ tasks_list: a page of the tasks in one state, in the order in which they come up.
 
-  A member of the set that has lost its record is left out; the number of all still counts it. Tasks that wait in groups
-  follow those that have none, group by group, of the first 1,000 groups.
+  A task without a record is left out, but counts in the number of all. Tasks that wait in groups follow those without a
+  group, group by group, for the first 1,000 groups.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  'queue', 'verifying', 'delayed', 'assigned' or 'failed'
   ARGV[2]  offset
   ARGV[3]  how many, 500 or fewer
-  ARGV[4]  bytes of recipes and votes at which to stop; one task is always given
-  ARGV[5]  bytes of a recipe to give at most, up to a whole character; 0 for all
-  ARGV[6]  about how many votes of a task to give at most
-  ARGV[7]  about how many votes of all tasks
+  ARGV[4]  bytes of recipes and votes at which to stop; one task is always returned
+  ARGV[5]  bytes of a recipe to return at most, up to a whole character; 0 for all
+  ARGV[6]  about how many votes of a task to return at most
+  ARGV[7]  about how many votes of all tasks to return at most
 
   Returns  {how many there are, task...}, a task as in include/manager_row.lua
   Refuses  NOT_FOUND
@@ -36,7 +36,7 @@ local found = redis.call('ZRANGE', key, offset, offset + count - 1, 'WITHSCORES'
 local total = redis.call('ZCARD', key)
 local in_groups = tonumber(state == 'queue' and fields[3] or state == 'verifying' and fields[4] or 0)
 
--- Adds to the page what waits in groups, those first that may start one.
+-- Adds tasks that wait in groups to the page; groups that may start one come first.
 local function add_grouped()
   local skip, looked = math.max(0, offset - total), 0
   for _, set in ipairs({ state == 'queue' and ':ready' or ':ready_voted', ':due' }) do

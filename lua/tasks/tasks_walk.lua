@@ -1,17 +1,17 @@
 --[[ tasks_walk: the live tasks of a range of entries.
 
-  Entry n has the id n * 100000 + project for life, whichever set it is in. So a walk over all entries meets each task
-  that lives throughout exactly once, while the fleet works.
+  Entry n has the id n * 100000 + project for life, whatever its state. So a walk over all entries returns each task
+  that is live during the whole walk exactly once, while the fleet works.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  first entry
-  ARGV[2]  how many entries to look at, at most 5,000
+  ARGV[2]  how many entries to check, at most 5,000
   ARGV[3]  how many tasks at most, 500 or fewer
-  ARGV[4]  bytes of recipes and votes at which to stop; one task is always given
+  ARGV[4]  bytes of recipes and votes at which to stop; one task is always returned
 
-  Returns  {entry to go on with, last entry there is, task...}, a task as {state, task as in include/manager_row.lua};
-           the state of one that maintenance is putting back is that which it had
+  Returns  {entry to go on with, last entry, task...}, each task {state, task as in include/manager_row.lua}. A task
+           that maintenance has taken to put it back has its former state
   Refuses  NOT_FOUND
   Cost     O(entries + tasks * (log queue + votes))
 ]]
@@ -33,7 +33,7 @@ local stop = math.min(entry + entries - 1, last)
 local suffix = suffix_of(base)
 local drains = redis.call('HGETALL', base .. ':drains')
 
--- Where a task is, or was before maintenance took it to put it back; nil when it is gone.
+-- The state and score of a task, or those before maintenance took it to put it back; nil if it was deleted.
 local function state_of(task)
   local state, score = find_task(base, task)
   if state then
@@ -46,7 +46,7 @@ local function state_of(task)
   end
 end
 
--- numbers_in(bucket): the entries that a bucket has, in order.
+-- numbers_in(bucket): the entries in a bucket, in order.
 local function numbers_in(bucket)
   local numbers = {}
   for _, field in ipairs(redis.call('HKEYS', string.format('%s:tasks:%d', base, bucket))) do

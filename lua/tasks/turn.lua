@@ -1,16 +1,16 @@
---[[ turn: release tasks, submit some and get some of one project in one call: `release`, `submit` and `assign` in turn.
+--[[ turn: release tasks, submit tasks and get tasks of one project in one call: `release`, `submit` and `assign`.
 
-  Each is the script of that name, and refuses by itself: the others are carried out. What one does is there for the
-  next: the next task of a group whose task was released, or what was submitted.
+  Each part is the script of that name. If one refuses, the others are carried out. A part sees the changes of the parts
+  before it: `assign` can return a submitted task, or the next one of a group whose task was released.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
-  ARGV[1]  how many arguments `release` has, 0 without releases
-  ARGV[2]  of `submit`
-  ARGV[3]  of `assign`
-  ARGV[4+] those arguments
+  ARGV[1]  how many arguments `release` has, 0 for no releases
+  ARGV[2]  how many `submit` has
+  ARGV[3]  how many `assign` has
+  ARGV[4+] these arguments
 
-  Returns  for each of the three what it answers or its refusal, false if it was not asked for
+  Returns  for each of the three its reply or its refusal, false if it has no arguments
   Refuses  nothing
   Cost     O(that of the three)
 ]]
@@ -18,7 +18,7 @@
 --- @script "submit"
 --- @script "assign"
 
--- The server looks at its memory before the first write of a script only. This one writes nothing.
+-- The server checks its memory only before the first write of a script. This write changes nothing.
 local looked = ARGV[2] ~= '0' and redis.pcall('SETRANGE', KEYS[2], 0, '')
 local full = type(looked) == 'table' and looked
 

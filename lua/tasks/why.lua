@@ -1,13 +1,13 @@
---[[ why: what keeps a worker from getting a task of a project, by the rules of `assign`. Changes nothing.
+--[[ why: why a worker gets no task of a project, by the rules of `assign`. Changes nothing.
 
-  `promote` and `reclaim` come first: it counts what is due as waiting no longer than they do. Of the groups and of the
-  tasks without votes it looks at 100 each, until it finds one that can be had.
+  Call `promote` and `reclaim` first: this script does not count due or overdue tasks as waiting. It checks 100 groups
+  and 100 tasks without votes, until it finds one that can be assigned.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  worker id
   ARGV[2]  now, unix ms; '' outside tests
-  ARGV[3]  where to go on among tasks with votes, as an earlier call said; '' to begin
+  ARGV[3]  where to go on among tasks with votes, from the reply of an earlier call; '' to begin
 
   Returns  {where to go on, or ''; for each reason {code, until when (unix ms) or -1, how many or -1}}; the codes are
            those of `REASONS` in broker/api/reasons.py
@@ -37,7 +37,7 @@ local function because(code, ends, count)
   reasons[#reasons + 1] = { code, ends and math.ceil(ends) or -1, count or -1 }
 end
 
--- What stands in front of all tasks.
+-- Reasons that apply to all tasks.
 local function refusals()
   if paused == '1' then
     because('paused')
@@ -118,7 +118,7 @@ local function any_with_votes()
   end
 end
 
--- Groups with something waiting that may not start one: in `:due`.
+-- Reasons of groups with waiting tasks that may start none: those in `:due`.
 local function held_up_groups()
   local due, full = base .. ':due', string.format('%d', FULL)
   local found = redis.call('ZRANGE', due, '(' .. now, '(' .. full, 'BYSCORE', 'LIMIT', 0, LOOKS, 'WITHSCORES')

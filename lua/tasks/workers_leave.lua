@@ -1,17 +1,17 @@
---[[ workers_leave: workers are deleted: what they hold waits again, and their access and requests end.
+--[[ workers_leave: remove deleted workers from a project: the tasks that they hold wait again, and their access ends.
 
-  Their votes, what they closed and what they failed stay.
+  Their requests are deleted too. Their votes and their counts of closed and failed tasks stay.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  cursor, '0' to begin
-  ARGV[3]  about how many assigned tasks to look at, 500 or fewer
+  ARGV[3]  about how many assigned tasks to check, 500 or fewer
   ARGV[4+] worker ids, 500 or fewer
 
   Returns  {next cursor, '0' at the end; how many tasks wait again}
   Refuses  nothing
-  Cost     O(workers + assigned tasks that are looked at + those that it takes * log queue)
+  Cost     O(workers + assigned tasks checked + tasks that it takes * log queue)
 ]]
 --- @include "clock"
 --- @include "project"

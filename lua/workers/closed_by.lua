@@ -1,4 +1,4 @@
---[[ closed_by: how many tasks of a project each of some workers has closed, and how often it has failed one.
+--[[ closed_by: how many tasks of a project workers have closed, and how often they have failed one.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

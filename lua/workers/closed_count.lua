@@ -1,4 +1,4 @@
---[[ closed_count: add what workers closed and failed in a project to their totals over all. A batch counts once.
+--[[ closed_count: add what workers closed and failed in a project to their totals in all projects. A batch counts once.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -6,7 +6,7 @@
   ARGV[2]  number of the batch, as closed_take gave it
   ARGV[3+] pairs as in the project's `closed`: worker id, closed tasks; `-` and the id, failed ones; 500 pairs or fewer
 
-  Returns  1 when it was counted, 0 when it had been counted before
+  Returns  1 if it was counted, 0 if it had been counted before
   Refuses  nothing
   Cost     O(workers * log workers)
 ]]

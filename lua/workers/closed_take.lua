@@ -1,6 +1,6 @@
---[[ closed_take: what workers closed and failed in a project since that was last counted, in batches with numbers.
+--[[ closed_take: what workers have closed and failed in a project since the last count, in numbered batches.
 
-  A batch stays until the directory has counted it. So a crash in between loses none, and the directory counts none
+  A batch stays until the directory has counted it. So a crash in between loses no batch, and the directory counts none
   twice.
 
   KEYS[1]  broker:{project:P}
@@ -8,7 +8,7 @@
   ARGV[1]  number of the batch that the directory has counted; '' for none
   ARGV[2]  how many fields of `closed`, 500 or fewer
 
-  Returns  {number of the next batch, field, number...}; no fields: all is counted
+  Returns  {number of the next batch, field, number...}; no fields if everything was counted
   Refuses  NOT_FOUND
   Cost     O(fields)
 ]]

@@ -1,4 +1,4 @@
---[[ held_count: how many tasks workers hold in a project now; their totals over all projects follow.
+--[[ held_count: note how many tasks workers hold in a project now, and change their totals in all projects by that.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

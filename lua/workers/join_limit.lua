@@ -1,10 +1,10 @@
---[[ join_limit: whether an address may try a join token; or count one that was no good.
+--[[ join_limit: check whether an address may try a join token, or count one that was invalid.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  address that asks
-  ARGV[2]  how many of them an address may send a minute, 0 for no limit
-  ARGV[3]  '1' to count one, '' to ask
+  ARGV[2]  how many invalid tokens an address may send a minute, 0 for no limit
+  ARGV[3]  '1' to count one, '' to check
   ARGV[4]  now, unix ms; '' outside tests
 
   Returns  1

@@ -1,6 +1,6 @@
---[[ silent_begin: workers that have been silent for a time are to be deleted; `silent_step` does it.
+--[[ silent_begin: begin to delete workers that have been silent for a time; `silent_step` deletes them.
 
-  It joins one that is under way: the shorter time counts, from the first worker on.
+  If such a deletion is in progress, it begins again with the first worker, and the shorter time counts.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -16,7 +16,7 @@
 local base, guard = KEYS[1], KEYS[2]
 local now = clock(ARGV[1])
 local key = base .. ':silent'
--- When a worker was here is known to the minute, and up to a minute late.
+-- The time of a worker's last call is known to the minute, and noted up to a minute late.
 local before = math.floor(now / 1000 - tonumber(ARGV[2])) - 120
 
 redis.call('DEL', guard)

@@ -1,13 +1,13 @@
---[[ silent_step: delete those of some workers, by id, that have been silent for as long as `silent_begin` was told.
+--[[ silent_step: check the next workers by id, and delete those that have been silent for the time of `silent_begin`.
 
-  A worker that was never here counts from when it was created; one from the original tracker is left, as it may not
-  have moved yet.
+  A worker that was never seen counts as silent since it was created; one from the original tracker stays, because it
+  may not have moved to this broker yet.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  now, unix ms; '' outside tests
   ARGV[2]  how many workers to look at, 500 or fewer
-  ARGV[3]  '1' for a sweep, which leaves to the call what that has gone on with in the last 10 seconds
+  ARGV[3]  '1' for a sweep, which does nothing if a call has done a step in the last 10 seconds; else ''
 
   Returns  {how many it deleted, 1 when there are more to look at, else 0}
   Refuses  nothing
@@ -21,7 +21,7 @@ local now = clock(ARGV[1])
 local key = base .. ':silent'
 
 local before, first, at = unpack(redis.call('HMGET', key, 'before', 'next', 'at'))
--- A clock that is earlier was set back.
+-- If the clock is earlier, it was set back.
 local is_fresh = sweeps and at and now >= tonumber(at) and now < tonumber(at) + 10000
 if not before or is_fresh then
   return { 0, 0 }

@@ -1,4 +1,4 @@
---[[ worker_create: register a worker. Its secret is known to the worker alone; here is its digest.
+--[[ worker_create: register a worker. Only the digest of its secret is stored.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -6,7 +6,7 @@
   ARGV[2]  SHA-256 of the secret, in hexadecimal
   ARGV[3]  now, unix ms; '' outside tests
   ARGV[4]  address that asks
-  ARGV[5]  how many workers an address may make a minute, 0 for no limit
+  ARGV[5]  how many workers an address may create a minute, 0 for no limit
 
   Returns  {worker id, created (unix s)}
   Refuses  RATE_LIMITED

@@ -1,4 +1,4 @@
---[[ worker_get: the records of workers, and the version that tells whether cached ones still hold.
+--[[ worker_get: the records of workers, and the version, which changes when cached records become stale.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

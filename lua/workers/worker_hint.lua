@@ -1,10 +1,10 @@
---[[ worker_hint: note that a worker has access to a project, or no longer has.
+--[[ worker_hint: note that a worker has access to a project, or has it no longer.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  worker id
   ARGV[2]  project id
-  ARGV[3]  '1' it has, '0' it has not
+  ARGV[3]  '1' if it has access, else '0'
 
   Returns  1
   Refuses  NOT_FOUND

@@ -1,15 +1,15 @@
---[[ worker_import: workers of the original tracker, under the ids and with the secrets that they had there.
+--[[ worker_import: import workers of the original tracker, with their ids and secrets.
 
-  One that was imported before stays as it is, whatever was changed here since, or deleted. An id that belongs to
-  another worker here is not given away.
+  A worker that was imported before is left as it is, also if it was changed or deleted here since. A worker whose id
+  belongs to another worker here is not imported.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
-  ARGV[1]  the highest id of all that are imported, in this call or a later one: new workers get ids above it
+  ARGV[1]  the highest id of the whole import: new workers get ids above it
   ARGV[2+] six for each worker, at most 500 workers: id, alias, created (unix s), paused ('0' or '1'), SHA-256 of the
            secret in hexadecimal, how many tasks it had closed
 
-  Returns  for each, in the order given: 1 imported, 0 was imported or deleted before, -1 the id is another worker's
+  Returns  for each, in the order given: 1 imported, 0 imported or deleted before, -1 the id belongs to another worker
   Refuses  nothing
   Cost     O(workers * log workers)
 ]]

@@ -1,12 +1,12 @@
---[[ worker_rows: workers with what is counted of them over all projects, and when each was here last.
+--[[ worker_rows: workers with their counts in all projects, and when each was last seen.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1+] worker ids, 1 to 500
 
   Returns  for each, in the order asked, false, or {alias, created (unix s), paused ('0' or '1'), digest, how many
-           tasks it had closed in the original tracker or false, closed, held and failed tasks, when it was here last
-           (unix s), what it says of itself}; each of the last five is false where there is nothing
+           tasks it had closed in the original tracker, closed, held and failed tasks, when it was last seen (unix s),
+           what it reports about itself}; each of the last six is false for none
   Refuses  nothing
   Cost     O(workers)
 ]]

@@ -1,10 +1,10 @@
---[[ worker_set: change one field of a worker. The version tells every process to drop the records that it caches.
+--[[ worker_set: change one field of a worker. The new version makes every process drop its cached records.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  worker id
   ARGV[2]  'alias', 'digest' or 'paused'
-  ARGV[3]  its value
+  ARGV[3]  the new value
 
   Returns  1
   Refuses  NOT_FOUND

@@ -1,12 +1,12 @@
---[[ workers_delete: workers end: their credentials at once, and their ids are not given to others.
+--[[ workers_delete: delete workers. Their credentials are invalid at once, and their ids are not used again.
 
-  What is left of them in projects is still to be removed: `:leaving-workers` has them until then.
+  They stay in `:leaving-workers` until what is left of them in projects is removed.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1+] worker ids, 500 or fewer
 
-  Returns  how many of them there were
+  Returns  how many of them existed
   Refuses  nothing
   Cost     O(workers * log workers)
 ]]

@@ -5,7 +5,7 @@
   ARGV[1]  project id
   ARGV[2+] worker ids, 500 or fewer
 
-  Returns  those of them that there are
+  Returns  those of the workers that exist
   Refuses  nothing
   Cost     O(workers)
 ]]

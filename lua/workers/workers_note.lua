@@ -1,4 +1,4 @@
---[[ workers_note: give workers that are older than the totals over all projects one of their own.
+--[[ workers_note: give a total of closed tasks to workers that an older version created without one.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard

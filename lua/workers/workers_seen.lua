@@ -1,11 +1,11 @@
---[[ workers_seen: note that workers were here just now, to the minute, and what each says of its program and host.
+--[[ workers_seen: note to the minute that workers were seen now, and what each reports about its program and host.
 
-  Records of workers do not change, so the version stays. A worker that is gone leaves nothing.
+  Records of workers do not change, so the version stays. Nothing is noted for deleted workers.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  now, unix ms; '' outside tests
-  ARGV[2+] pairs: worker id, what it says of itself, '' for nothing; 500 pairs or fewer
+  ARGV[2+] pairs: worker id, what it reports about itself, '' for nothing; 500 pairs or fewer
 
   Returns  1
   Refuses  nothing
@@ -21,7 +21,7 @@ redis.call('DEL', guard)
 for i = 2, #ARGV, 2 do
   local worker, info = ARGV[i], ARGV[i + 1]
   if redis.call('EXISTS', base .. ':worker:' .. worker) == 1 then
-    -- Several processes see it in a minute: only what changes is written.
+    -- Several processes see a worker in a minute: only changes are written.
     if tonumber(redis.call('ZSCORE', seen, worker) or -1) ~= minute then
       redis.call('ZADD', seen, minute, worker)
     end

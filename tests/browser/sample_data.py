@@ -34,6 +34,7 @@ class SampleData:
         self.empty = self.fleet.project(name="Not begun yet")
         self.paused = self.fleet.project(name="Shop prices", paused=True, assign_rate=2.5, submit_rate=100)
         worker = self.fleet.worker(self.paused, alias="prices-1")
+        self.prices = worker.id
         self._submit(worker, self.paused, 340)
         self.fleet.project(name="Old archive", hidden=True)
         with Redis(unix_socket_path=str(serving.store_socket())) as redis:

@@ -83,10 +83,13 @@ def test_a_worker_is_made_and_asks_for_access(broker: Broker, fleet: Fleet, tmp_
         f"access to project {project} is requested: {fleet.url}/ui/projects/{project}/access\n"
     )
     assert stat.S_IMODE((tmp_path / "worker.json").stat().st_mode) == 0o600
-    assert f"project {project}: this worker has requested access or has it" in told
+    assert f"access to project {project} is pending: {fleet.url}/ui/projects/{project}/access\n" in told
     assert again == [{"id": worker["id"], "alias": "crawler-1", "file": "worker.json", "asked": [], "joined": []}]
     (access,) = fleet.admin.get(f"/project/access_list/{project}").content()["accesses"]
     assert (access["assign"], access["submit"], access["request"]) == (True, True, True)
+    fleet.admin.post(f"/project/accept_request/{project}/{worker['id']}").content()
+    granted = fine(broker("worker", "create", "--project", project, "--submit"))
+    assert f"project {project}: this worker has access already." in granted
 
 
 def test_a_worker_is_made_and_joins(broker: Broker, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ async def ask(result: Any) -> Any:
 async def become_worker(client: Any, fleet: Fleet, *projects: int) -> None:
     client.worker = await ask(client.create_worker("crawler"))
     for project in projects:
-        assert await ask(client.request_access(project, submit=True))
+        assert await ask(client.request_access(project, submit=True)) == "requested"
         fleet.admin.post(f"/project/accept_request/{project}/{client.worker.id}").content()
 
 
@@ -269,12 +269,14 @@ async def test_access_is_requested_once(client: Any, fleet: Fleet) -> None:
     project, public = fleet.project(), fleet.project(public=True)
     client.worker = await ask(client.create_worker())
 
-    assert await ask(client.request_access(project)) is True
-    assert await ask(client.request_access(project)) is False
-    assert await ask(client.request_access(public)) is True
+    assert await ask(client.request_access(project)) == "requested"
+    assert await ask(client.request_access(project)) == "pending"
+    assert await ask(client.request_access(public)) == "requested"
     with pytest.raises(Refused) as refused:
         await ask(client.get(project))
     assert refused.value.code == "denied"
+    fleet.admin.post(f"/project/accept_request/{project}/{client.worker.id}").content()
+    assert await ask(client.request_access(project, submit=True)) == "granted"
     with pytest.raises(Refused) as refused:
         await ask(client.request_access(2**40))
     assert refused.value.code == "not_found"

@@ -125,7 +125,7 @@ def test_managers_accept_some_requests_or_all(fleet: Fleet, boss: Client) -> Non
     asking = [boss.create_worker() for _ in range(3)]
     for worker in asking:
         with Client(fleet.url, worker) as client:
-            assert client.request_access(project) is True
+            assert client.request_access(project) == "requested"
 
     assert boss.accept_requests(project, [asking[0].id]) == 1
     assert boss.accept_requests(project) == 2

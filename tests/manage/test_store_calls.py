@@ -92,13 +92,15 @@ async def client(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPat
 
 async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
     most = {
-        # The number of projects, and where they stand; of each that is shown, its counts and its snapshots.
-        "/ui/": VISIT + 4 + 2 * SHOWN,
-        "/ui/?sort=waiting": VISIT + 4 + 2 * SHOWN,
-        "/ui/?after=900": VISIT + 4 + 2 * SHOWN,
-        "/ui/?q=project 99": VISIT + 4 + 2 * SHOWN,
-        "/ui/?q=none of them": VISIT + 5,
-        "/ui/?show=requests": VISIT + 4 + 2 * 1,
+        # The number of projects, where they stand, and what needs attention; of each that is shown, its counts and its
+        # snapshots.
+        "/ui/": VISIT + 5 + 2 * SHOWN,
+        "/ui/?sort=waiting": VISIT + 5 + 2 * SHOWN,
+        "/ui/?after=900": VISIT + 5 + 2 * SHOWN,
+        "/ui/?q=project 99": VISIT + 5 + 2 * SHOWN,
+        "/ui/?q=none of them": VISIT + 6,
+        "/ui/?show=requests": VISIT + 5 + 2 * 1,
+        "/ui/?show=attention": VISIT + 5 + 2 * SHOWN,
         "/ui/projects/{project}": VISIT + 6,
         "/ui/projects/{project}/settings": VISIT + 4,
         "/ui/projects/{project}/tasks": VISIT + 4,
@@ -121,8 +123,9 @@ async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
         # Last id, number and order; then the workers.
         # None of them was here: then all are shown.
         "/ui/workers": VISIT + 6,
-        # The worker, its projects; of each that is shown, the project, access, and what it closed and holds there.
-        "/ui/workers/1": VISIT + 2 + 4 * 25,
+        # The worker, its projects, its log lines; of each project that is shown, the project, access, and what it
+        # closed and holds there.
+        "/ui/workers/1": VISIT + 3 + 4 * 25,
         "/ui/workers?sort=id&page=9": VISIT + 4,
         "/ui/workers?show=holding": VISIT + 4,
         # A search looks at 2,000 workers, in four pages.
@@ -139,6 +142,18 @@ async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
     taken = {path: await client.calls(path) for path in most}
 
     assert {path: calls for path, calls in taken.items() if calls > most[path]} == {}
+
+
+async def test_the_overview_finds_trouble_in_a_project_that_is_not_on_its_page(client: Client) -> None:
+    page = (await client.http.get("/ui/?after=1")).text
+    troubles, _, rows = page.partition("<tbody>")
+
+    assert f'data-key="{client.failing}"' not in rows
+    assert f'projects/{client.failing}/tasks?state=failed">' in troubles
+    assert "Failing: 2,000 tasks failed in " in troubles
+    rows = (await client.http.get("/ui/?show=attention")).text.partition("<tbody>")[2]
+    assert rows.count("<tr data-key=") == 2, "the other one has requests"
+    assert f'data-key="{client.failing}"' in rows
 
 
 async def test_a_full_list_takes_a_call_for_a_slice_and_a_count_none_where_nothing_has_changed(client: Client) -> None:

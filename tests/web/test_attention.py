@@ -1,75 +1,38 @@
-"""What the overview finds that needs attention."""
-
-from typing import Any
+"""What the overview says of what needs attention."""
 
 import pytest
 
-from broker.store.monitoring import Memory, Snapshot, Stats
-from broker.store.projects import DEFAULTS, Project
-from broker.web.attention import trouble_of_store, troubles
-from broker.web.trends import trend
+from broker.store.attention import Kind, Needing
+from broker.store.monitoring import Memory
+from broker.web.attention import trouble, trouble_of_store
 
 NOW = 10_000
 
 
-def found(points: list[Snapshot], *, roles: int = 31, paused: str = "0", **counts: Any) -> list[str]:
-    """The pages to which it leads, with what it says."""
-    stats = Stats(**(dict.fromkeys(Stats._fields[:5], 0) | {"counters": {}} | counts))
-    fields = {name: str(value) for name, value in DEFAULTS.items()} | {"name": "shop", "paused": paused}
-    project = Project(7, 1, fields, roles)
-    shown = troubles(project, stats, trend(points, stats, NOW), NOW)
-    assert {(one.project, one.name) for one in shown} <= {(7, "shop")}
-    return [f"{one.place.removeprefix('projects/7')} {one.text}".strip() for one in shown]
+@pytest.mark.parametrize(
+    ("kind", "numbers", "text", "page"),
+    [
+        ("stalled", (9_400_000, 4, 0), "Stalled: no worker got a task for 10 min. Waiting: 4 tasks.", ""),
+        ("stalled", (9_999_999_000, 1, 0), "Stalled: no worker got a task for 0 s. Waiting: 1 task.", ""),
+        (
+            "failing",
+            (9, 100, 4_000_000),
+            "Failing: 9 tasks failed in 1 h 40 min, 100 closed.",
+            "/tasks?state=failed",
+        ),
+        ("requests", (1, 0, 0), "1 worker requests access.", "/access"),
+        ("requests", (2000, 0, 0), "2,000 workers request access.", "/access"),
+        ("blocked", (1, 2, 0), "Blocked: 1 of 2 groups.", "/groups?state=blocked"),
+    ],
+)
+def test_a_project_is_told_what_is_wrong_and_where_to_see_more(
+    kind: Kind, numbers: tuple[int, int, int], text: str, page: str
+) -> None:
+    assert trouble(Needing(kind, 7, "shop", 31, numbers), NOW) == ("shop", text, f"projects/7{page}")
 
 
-def point(age: int, *, new: int = 0, failed: int = 0, closed: int = 0) -> Snapshot:
-    return Snapshot(NOW - age, new, failed, closed, 0, 0)
-
-
-def test_a_project_without_tasks_needs_nothing() -> None:
-    assert found([]) == []
-    assert found([point(200), point(80)]) == []
-
-
-def test_a_project_whose_tasks_wait_and_of_which_none_is_held_or_closed_stalls() -> None:
-    points = [point(900, new=5, closed=1), point(600, new=4, closed=2), point(300, new=4, closed=2)]
-    counters = {"closed": 2}
-
-    assert found(points, waiting=4, counters=counters) == [
-        "Stalled: no worker holds a task, and none was closed for 10 min. Waiting: 4 tasks."
-    ]
-    assert found(points, waiting=4, counters={"closed": 3}) == []
-    assert found(points, waiting=4, assigned=1, counters=counters) == []
-    assert found(points, waiting=4, paused="1", counters=counters) == []
-    assert found(points, delayed=4, counters=counters) == []
-    assert found(points, waiting=4, groups_resting=4, counters=counters) == []
-    assert found([point(300, closed=2)], waiting=4, counters=counters) == [], "they came a moment ago"
-    assert found([point(30, new=4, closed=2)], waiting=4, counters=counters) == []
-
-
-def test_a_project_is_failing_when_a_fifth_of_what_is_done_has_failed_lately() -> None:
-    points = [point(7100, failed=1000, closed=5000), point(100, failed=1000, closed=5000)]
-
-    assert found(points, failed=1010, counters={"closed": 5040}) == [
-        "/tasks?state=failed Failing: 10 tasks failed in 2 h, 40 closed."
-    ]
-    assert found(points, failed=1010, counters={"closed": 5041}) == []
-    assert found(points, failed=1009, counters={"closed": 5000}) == []
-    assert found([point(100, failed=15)], failed=15) != [], "it has only just begun"
-    assert found(points, failed=1010, roles=0)[0].startswith("Failing")
-
-
-def test_requests_are_told_to_those_who_may_accept_them() -> None:
-    assert found([], requests=1) == ["/access 1 worker requests access."]
-    assert found([], requests=2) == ["/access 2 workers request access."]
-    assert found([], requests=2, roles=3) == []
-
-
-def test_groups_are_worth_a_look_when_half_of_them_are_blocked() -> None:
-    assert found([], groups_ready=1, groups_resting=1, groups_blocked=1) == [
-        "/groups?state=blocked Blocked: 1 of 2 groups."
-    ]
-    assert found([], groups_ready=2, groups_resting=1, groups_blocked=1) == []
+def test_pages_that_a_manager_may_not_see_are_not_named() -> None:
+    assert trouble(Needing("failing", 7, "shop", 0, (10, 0, 0)), NOW).place == "projects/7"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ Arguments = list[Argument]
 COUNTED = frozenset(
     (
         *("submit", "release", "turn", "deliver", "cancel", "give_back", "reclaim", "reclaim_worker"),
-        *("workers_leave", "promote"),
+        *("workers_leave", "promote", "group", "slow_groups"),
         *("request_access", "grant", "grant_requests", "revoke", "join", "access_import"),
         *("task_retry", "task_remove", "task_import", "drain_begin", "drain_step", "remove_group", "copy"),
     )

@@ -1,0 +1,72 @@
+-- note_attention(base, project, now, paused, counts, before): notes whether a project needs attention, by what is
+-- counted of it and what was `before`; with counts of nil it is gone. `:stalled` says since when nothing was assigned
+-- while tasks wait, `:failing` how many tasks have failed since the `window` in `:counts` and still are failed,
+-- `:blocked` how many groups are blocked, `:attention` what is the worst.
+local function note_attention(base, project, now, paused, counts, before)
+  local MOST_FAILED, HOUR = 10, 3600000
+  local ranks = { ':blocked', ':requests', ':failing', ':stalled' }
+
+  local function count(name)
+    return counts[name] or 0
+  end
+
+  -- Since when, or nil.
+  local function stalled()
+    local groups = count('now_groups_ready') + count('now_groups_resting') + count('now_groups_full')
+    -- Groups that rest are nothing to worry about.
+    local may_start = count('now_groups_ready') > 0 or groups == 0
+    if paused or count('now_waiting') + count('now_verifying') == 0 or count('now_assigned') > 0 or not may_start then
+      return nil
+    end
+    local since = tonumber(redis.call('ZSCORE', base .. ':stalled', project) or now)
+    -- A clock that is earlier was set back.
+    return count('assigned') == (before.assigned or 0) and math.min(since, now) or now
+  end
+
+  -- What had failed and closed at a time, one hour to two ago: a text of two such times, an hour apart.
+  local function window()
+    local key = base .. ':counts:' .. project
+    local mark = string.format('%.0f %.0f %.0f', now, before.failed or 0, before.closed or 0)
+    local earlier, later = string.match(redis.call('HGET', key, 'window') or '', '^(%d+ %d+ %d+) (%d+ %d+ %d+)$')
+    local age = later and now - string.match(later, '^%d+')
+    if not age or age < 0 or age >= HOUR then
+      earlier, later = age and age >= HOUR and age < 2 * HOUR and later or mark, mark
+      redis.call('HSET', key, 'window', earlier .. ' ' .. later)
+    end
+    return string.match(earlier, '^%d+ (%d+) (%d+)$')
+  end
+
+  -- How many, or nil.
+  local function failing()
+    local failed_before, closed_before = window()
+    local failed = math.min(count('failed') - failed_before, count('now_failed'))
+    return failed >= MOST_FAILED and 4 * failed >= count('closed') - closed_before and failed or nil
+  end
+
+  -- How many, or nil.
+  local function blocked()
+    local groups = count('now_groups_ready') + count('now_groups_resting') + count('now_groups_full')
+    local some = count('now_groups_blocked')
+    return some > 0 and 2 * some >= groups and some or nil
+  end
+
+  local scores = {}
+  if counts then
+    scores[':stalled'], scores[':failing'], scores[':blocked'] = stalled(), failing(), blocked()
+    scores[':requests'] = count('now_requests') > 0 and count('now_requests') or nil
+  end
+  local worst
+  for rank, name in ipairs(ranks) do
+    if scores[name] then
+      redis.call('ZADD', base .. name, string.format('%.0f', scores[name]), project)
+      worst = rank
+    else
+      redis.call('ZREM', base .. name, project)
+    end
+  end
+  if worst then
+    redis.call('ZADD', base .. ':attention', worst, project)
+  else
+    redis.call('ZREM', base .. ':attention', project)
+  end
+end
