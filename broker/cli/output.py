@@ -68,7 +68,7 @@ def print_answer(as_json: bool, content: object, text: str) -> None:
 def print_rows(
     as_json: bool, found: Sequence[T], head: Sequence[str], row: Callable[[T], Sequence[int | str]], none: str
 ) -> None:
-    """JSON lines or a table; ``none`` for people when nothing was found."""
+    """Print JSON lines, or a table for people. People get the text ``none`` instead of an empty table."""
     if as_json:
         for one in found:
             print_json(one)

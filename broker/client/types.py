@@ -178,7 +178,7 @@ class Group(Struct, frozen=True):
 GroupState = Literal["ready", "resting", "full", "blocked"]
 
 AccessState = Literal["requested", "pending", "granted"]
-"""What a request for access found: nothing, and so it is made; an earlier one that waits for a manager; access."""
+"""The request was made now; an earlier one is still waiting for a manager; or the worker has access already."""
 
 
 class WorkerInfo(Struct, frozen=True):

@@ -74,7 +74,7 @@ class Logs:
                 return
 
     async def of_worker(self, worker: int, limit: int) -> list[tuple[str, Line]]:
-        """The newest of a worker, each with its level, at most ``limit``: by the times that it sent."""
+        """The newest ``limit`` lines of a worker, each with its level, ordered by the timestamps that it sent."""
         args: Arguments = [worker, limit, _LOOKED_AT, _AT_A_TIME, *LEVELS]
         rows = await self._calls.call("worker_lines", self._keys.directory, args)
         lines = [(level, Line(int(timestamp), message, data)) for level, timestamp, message, data in rows]

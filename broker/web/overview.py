@@ -19,7 +19,7 @@ pages = Pages()
 _PAGE = 100
 
 _TROUBLES = 20
-"""Troubles that are shown."""
+"""The number of troubles that are shown at most."""
 
 
 class Row(NamedTuple):
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     stats: Stats
     trend: Trend
     needs_attention: bool
-    """For another reason than requests for access."""
+    """Whether it does for a reason other than requests for access."""
 
     @property
     def closed(self) -> int:
@@ -97,7 +97,7 @@ async def overview(visit: Visit) -> Response:
 
 
 _ORDERED: dict[str, Order] = {"attention": "attention", "requests": "requests"}
-"""What the store lists by itself, where there are very many projects."""
+"""The orders that the store makes itself, for a manager of very many projects."""
 
 
 async def _page(visit: Visit, which: str, order: str, after: int, words: str) -> ProjectPage:

@@ -1,4 +1,4 @@
-"""One worker: when it was here, where it has access, what it holds and logs, and why it gets nothing."""
+"""One worker: when it was last seen, its access, assigned tasks and log lines, and why it gets no tasks."""
 
 import asyncio
 from collections.abc import Sequence
