@@ -240,7 +240,7 @@ def test_a_body_that_is_no_object_is_refused(somebody: Somebody, path: str) -> N
 
 
 @pytest.mark.parametrize("path", READS_A_BODY)
-def test_a_body_of_nothing_names_what_is_required_or_is_fine(somebody: Somebody, path: str) -> None:
+def test_an_empty_body_is_accepted_or_refused_with_the_missing_field(somebody: Somebody, path: str) -> None:
     for body in (b"", b"null", b" null ", b"{}", b"\r\n{ }\t", b'{"unknown": [{}], "": null}'):
         answer = somebody.send("POST", path, body)
         is_enveloped(answer)
@@ -250,7 +250,7 @@ def test_a_body_of_nothing_names_what_is_required_or_is_fine(somebody: Somebody,
 
 
 @pytest.mark.parametrize("path", sorted(NO_BODY))
-def test_a_call_without_a_body_does_not_mind_one(fleet: Fleet, path: str) -> None:
+def test_a_call_that_needs_no_body_ignores_one(fleet: Fleet, path: str) -> None:
     expected = Somebody(fleet).send("POST", path)
 
     for body in (b"{", b"[]", b"x" * 100_000):
@@ -371,7 +371,7 @@ def test_every_call_answers_under_api_as_well(fleet: Fleet, path: str) -> None:
     assert set(prefixed.body) == set(plain.body)
 
 
-def test_a_day_of_a_task_under_api(fleet: Fleet) -> None:
+def test_a_task_is_submitted_assigned_and_closed_under_api(fleet: Fleet) -> None:
     project = fleet.admin.post("/api/project/create", {"name": f"project {secrets.token_hex(6)}"}).content()["id"]
     worker = fleet.worker(project)
 
@@ -381,20 +381,20 @@ def test_a_day_of_a_task_under_api(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/api/healthz", "/readyz"])
-def test_a_head_asks_whether_the_broker_lives(fleet: Fleet, path: str) -> None:
+def test_a_head_request_checks_that_the_broker_runs(fleet: Fleet, path: str) -> None:
     answer = fleet.anybody.send("HEAD", path)
 
     assert (answer.status, answer.body) == (200, {})
 
 
 @pytest.mark.parametrize("path", sorted({*GET, *POST} - {"/", "/healthz", "/readyz"}))
-def test_a_head_of_every_other_call_is_a_wrong_method(somebody: Somebody, path: str) -> None:
+def test_a_head_request_to_every_other_call_is_a_wrong_method(somebody: Somebody, path: str) -> None:
     answer = somebody.send("HEAD", path)
 
     assert (answer.status, answer.body) == (405, {})
 
 
-def test_a_head_takes_no_task(fleet: Fleet) -> None:
+def test_a_head_request_assigns_no_task(fleet: Fleet) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
     worker.submit(project)

@@ -265,7 +265,7 @@ def test_every_operation_has_a_name_of_its_own() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_who_needs_no_credentials_is_told(fleet: Fleet) -> None:
+def test_the_document_says_which_calls_need_no_credentials(fleet: Fleet) -> None:
     project = fleet.project()
     for call, told in OPERATIONS.items():
         method, path = call.split()

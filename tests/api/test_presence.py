@@ -127,7 +127,7 @@ SAID: dict[str | bytes, tuple[str | None, str | None]] = {
 """From what a worker sends, after it has said version=before and host=before, to what is shown."""
 
 
-def test_what_is_no_200_visible_ascii_bytes_is_ignored(fleet: Fleet) -> None:
+def test_text_that_is_not_visible_ascii_or_too_long_is_ignored(fleet: Fleet) -> None:
     workers = {info: fleet.worker() for info in SAID}
     for worker in workers.values():
         calls(worker, "version=before; host=before")

@@ -256,9 +256,7 @@ def test_the_same_hash_is_no_duplicate_in_another_project(fleet: Fleet) -> None:
         ({"unique_str": {}}, "unique_str"),
     ],
 )
-def test_a_task_that_cannot_be_right_is_refused_by_the_name_of_its_field(
-    fleet: Fleet, wrong: dict[str, Any], field: str
-) -> None:
+def test_an_invalid_task_is_refused_by_the_name_of_its_field(fleet: Fleet, wrong: dict[str, Any], field: str) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
 

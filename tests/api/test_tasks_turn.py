@@ -97,7 +97,7 @@ def test_a_get_without_a_project_is_of_any(fleet: Fleet) -> None:
     until(found)
 
 
-def test_who_is_no_worker_is_refused(fleet: Fleet) -> None:
+def test_a_turn_needs_the_credentials_of_a_worker(fleet: Fleet) -> None:
     for body in ({}, {"releases": "no list"}):
         answer = fleet.anybody.post(PATH, body)
         assert (answer.status, answer.code) == (401, "bad_credentials")

@@ -125,7 +125,7 @@ def test_a_wait_is_a_whole_number_of_seconds_up_to_sixty(fleet: Fleet, project: 
     assert answer.message.startswith("wait: ")
 
 
-def test_who_may_not_take_tasks_is_told_at_once(fleet: Fleet, project: int) -> None:
+def test_a_worker_without_access_is_told_at_once(fleet: Fleet, project: int) -> None:
     assert fleet.worker().get(f"/task/get/{project}?wait=20").status == 403
     assert fleet.worker().get("/task/get/99999?wait=20").status == 404
 
@@ -276,7 +276,7 @@ def test_a_rate_lets_waiting_workers_through_at_its_pace(pool: ThreadPoolExecuto
     assert max(one.answered() for one in waiting) - begun > 1.2
 
 
-def test_a_rate_that_is_lifted_lets_those_through_whom_it_held_up(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
+def test_workers_that_wait_for_a_rate_are_served_when_it_is_lifted(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
     project = fleet.project(assign_rate=0.01)
     producer = fleet.worker(project)
     tasks = {producer.submit(project), producer.submit(project)}
@@ -316,7 +316,9 @@ def test_a_get_asks_the_store_once_before_it_waits_where_others_wait(tmp_path: P
         assert [each.task() for each in waiting] == submitted
 
 
-def test_who_is_woken_and_may_take_nothing_lets_the_next_have_it(single: Fleet, pool: ThreadPoolExecutor) -> None:
+def test_a_woken_worker_that_may_take_nothing_leaves_the_task_to_the_next(
+    single: Fleet, pool: ThreadPoolExecutor
+) -> None:
     project = single.project()
     producer = single.worker(project)
     # A look, which comes each second, would help now and then.
@@ -357,7 +359,7 @@ def test_a_deleted_project_ends_its_waits(pool: ThreadPoolExecutor, fleet: Fleet
     assert waiting.result().status == 404
 
 
-def test_a_public_project_serves_who_waits_anywhere(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
+def test_a_public_project_serves_workers_that_wait_for_any_project(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
     project = fleet.project(public=True)
     waiting = Waiting(pool, fleet.worker(), "/task/get?wait=20")
 
@@ -434,7 +436,7 @@ def test_a_stop_ends_all_waits_at_once(tmp_path: Path, pool: ThreadPoolExecutor)
     assert time.monotonic() - begun < 9
 
 
-def test_a_store_that_went_away_and_came_back_serves_who_waited(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+def test_waiting_workers_are_served_after_the_store_was_away(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     with of_one_process(tmp_path) as (fleet, serving):
         project = fleet.project()
         worker, producer = fleet.worker(project), fleet.worker(project)

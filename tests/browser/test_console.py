@@ -232,7 +232,7 @@ def test_the_console_takes_the_same_recipes_from_a_file_as_the_command(
     assert recipes == [task["recipe"] for task in waiting(sample, by_command)]
 
 
-def test_who_may_let_no_worker_in_is_told_that_a_request_waits(
+def test_a_manager_who_may_not_accept_workers_is_told_that_a_request_waits(
     browser: Browser, sample: SampleData, project: int
 ) -> None:
     theirs = Tab.open(browser, sample.url, sample.fleet.manager())
@@ -251,9 +251,7 @@ def test_who_may_let_no_worker_in_is_told_that_a_request_waits(
     ("label", "value", "message"),
     [("Recipe", "", "Write what the worker shall do"), ("Priority", "40000", "Value must be less than or equal to")],
 )
-def test_what_cannot_be_a_task_is_said_at_its_field(
-    tab: Tab, project: int, label: str, value: str, message: str
-) -> None:
+def test_an_invalid_task_is_refused_at_its_field(tab: Tab, project: int, label: str, value: str, message: str) -> None:
     tab.go(f"console?project={project}")
     tab.fill("Recipe", "a task")
     tab.page.get_by_text("Priority, attempts, verification").click()

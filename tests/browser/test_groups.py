@@ -131,7 +131,9 @@ def test_a_group_with_a_hostile_name_is_shown_and_changed_as_any_other(tab: Tab,
     assert tab.page.title() != "taken"
 
 
-def test_each_changes_of_a_group_what_their_roles_say(browser: Browser, sample: SampleData, project: int) -> None:
+def test_each_manager_changes_of_a_group_what_their_roles_say(
+    browser: Browser, sample: SampleData, project: int
+) -> None:
     clerk = sample.fleet.manager()
     theirs = Tab.open(browser, sample.url, clerk)
 

@@ -87,7 +87,7 @@ def test_both_clients_say_what_they_cannot_use(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("command", [["status"], ["worker", "create"], ["submit", "-", "--project", "1"]])
-def test_a_broker_that_is_down_is_said_at_once(broker: Broker, command: list[str], tmp_path: Path) -> None:
+def test_a_broker_that_is_down_is_reported_at_once(broker: Broker, command: list[str], tmp_path: Path) -> None:
     file = tmp_path / "worker.json"
     if command[0] == "submit":
         file.write_text('{"id": 1, "alias": "a", "secret": "s"}')

@@ -251,7 +251,7 @@ def with_a_flag(task: Task) -> "bool":
         (5, "decorates a function, not 5"),
     ],
 )
-def test_what_cannot_work_is_refused_where_it_is_decorated(function: Any, why: str) -> None:
+def test_a_function_that_cannot_work_is_refused_where_it_is_decorated(function: Any, why: str) -> None:
     with pytest.raises(TypeError, match=why):
         Worker("http://broker").task(project=1)(function)
 

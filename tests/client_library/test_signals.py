@@ -136,7 +136,7 @@ def test_the_next_run_of_a_killed_worker_gives_its_tasks_back(
     assert (counters(fleet, project)["assigned"], counters(fleet, project)["reclaimed"]) == (6, 3)
 
 
-def test_a_task_that_ends_its_worker_each_time_fails_at_some_time(
+def test_a_task_that_ends_its_worker_each_time_fails_after_max_reclaims(
     fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
 ) -> None:
     project = fleet.project(max_reclaims=1)

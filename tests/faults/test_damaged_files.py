@@ -110,9 +110,7 @@ def test_zeros_may_be_all_that_is_left_of_the_last_changes(tmp_path: Path, writt
     assert names(tmp_path) == []
 
 
-def test_a_time_that_was_written_by_half_does_not_swallow_what_comes_next(
-    tmp_path: Path, written: Path, repair: Repair
-) -> None:
+def test_a_half_written_time_does_not_swallow_the_next_command(tmp_path: Path, written: Path, repair: Repair) -> None:
     whole = written.read_bytes()
     assert b"#TS:1" in whole
     written.write_bytes(whole + b"#TS:17")

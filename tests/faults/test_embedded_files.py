@@ -171,7 +171,7 @@ def another_users_directory(path: Path, elsewhere: Path) -> None:
 @pytest.mark.parametrize(
     "make", [a_link, a_link_to_nothing, a_file, an_open_directory, another_users_directory], ids=lambda it: it.__name__
 )
-def test_nothing_starts_in_a_place_that_somebody_else_has_made_first(
+def test_nothing_starts_in_a_directory_that_somebody_else_created_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path, Path], None]
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))

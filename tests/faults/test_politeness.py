@@ -251,7 +251,7 @@ def check_counts(stats: dict[str, Any], saw: Counter[str]) -> None:
         ([(0, 0.1), (20, 20.1)], [], 1),
     ],
 )
-def test_what_broke_a_rule_for_certain_is_reported_and_nothing_else(
+def test_only_certain_violations_are_reported(
     starts: list[tuple[float, float]], resets: list[tuple[float, float]], reported: int
 ) -> None:
     changes = [Change(-math.inf, 1, 2, -math.inf), Change(8, 1, 3, 9)]

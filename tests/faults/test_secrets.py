@@ -218,7 +218,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     told.ends()
 
 
-def test_no_answer_tells_a_secret_but_those_that_are_asked_for_it(story: Story) -> None:
+def test_only_calls_for_a_secret_are_answered_with_one(story: Story) -> None:
     confided = [*story.worker_secrets, *story.project_secrets, story.join_token]
     confided += [story.redis_password, *story.passwords, *story.cookies]
     assert {"invalid", "bad_credentials", "not_logged_in", "denied", "unavailable", "rate_limited"} <= story.spy.codes
@@ -241,7 +241,7 @@ def test_no_log_has_a_secret(story: Story) -> None:
         assert secret not in answer
 
 
-def test_the_store_is_told_digests_and_hashes_of_what_it_need_not_hand_on(story: Story) -> None:
+def test_the_store_gets_only_digests_of_secrets_that_it_need_not_return(story: Story) -> None:
     stored = story.everything_stored()
 
     assert all(secret in stored for secret in story.project_secrets)

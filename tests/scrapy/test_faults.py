@@ -69,7 +69,7 @@ def test_a_process_that_was_stopped_for_longer_than_its_lease_leaves_its_tasks_t
 
 
 @pytest.mark.slow
-def test_lost_answers_lose_nothing_and_hold_nothing_up(start: Start, site: Site, fleet: Fleet, crawled: int) -> None:
+def test_lost_answers_lose_nothing_and_delay_nothing(start: Start, site: Site, fleet: Fleet, crawled: int) -> None:
     site.pages |= tree(60)
     with a_proxy(fleet.url) as proxy:
         first = start(BROKER_URL=proxy.url)
@@ -174,7 +174,7 @@ def test_requests_that_the_broker_refuses_stay_in_their_process_and_the_others_g
 
 
 @pytest.mark.slow
-def test_rates_of_the_project_are_waited_for_and_hold_up_no_release(
+def test_rates_of_the_project_are_waited_for_and_delay_no_release(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:
     site.pages |= {"/0": Page(body=linked(*(f"/{n}" for n in range(1, 13))))} | {f"/{n}": Page() for n in range(1, 13)}

@@ -402,7 +402,7 @@ def test_a_body_may_come_after_its_head(side: Side) -> None:
     assert side.counts()["waiting"] == before["waiting"] + 1
 
 
-def test_who_is_refused_need_not_send_a_body(side: Side) -> None:
+def test_a_client_that_is_refused_need_not_send_a_body(side: Side) -> None:
     head, _, _ = post(SUBMIT, task(), "Connection: close\r\n").replace(b"{secret}", b"eA==").partition(b"\r\n\r\n")
     with connected(side) as client:
         client.sendall(filled(side, head) + b"\r\n\r\n")

@@ -201,7 +201,7 @@ def test_a_worker_that_was_denied_asks_again() -> None:
 
 
 @in_a_loop
-def test_who_wakes_in_vain_a_thousand_times_keeps_one_place() -> None:
+def test_a_waiter_that_wakes_in_vain_a_thousand_times_keeps_one_place() -> None:
     queues = WaitQueues()
     waiter = queues.enter(P, ())
     for _ in range(1000):
@@ -253,7 +253,7 @@ def test_a_task_with_votes_is_tried_on_the_next_when_one_has_gone() -> None:
 
 
 @in_a_loop
-def test_who_may_take_no_task_of_a_project_lets_the_next_one_try() -> None:
+def test_a_waiter_without_access_lets_the_next_one_try() -> None:
     queues = WaitQueues()
     denied, other = queues.enter(0, {P, Q}), queues.enter(P, ())
     queues.notify(P, 1, 0)
@@ -290,7 +290,7 @@ def test_a_paused_project_wakes_nobody() -> None:
 
 
 @in_a_loop
-def test_who_asks_while_all_waits_end_waits_no_more() -> None:
+def test_a_get_that_comes_while_all_waits_end_does_not_wait() -> None:
     queues = WaitQueues()
     asks, waits = queues.enter(P, ()), queues.enter(P, ())
     queues.notify(P, 1, 0)
@@ -321,7 +321,7 @@ def test_a_rate_wakes_as_many_as_it_lets_through(rate: float, together: int) -> 
 
 
 @in_a_loop
-def test_how_long_a_rate_holds_up_is_what_the_store_says() -> None:
+def test_the_store_says_for_how_long_a_rate_delays() -> None:
     queues = WaitQueues()
     waiter = queues.enter(P, ())
     queues.project(P).rate = 5

@@ -54,7 +54,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.usefixtures("seldom")
-async def test_a_task_that_came_before_somebody_waited_wakes_who_comes(open_yard: StoreFleet) -> None:
+async def test_a_task_that_came_before_anybody_waited_wakes_the_first_waiter(open_yard: StoreFleet) -> None:
     project = await open_yard.project()
     worker = await open_yard.worker(project)
     await open_yard.submit(project, worker, new())
