@@ -380,7 +380,7 @@ TaskState = Literal["waiting", "verifying", "delayed", "assigned", "failed"]
 
 class TaskError(Struct):
     message: Annotated[str, Meta(description='As the worker gave it; "": none')]
-    worker: Annotated[Id | None, Meta(description="Null: no worker released it as fail; `message` says why it failed")]
+    worker: Annotated[Id | None, Meta(description="Null: the votes of its workers did not agree")]
     time: Time
 
 

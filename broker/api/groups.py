@@ -71,7 +71,7 @@ async def get_group(call: Call) -> Reply:
         group="Maintenance",
         summary="Give a group limits of its own, or block it",
         text="For managers with EDIT. Fields that are absent or null keep their values. A changed delay counts from "
-        "the next get. Safe to repeat, but a block begins anew.",
+        "the next get. Safe to repeat, but a block starts again.",
         who=MANAGER,
         path=PROJECT_ID,
         body=SetGroup,

@@ -9,7 +9,7 @@ from broker.store.projects import READ
 from broker.web import formats
 
 _FULL = 0.8
-"""Part of the store's memory."""
+"""Used share of the store's memory."""
 
 
 class Trouble(NamedTuple):
@@ -27,7 +27,7 @@ def trouble_of_store(memory: Memory | None) -> list[Trouble]:
 
 
 def trouble(one: Needing, now: float | None = None) -> Trouble:
-    """Pages to which the manager has no access are not named."""
+    """Links only to pages that the manager may see."""
     first, second, third = one.numbers
     now = time.time() if now is None else now
 

@@ -163,7 +163,7 @@ def test_a_submit_to_a_project_with_a_rate_says_that_it_waits_and_for_how_long(
     first = broker("submit", "-", "--project", project, text="a\nb\nc\nd\n")
     second = broker("submit", "-", "--project", project, text="e\n")
 
-    assert first.stderr.startswith(f"project {project} takes 2 tasks a second\n")
+    assert first.stderr.startswith(f"project {project} accepts 2 tasks per second\n")
     assert "waiting" not in first.stderr
     assert re.search(f"^waiting [12] s for the rate of project {project}$", second.stderr, re.MULTILINE)
     assert fine(second) == "1 submitted, 0 duplicates\n"
@@ -559,7 +559,7 @@ def test_https_to_a_port_without_tls_is_explained(broker: Broker, fleet: Fleet) 
     assert done.returncode == 1
     assert done.stderr == (
         f"broker: POST /login: no answer from {url} (there is no TLS on this port: perhaps the URL has to begin "
-        "with http://): is a broker running there? --url names another\n"
+        "with http://): is a broker running there? --url sets the URL\n"
     )
 
 

@@ -98,7 +98,7 @@ def test_a_broker_that_is_down_is_reported_at_once(broker: Broker, command: list
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert f"no answer from {url} (Connection refused): is a broker running there?" in done.stderr
-    assert done.stderr.endswith("TASK_BROKER_URL names another\n")
+    assert done.stderr.endswith("TASK_BROKER_URL sets the URL\n")
 
 
 def test_a_terminal_that_knows_only_ascii_gets_question_marks_and_programs_get_utf_8(

@@ -273,6 +273,6 @@ def test_what_is_no_vote_fails_the_task_with_a_sentence(
 
     (row,) = fleet.admin.get(f"/project/tasks/{project}?state=failed").content()["tasks"]
     assert row["error"]["message"] == (
-        f"its function returned {kind}: return a signed 64-bit int or None; broker.client.verification makes one of a "
+        f"its function returned {kind}: return a signed 64-bit int or None; broker.client.verification makes an int of "
         "text or bytes"
     )

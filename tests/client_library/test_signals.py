@@ -116,7 +116,7 @@ def test_a_ctrl_c_in_an_event_loop_of_the_program_gives_the_tasks_back(
 
 def test_a_worker_that_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None:
     with program(tmp_path, WORKER, "http://127.0.0.1:9", "1", "async", "1", "1") as worker:
-        until(lambda: "is away" in worker.text())
+        until(lambda: "is unavailable" in worker.text())
         assert worker.end() == 0
 
 

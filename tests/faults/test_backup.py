@@ -306,7 +306,7 @@ def test_a_backup_is_taken_whether_the_broker_runs_or_not_and_replaces_nothing(t
 
     before = {path: path.read_bytes() for path in backup.rglob("*") if path.is_file()}
     again = run(place, "backup", backup)
-    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    assert (again.returncode, "exists, and is not an empty folder" in again.stderr) == (1, True)
     assert {path: path.read_bytes() for path in backup.rglob("*") if path.is_file()} == before
     # It contains secrets.
     assert all(path.stat().st_mode & 0o077 == 0 for path in [backup, *backup.rglob("*")])

@@ -151,7 +151,7 @@ def test_a_repair_shows_what_is_lost_and_asks_and_leaves_a_way_back(
         assert contents(folder(tmp_path)) == before
     offset = before[written.name].rindex(b"MULTI", 0, at) - len("*1\r\n$5\r\n")
     lost = len(before[written.name]) - offset
-    assert f"{written} cannot be read from byte {offset:,} on: what is there is no command\n" in refused.stdout
+    assert f"{written} cannot be read from byte {offset:,} on: the bytes there are not a command\n" in refused.stdout
     (when,) = re.findall(r"the last change before that, at (.+): [A-Z]+ broker:\{", refused.stdout)
     assert abs(datetime.now(UTC) - datetime.strptime(f"{when} +0000", "%Y-%m-%d %H:%M:%S UTC %z")) < timedelta(
         minutes=5
@@ -210,7 +210,7 @@ def test_a_command_that_the_store_does_not_know_is_damage_as_well(
 
     assert done.returncode == 0, done.stderr
     assert f"{written} cannot be read from byte " in done.stdout
-    assert "the store knows no command HSEU" in done.stdout
+    assert "the store does not know the command HSEU" in done.stdout
     assert done.stdout.endswith("\nthe store starts\n")
     assert names(tmp_path) == ["early"]
 

@@ -183,8 +183,8 @@ def test_nothing_starts_in_a_directory_that_somebody_else_created_first(
 
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"broker: the store's socket: {place} belongs to somebody else, is no directory, or lets others in: "
-        "remove it, or take a --data-dir with a shorter path\n"
+        f"broker: the store's socket: {place} belongs to another user, is not a directory, or is open to others: "
+        "remove it, or use a --data-dir with a shorter path\n"
     )
     for folder in (place, tmp_path / "elsewhere"):
         assert not folder.is_dir() or not list(folder.iterdir())

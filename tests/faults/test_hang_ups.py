@@ -185,7 +185,7 @@ def test_a_store_that_has_all_the_clients_it_may_have_is_away_until_it_takes_mor
         serving.wait_for(200)
         until(lambda: both_hear(serving))
         assert_waiting_gets_are_woken_promptly(worker, project)
-        assert "the store cannot be reached: the store hung up and said: ERR max number of clients reached" in (
+        assert "the store cannot be reached: the store closed the connection: ERR max number of clients reached" in (
             serving.log.read_text()
         )
         assert "Traceback" not in serving.log.read_text()
