@@ -1,4 +1,4 @@
-"""The commands of the Dockerfile run here as they stand, and compose.yaml is held against what the broker needs.
+"""The commands of the Dockerfile run here as they stand, and compose.yaml is compared with what the broker needs.
 
 No image is built: pip installs into an empty environment, and everything runs as an ordinary user, as in the image.
 """

@@ -1,4 +1,4 @@
-"""What the broker asks of a store before it serves from it."""
+"""What the broker checks of a store before it uses it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Limits per address on making workers, registering and wrong passwords, over all processes of a broker."""
+"""Limits per address on new workers, registrations and wrong passwords, over all processes of a broker."""
 
 import secrets
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PASSWORD = "a long password"
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """Two processes behind a proxy on this machine, with limits that a test reaches."""
+    """A broker of two processes behind a proxy on this machine, with limits that a test can reach."""
     folder = tmp_path_factory.mktemp("limited")
     serving = Serving.start(folder, workers=2, create_limit="3", project_limit="3", register_limit="3", login_limit="5")
     yield serving
@@ -28,7 +28,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 
 class Client:
-    """Each call over a connection of its own, so that every process has its share of them."""
+    """Each call on a new connection, so that every process gets some."""
 
     def __init__(self, serving: Serving, address: str) -> None:
         self._url = serving.url

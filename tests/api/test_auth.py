@@ -1,4 +1,4 @@
-"""Forged sessions, credentials that cannot be right, and calls that another site makes a manager's browser send."""
+"""Forged sessions, invalid credentials, and calls that another site makes a manager's browser send."""
 
 import secrets
 from typing import Any
@@ -157,7 +157,7 @@ def test_calls_that_change_nothing_or_carry_no_cookie_may_come_from_anywhere(
 
 CHROMIUM = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
 A_LINK_OR_AN_IMAGE = [
-    # Over https and on localhost: one that is followed, one that is typed in, an image, a page in a frame.
+    # Over https and on localhost: a link, a typed address, an image, a page in a frame.
     {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"},
     {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
     {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"},

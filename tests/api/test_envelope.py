@@ -1,4 +1,4 @@
-"""What holds for every call: the envelope, ids in paths, bodies that cannot be right, methods, paths, sizes."""
+"""What every call has in common: the envelope, ids in paths, invalid bodies, methods, paths, sizes."""
 
 import gzip
 import secrets
@@ -20,7 +20,7 @@ POST = [route.path for route in ROUTES if "POST" in (route.methods or ())]
 GET = [route.path for route in ROUTES if "GET" in (route.methods or ())]
 
 ENDS_A_SESSION = {"/register", "/login", "/logout"}
-"""Of the cookie that the call carries: these are called without one."""
+"""Calls that end the session of their cookie: they are sent without one."""
 
 NO_BODY = {
     "/logout",
@@ -37,7 +37,7 @@ NO_BODY = {
     "/manager/promote/{id}",
     "/manager/demote/{id}",
 }
-"""Calls that do not look at the body."""
+"""Calls that ignore the body."""
 
 NOTHING_REQUIRED = {
     "/worker/create",
@@ -46,14 +46,14 @@ NOTHING_REQUIRED = {
     "/task/turn",
     "/project/retry_tasks/{id}",
 }
-"""Calls that do, and do with none."""
+"""Calls that read a body, but require no field."""
 
 SIGNED = {"/git/receivehook"}
-"""Calls that are refused for want of a signature, once their body is JSON."""
+"""Calls whose JSON body is refused because it is not signed."""
 
 READS_A_BODY = [path for path in POST if path not in NO_BODY]
 
-# Field names of every body, with the type that each says it has.
+# Field names of every body, with their types.
 FIELDS = [
     (field.encode_name, field.type)
     for struct in vars(schemas).values()
@@ -65,7 +65,7 @@ MAX_BODY = 16 << 20
 
 
 class Somebody:
-    """A worker and an admin in one, so that no call ends at the door."""
+    """Sends the credentials of a worker and of an admin, so that no call is refused for want of them."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -87,7 +87,7 @@ class Somebody:
         return headers
 
     def send(self, method: str, path: str, body: bytes = b"", *, prefix: str = "", **values: str) -> Answer:
-        """``path`` as the route has it."""
+        """``path``: the path of the route."""
         filled = path.format(**{**self.values, **values}) if path != "/worker/get/{id}" or values else self._own(path)
         answer = self.fleet.anybody.send(method, prefix + filled, content=body, headers=self.headers(path))
         self.fleet.anybody.http.cookies.clear()
@@ -99,14 +99,14 @@ class Somebody:
 
 @pytest.fixture(scope="module")
 def somebody(serving: Serving, admin: Caller) -> Iterator[Somebody]:
-    """One for all calls that are refused: what changes nothing needs nothing of its own."""
+    """A caller for all calls that are refused: they change nothing, so they can share it."""
     fleet = Fleet(serving.url, admin)
     yield Somebody(fleet)
     fleet.close()
 
 
 def is_enveloped(answer: Answer) -> None:
-    """The envelope, whatever the answer, and nothing of our insides in it."""
+    """Checks that the answer has the envelope, and shows no internals."""
     assert answer.status < 500, answer
     if answer.status in {204, 303}:
         return

@@ -1,4 +1,4 @@
-"""Workers let themselves into a project with a join token that a manager has made."""
+"""Workers join a project with a join token that a manager has created."""
 
 import json
 import re

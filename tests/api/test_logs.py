@@ -32,7 +32,7 @@ def writing(scratch: Path, log_file: Path) -> Iterator[WorkerCaller]:
 
 
 def written(log_file: Path, worker: int, scope: str) -> dict[str, Any]:
-    """The one line of this scope, as soon as it is in the file."""
+    """The one line of this scope; waits until it is in the file."""
     found: list[dict[str, Any]] = []
 
     def look() -> bool:

@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """With few projects: the metrics of all that the tests make take long to read."""
+    """A broker with few projects: the metrics of all projects of a run take long to read."""
     running = Serving.start(tmp_path_factory.mktemp("measured"), workers=2)
     yield running
     assert running.stop() == 0
@@ -103,7 +103,7 @@ def test_a_request_is_counted_by_its_route(
 
     assert fleet.anybody.http.request(*request_line.split()).status_code == status
 
-    # A call is counted once its answer is out.
+    # A call is counted when its answer was sent.
     until(lambda: Metrics.of(serving.url)("requests_total", route=route, status=status) == before + 1)
 
 

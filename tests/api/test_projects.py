@@ -1,4 +1,4 @@
-"""Projects: what a manager sets, what anybody reads, and who may do which."""
+"""Projects: what managers set, what everybody can read, and who may do what."""
 
 import secrets
 from itertools import product

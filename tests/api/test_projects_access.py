@@ -1,4 +1,4 @@
-"""Who may take from a project, submit to it, read it and its secrets."""
+"""Who may get tasks of a project, submit to it, read it and its secrets."""
 
 from itertools import product
 from typing import Any

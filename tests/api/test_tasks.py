@@ -1,4 +1,4 @@
-"""The life of a task as a worker sees it, and the order in which tasks are handed out."""
+"""The life of a task as a worker sees it, and the order in which tasks are assigned."""
 
 import json
 

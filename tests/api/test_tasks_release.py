@@ -10,7 +10,7 @@ from tests.serving import until
 
 
 def take_in_the_end(worker: WorkerCaller, project: int) -> dict[str, Any]:
-    """The task that a get hands out once somebody's time is up."""
+    """The task that a get returns once its deadline has passed."""
     taken: list[dict[str, Any]] = []
 
     def tried() -> bool:

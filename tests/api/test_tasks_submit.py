@@ -1,4 +1,4 @@
-"""Submitting: what is taken as it came, what is refused and why, what counts as a duplicate."""
+"""Submitting: what is accepted unchanged, what is refused and why, what is a duplicate."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from tests.client import Fleet
 
 TEST_HASH = 6838688128588807185
-"""Of the unique_string ``test``."""
+"""The hash of the unique_string ``test``."""
 
 
 def test_a_submit_answers_the_ids_that_gets_hand_out(fleet: Fleet) -> None:

@@ -18,12 +18,12 @@ from tests.client import Answer, Caller, Fleet, WorkerCaller
 from tests.serving import Serving, until
 
 SOON = 0.5
-"""Seconds: far less than the second after which a look would find a task, far more than it takes."""
+"""Seconds: far less than the second between two polls of the store, far more than a wake-up takes."""
 
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory, served_store: str) -> Iterator[Serving]:
-    """A broker of two processes where no other test leaves tasks for those that wait anywhere."""
+    """A broker of two processes, in which no other test leaves tasks for workers that wait for any project."""
     running = Serving.start(tmp_path_factory.mktemp("waiting"), workers=2, prefix="waiting", redis_url=served_store)
     yield running
     assert running.stop() == 0
@@ -36,7 +36,7 @@ def admin(serving: Serving) -> Caller:
 
 @contextmanager
 def of_one_process(folder: Path) -> Iterator[tuple[Fleet, Serving]]:
-    """A broker where the order of all is known."""
+    """A broker of one process, so that the order of waiting workers is known."""
     serving = Serving.start(folder)
     fleet = Fleet(serving.url, serving.admin())
     yield fleet, serving
@@ -62,7 +62,7 @@ class Waiting:
     def __init__(self, pool: ThreadPoolExecutor, worker: WorkerCaller, path: str) -> None:
         self.worker = worker
         self._answer: Future[tuple[Answer, float]] = pool.submit(self._ask, path)
-        # Long enough to be in line; a get that comes late finds the task as well, and only proves less.
+        # Long enough for the get to wait. A get that arrives later finds the task as well, and only proves less.
         time.sleep(0.15)
 
     def _ask(self, path: str) -> tuple[Answer, float]:
@@ -253,7 +253,7 @@ def test_a_get_of_any_project_is_not_told_of_one_that_is_paused(pool: ThreadPool
     for project, worker in zip(projects, workers, strict=True):
         worker.take(project)
 
-    # The rate holds them up. Some are woken when it lets them go on, before their process knows of the pause.
+    # They wait for the rate. Some are woken by it before their process knows of the pause.
     gets = [pool.submit(worker.get, "/task/get?wait=2") for worker in workers[::2]]
     turns = [pool.submit(worker.post, "/task/turn", {"get": {"wait": 2}}) for worker in workers[1::2]]
     for project in projects:
@@ -321,7 +321,7 @@ def test_a_woken_worker_that_may_take_nothing_leaves_the_task_to_the_next(
 ) -> None:
     project = single.project()
     producer = single.worker(project)
-    # A look, which comes each second, would help now and then.
+    # The poll of each second would hide a fault now and then.
     for _ in range(4):
         paused, other = single.worker(project), single.worker(project)
         first = Waiting(pool, paused, f"/task/get/{project}?wait=20")
@@ -405,7 +405,7 @@ def test_clients_that_go_as_their_task_comes_lose_none(pool: ThreadPoolExecutor,
         stop.set()
     got = [task for one in going for task in one.result(20)]
 
-    # Of what a client did not hear, the broker noticed in time, or the worker holds it.
+    # A task whose answer a client did not read is waiting again, or the worker holds it.
     stats = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]
     assert stats["waiting"] + stats["assigned"] == len(tasks)
     held = [task["id"] for worker in workers for task in worker.get(f"/task/assigned/{project}").content()["tasks"]]

@@ -1,4 +1,4 @@
-"""Workers: registering, what they are told of themselves, and proving who they are."""
+"""Workers: registration, what they read about themselves, and their credentials."""
 
 import base64
 

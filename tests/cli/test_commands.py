@@ -1,4 +1,4 @@
-"""The commands that speak to a broker, as a person or a script runs them."""
+"""The commands that call a broker, as a person or a script runs them."""
 
 import codecs
 import io
@@ -34,7 +34,7 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def environment(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a person sets it once."""
+    """The environment that a user sets once."""
     account = tmp_path / "admin.json"
     account.write_text('{"username": "admin", "password": "a long password"}')
     monkeypatch.setenv("TASK_BROKER_URL", fleet.url)
@@ -226,7 +226,7 @@ def test_a_line_that_is_no_text_is_named(broker: Broker, project: int, tmp_path:
 def test_an_interrupted_submit_goes_on_where_it_was(broker: Broker, fleet: Fleet, project: int, tmp_path: Path) -> None:
     (tmp_path / "urls").write_text("".join(f"https://example.org/{n}\n" for n in range(12_000)))
     with a_proxy(fleet.url) as proxy:
-        # The second call is carried out, but its answer does not come.
+        # The second call is carried out, but its answer is lost.
         proxy.hold("/task/bulk_submit", after=1)
         command = [sys.executable, "-m", "broker", "submit", "urls", "--project", str(project), "--url", proxy.url]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -260,7 +260,7 @@ def interrupted(fleet: Fleet, project: int, tmp_path: Path) -> Path:
         until(lambda: proxy.count("/task/bulk_submit") == 2, 30)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=10)
-        # The broker does the second call to its end, though nobody hears of it.
+        # The broker carries out the second call, but its answer is lost.
         until(lambda: stats(fleet, project)["waiting"] == 10_000)
     note = tmp_path / "urls.offset"
     note.write_text(note.read_text().replace(proxy.url, fleet.url))
@@ -308,7 +308,7 @@ def test_a_file_that_has_grown_goes_on_where_it_was(
 
     done = broker("submit", "urls", "--project", project)
 
-    # The second call had arrived, although its answer was not heard.
+    # The second call was carried out, although its answer was lost.
     assert fine(done) == "2,001 submitted, 5,000 duplicates\n"
     assert "continuing at line 5,001\n" in done.stderr
     assert counters(fleet, project)["submitted"] == 12_001

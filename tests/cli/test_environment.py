@@ -1,4 +1,4 @@
-"""What the commands take from the environment, and what they say when a broker or a terminal is not as they wish."""
+"""What the commands take from the environment, and what they print without a broker or on an ASCII terminal."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The commands of those who look after projects, as they run them: with a token, or with an account."""
+"""The commands for operators of projects, with a token or with an account."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever the function of a worker is, returns or raises: its task is released, and the next one is done."""
+"""Whatever the function of a worker returns or raises, its task is released and the next one is done."""
 
 import asyncio
 import functools
@@ -17,7 +17,7 @@ from tests.serving import until
 
 
 class Nameless(Exception):
-    """It ends the program that wants to show it."""
+    """Its text ends the program that prints it."""
 
     def __str__(self) -> str:
         raise SystemExit(3)

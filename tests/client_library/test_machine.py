@@ -1,4 +1,4 @@
-"""A machine on which functions hang, all tasks fail, or no thread starts: it does the others, or leaves them."""
+"""Functions hang, all tasks fail, or no thread starts: the worker does other tasks, or leaves them to others."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Something between a worker and its broker answers by itself: the worker goes on, and no finished work is lost."""
+"""A proxy between a worker and its broker answers by itself: the worker goes on, and no finished work is lost."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""A client goes in the middle of a bulk call: all of it is done, or nothing, and asking again tells."""
+"""A client disconnects in the middle of a bulk call: all of it is done or nothing, and the client can tell which."""
 
 import json
 import socket

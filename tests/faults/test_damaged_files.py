@@ -73,7 +73,7 @@ def written(tmp_path: Path, made: Path) -> Path:
 
 
 def names(tmp_path: Path) -> list[str]:
-    """Of the projects that a broker finds in the data."""
+    """The names of the projects that a broker finds in the data."""
     serving = Serving.start(tmp_path)
     found = [project["name"] for project in serving.caller().get("/project/list").content()["projects"]]
     assert serving.stop() == 0
@@ -81,7 +81,7 @@ def names(tmp_path: Path) -> list[str]:
 
 
 def damaged_at_late(file: Path) -> int:
-    """Where: in the creation of "late", behind that of "early"."""
+    """Damages the creation of "late", after that of "early". Returns the position."""
     data = file.read_bytes()
     at = data.index(b"$4\r\nlate")
     file.write_bytes(data[:at] + bytes([0x80] * 4) + data[at + 4 :])

@@ -1,4 +1,4 @@
-"""A process dies between two calls into the store, at each place where it can. The sweeper then has to mend it."""
+"""A process dies between two calls of the store, at each place where it can. The sweeper must then repair it."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ from tests.faults.dying_process import dies
 from tests.stores import keys_like, looking_into
 
 ENOUGH = 7
-"""More calls than any operation below makes, but for the deletion of a project."""
+"""More calls than any operation below makes, except the deletion of a project."""
 
 
 async def cut_short(settings: Settings, calls: int, doing: Callable[[Store], Awaitable[object]]) -> bool:

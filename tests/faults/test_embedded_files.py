@@ -1,4 +1,4 @@
-"""Somebody deletes, or makes first, what the embedded store needs besides its data: its socket, its locks."""
+"""Somebody deletes the embedded store's socket or locks, or creates them first."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tests.serving import Serving, until
 
 
 def long_path(tmp_path: Path) -> Path:
-    """A directory in which no socket can be."""
+    """A path that is too long for a socket."""
     return tmp_path / ("x" * 100) / ("y" * 100)
 
 
@@ -29,7 +29,7 @@ def delete_directory(path: Path) -> None:
 
 
 def test_the_socket_is_in_the_data_directory(tmp_path: Path) -> None:
-    # With what a URL has a meaning for.
+    # With characters that have a meaning in a URL.
     serving = Serving.start(tmp_path / "50% {}?#")
     path = tmp_path / "50% {}?#" / "data" / "store.sock"
 

@@ -1,4 +1,4 @@
-"""A fleet that polls seldom keeps its connections open: those who do work must not notice."""
+"""Thousands of idle connections do not slow down the clients that work."""
 
 import resource
 import socket

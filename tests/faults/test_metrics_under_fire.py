@@ -1,4 +1,4 @@
-"""What was counted stays counted when processes die, and is told while the store is away."""
+"""Counts survive the death of processes, and are shown while the store is away."""
 
 import os
 import signal

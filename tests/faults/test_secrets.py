@@ -1,4 +1,4 @@
-"""Secrets that go through the API are in no log, no refusal, and, but for those that it hands on, not in the store."""
+"""Secrets that pass through the API are in no log and no refusal; only those that it must return are stored."""
 
 import json
 import secrets
@@ -33,7 +33,7 @@ def word() -> str:
 
 
 class Spy:
-    """Sends calls, and keeps what comes back where no secret belongs."""
+    """Sends calls, and keeps all answers that must contain no secret."""
 
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=url, timeout=20, verify=False)
@@ -61,7 +61,7 @@ class Spy:
 
 
 class Story:
-    """Everything that a broker is told in confidence."""
+    """Sends all kinds of secrets to a broker, in calls that succeed and fail."""
 
     def __init__(self, folder: Path) -> None:
         self.redis_password = word()
@@ -104,7 +104,7 @@ class Story:
         self.webhook = str(shown["webhook_secret"])
 
     def bodies(self) -> Iterator[Any]:
-        """With secrets in them, and wrong in some way."""
+        """Invalid bodies that contain secrets."""
         known, guess = self.passwords[0], self.guesses[0]
         fields: dict[str, Any] = {"username": guess, "password": known, "old": guess, "new": self.passwords[1]}
         fields |= {"secret": guess, "webhook_secret": self.webhook, "session": self.cookie}
@@ -120,7 +120,7 @@ class Story:
         yield known.encode()
 
     def calls_everything(self, bodies: list[Any]) -> None:
-        """Every route, as the worker and the manager, and as those who guess."""
+        """Calls every route with the right credentials, and with guessed ones."""
         who: list[dict[str, Any]] = [
             {"headers": self.worker, "cookie": self.cookie},
             {"headers": {**self.worker, "X-Secret": self.guesses[1]}, "cookie": self.guesses[2]},
@@ -139,7 +139,7 @@ class Story:
                 for n, one in enumerate(who):
                     if n == 0 and ends:
                         continue
-                    # Whoever only guesses is refused before most of the body is looked at.
+                    # Calls with guessed credentials are refused before most of the body is checked.
                     for body in bodies[: None if n == 0 else 3] if method == "POST" else [None]:
                         self.spy.send(method, path, body, **one)
 

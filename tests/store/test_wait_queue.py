@@ -1,4 +1,4 @@
-"""A new task wakes a waiter that may take it: no order of asks, messages and leaving loses one."""
+"""A new task wakes a waiter that may take it, in whatever order gets, messages and disconnections come."""
 
 import asyncio
 import random
@@ -50,7 +50,7 @@ class Request:
 
 
 class Scene:
-    """A queue, requests that wait for its tasks, and words that are on their way to the process."""
+    """A queue, requests that wait for its tasks, and messages that are on their way to the process."""
 
     def __init__(self) -> None:
         self.queues = WaitQueues()
@@ -75,7 +75,7 @@ class Scene:
         self.tasks -= min(self.tasks, 1)
 
     def ask(self, number: int) -> None:
-        """The store decides what it finds, which the process does not hear yet."""
+        """The store answers; the answer has not reached the process yet."""
         if asking := [it for it in self.requests if it.asks and it.found is None]:
             request = asking[number % len(asking)]
             request.found = self.tasks > 0
@@ -95,7 +95,7 @@ class Scene:
             self.queues.refused(request.waiter, wake, NO_TASK)
 
     def leave(self, number: int) -> None:
-        """A client hangs up; what was taken for it goes back, and that is told."""
+        """A client disconnects; tasks that were taken for it wait again, and that is announced."""
         if self.requests:
             request = self.requests[number % len(self.requests)]
             if request.found:
@@ -121,7 +121,7 @@ class Scene:
 
 MOVES = ["submit", "submit", "hear", "hear", "others_take", "ask", "ask", "answer", "answer", "leave", "come"]
 SCENES = 10_000
-"""Short ones: in a long one a word that was lost is made good by the next."""
+"""Short walks: in a long one the next message hides a lost one."""
 
 
 @in_a_loop

@@ -1,4 +1,4 @@
-"""Word comes from the store to those who wait, whatever happens to the store and the connection on which it comes."""
+"""Messages of the store reach waiting gets, whatever happens to the store and the connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ from tests.stores import looking_into
 pytestmark = pytest.mark.anyio
 
 SOON = 5
-"""Seconds, when nothing but word would wake anybody."""
+"""Seconds; in this time only messages wake a waiter."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def open_yard(fleet: StoreFleet) -> StoreFleet:
-    """Time goes on: word is told until a certain time."""
+    """Moves the clock: tasks are announced until a certain time only."""
     fleet.store.set_clock(None)
     return fleet
 

@@ -1,4 +1,4 @@
-"""What keeps a worker from its tasks: told by the same rules by which a get decides."""
+"""Why a worker gets no task, by the rules by which a get decides."""
 
 import random
 

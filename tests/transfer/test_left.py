@@ -1,4 +1,4 @@
-"""What an import cannot keep is left and said; nothing else stops. Dumps that are broken import nothing."""
+"""Rows that an import cannot keep are left out and reported; broken dumps import nothing."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def more(folder: Path, table: str, *rows: str) -> None:
 
 
 async def left(broker: Broker, folder: Path, kind: str, what: str = "left") -> dict[str, tuple[int, list[str]]]:
-    """Why, how many, and the first of them. Each row is imported, was before, or is left."""
+    """The reasons, how many rows have each, and the first ids. Each row is imported now or before, or left."""
     report: dict[str, Any] = json.loads(fine(await broker("import-tracker", folder, "--json")))
     for name in KINDS:
         tally = report[name]

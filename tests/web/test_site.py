@@ -1,4 +1,4 @@
-"""What every answer of the UI carries, where it leads, and what is kept of it."""
+"""Headers, redirects and caching of every answer of the UI."""
 
 import asyncio
 import gzip
