@@ -42,7 +42,7 @@ test: $(VENV)/test.stamp  ## every test but the slow ones
 test-scrapy: $(VENV)/scrapy-2.13.stamp  ## the tests of the Scrapy scheduler on the oldest Scrapy; the others run on the newest
 	BROKER_TEST_SCRAPY=$(CURDIR)/$(VENV)/scrapy-2.13 $(BIN)/pytest $(AT_ONCE) tests/scrapy
 
-test-slow: $(VENV)/test.stamp  ## the slow tests, a quarter of an hour; their output is in bench/results/slow.txt
+test-slow: $(VENV)/test.stamp  ## the slow tests, half an hour; their output is in bench/results/slow.txt
 	mkdir -p bench/results
 	bash -o pipefail -c '$(BIN)/pytest -m slow | tee bench/results/slow.txt'
 
