@@ -1,7 +1,7 @@
 -- note_attention(base, project, now, paused, counts, before): notes whether a project needs attention, by its `counts`
 -- now (nil: it was deleted) and those `before`. `:stalled` has since when no task was assigned although some wait,
--- `:failing` how many tasks have failed since the `window` in `:counts` and are still failed, `:blocked` how many groups
--- are blocked, `:attention` the worst of these.
+-- `:failing` how many tasks have failed since the `window` in `:counts` and are still failed, `:blocked` how many
+-- groups are blocked, `:attention` the worst of these.
 local function note_attention(base, project, now, paused, counts, before)
   local MOST_FAILED, HOUR = 10, 3600000
   local ranks = { ':blocked', ':requests', ':failing', ':stalled' }

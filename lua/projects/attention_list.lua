@@ -1,8 +1,8 @@
 --[[ attention_list: the projects that need attention, of those that a manager may see, the worst first.
 
-  The kinds, the worst first: stalled (tasks wait, and none was assigned for a time), failing (many tasks fail), requests
-  (workers request access, and the manager may accept them), blocked (half of the groups are blocked). The counts are some
-  seconds old.
+  The kinds, the worst first: stalled (tasks wait, and none was assigned for a time), failing (many tasks fail),
+  requests (workers request access, and the manager may accept them), blocked (half of the groups are blocked). The
+  counts are some seconds old.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
@@ -15,8 +15,8 @@
 
   Returns  {how many there are; '1' if there may be more than were checked; those of the projects in ARGV[6+] that need
            attention for another reason than requests; for each {kind, project, name, role bits, three numbers}}. The
-           numbers, 0 if there is none: stalled: since when (unix ms), waiting; failing: failed, closed, since (unix ms);
-           requests: how many; blocked: blocked groups, groups
+           numbers, 0 if there is none: stalled: since when (unix ms), waiting; failing: failed, closed, since (unix
+           ms); requests: how many; blocked: blocked groups, groups
   Refuses  nothing
   Cost     O(projects checked or given + projects with requests that the manager may accept)
 ]]
