@@ -1,4 +1,4 @@
-"""Builds the application: routes, what wraps them, and what lives as long as it does."""
+"""Builds the application: routes, error handlers, and background work."""
 
 import asyncio
 import logging
@@ -48,14 +48,14 @@ def create_app(
 ) -> Starlette:
     """An application on ``store``, by default the one that the settings name; ``counters``, by default its own.
 
-    ``direct``: whether our own server may take hot calls past ASGI.
+    ``direct``: whether our own server may serve hot calls without ASGI.
     """
     counters = counters or Counters()
     return Broker(settings, store or open_store(settings, counters=counters), counters, direct=direct)
 
 
 class Broker(Starlette):
-    """Starlette; but calls that the table knows go straight to their endpoint."""
+    """A Starlette application that passes the calls in its table straight to their endpoints."""
 
     def __init__(self, settings: Settings, store: Store, counters: Counters, *, direct: bool) -> None:
         routes = api.routes()
@@ -75,7 +75,7 @@ class Broker(Starlette):
 
     @cached_property
     def description(self) -> Description:
-        """Made at the first use: that takes longer than the rest of the start."""
+        """Created at the first use, because this takes longer than the rest of the start."""
         return Description(self._api, self.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,7 +88,7 @@ class Broker(Starlette):
         try:
             found = self._table.find(scope["method"], scope["path"])
             if found is None and "//" in scope["path"]:
-                # A client in the field sends //worker/create.
+                # An existing client sends //worker/create.
                 scope["path"] = _SLASHES.sub("/", scope["path"])
                 found = self._table.find(scope["method"], scope["path"])
             if found is None:
@@ -102,7 +102,7 @@ class Broker(Starlette):
 
 
 class HotCalls:
-    """What :class:`Broker` does for a hot call, without ASGI: our own server asks for it."""
+    """Serves hot calls for our own server, as :class:`Broker` does, but without ASGI."""
 
     def __init__(self, app: Broker, table: Table) -> None:
         self._app = app
@@ -121,7 +121,7 @@ class HotCalls:
 
 
 def _noting(notes: Served, scope: Scope, send: Send) -> Send:
-    """Notes how it was answered, as an Endpoint does."""
+    """Notes the status and the route, as an Endpoint does."""
 
     async def noting(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -141,9 +141,9 @@ async def _lifespan(app: Broker) -> AsyncIterator[dict[str, object]]:
     background = [
         supervised("sweeping", partial(_sweep_when_ready, store, app.settings.sweep_interval)),
         supervised("counting", partial(_count_when_ready, store)),
-        supervised("noting which workers were here", partial(_note_when_ready, store)),
+        supervised("writing which workers were seen", partial(_note_when_ready, store)),
         supervised("sending events", partial(_notify_when_ready, store, app.settings)),
-        supervised("keeping the log's records", records.run),
+        supervised("storing log records", records.run),
     ]
     try:
         with suppress(TimeoutError):

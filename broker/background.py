@@ -1,4 +1,4 @@
-"""Coroutines that run for as long as a process does: an exception that nobody foresaw never ends one of them."""
+"""Coroutines that run as long as the process: an unexpected exception does not end them."""
 
 import asyncio
 import logging

@@ -1,7 +1,7 @@
-"""What the server processes of one broker count, in memory that they share.
+"""Counters of the server processes of one broker, in shared memory.
 
-Each process adds to an area of its own, at once and without a lock, and reads those of all. A process that replaces a
-dead one goes on in its area, so nothing that was counted is lost, and no total ever goes back.
+Each process adds to its own area, without a lock, and reads the areas of all. A process that replaces a dead one
+continues in its area, so no count is lost, and no total ever goes back.
 """
 
 import mmap
@@ -12,11 +12,11 @@ from bisect import bisect_left
 from time import perf_counter
 
 BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds: the upper bounds of all histograms; what took longer is counted in one bucket more."""
+"""Seconds: the upper bounds of all histograms; longer times are counted in one more bucket."""
 
 _BUCKETS = len(BOUNDS) + 1
 _AREA = 1 << 18
-"""Bytes of one process; of what it never counts, the system takes none."""
+"""Bytes of one process; the system allocates only what is used."""
 
 _CELLS = _AREA // 8
 
@@ -33,7 +33,7 @@ def shared_memory(processes: int) -> int:
 
 
 class Counters:
-    """Hands out cells of this process's area, in the same order in every process."""
+    """Allocates cells of this process's area, in the same order in every process."""
 
     def __init__(self, descriptor: int | None = None, mine: int = 0) -> None:
         """``descriptor``: of shared memory, in which this process has the area ``mine``; None: memory of its own."""
@@ -44,7 +44,7 @@ class Counters:
         self._taken = 0
 
     def take(self, count: int) -> int:
-        """The first of ``count`` cells."""
+        """Allocates ``count`` cells, and returns the first."""
         first = self._taken
         self._taken += count
         if self._taken > _CELLS:
@@ -89,7 +89,7 @@ class Histogram:
 
 
 class Times:
-    """What a histogram holds: the sum in seconds, and how many there are in each bucket."""
+    """The contents of a histogram: the sum in seconds, and the count of each bucket."""
 
     def __init__(self, total: float, buckets: list[float]) -> None:
         self.sum = total
@@ -97,13 +97,13 @@ class Times:
 
 
 class Requests:
-    """Requests by route and status, how long they took, and how many are under way."""
+    """Requests by route and status, how long they took, and how many are in progress."""
 
     OTHER = "other"
-    """The route of what no route takes."""
+    """The route of requests that match no route."""
 
     CLIENT_GONE = 499
-    """The status of what was never answered, as nginx calls it."""
+    """The status of requests that were never answered, as in nginx."""
 
     def __init__(self, counters: Counters, routes: list[str], statuses: list[int]) -> None:
         """A status that is not among ``statuses`` is counted as 0."""
@@ -114,12 +114,12 @@ class Requests:
         self._begun = counters.take(1)
         self._size = 1 + len(self._statuses) * _BUCKETS
         self._first = {route: counters.take(self._size) for route in [*routes, self.OTHER]}
-        # What was under way when the process before us died will never end.
+        # Requests that were in progress when the process before us died will never end.
         ended = (self._cells[first + 1 : first + self._size] for first in self._first.values())
         self._cells[self._begun] = sum(map(sum, ended))
 
     def begin(self) -> float:
-        """What :meth:`end` wants to know."""
+        """Counts a request, and returns its begin for :meth:`end`."""
         self._cells[self._begun] += 1
         return perf_counter()
 
@@ -130,7 +130,7 @@ class Requests:
         cells[first + 1 + self._offsets.get(status, 0) + bisect_left(BOUNDS, seconds)] += 1
 
     def totals(self) -> dict[str, tuple[dict[int, float], Times]]:
-        """By route: how many there were of each status, and how long all of them took. Only what there was."""
+        """By route: how many requests had each status, and how long all took; without routes that had none."""
         found = {}
         for route, first in self._first.items():
             if self._counters.totals(first, 1) == [0]:

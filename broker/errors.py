@@ -17,7 +17,7 @@ CODES = {
     "denied": "the caller may not do this",
     "reserved": "this alias is reserved",
     "cross_site": "a browser sent this call from another site",
-    "limit_reached": "there are as many projects or tokens as there may be; delete one",
+    "limit_reached": "the maximum number of projects or tokens exists; delete one",
     "not_found": "the object or the path does not exist",
     "method_not_allowed": "the path has other methods; the header `Allow` names them",
     "duplicate": "it exists already",
@@ -36,7 +36,7 @@ _SERVER_SUFFIX = re.compile(r"(?: script: [0-9a-f]{40}, on @user_script:\d+\.?)+
 class BrokerError(Exception):
     """A call that is refused, with nothing changed unless ``content`` says what was.
 
-    ``delay`` is in seconds: when the caller may ask again. ``detail`` says more, where clients depend on the message.
+    ``delay`` is in seconds: when the caller may ask again. ``detail`` says more, if clients depend on the message.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Unavailable(BrokerError):
 
 
 class StartError(Exception):
-    """What stops the start; the text is the one line that the operator reads.
+    """An error that ends a command or the start; its text is the one line that the operator reads.
 
-    ``setting``: the field of ``Settings`` that it is about. The command names it as it was given: flag or variable.
+    ``setting``: the field of ``Settings`` that is wrong. The command names the flag or variable that it came from.
     """
 
     def __init__(self, text: str, *, setting: str = "") -> None:

@@ -1,7 +1,7 @@
-"""Sends the events of projects to their ``notify_url``, without a way into networks that are not public.
+"""Sends the events of projects to their ``notify_url``, but not into private networks.
 
-A name is resolved once for each try, and its address is checked and connected to: what the name says a moment later
-does not count. Redirects are not followed, and no proxy is asked.
+A host name is resolved once for each attempt, and the address that was checked is connected to. Redirects are not
+followed, and no proxy is used.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _AT_ONCE = 8
 """Events that a process sends at once."""
 
 _TIMEOUT = 10.0
-"""Seconds for one try, from the name to the answer."""
+"""Seconds for one attempt, from resolving the name to the answer."""
 
 _LONGEST_HEAD = 64 << 10
 """Bytes of an answer that are read at most."""
@@ -47,12 +47,12 @@ class NotSent(Exception):
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Made once, in a thread: reading all certificates takes some hundredths of a second."""
+    """Created once, in a thread: reading all certificates takes some hundredths of a second."""
     return ssl.create_default_context()
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """As the system does it."""
+    """Asks the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(where[0]) for _, _, _, _, where in found]
 
@@ -61,13 +61,13 @@ class Notifier:
     """Sends what the store's notices have taken for this process."""
 
     def __init__(self, store: Store, *, private: bool, resolve: Resolve = resolve) -> None:
-        """``private``: addresses that are not public are allowed, too."""
+        """``private``: whether addresses that are not public are allowed."""
         self._store = store
         self._private = private
         self._resolve = resolve
 
     async def run(self) -> None:
-        """For ever. What is under way when it is cancelled is sent again later, by any process."""
+        """Sends until it is cancelled. Events in progress are then sent again later, by any process."""
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_AT_ONCE):
                 tasks.create_task(self._send_for_ever())
@@ -80,11 +80,11 @@ class Notifier:
             except BrokerError as error:
                 log.warning("event %s: %s", notice.id, error.message)
             except Exception:
-                # It is taken again, when its time in the store is over.
+                # It is taken again when its lease in the store ends.
                 log.exception("event %s", notice.id)
 
     async def send(self, notice: Notice) -> None:
-        """One try, and what became of it is noted."""
+        """Makes one attempt, and notes the outcome."""
         if notice.tries < 0:
             log.warning("event %s (%s) could not be sent for a day, and is given up", notice.id, notice.event)
             return
@@ -106,7 +106,7 @@ class Notifier:
         await self._store.notices.sent(notice)
 
     async def _post(self, url: NotifyUrl, body: bytes, secret: str) -> None:
-        """Raises :class:`NotSent`, or what the system says."""
+        """Raises :class:`NotSent`, or an error of the system."""
         address = await self._address(url)
         context = await asyncio.to_thread(_tls) if url.secure else None
         name = url.host if context else None
@@ -119,7 +119,7 @@ class Notifier:
             status = await _status(reader)
         finally:
             writer.close()
-            # Nothing more is said; a peer that does not let go is not waited for.
+            # A peer that does not close the connection is not waited for.
             writer.transport.abort()
         if not 200 <= status < 300:
             raise NotSent(f"the receiver answered {status}")
@@ -162,7 +162,7 @@ def _head(url: NotifyUrl, body: bytes, secret: str) -> bytes:
 
 
 async def _status(reader: asyncio.StreamReader) -> int:
-    """Of the answer; interim ones are passed."""
+    """The status of the answer; interim answers (1xx) are skipped."""
     left = _LONGEST_HEAD
     while left > 0:
         try:

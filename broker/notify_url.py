@@ -18,18 +18,18 @@ class NotifyUrl(NamedTuple):
     target: str
     """Path and query."""
     authority: str
-    """As the header Host has it."""
+    """The value of the Host header."""
 
 
 def parsed(url: str) -> NotifyUrl:
-    """Raises ValueError for what is no URL to send to."""
+    """Raises ValueError for any other URL; its text says what the URL must be."""
     if not re.fullmatch(r"[!-~]{1,2048}", url):
         raise ValueError("a URL of at most 2,048 visible ASCII characters")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError("a URL with a host and a port that can be") from None
+        raise ValueError("a URL with a valid host and port") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         raise ValueError("a URL that begins with http:// or https:// and names a host")
     if parts.username is not None or parts.password is not None or "\\" in url:
@@ -40,7 +40,9 @@ def parsed(url: str) -> NotifyUrl:
 
 
 def is_public(address: Address) -> bool:
-    """Whether this is an address on the Internet; of one that stands for another, whether that is."""
+    """Whether this is an address on the Internet. An address that contains another one must not contain a private
+    one.
+    """
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))

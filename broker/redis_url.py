@@ -1,4 +1,4 @@
-"""What ``BROKER_REDIS_URL`` may say, and the URLs of single servers that follow from it."""
+"""Parses ``BROKER_REDIS_URL``, and builds the URLs of single servers from it."""
 
 import re
 from typing import NamedTuple
@@ -28,7 +28,7 @@ _WITH = {
     "cluster": {},
     "sentinel": {"sentinel_username": _TEXT, "sentinel_password": _TEXT},
 }
-"""Options, and what they may be. redis-py has more: some would undo ours, some fail only when it connects."""
+"""Options and their values. redis-py has more: some would override ours, some fail only when it connects."""
 
 
 class RedisUrl(NamedTuple):
@@ -37,7 +37,7 @@ class RedisUrl(NamedTuple):
     nodes: tuple[str, ...]
     """HOST:PORT of nodes of the cluster, or of the sentinels; a single server's URL has its own."""
     service: str
-    """What the sentinels call the servers that they watch."""
+    """The sentinels' name for the servers that they watch."""
     template: str
     """The URL of a server, with ``{}`` for its HOST:PORT."""
 
@@ -47,7 +47,7 @@ class RedisUrl(NamedTuple):
 
 
 def parse(text: str) -> RedisUrl:
-    """Raises :class:`ValueError`, which says what is wanted."""
+    """Raises :class:`ValueError`; its text says what the URL must be."""
     if _PLAIN.match(text):
         return _single(text)
     match = _MANY.fullmatch(text)
@@ -70,7 +70,7 @@ def parse(text: str) -> RedisUrl:
 
 
 def split(node: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT, as a socket wants them."""
+    """Host and port of HOST:PORT, as a socket takes them."""
     host, _, port = node.rpartition(":")
     return host.strip("[]"), int(port)
 
@@ -96,11 +96,11 @@ def _check_options(query: str, kind: str, scheme: str) -> None:
     known = _WITH[kind] | (_WITH_TLS if scheme == "rediss" else {})
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
-            # It is not repeated: in a URL that is not as meant, it may be the end of a password.
+            # The option is not shown: in a wrong URL, it may be the end of a password.
             wanted = f"options are among {', '.join(known)}" if known else "nodes are followed by nothing"
             raise ValueError(f"a URL whose {wanted}{'' if scheme == 'rediss' else ' (those of TLS need rediss)'}")
         if not known[name].fullmatch(value):
-            raise ValueError(f"a URL whose options can be: {name} has a value that it cannot have")
+            raise ValueError(f"a URL with valid options: the value of {name} is not valid")
 
 
 def _node(text: str, port: int) -> str:

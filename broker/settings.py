@@ -91,7 +91,7 @@ def token(text: str) -> str:
 
 
 def proxies(text: str) -> str:
-    """As uvicorn reads them. It would take anything else for a name, and no client has a name."""
+    """Checked here, because uvicorn takes anything else for a host name, which no client has."""
     for part in text.split(",") if text.strip() not in {"", "*"} else ():
         try:
             ipaddress.ip_network(part.strip())
@@ -176,7 +176,7 @@ class Settings:
     public_logs: bool = _setting("no", flag, "whether everybody may read the logs over HTTP, or only managers")
     metrics_token: str = _setting("", token, "Bearer token that a reader of /metrics must send; empty for no token")
     metrics_projects: int = _setting(
-        "100", whole(0, 5000), "projects that /metrics shows one by one: those with most unfinished tasks"
+        "100", whole(0, 5000), "projects that /metrics shows one by one: those with the most unfinished tasks"
     )
     create_limit: int = _setting(
         "6000", whole(0, 10**8), "workers that one address may create in a minute; 0 for no limit"
@@ -190,8 +190,7 @@ class Settings:
     login_limit: int = _setting(
         "120",
         whole(0, 10**8),
-        "wrong passwords, and as many join tokens that are no good, that one address may send in a minute; "
-        "0 for no limit",
+        "wrong passwords, and as many wrong join tokens, that one address may send in a minute; 0 for no limit",
     )
     trusted_proxies: str = _setting(
         "127.0.0.1",

@@ -1,9 +1,9 @@
 """The periodic jobs: a table of them, and the coroutine in every process that runs them.
 
-The directory knows when each project is to be looked at (``broker/store/active.py``). Each process takes some of those
-whose time has come, so the processes share the work. Besides, a slow round goes through all projects: it finds what a
-crash has lost. A job may safely run twice, run in two processes at once, or die in the middle: its steps are single
-scripts. A job that fails is logged, and runs again when its project is looked at again.
+The directory knows when each project is to be looked at (``broker/store/active.py``). Each process takes some of the
+projects that are due, so the processes share the work. In addition, a slow round goes through all projects: it finds
+what a crash has lost. A job may safely run twice, run in two processes at once, or die in the middle: its steps are
+single scripts. A job that fails is logged, and runs again when its project is looked at again.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ _TAKEN = 10
 """Projects that a process takes at once: the others are left to other processes."""
 
 _LOOKS = 4
-"""Times in each interval that a process asks for projects whose time has come."""
+"""How often in each interval a process asks for projects that are due."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """``step`` does some of what is ``due`` in a project, and answers whether there may be more."""
+    """``step`` does some of what is ``due`` in a project, and returns whether there may be more."""
 
     name: str
     due: Callable[[Due], bool]
@@ -56,7 +56,7 @@ async def _expire_hashes(store: Store, project: int) -> bool:
 
 
 async def _flush(store: Store, project: int) -> bool:
-    """Chained tasks that a crash or a full store left on the outbox are delivered."""
+    """Chained tasks that a crash or a full store left in the outbox are delivered."""
     await store.chain.flush_if_possible(project)
     return False
 
@@ -67,7 +67,7 @@ async def _drain(store: Store, project: int) -> bool:
 
 
 async def _promote(store: Store, project: int) -> bool:
-    """Groups that have rested may start a task again, and delayed tasks whose time has come wait."""
+    """Groups whose rest has ended are ready, and delayed tasks that are due wait."""
     return (await store.tasks.promote(project, BATCH))[0]
 
 
@@ -78,7 +78,7 @@ async def _snapshot(store: Store, project: int) -> bool:
 
 
 async def _take_notices(store: Store, project: int) -> bool:
-    """Events of the project are noted, and handed to what sends them."""
+    """Events of the project are noted, and passed to the notifier."""
     await store.notices.take(project)
     return False
 
@@ -97,7 +97,7 @@ JOBS = (
 async def sweep(store: Store) -> None:
     """Does all that is due anywhere: what the directory has left to do, then in every project.
 
-    Raises :class:`Unavailable` in the end when the store had no answer for some: their node of a cluster is away.
+    Raises :class:`Unavailable` at the end if the store did not answer for some projects: a node of the cluster is away.
     """
     await _tidy(store)
     await _look_at(store, [project.id async for project in store.projects.ids()])
@@ -118,7 +118,7 @@ async def _tidy(store: Store) -> None:
 
 
 async def _look_at(store: Store, projects: list[int]) -> None:
-    """Does what is due in these projects. Raises :class:`Unavailable` in the end, as :func:`sweep`."""
+    """Does what is due in these projects. Raises :class:`Unavailable` at the end, as :func:`sweep`."""
     away: list[int] = []
     for project in projects:
         try:
@@ -137,7 +137,7 @@ async def _look_at(store: Store, projects: list[int]) -> None:
 
 async def _rebase(store: Store) -> None:
     """The clock of the store was set back. What is not rebased now is rebased in the next round."""
-    log.warning("the clock of the store was set back: deadlines begin anew")
+    log.warning("the clock of the store was set back: deadlines start again")
     rebased = True
     await store.active.look_at_all()
     async for project, _, _ in store.projects.ids():
@@ -166,14 +166,14 @@ async def _log_errors(name: str, project: int, work: Awaitable[None]) -> None:
 
 
 async def sweep_for_ever(store: Store, interval: float) -> None:
-    """What is due by the second: each process does some of it; and the slow round, by one that can claim it."""
+    """Repeats :func:`look` in each process, and the slow round in the process that claims it."""
     async with asyncio.TaskGroup() as tasks:
         for work in (look, _round_if_claimed):
             tasks.create_task(_repeat_for_ever(work, store, interval))
 
 
 async def _repeat_for_ever(work: Callable[[Store, float], Awaitable[float]], store: Store, interval: float) -> None:
-    """``work`` answers after how many seconds it is to be done again."""
+    """``work`` returns after how many seconds to call it again."""
     said = ""
     while True:
         wait = interval
@@ -187,7 +187,7 @@ async def _repeat_for_ever(work: Callable[[Store, float], Awaitable[float]], sto
 
 
 async def look(store: Store, interval: float) -> float:
-    """Looks at projects whose time has come, and answers after how many seconds to do that again."""
+    """Looks at projects that are due, and returns after how many seconds to do that again."""
     projects, wait = await store.active.take(_TAKEN)
     await _look_at(store, projects)
     if len(projects) == _TAKEN:

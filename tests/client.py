@@ -1,4 +1,4 @@
-"""A client of the HTTP API as tests read best, and a fleet that makes what a story needs."""
+"""A client of the HTTP API for tests, and a fleet that creates workers, managers and projects."""
 
 import json
 import re
@@ -23,7 +23,7 @@ class Answer:
     headers: httpx.Headers
 
     def content(self) -> dict[str, Any]:
-        """Of an answer that must be fine."""
+        """The content of an answer that must be ok."""
         assert self.status == 200, self
         assert self.body["ok"] is True, self
         content: dict[str, Any] = self.body.get("content", {})
@@ -43,7 +43,7 @@ class Answer:
 
 
 def exchange(url: str, request: bytes, method: str = "POST", *, seconds: float = 20) -> Answer:
-    """Sends these bytes over a socket of their own: what no HTTP client would send."""
+    """Sends these bytes on a new connection: what no HTTP client would send."""
     to = httpx.URL(url)
     with socket.create_connection((to.host, to.port or 80), timeout=seconds) as connection:
         connection.sendall(request)
@@ -98,7 +98,7 @@ class WorkerCaller(Caller):
         return task
 
     def take(self, project: int, wait: int = 0) -> dict[str, Any]:
-        """The task that a get hands out; there must be one, or come within ``wait`` seconds."""
+        """The task that a get returns; there must be one within ``wait`` seconds."""
         task: dict[str, Any] = self.get(f"/task/get/{project}?wait={wait}").content()["task"]
         return task
 
@@ -119,7 +119,7 @@ class ManagerCaller(Caller):
 
 
 class Fleet:
-    """What stories are made of. Everything gets a name of its own: the broker is shared by the whole run."""
+    """Creates what tests need, with unique names: all tests of a run share the broker."""
 
     def __init__(self, url: str, admin: Caller) -> None:
         self.url = url
@@ -144,7 +144,7 @@ class Fleet:
         return manager
 
     def project(self, manager: Caller | None = None, **fields: Any) -> int:
-        """A private project of the admin, unless said otherwise."""
+        """A project of the admin, private unless ``fields`` say otherwise."""
         fields.setdefault("name", f"project {secrets.token_hex(6)}")
         project: int = (manager or self.admin).post("/project/create", fields).content()["id"]
         return project

@@ -1,4 +1,4 @@
-"""A real store for the tests that speak to it, a real broker of two processes for those that speak HTTP."""
+"""Fixtures for all tests: a real store for tests below HTTP, and a real broker of two processes for the others."""
 
 import os
 import secrets
@@ -53,14 +53,14 @@ def store_kind() -> str:
 
 @pytest.fixture(scope="session")
 def redis_url(scratch: Path, store_kind: str) -> Iterator[str]:
-    """A store, once per run."""
+    """The URL of a store, started once per run."""
     with STORES[store_kind](scratch / "store") as url:
         yield url
 
 
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
-    """A prefix of its own for every test."""
+    """Each test has a key prefix of its own."""
     return Settings(redis_url=redis_url, prefix=f"test-{secrets.token_hex(6)}")
 
 
@@ -73,7 +73,7 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
 
 @pytest.fixture(scope="session")
 def served_store(scratch: Path, store_kind: str) -> Iterator[str]:
-    """The URL of a store for served brokers, whose sweeps no test of the store counts; empty: each has its own."""
+    """The URL of a store for brokers, apart from that of store tests, which count calls; empty: each has its own."""
     if store_kind == "embedded":
         yield ""
         return
@@ -84,7 +84,7 @@ def served_store(scratch: Path, store_kind: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def serving(scratch: Path, served_store: str) -> Iterator[Serving]:
     """A broker of two server processes."""
-    # All tests together make more projects than one address may, and than /metrics shows.
+    # All tests together create more projects than one address may, and than /metrics shows.
     running = Serving.start(
         scratch / "serving", workers=2, redis_url=served_store, project_limit="0", metrics_projects="5000"
     )
@@ -100,7 +100,7 @@ def admin(serving: Serving) -> Caller:
 
 @pytest.fixture
 def fleet(serving: Serving, admin: Caller) -> Iterator[Fleet]:
-    """Makes workers, managers and projects on the session's broker, with names of their own."""
+    """Creates workers, managers and projects on the session's broker."""
     made = Fleet(serving.url, admin)
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""Holds calls and their answers against the OpenAPI document, so that it cannot lie."""
+"""Checks calls and their answers against the OpenAPI document."""
 
 import json
 import re

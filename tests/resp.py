@@ -1,4 +1,4 @@
-"""As much of Redis's protocol as a false server needs."""
+"""The part of Redis's protocol that a fake server needs."""
 
 import asyncio
 

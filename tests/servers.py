@@ -1,4 +1,4 @@
-"""Servers that stand beside the broker, as an operator may run them."""
+"""Servers beside the broker, as an operator may run them."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from tests.serving import free_port
 AS_ADVISED = [
     *("--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"),
     *("--maxmemory-policy", "noeviction", "--hash-max-listpack-value", "1024"),
-    # They wait five seconds for others who want a copy as well; a test does not.
+    # By default, servers wait five seconds for further replicas before they send a copy.
     *("--repl-diskless-sync-delay", "0"),
 ]
 """What docs/operating.md tells operators to set."""

@@ -20,7 +20,7 @@ from broker.processes import die_with_parent
 from tests.client import Caller
 
 _PORTS = range(10_000, 32_000)
-"""Below those that outgoing connections take, which might take one before the server that it is for."""
+"""Below the ports of outgoing connections, one of which might take the port before the server does."""
 
 
 def free_port() -> int:
@@ -83,7 +83,7 @@ class Serving:
         return serving
 
     def wait_for(self, status: int, path: str = "/project/list", seconds: float = 20) -> None:
-        """Until a GET of ``path`` answers with this status."""
+        """Waits until a GET of ``path`` answers with this status."""
         deadline = time.monotonic() + seconds
         seen: object = None
         while time.monotonic() < deadline:
@@ -136,7 +136,7 @@ class Serving:
         return caller
 
     def admin(self) -> Caller:
-        """The first account, which registers now."""
+        """Registers the first account."""
         caller = self.caller()
         caller.post("/register", {"username": "admin", "password": "a long password"}).content()
         return caller
@@ -146,7 +146,7 @@ class Serving:
         return self._end(name)
 
     def kill(self) -> None:
-        """The supervisor alone, as a machine short of memory does."""
+        """Kills the supervisor alone, as a machine short of memory may."""
         self._end(signal.SIGKILL)
 
     def _end(self, name: signal.Signals) -> int:

@@ -86,7 +86,7 @@ STORES: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
 
 
 def lose_record(redis: Any, prefix: str, task: int) -> str:
-    """Removes the record of a task, as an eviction or a hand in redis-cli may; the base of its project's keys."""
+    """Removes the record of a task, as an eviction may. Returns the base of its project's keys."""
     n, project = divmod(task, 100_000)
     base = f"{prefix}:{{project:{project}}}"
     redis.hdel(f"{base}:tasks:{n // 32}", str(n))

@@ -1,4 +1,4 @@
-"""The commands of the Dockerfile run here as they stand, and compose.yaml is held against what the broker needs.
+"""The commands of the Dockerfile run here as they stand, and compose.yaml is compared with what the broker needs.
 
 No image is built: pip installs into an empty environment, and everything runs as an ordinary user, as in the image.
 """
@@ -109,7 +109,7 @@ def test_the_broker_finds_the_redis_by_its_service_and_waits_until_it_is_healthy
     assert "ports" not in REDIS
 
 
-def test_the_redis_refuses_whoever_does_not_know_its_password(tmp_path: Path) -> None:
+def test_the_redis_refuses_clients_without_its_password(tmp_path: Path) -> None:
     with redis_of_compose(tmp_path) as url:
         with Redis.from_url(re.sub("//.*@", "//", url)) as stranger, pytest.raises(AuthenticationError):
             stranger.ping()

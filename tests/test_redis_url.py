@@ -53,7 +53,7 @@ def test_nodes_and_sentinels_have_ports_of_their_own() -> None:
         ("rediss+cluster://a?ssl_cert_reqs=maybe", "ssl_cert_reqs has a value"),
     ],
 )
-def test_a_url_that_cannot_be_is_one_line_which_says_what_is_wanted(text: str, says: str) -> None:
+def test_an_invalid_url_is_one_line_that_says_what_is_valid(text: str, says: str) -> None:
     with pytest.raises(StartError, match=says) as refused:
         Settings.read({"BROKER_REDIS_URL": text})
 

@@ -43,7 +43,7 @@ def test_a_taken_name_tells_of_a_hidden_project(fleet: Fleet) -> None:
     assert manager.post("/project/create", {"name": name}).code == "duplicate"
 
 
-async def test_the_sizes_that_security_md_names_are_true(store: Store, settings: Settings, redis_url: str) -> None:
+async def test_the_sizes_in_security_md_are_true(store: Store, settings: Settings, redis_url: str) -> None:
     wide = "\U0001f600"
     worker, _ = await store.workers.create(wide * 16_384)
     boss = await store.managers.register("boss", "a long password", open_to_all=True)

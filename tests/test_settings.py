@@ -63,7 +63,7 @@ def test_every_setting_is_in_the_operators_table_with_its_default() -> None:
         "redis://:s3cret@[::1/0",
     ],
 )
-def test_a_url_that_cannot_be_right_is_refused_without_its_password(wrong: str) -> None:
+def test_an_invalid_url_is_refused_without_its_password(wrong: str) -> None:
     with pytest.raises(StartError, match="BROKER_REDIS_URL: ") as refused:
         Settings.read({"BROKER_REDIS_URL": wrong})
 

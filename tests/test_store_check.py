@@ -1,4 +1,4 @@
-"""What the broker asks of a store before it serves from it."""
+"""What the broker checks of a store before it uses it."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from tests.servers import a_server
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
-def test_a_store_that_throws_tasks_away_stops_the_start(tmp_path: Path, policy: str) -> None:
+def test_a_store_that_evicts_tasks_stops_the_start(tmp_path: Path, policy: str) -> None:
     with a_server(tmp_path, "--maxmemory-policy", policy) as port:
         command = [sys.executable, "-m", "broker", "serve", "--port", "0", "--redis-url", f"redis://127.0.0.1:{port}"]
         stopped = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)

@@ -7,11 +7,11 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from broker.api import answers, auth, projects, webhooks
-from broker.api.bodies import LONGEST_HOLD, LONGEST_WAIT
+from broker.api import answers, auth, projects, queries, webhooks
 from broker.api.requests import Call, Disconnected
 from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
+from broker.api.values import LONGEST_HOLD, LONGEST_WAIT
 from broker.errors import BrokerError, Unavailable
 from broker.store.task_fields import Task, TaskFields
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned
@@ -101,7 +101,7 @@ class Wanted(NamedTuple):
         f"\n\n{_WAIT}\n\n{_NO_TASK}\n\n{_LOST}",
         who=TAKER,
         path=_IN_PATH,
-        query=answers.TakeQuery,
+        query=queries.TakeQuery,
         content=(answers.OneTask, answers.Tasks),
         refuses={
             "no_task": "no task is waiting, or only tasks that this worker has voted on; with `wait`, until its end",
@@ -133,7 +133,7 @@ async def get(call: Call) -> Reply:
         "one answer are "
         f"from one project.\n\n{_LOST}",
         who=TAKER,
-        query=answers.TakeQuery,
+        query=queries.TakeQuery,
         content=(answers.OneTask, answers.Tasks),
         refuses={
             "no_task": "no project that the worker may get tasks from has one for it, or these projects are paused",

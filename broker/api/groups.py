@@ -1,7 +1,7 @@
 """The groups of a project's tasks, such as hosts: how much waits, and limits of their own."""
 
-from broker.api import answers, auth
-from broker.api.bodies import RemoveGroup, SetGroup, required, seconds_or_minus_1, valid_group
+from broker.api import answers, auth, queries
+from broker.api.bodies import RemoveGroup, SetGroup
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import (
@@ -15,6 +15,7 @@ from broker.api.routing import (
     Operation,
     Routes,
 )
+from broker.api.values import required, seconds_or_minus_1, valid_group
 from broker.errors import BrokerError, Invalid
 from broker.store.groups import GROUP_STATES, GroupRow
 from broker.store.projects import EDIT, MAINTENANCE, READ
@@ -45,7 +46,7 @@ _EXAMPLE = {
         "never seen has zeros. A call with an id in `X-Worker-ID`, or without a cookie, is a worker's call.",
         who=EITHER,
         path=PROJECT_ID,
-        query=answers.GroupQuery,
+        query=queries.GroupQuery,
         content=(answers.OneGroup,),
         refuses={
             "invalid": "the group is missing, or cannot be one",
@@ -71,7 +72,7 @@ async def get_group(call: Call) -> Reply:
         group="Maintenance",
         summary="Give a group limits of its own, or block it",
         text="For managers with EDIT. Fields that are absent or null keep their values. A changed delay counts from "
-        "the next get. Safe to repeat, but a block begins anew.",
+        "the next get. Safe to repeat, but a block starts again.",
         who=MANAGER,
         path=PROJECT_ID,
         body=SetGroup,
@@ -104,7 +105,7 @@ async def set_group(call: Call) -> Reply:
         "one: go on until `next` is null. A group that changes its state meanwhile may be missing or come twice.",
         who=MANAGER,
         path=PROJECT_ID,
-        query=answers.GroupsQuery,
+        query=queries.GroupsQuery,
         content=(answers.GroupPage,),
         refuses={"invalid": "`state` is missing or none of these; `after` or `limit` is not valid"}
         | NEEDS_READ

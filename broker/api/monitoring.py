@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import orjson
 
-from broker.api import answers, auth, presence
+from broker.api import answers, auth, presence, queries
 from broker.api.requests import Call
 from broker.api.responses import Answer, Listed, Reply
 from broker.api.routing import NO_SUCH_PROJECT, PROJECT_ID, READER, Example, Operation, Routes
@@ -54,7 +54,7 @@ _View = Callable[[Snapshot], Mapping[str, int | None]]
         "and kept for 400 hours (settings).",
         who=READER,
         path=PROJECT_ID,
-        query=answers.SnapshotsQuery,
+        query=queries.SnapshotsQuery,
         content=(answers.Snapshots,),
         refuses=NO_SUCH_PROJECT,
         example=Example(
@@ -89,7 +89,7 @@ async def monitoring(call: Call) -> Reply:
         text="Like `/project/monitoring/{id}`, with at most 100,000 snapshots; with `full=1`, each has more counts.",
         who=READER,
         path=PROJECT_ID,
-        query=answers.BetweenQuery,
+        query=queries.BetweenQuery,
         content=(answers.Snapshots, answers.FullSnapshots),
         refuses=NO_SUCH_PROJECT,
         example=Example(
@@ -159,7 +159,7 @@ async def assignees(call: Call) -> Reply:
         "who are logged in, and a worker in its own row, also see when the worker was last seen, how many tasks it "
         "holds, how many it failed, and its `X-Worker-Info`.",
         who=READER,
-        query=answers.WorkerStatsQuery,
+        query=queries.WorkerStatsQuery,
         content=(answers.AllWorkerStats,),
         refuses={"not_found": "no such project"},
         example=Example(

@@ -1,11 +1,10 @@
-"""The tasks of a project for managers: reclaim, delete or retry all of them, list them, retry or remove one."""
+"""The tasks of a project for managers: list them, retry or remove one; ``maintenance.py`` is for many of them."""
 
 import re
 from dataclasses import asdict
-from functools import partial
 
-from broker.api import answers, auth
-from broker.api.bodies import LONGEST_TEXT, ForgetHash, MatchTasks, hash_of, required, valid_group
+from broker.api import answers, auth, queries
+from broker.api.bodies import ForgetHash, hash_of
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import (
@@ -19,8 +18,8 @@ from broker.api.routing import (
     Operation,
     Routes,
 )
+from broker.api.values import LONGEST_TEXT, required, valid_group
 from broker.errors import Invalid
-from broker.store.maintenance import Matching
 from broker.store.project_tasks import TaskFilter
 from broker.store.projects import MAINTENANCE, READ
 from broker.store.task_fields import Row, TaskFields
@@ -68,146 +67,6 @@ _OTHER_PROJECT = {"invalid": "an id is not valid, or the task belongs to another
 routes = Routes()
 
 
-_WHOLE = (
-    "For managers with MAINTENANCE. The call selects all tasks concerned in one step; tasks that are submitted or "
-    "assigned, or that fail, after that are not changed. A hard reset answers then, and the tasks are deleted in the "
-    "background. The others answer when the tasks wait again, or after 30 seconds; the rest follows in the background."
-)
-
-
-_all_tasks = partial(
-    Operation,
-    group="Maintenance",
-    who=MANAGER,
-    path=PROJECT_ID,
-    content=(answers.AffectedTasks,),
-    refuses=NEEDS_MAINTENANCE | NO_SUCH_PROJECT,
-)
-
-
-@routes.add(
-    "POST /project/reclaim_assigned_tasks/{id}",
-    _all_tasks(
-        summary="Reclaim all assigned tasks",
-        text=f"{_WHOLE} Assigned tasks are waiting again, whatever their deadline. Safe to repeat.",
-        example=Example(path="/project/reclaim_assigned_tasks/2", content={"affected_tasks": 1}),
-    ),
-)
-async def reclaim_assigned(call: Call) -> Reply:
-    return await _run(call, "reclaim_assigned")
-
-
-@routes.add(
-    "POST /project/hard_reset/{id}",
-    _all_tasks(
-        summary="Delete all tasks of a project",
-        text=f"{_WHOLE} Votes, hashes and remembered hashes are deleted too; counters and snapshots are kept. A repeat "
-        "also deletes tasks that were submitted after the first call.",
-        example=Example(path="/project/hard_reset/2", content={"affected_tasks": 1}),
-    ),
-)
-async def hard_reset(call: Call) -> Reply:
-    return await _run(call, "hard_reset")
-
-
-@routes.add(
-    "POST /project/reset_failed_tasks/{id}",
-    _all_tasks(
-        summary="Retry all failed tasks",
-        text=f"{_WHOLE} Failed tasks are waiting again, with their votes and with `retries` 0. Safe to repeat.",
-        example=Example(path="/project/reset_failed_tasks/2", content={"affected_tasks": 0}),
-    ),
-)
-async def reset_failed(call: Call) -> Reply:
-    return await _run(call, "reset_failed")
-
-
-_MATCHING = (
-    "For managers with MAINTENANCE. The call looks at all tasks of the project one by one, from the oldest to the "
-    "newest. Tasks that do not match can be assigned all the time; tasks that are submitted later are left alone. "
-    "Each task is looked at once, in the state that it then has. The call answers when it is done, or after 5 seconds "
-    "with `pending`: the rest follows in the background, also if this server process dies. Several such calls are "
-    "carried out one after another."
-)
-
-_matching_tasks = partial(
-    Operation,
-    group="Maintenance",
-    who=MANAGER,
-    path=PROJECT_ID,
-    body=MatchTasks,
-    content=(answers.MatchingTasks,),
-    refuses=NEEDS_MAINTENANCE
-    | NO_SUCH_PROJECT
-    | {"rate_limited": "the project has 16 calls in progress that retry or remove tasks"},
-)
-
-
-@routes.add(
-    "POST /project/retry_tasks/{id}",
-    _matching_tasks(
-        summary="Retry the failed tasks that match",
-        text=f"{_MATCHING} Failed tasks are waiting again, with their votes and with `retries` 0. A task that fails "
-        "again meanwhile is not retried a second time.",
-        example=Example(
-            path="/project/retry_tasks/2",
-            body={"state": "failed", "contains": "https://example.org/"},
-            content={"affected_tasks": 0, "pending": False},
-        ),
-    ),
-)
-async def retry_tasks(call: Call) -> Reply:
-    return await _matching(call, "retry_tasks", "failed")
-
-
-@routes.add(
-    "POST /project/remove_tasks/{id}",
-    _matching_tasks(
-        summary="Delete the tasks of a state that match",
-        text=f"{_MATCHING} The tasks are deleted with their votes, and their hashes are free at once. If a worker "
-        "holds a task, its release answers `updated` false.",
-        example=Example(
-            path="/project/remove_tasks/2",
-            body={"state": "waiting", "group": "example.org"},
-            content={"affected_tasks": 0, "pending": False},
-        ),
-    ),
-)
-async def remove_tasks(call: Call) -> Reply:
-    return await _matching(call, "remove_tasks", None)
-
-
-async def _matching(call: Call, operation: Matching, state: str | None) -> Reply:
-    """``state``: the only one that is allowed; None: any, but one must be sent."""
-    project = await auth.authorized(call, MAINTENANCE)
-    body = await call.decode(MatchTasks)
-    filter = _filter(required(body.state or state, "state"), body.contains, body.group, body.worker)
-    if state not in {None, filter.state}:
-        raise Invalid(f"state: only {state}")
-    affected, pending = await call.store.maintenance.run_matching(project, operation, filter)
-    return Reply({"affected_tasks": affected, "pending": pending})
-
-
-@routes.add(
-    "POST /project/reclaim_worker/{id}/{worker}",
-    Operation(
-        group="Maintenance",
-        summary="Reclaim the tasks of one worker",
-        text="For managers with MAINTENANCE. The tasks that the worker holds in this project are waiting again, "
-        "whatever their deadlines; the call answers when that is done. Tasks that the worker gets meanwhile may stay: "
-        "pause it, or revoke its access, first. Safe to repeat.",
-        who=MANAGER,
-        path=PROJECT_ID | {"worker": "the worker's id"},
-        content=(answers.AffectedTasks,),
-        refuses=NEEDS_MAINTENANCE | NO_SUCH_PROJECT,
-        example=Example(path="/project/reclaim_worker/2/1", content={"affected_tasks": 0}),
-    ),
-)
-async def reclaim_worker(call: Call) -> Reply:
-    project, worker = await auth.authorized(call, MAINTENANCE), call.id("worker")
-    return Reply({"affected_tasks": await call.store.project_tasks.reclaim(project, worker)})
-
-
 @routes.add(
     "POST /project/forget/{id}",
     Operation(
@@ -237,11 +96,6 @@ async def forget(call: Call) -> Reply:
     return Reply({"forgotten": await call.store.project_tasks.forget(project, hash64, worker)})
 
 
-async def _run(call: Call, maintenance: str) -> Reply:
-    project = await auth.authorized(call, MAINTENANCE)
-    return Reply({"affected_tasks": await call.store.maintenance.run(project, maintenance)})
-
-
 @routes.add(
     "GET /project/tasks/{id}",
     Operation(
@@ -256,7 +110,7 @@ async def _run(call: Call, maintenance: str) -> Reply:
         "may be missing, and no task comes twice.",
         who=MANAGER,
         path=PROJECT_ID,
-        query=answers.TaskPageQuery,
+        query=queries.TaskPageQuery,
         content=(answers.TaskPage, answers.FoundTasks),
         refuses={"invalid": "a parameter is not valid; `offset` beside a filter"} | NEEDS_READ | NO_SUCH_PROJECT,
         example=Example(path="/project/tasks/2?state=failed", content={"total": 1, "tasks": [_EXAMPLE_FAILED]}),
@@ -264,7 +118,9 @@ async def _run(call: Call, maintenance: str) -> Reply:
 )
 async def tasks(call: Call) -> Reply:
     project = await auth.authorized(call, READ)
-    filter = _filter(call.query("state"), call.query("contains"), call.query("group"), call.number("worker", 1, 2**53))
+    filter = filter_of(
+        call.query("state"), call.query("contains"), call.query("group"), call.number("worker", 1, 2**53)
+    )
     order, after = call.query("order"), call.query("after")
     offset, limit = call.page()
     full = call.query("full") == "1"
@@ -294,7 +150,7 @@ async def tasks(call: Call) -> Reply:
     return Reply({**found, "tasks": [_view(row, filter.state, full=full) for row in rows]})
 
 
-def _filter(state: str | None, contains: str | None, group: str | None, worker: int | None) -> TaskFilter:
+def filter_of(state: str | None, contains: str | None, group: str | None, worker: int | None) -> TaskFilter:
     state = "waiting" if state in {None, "queue"} else state
     if state not in _STATES:
         raise Invalid(f"state: one of {', '.join(_STATES)}")

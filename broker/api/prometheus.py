@@ -15,7 +15,9 @@ from broker.store.redis.scripts import StoreMetrics
 
 TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
-_CALLS = "Seconds from a call of the store to its answer; the rate of the sum is the average number of calls under way"
+_CALLS = (
+    "Seconds from a call of the store to its answer; the rate of the sum is the average number of calls in progress"
+)
 _WRITES = "Writes to the store; calls divided by writes is how many calls share one write"
 _OLDEST = "Age in seconds of the oldest task among the first tasks of each priority; 0 if no task is waiting"
 _OVERDUE = "Seconds that the first delayed task is overdue: its time has passed and it is not waiting yet; 0 if none is"
@@ -58,7 +60,7 @@ def of_processes(requests: Requests, metrics: StoreMetrics) -> list[str]:
             "requests_total", "counter", "Requests; 499: the client closed the connection before the answer", answered
         ),
         *_family("request_duration_seconds", "histogram", "Seconds from the headers of a request to its answer", times),
-        *_family("requests_in_flight", "gauge", "Requests under way", [("", requests.in_flight())]),
+        *_family("requests_in_flight", "gauge", "Requests in progress", [("", requests.in_flight())]),
         *_family("store_call_duration_seconds", "histogram", _CALLS, _histogram("", metrics.calls.total)),
         *_family(
             "store_unanswered_total", "counter", "Calls that the store did not answer", [("", metrics.unanswered.total)]

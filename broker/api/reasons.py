@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from broker.api import answers, auth
+from broker.api import answers, auth, queries
 from broker.api.requests import Call, parsed_id
 from broker.api.responses import Reply
 from broker.api.routing import EITHER, PROJECT_ID, Example, Operation, Routes
@@ -53,7 +53,7 @@ class Told(TypedDict):
         "reason may end. At most 100 groups are looked at.",
         who=EITHER,
         path=PROJECT_ID,
-        query=answers.WhyQuery,
+        query=queries.WhyQuery,
         content=(answers.Reasons,),
         refuses={
             "invalid": "`worker` is missing in a manager's call, or cannot be an id",

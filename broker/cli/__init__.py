@@ -1,4 +1,4 @@
-"""The ``broker`` command: which commands there are, and what becomes of their errors."""
+"""The ``broker`` command: the table of its commands, and how their errors are printed."""
 
 import argparse
 import io
@@ -47,12 +47,12 @@ COMMANDS = {
     "import-scrapy-redis": Command(
         "broker.cli.import_scrapy_redis:add", "import what is left of a crawl with scrapy-redis"
     ),
-    "check": Command("broker.cli.check:add", "check what the store keeps of each project, and repair it"),
+    "check": Command("broker.cli.check:add", "check the data of each project, and repair it"),
     "redis-cli": Command("broker.cli.store:add_redis_cli", "open redis-cli on the store of the broker"),
 }
 
 STORE = ("redis_url", "data_dir")
-"""The settings that tell where the store is."""
+"""The settings that say where the store is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,7 +135,7 @@ def _message(error: Exception, args: argparse.Namespace) -> str:
 
 
 def whole_number(low: int, high: float = math.inf) -> Callable[[str], int]:
-    """A type for argparse."""
+    """A type for argparse: a whole number between the bounds."""
 
     def number(text: str) -> int:
         if not re.fullmatch(r"-?\d{1,19}", text) or not low <= int(text) <= high:

@@ -1,4 +1,4 @@
-"""``broker access``: who may work on a project, who asks for it, and tokens with which workers let themselves in."""
+"""``broker access``: access to a project, requests for it, and join tokens."""
 
 import argparse
 from typing import Any
@@ -21,14 +21,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     for command in (listing, accept, reject, tokens):
         command.add_argument("project", type=_ID, metavar="ID", help="the project")
     accept.add_argument("workers", type=_ID, nargs="*", metavar="WORKER", help="ids of workers")
-    accept.add_argument("--all", action="store_true", help="all requests that wait now")
+    accept.add_argument("--all", action="store_true", help="all requests")
     reject.add_argument("worker", type=_ID, metavar="WORKER", help="id of the worker")
     does = tokens.add_mutually_exclusive_group()
     does.add_argument("--create", action="store_true", help="create a token that gives assign, and print it")
     does.add_argument("--revoke", type=_ID, metavar="TOKEN", help="revoke the token with this id")
     tokens.add_argument("--submit", action="store_true", help="the new token gives submit as well")
     tokens.add_argument("--uses", type=_ID, metavar="N", help="for how many workers (default: any number)")
-    tokens.add_argument("--expires-in", type=_ID, metavar="SECONDS", help="default: 30 days")
+    tokens.add_argument("--expires-in", type=_ID, metavar="SECONDS", help="until the token expires (default: 30 days)")
     for command in (listing, accept, reject, tokens):
         add_client_options(command, "admin_file")
 

@@ -1,4 +1,4 @@
-"""``broker backup`` and ``broker restore``: a copy of the embedded store, while it runs, and back.
+"""``broker backup`` and ``broker restore``: copies the embedded store while it runs, and restores such a copy.
 
 A backup is a folder with the form of a data directory: its base file is a snapshot, which the store saves in the
 background.
@@ -27,20 +27,21 @@ from broker.store.redis.data_dir import lock
 from broker.store.redis.embedded import EmbeddedStore
 
 _POLL = 0.1
-"""Seconds between two questions whether the store has saved itself."""
+"""Seconds between checks whether the store has saved its snapshot."""
 
 _TIMEOUT = 60.0
 """Seconds for an answer of the store: a fork of a large one takes some."""
 
 _RDB = (b"REDIS", b"VALKE")
-"""How a snapshot begins."""
+"""The first bytes of a snapshot."""
 
 
 def add_backup(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_backup)
     parser.description = (
         "Copies the embedded store into a new folder, while the broker runs. The copy has all changes that were "
-        "acknowledged before it began. The store needs memory for what changes meanwhile, and room on its disk."
+        "acknowledged before it began. Meanwhile, the store needs memory for changes, and space on its disk for the "
+        "copy."
     )
     parser.add_argument("folder", metavar="DIR", help="the new folder; it contains secrets, as the data do")
     add_settings(parser, "data_dir")
@@ -52,7 +53,7 @@ def add_restore(parser: argparse.ArgumentParser) -> None:
         "Restores a backup into a data directory that has no data yet, and checks that the store starts with it. "
         "All changes since the backup are undone: stop the workers first."
     )
-    parser.add_argument("backup", metavar="BACKUP", help="a folder that broker backup made, or a file of a snapshot")
+    parser.add_argument("backup", metavar="BACKUP", help="a folder that broker backup created, or a snapshot file")
     add_settings(parser, "data_dir")
 
 
@@ -61,7 +62,7 @@ def _backup(arguments: argparse.Namespace) -> int:
     if not (Path(settings.data_dir) / aof.FOLDER).is_dir():
         raise StartError(f"there is no data in {settings.data_dir}", setting="data_dir")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StartError(f"{folder}: is there already, and is not an empty folder")
+        raise StartError(f"{folder}: exists, and is not an empty folder")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     try:
@@ -83,11 +84,11 @@ def _backup(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _alone(data: Path) -> Iterator[None]:
-    """No other backup of this data is under way: all use the same file of the store."""
+    """Allows one backup of this data at a time: all use the same file of the store."""
     try:
         held = lock(data / "backup.lock")
     except BlockingIOError:
-        raise StartError(f"another backup of {data} is under way") from None
+        raise StartError(f"another backup of {data} is in progress") from None
     try:
         yield
     finally:
@@ -98,13 +99,13 @@ def _embedded(arguments: argparse.Namespace, command: str) -> Settings:
     settings = read_settings(arguments)
     if settings.redis_url:
         raise StartError(
-            f"broker {command} is for the embedded store; docs/operating.md has what to do on your own server"
+            f"broker {command} is for the embedded store; docs/operating.md says what to do on your own server"
         )
     return settings
 
 
 def _save(store: Redis) -> None:
-    """Returns when the store has saved itself, after now. What it saves otherwise is waited for first."""
+    """Makes the store save a snapshot, and waits for it. A save that is in progress is waited for first."""
     progress = Progress(sys.stderr)
     saves = _begun(store, progress)
     while (info := store.info("persistence"))["rdb_bgsave_in_progress"]:
@@ -113,11 +114,11 @@ def _save(store: Redis) -> None:
         time.sleep(_POLL)
     progress.clear()
     if info["rdb_last_bgsave_status"] != "ok" or info["rdb_saves"] <= saves:
-        raise StartError("the store could not save itself: the end of store.log in the data directory says why")
+        raise StartError("the store could not save a snapshot: the end of store.log in the data directory says why")
 
 
 def _begun(store: Redis, progress: Progress) -> int:
-    """How many times it had saved itself before."""
+    """Starts a save, and returns how many there were before."""
     while True:
         saves: int = store.info("persistence")["rdb_saves"]
         try:
@@ -132,7 +133,7 @@ def _begun(store: Redis, progress: Progress) -> int:
 
 
 def _write(folder: Path, snapshot: Path) -> None:
-    """Makes the append-only files of a snapshot; the manifest comes last: without it, there is nothing."""
+    """Writes append-only files with a snapshot. The manifest comes last: without it, the store ignores the others."""
     folder.mkdir(mode=0o700, exist_ok=True)
     _copy(snapshot, folder / aof.BASE)
     _write_manifest(folder, f"file {aof.BASE} seq 1 type b\n")
@@ -177,17 +178,17 @@ def _restore(arguments: argparse.Namespace) -> int:
             raise StartError(f"{backup}: the store does not start with it: {aof.problem(reason) or reason}")
     finally:
         store.stop()
-    print(f"{settings.data_dir} has what the backup has. To serve it: broker serve --data-dir {settings.data_dir}")
+    print(f"{settings.data_dir} has the data of the backup. To serve it: broker serve --data-dir {settings.data_dir}")
     return 0
 
 
 def _files(backup: Path) -> list[aof.File] | None:
-    """Those of a folder, or None for a file that is a snapshot."""
+    """The files of a backup folder; None for a snapshot file."""
     if backup.is_dir():
         folder = backup / aof.FOLDER
         files = aof.files(folder if folder.is_dir() else backup)
         for file in files:
-            # The store would start with nothing.
+            # The store would start without data.
             if file.type == "b" and not file.path.stat().st_size:
                 raise StartError(f"{file.path} is empty: take another backup")
         return files

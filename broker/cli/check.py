@@ -1,4 +1,4 @@
-"""``broker check``: whether what the store keeps of each project agrees."""
+"""``broker check``: whether the data of each project is consistent."""
 
 import argparse
 import sys
@@ -12,9 +12,9 @@ from broker.store import Store
 # What differs, what it is an example of, and what a repair does.
 _TEXTS = {
     "record": ("tasks have lost their record", "task", "dropped, and counted as orphaned"),
-    "nowhere": ("tasks have a record, but no state: nobody gets them", "task", "they wait again"),
+    "nowhere": ("tasks have a record, but no state: no worker gets them", "task", "they wait again"),
     "state": ("tasks are in two states, or wait in the wrong set", "task", "in one state now"),
-    "ticket": ("tasks wait in a group that has no ticket: nobody gets them", "task", "the group may start one again"),
+    "ticket": ("tasks wait in a group that has no ticket: no worker gets them", "task", "the group is ready again"),
     "error": ("entries of :errors are of no task", "task", "removed"),
     "holder": ("entries of :holders do not agree with :assigned", "task", "corrected"),
     "votes": ("tasks have a tally that does not count their votes", "task", "counted again"),
@@ -29,11 +29,13 @@ _TEXTS = {
 def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_check)
     parser.description = (
-        "Checks whether all that the store keeps of a project agrees: the states of tasks, their workers, votes and "
-        "known hashes. The broker may run or not. The exit code is 1 when something differs and was not repaired."
+        "Checks whether the data of a project is consistent: the states of tasks, their workers, votes and known "
+        "hashes. The broker may be running or not. The exit code is 1 if something differs and was not repaired."
     )
     parser.epilog = "for example: broker check --project 7 --repair"
-    parser.add_argument("--project", type=whole_number(1), metavar="ID", help="only this one (default: all projects)")
+    parser.add_argument(
+        "--project", type=whole_number(1), metavar="ID", help="only this project (default: all projects)"
+    )
     parser.add_argument("--repair", action="store_true", help="repair what differs")
     parser.add_argument("--json", action="store_true", help="for programs: a JSON object for each project")
     add_settings(parser, *STORE)
@@ -54,7 +56,7 @@ async def check_projects(store: Store, arguments: argparse.Namespace) -> bool:
             async for where in check.run():
                 progress.show(f"project {project}: {where}")
         except BrokerError as error:
-            # Of all projects, one may have been deleted meanwhile.
+            # When all projects are checked, one may be deleted meanwhile.
             if error.code != "not_found" or arguments.project:
                 raise
             continue
@@ -65,16 +67,16 @@ async def check_projects(store: Store, arguments: argparse.Namespace) -> bool:
             rows = [{"what": what, "count": len(which), "example": _example(which)} for what, which in found.items()]
             print_json({"project": project, "tasks": check.tasks, "differences": rows, "repaired": arguments.repair})
         else:
-            print(f"project {project}: {check.tasks:,} tasks, {'these differ:' if found else 'all agrees'}")
+            print(f"project {project}: {check.tasks:,} tasks, {'these differ:' if found else 'no differences'}")
             for what, which in found.items():
                 text, kind, repaired = _TEXTS[what]
                 done = f"; repaired: {repaired}" if arguments.repair else ""
                 print(f"  {len(which):,} {text}, for example {kind} {_example(which)}{done}")
     if differs and not arguments.repair and not arguments.json:
-        print("broker check --repair repairs this, while the fleet works")
+        print("broker check --repair repairs this; workers may go on meanwhile")
     return differs
 
 
 def _example(which: set[str]) -> str:
-    """The first, so that the same is shown each time."""
+    """The first one, so that the same example is shown each time."""
     return min(which, key=lambda name: (len(name), name))

@@ -1,4 +1,4 @@
-"""A client of a running broker, for the commands that do what any client may do."""
+"""What the commands share that are clients of a running broker: options, connection and authentication."""
 
 import argparse
 import codecs
@@ -18,12 +18,13 @@ from broker.client.joining import JOIN_TOKEN
 from broker.errors import StartError, system_message
 
 ADMIN_HELP = (
-    "The manager's account is that of the token in $TASK_BROKER_TOKEN (broker token create), or that of "
-    '--admin-file, a file of the form {"username": "ada", "password": "..."}, whose session ends with the command.'
+    "Managers authenticate with a token in $TASK_BROKER_TOKEN (see broker token create), or with --admin-file, a file "
+    "of "
+    'the form {"username": "ada", "password": "..."}; the command then signs in and out.'
 )
 
 _TOKEN_FROM = "TASK_BROKER_TOKEN"  # noqa: S105 - a name
-"""A variable only: other users of the machine see the options of a command."""
+"""Only a variable: other users of the machine can see the options of a command."""
 
 
 class _Option(NamedTuple):
@@ -47,7 +48,7 @@ class _Account(msgspec.Struct):
 
 
 def add_client_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Those of ``names``, ``--url`` and ``--json``."""
+    """Adds the options of ``names``, ``--url`` and ``--json``."""
     for name in (*names, "url"):
         flag, variable, default, text = _OPTIONS[name]
         shown = f" (default: {default})" if default else ""
@@ -75,13 +76,13 @@ def add_commands(parser: argparse.ArgumentParser) -> AddCommand:
 
 @contextmanager
 def connected(arguments: argparse.Namespace) -> Iterator[Client]:
-    """A client of the broker at ``--url``. Raises :class:`StartError` for what goes wrong in the block."""
+    """A client of the broker at ``--url``. Raises :class:`StartError` for errors in the block."""
     _fill(arguments)
     try:
         with _client(arguments) as client:
             yield client
     except Unreachable as error:
-        advice = "" if error.sent else f": is a broker running there? {arguments.sources['url']} names another"
+        advice = "" if error.sent else f": is a broker running there? {arguments.sources['url']} sets the URL"
         raise StartError(f"{error}{advice}") from error
     except (ClientError, ValueError, httpx.HTTPError) as error:
         raise StartError(str(error)) from error
@@ -89,11 +90,11 @@ def connected(arguments: argparse.Namespace) -> Iterator[Client]:
 
 def _client(arguments: argparse.Namespace) -> Client:
     try:
-        # Someone waits: a broker that does not answer is an error at once.
+        # A person waits: a broker that does not answer is an error at once.
         client = Client(arguments.url, patience=0)
     except ValueError as error:
         raise ClientError(f"{arguments.sources['url']}: {error}") from None
-    client.on_wait = lambda seconds: print(f"waiting {span(seconds)} for a rate of the broker", file=sys.stderr)
+    client.on_wait = lambda seconds: print(f"waiting {span(seconds)} for a rate limit of the broker", file=sys.stderr)
     return client
 
 
@@ -123,7 +124,7 @@ def about(arguments: argparse.Namespace, option: str) -> Iterator[None]:
 
 
 def as_worker(client: Client, arguments: argparse.Namespace) -> None:
-    """Raises :class:`ClientError` when there is no credentials file."""
+    """Authenticates as the worker. Raises :class:`ClientError` if there is no credentials file."""
     with about(arguments, "worker_file"):
         client.worker = Credentials.load(arguments.worker_file)
         if client.worker is None:

@@ -1,10 +1,10 @@
-"""``broker create-admin``: an admin's account, from the operator's shell."""
+"""``broker create-admin``: creates an admin account from the operator's shell."""
 
 import argparse
 import getpass
 import sys
 
-from broker.api.bodies import new_password, new_username
+from broker.api.values import new_password, new_username
 from broker.cli import STORE, add_settings, read_settings
 from broker.cli.store import run_on_store
 from broker.errors import StartError
@@ -15,7 +15,7 @@ from broker.store import Store
 def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run)
     parser.description = (
-        "Creates a manager's account that is admin, or makes an existing account admin. The broker may be running. "
+        "Creates an admin account, or makes an existing account admin. The broker may be running. "
         "The password of a new account is asked for, or read from standard input when that is not a terminal."
     )
     add_settings(parser, *STORE)

@@ -22,7 +22,7 @@ _ALL: tuple[GroupState, ...] = ("ready", "resting", "full")
 def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_groups)
     parser.description = (
-        f"Lists the groups of a project; or shows one group, after giving it limits or a block. {ADMIN_HELP}"
+        f"Lists the groups of a project, or shows one group and changes its limits or block. {ADMIN_HELP}"
     )
     parser.add_argument("project", type=whole_number(1), metavar="ID", help="the project")
     which = parser.add_mutually_exclusive_group()
@@ -31,9 +31,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=whole_number(0), default=50, metavar="N", help="list the first N (default: 50; 0: all)"
     )
-    parser.add_argument("--set-delay", type=_seconds, metavar="SECONDS", help="a delay of its own; -1: the project's")
-    parser.add_argument("--set-limit", type=whole_number(-1), metavar="N", help="a limit of its own; -1: the project's")
-    parser.add_argument("--block", type=whole_number(0), metavar="SECONDS", help="hand out none of its tasks; 0: go on")
+    parser.add_argument("--set-delay", type=_seconds, metavar="SECONDS", help="its own delay; -1: the project's")
+    parser.add_argument("--set-limit", type=whole_number(-1), metavar="N", help="its own limit; -1: the project's")
+    parser.add_argument(
+        "--block", type=whole_number(0), metavar="SECONDS", help="assign none of its tasks; 0: end the block"
+    )
     add_client_options(parser, "admin_file")
 
 
@@ -64,7 +66,7 @@ def _groups(arguments: argparse.Namespace) -> int:
 
 
 def _listed(client: Client, arguments: argparse.Namespace) -> list[Group]:
-    """Up to the limit. One that changes its state meanwhile comes once."""
+    """The groups, up to ``--limit``. One that changes its state meanwhile comes once."""
     found: dict[str, Group] = {}
     for state in [arguments.state] if arguments.state else _ALL:
         query: dict[str, object] = {"state": state}

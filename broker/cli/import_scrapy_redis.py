@@ -30,9 +30,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         "needs a remember_closed. Stop the spiders first. An interrupted import continues where it stopped when it is "
         "run again."
     )
-    parser.epilog = "docs/scrapy.md has what changes in the settings of the spider."
+    parser.epilog = "docs/scrapy.md says what to change in the settings of the spider."
     parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="where the tasks go")
-    parser.add_argument("--spider", required=True, metavar="NAME", help="whose keys are read: NAME:requests and others")
+    parser.add_argument(
+        "--spider", required=True, metavar="NAME", help="the spider whose keys are read: NAME:requests and others"
+    )
     parser.add_argument(
         "--trust-pickle",
         action="store_true",
@@ -71,7 +73,7 @@ async def _import(store: Store, source: Source, arguments: argparse.Namespace) -
             progress.show(f"{sum(counts.values()):,} requests")
     if not arguments.without_dupefilter:
         for batch in batches(_known(source), _size):
-            # Their hashes refuse what came before: the order of a set is not certain.
+            # A set has no order to continue in: what was imported before is refused by its hash.
             _count(counts, await store.imports.tasks(arguments.project, f"scrapy-redis:{batch[0].number}", batch))
             await store.imports.end(arguments.project, f"scrapy-redis:{batch[0].number}")
             progress.show(f"{counts['known'] + counts['duplicates']:,} of {source.count(source.dupefilter):,} known")
@@ -101,14 +103,12 @@ async def _check(store: Store, source: Source, arguments: argparse.Namespace) ->
             "-1, or give --without-dupefilter"
         )
     if project["chain"]:
-        raise StartError(
-            f"project {arguments.project} would chain what the dupefilter knows: take its chain away first"
-        )
+        raise StartError(f"project {arguments.project} would chain what the dupefilter knows: remove its chain first")
     unique = [found.fingerprint for found in sample if found.fingerprint]
     if unique and not any(map(source.has_seen, unique)):
         raise StartError(
-            f"{source.dupefilter} has none of the requests: its fingerprints are made in another way than scrapy-redis "
-            "0.9 makes them. --without-dupefilter imports the requests alone"
+            f"{source.dupefilter} has none of the requests: its fingerprints are not those of scrapy-redis 0.9. "
+            "--without-dupefilter imports the requests alone"
         )
 
 
@@ -122,7 +122,7 @@ def _tasks(found: "Iterator[Found | str]", counts: dict[str, int], progress: Pro
 
 
 def _known(source: Source) -> Iterator[ImportedTask]:
-    """Tasks that close at once, with one vote."""
+    """A task for each fingerprint, which is closed at once by its one vote."""
     for number, hash64 in enumerate(source.fingerprints(), 1):
         yield _task(number, TaskFields("known to scrapy-redis", hash64), votes="1:0")
 

@@ -85,7 +85,7 @@ def _text(report: Report) -> str:
     left = [line for name, tally in tallies.items() for line in _lines(tally.left, name)]
     lines += ["with a change:", *changed] if changed else []
     lines += ["left:", *left] if left else ["nothing is left"]
-    lines.append("managers register again: broker create-admin makes the first, who gives roles to the others")
+    lines.append("managers must register again: broker create-admin creates the first, who gives roles to the others")
     return "\n".join(lines)
 
 
@@ -152,7 +152,7 @@ class Import:
         tally = self._report.access
         for project, count in self._staging.projects_of("access").items():
             if project not in self._projects:
-                tally.left.add("its project is not here", f"project {project}", count)
+                tally.left.add("its project was not imported", f"project {project}", count)
                 continue
             mark = await self._store.imports.mark(project, "access")
             found = count
@@ -161,14 +161,14 @@ class Import:
                 known = [access for access in accesses if access.worker in self._workers]
                 for access in accesses:
                     if access.worker not in self._workers:
-                        tally.left.add("its worker is not here", f"worker {access.worker}")
+                        tally.left.add("its worker was not imported", f"worker {access.worker}")
                 before = await self._give(project, known)
                 tally.imported += len(known) - before
                 tally.before += before
             tally.before += found
 
     async def _give(self, project: int, accesses: list[ImportedAccess]) -> int:
-        """How many came before. Hints come first and last, as when a manager grants access."""
+        """Returns how many were imported before. Hints are written first and last, as when a manager grants access."""
         if not accesses:
             return 0
         granted = [access.worker for access in accesses if access.granted]
@@ -184,10 +184,10 @@ class Import:
             if project in self._projects:
                 await self._import_tasks_of(project, count, total)
                 continue
-            self._report.tasks.left.add("its project is not here", f"project {project}", count)
+            self._report.tasks.left.add("its project was not imported", f"project {project}", count)
             votes = self._staging.votes_of(project, 2**53)
-            self._report.votes.left.add("its task is not here", count=votes)
-        self._report.votes.left.add("its task is not here", count=self._staging.stray_votes())
+            self._report.votes.left.add("its task was not imported", count=votes)
+        self._report.votes.left.add("its task was not imported", count=self._staging.stray_votes())
 
     async def _import_tasks_of(self, project: int, count: int, total: int) -> None:
         tally, votes = self._report.tasks, self._report.votes
@@ -210,7 +210,7 @@ class Import:
         needed = {row.id for row in rows if row.fields.verification_count > 1}
         for vote in self._staging.votes(list(kept)):
             if vote.worker not in self._workers:
-                self._report.votes.left.add("its worker is not here", f"worker {vote.worker}")
+                self._report.votes.left.add("its worker was not imported", f"worker {vote.worker}")
             elif vote.task not in needed:
                 self._report.votes.left.add("its task needs no votes", f"task {vote.task}")
             else:
@@ -234,7 +234,7 @@ class Import:
             self._report.votes.before += votes
         elif outcome == DUPLICATE:
             tasks.left.add("its project has a task with this hash64", str(row.id))
-            self._report.votes.left.add("its task is not here", count=votes)
+            self._report.votes.left.add("its task was not imported", count=votes)
         else:
             tasks.imported += 1
             self._report.votes.imported += votes
@@ -248,7 +248,7 @@ def _size(row: TaskRow) -> int:
 
 
 def _reason(error: BrokerError) -> str:
-    """Of a refusal that concerns one project. Raises the error when it concerns all."""
+    """The message of a refusal that concerns one project. Raises the error if it concerns all."""
     if error.code == "unavailable":
         raise error
     return error.message

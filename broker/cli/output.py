@@ -25,7 +25,7 @@ class Progress:
         self._open = False  # The terminal shows a line without its end.
 
     def show(self, text: str) -> None:
-        """The current state. It is skipped when another was shown a moment ago."""
+        """Shows the current state, unless another was shown a moment ago."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + self._interval
@@ -37,7 +37,7 @@ class Progress:
             self._write(f"{text}\n")
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Prints a line that stays."""
         self.clear()
         self._write(f"{text}\n")
         self._next = 0.0
@@ -53,7 +53,7 @@ class Progress:
 
 
 def print_json(value: object) -> None:
-    """As one line, which is UTF-8 whatever the terminal can show."""
+    """Prints one line of JSON, in UTF-8 whatever the terminal can show."""
     sys.stdout.flush()
     sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
 
@@ -68,7 +68,7 @@ def print_answer(as_json: bool, content: object, text: str) -> None:
 def print_rows(
     as_json: bool, found: Sequence[T], head: Sequence[str], row: Callable[[T], Sequence[int | str]], none: str
 ) -> None:
-    """JSON lines or a table; ``none`` for people when nothing was found."""
+    """Print JSON lines, or a table for people. People get the text ``none`` instead of an empty table."""
     if as_json:
         for one in found:
             print_json(one)

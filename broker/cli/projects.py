@@ -22,8 +22,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     create = commands("create", _create, "create a project")
     create.add_argument("name", metavar="NAME", help="unique among all projects")
     listing = commands("list", _list, "list the projects")
-    pause = commands("pause", _pause, "hand out no tasks of a project; submit and release still work")
-    resume = commands("resume", _resume, "hand out the tasks of a project again")
+    pause = commands("pause", _pause, "assign no tasks of a project; submit and release still work")
+    resume = commands("resume", _resume, "assign the tasks of a project again")
     settings = commands("settings", _settings, "show the settings of a project, or change those that are given")
     for command in (pause, resume, settings):
         command.add_argument("project", type=whole_number(1), metavar="ID", help="the project")
@@ -94,7 +94,7 @@ def _change(arguments: argparse.Namespace, fields: dict[str, Any] | None, done: 
 
 
 def _given(pairs: list[str]) -> dict[str, Any]:
-    """The fields of ``FIELD=VALUE``, each as its type wants it. Raises :class:`ClientError`."""
+    """The fields of ``FIELD=VALUE``, each converted to its type. Raises :class:`ClientError`."""
     fields: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")

@@ -33,7 +33,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _settings_table() -> str:
     width = max(60, shutil.get_terminal_size().columns - 2)
-    title = "settings in the environment; a flag wins (durations: 90, 90s, 5m, 8h, 7d; sizes: 64kb, 16mb, 2gb):"
+    title = (
+        "settings in the environment; a flag takes precedence (durations: 90, 90s, 5m, 8h, 7d; sizes: 64kb, 16mb, 2gb):"
+    )
     lines = textwrap.wrap(title, width)
     for setting in fields(Settings):
         name = f"  {variable(setting):<26} "

@@ -1,4 +1,4 @@
-"""``broker status``: what the projects hold."""
+"""``broker status``: how many tasks the projects have in each state."""
 
 import argparse
 
@@ -11,7 +11,7 @@ from broker.client.types import Project, Stats
 def add_status(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_status)
     parser.description = (
-        "Shows how many tasks each project has in which state. Hidden projects are shown to managers who may see "
+        "Shows how many tasks each project has in each state. Hidden projects are shown to managers who may see "
         f"them. {ADMIN_HELP}"
     )
     add_client_options(parser, "admin_file")

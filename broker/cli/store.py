@@ -1,4 +1,4 @@
-"""The store from the operator's shell, whether the broker runs or not: its own two commands, and what others share."""
+"""``broker redis-cli`` and ``broker repair``, and what the commands share that use the store directly."""
 
 import argparse
 import asyncio
@@ -46,14 +46,14 @@ _POLL = 0.1
 def run_on_store(
     settings: Settings, work: Callable[[Store, Settings], Awaitable[T]], advice: str = "run it again"
 ) -> T:
-    """What ``work`` returns. ``advice`` is for an operator whose store went away in the middle."""
+    """Returns what ``work`` returns. ``advice``: what to do if the store stops answering in the middle."""
     with located(settings) as found:
         return asyncio.run(_run(found, work, advice))
 
 
 @contextmanager
 def located(settings: Settings) -> Iterator[Settings]:
-    """With the URL of the store. An embedded one that does not run is started for the length of the block."""
+    """The settings with the URL of the store. An embedded one that is not running is started for the block."""
     if settings.redis_url:
         yield settings
         return
@@ -159,7 +159,7 @@ def add_repair(parser: argparse.ArgumentParser) -> None:
 
 
 def _repair(arguments: argparse.Namespace) -> int:
-    """1 when the answer was no."""
+    """Returns 1 if the answer was no."""
     settings = read_settings(arguments)
     if settings.redis_url:
         raise StartError("broker repair is for the embedded store; a server of your own has redis-check-aof")
@@ -184,9 +184,7 @@ def _cut(settings: Settings, store: EmbeddedStore, folder: Path, *, yes: bool) -
             print("nothing was changed")
             return 1
         copy = aof.cut(folder, found)
-        print(
-            f"cut. {copy} has all files as they were: to go back, stop the broker and put it in the place of {folder}"
-        )
+        print(f"cut. {copy} has the original files: to restore them, stop the broker and replace {folder} by it")
         found, cut = None, True
     print("the store starts" if cut else f"nothing in {folder} has to be cut: the store starts")
     return 0
@@ -217,7 +215,7 @@ def _description(found: Damage) -> str:
         f"to be cut: {found.size - found.offset:,} of its {found.size:,} bytes",
     ]
     lines += [f"and {path}, which was written later: {path.stat().st_size:,} bytes" for path in found.later]
-    return "\n".join([*lines, "all that was changed from there on is lost then"])
+    return "\n".join([*lines, "all changes after that will be lost"])
 
 
 def _confirmed() -> bool:

@@ -22,7 +22,7 @@ from broker.transfer.lines import BadLines, Offset, OffsetFile, is_blank, recipe
 
 _LINES = 5_000
 _BYTES = 4 << 20
-"""In one call. The offset is noted after each call."""
+"""Lines and bytes in one call. The offset is saved after each call."""
 
 _UNLIMITED = sys.float_info.max
 """The rate of a project that has no limit."""
@@ -93,7 +93,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="- is standard input")
     parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="where the tasks go")
-    parser.add_argument("--jsonl", action="store_true", help="lines are JSON objects")
+    parser.add_argument("--jsonl", action="store_true", help="the lines are JSON objects")
     for name, low, high, default, what in _NUMBERS:
         parser.add_argument(f"--{name}", type=whole_number(low, high), default=default, metavar="N", help=what)
     parser.add_argument("--group", default="", metavar="NAME", help="the host or site that the tasks are for")
@@ -192,7 +192,7 @@ class _Run:
             self._progress.say(f"no offset of {self._file} is kept{why}: an interrupted run begins at the first line")
         if rate:
             takes = f", so {total:,} take about {span(total / rate)}" if total > rate else ""
-            self._progress.say(f"project {project} takes {rate:g} tasks a second{takes}")
+            self._progress.say(f"project {project} accepts {rate:g} tasks per second{takes}")
         self._client.on_wait = lambda seconds: self._progress.say(
             f"waiting {span(seconds)} for the rate of project {project}"
         )

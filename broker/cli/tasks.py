@@ -17,7 +17,7 @@ _PAGE = 500
 _RECIPE = 40
 """Characters of a recipe that a narrow terminal shows at least, on a second line if necessary."""
 _MESSAGE = 40
-"""Characters of why a task failed that are shown."""
+"""Characters of an error that are shown."""
 
 _MORE_COLUMNS = {"delayed": ("not before",), "assigned": ("worker", "deadline"), "failed": ("failed", "why")}
 
@@ -30,20 +30,22 @@ def add(parser: argparse.ArgumentParser) -> None:
     listing.add_argument(
         "--limit", type=whole_number(0), default=50, metavar="N", help="the first N (default: 50; 0: all)"
     )
-    retry = commands("retry", _retry, "let failed tasks that match wait again; all of them without an option")
+    retry = commands("retry", _retry, "retry the failed tasks that match; without an option, all of them")
     remove = commands("remove", _remove, "delete tasks of a state that match")
     remove.add_argument("--state", choices=_REMOVABLE, required=True, help="the state of the tasks")
     for command in (retry, remove):
         _add_project(command)
-        command.add_argument("--contains", metavar="TEXT", help="in the recipe, or in why the task failed last")
+        command.add_argument("--contains", metavar="TEXT", help="tasks with this text in the recipe or the last error")
         command.add_argument("--group", metavar="NAME", help="tasks of this group")
-        command.add_argument("--worker", type=whole_number(1), metavar="ID", help="tasks that this worker failed last")
+        command.add_argument(
+            "--worker", type=whole_number(1), metavar="ID", help="tasks that this worker was the last to fail"
+        )
     for command in (listing, retry, remove):
         add_client_options(command, "admin_file")
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("project", type=whole_number(1), metavar="ID", help="of the project: broker status shows it")
+    parser.add_argument("project", type=whole_number(1), metavar="ID", help="the project's id: broker status shows it")
 
 
 def _retry(arguments: argparse.Namespace) -> int:
@@ -61,7 +63,7 @@ def _change(arguments: argparse.Namespace, call: str, body: dict[str, object], d
     if arguments.json:
         print_json(content)
         return 0
-    more = " so far: the broker goes on" if content["pending"] else ""
+    more = " so far; the broker continues" if content["pending"] else ""
     print(f"{content['affected_tasks']:,} {done}{more}")
     return 0
 

@@ -1,4 +1,4 @@
-"""``broker token``: tokens of a manager, with which the other commands and programs do what the manager may."""
+"""``broker token``: tokens with which commands and programs act for a manager."""
 
 import argparse
 from typing import Any
@@ -10,12 +10,14 @@ from broker.cli.output import local_time, one_line, print_answer, print_rows
 
 def add(parser: argparse.ArgumentParser) -> None:
     commands = add_commands(parser)
-    create = commands("create", _create, "create a token, and print it this once; needs --admin-file")
+    create = commands("create", _create, "create a token, and print it, only this once; needs --admin-file")
     create.add_argument("name", metavar="NAME", help="what the token is for")
-    create.add_argument("--expires-in", type=whole_number(1), metavar="SECONDS", help="default: 90 days")
+    create.add_argument(
+        "--expires-in", type=whole_number(1), metavar="SECONDS", help="until the token expires (default: 90 days)"
+    )
     listing = commands("list", _list, "list your tokens; needs --admin-file")
     revoke = commands("revoke", _revoke, "revoke a token; needs --admin-file")
-    revoke.add_argument("token", type=whole_number(1), metavar="ID", help="of the token: broker token list shows it")
+    revoke.add_argument("token", type=whole_number(1), metavar="ID", help="the token's id: broker token list shows it")
     for command in (create, listing, revoke):
         add_client_options(command, "admin_file")
 

@@ -30,7 +30,7 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "limits of its own, is blocked or rests."
     )
     parser.epilog = "for example: broker export --project 7 > tasks.jsonl"
-    parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="whose tasks")
+    parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="the project")
     add_settings(parser, *STORE)
 
 
@@ -55,7 +55,7 @@ async def export_tasks(store: Store, arguments: argparse.Namespace) -> None:
 
 
 async def _export_groups(store: Store, project: int) -> int:
-    """After the tasks: groups whose tasks were given out meanwhile rest."""
+    """After the tasks, because groups whose tasks are assigned meanwhile rest."""
     count, cursor = 0, "limits 0"
     while cursor:
         cursor, groups = await store.groups.walk(project, cursor)
@@ -67,15 +67,17 @@ async def _export_groups(store: Store, project: int) -> int:
 def add_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_import)
     parser.description = (
-        "Submits the tasks of an export, with their retries, rounds, errors and votes. Failed tasks are failed again, "
-        "delayed ones wait for their time, assigned ones wait. Hashes that the project already has are counted as "
-        "duplicates, and are not errors. Groups keep their limits, blocks and rests. "
-        "An interrupted import continues where it stopped when it is run again."
+        "Submits the tasks of an export, with their retries, rounds, errors and votes. Failed and delayed tasks stay "
+        "failed and delayed; assigned tasks are waiting. Hashes that the project already has are counted as "
+        "duplicates, and are not errors. Groups keep their limits, blocks and rests. An interrupted import continues "
+        "where it stopped when it is run again."
     )
     parser.epilog = "for example: broker import --project 8 tasks.jsonl"
     parser.add_argument("--project", type=whole_number(1), required=True, metavar="ID", help="where the tasks go")
     parser.add_argument(
-        "--no-votes", action="store_true", help="without votes and the workers of errors: worker ids mean others here"
+        "--no-votes",
+        action="store_true",
+        help="leave out votes, and the workers of errors: use this if worker ids differ",
     )
     parser.add_argument("--json", action="store_true", help="for programs: the report as a JSON object")
     parser.add_argument("file", metavar="FILE", help="- is standard input")
@@ -92,7 +94,7 @@ async def import_tasks(store: Store, settings: Settings, arguments: argparse.Nam
     progress = Progress(sys.stderr)
     with _opened(arguments.file) as stream:
         source, total, groups = _read(stream, settings.max_recipe)
-        # First the groups: tasks of one that is blocked or rests must not be given out.
+        # The groups first: tasks of one that is blocked or rests must not be assigned.
         for some in batches(_groups(stream), lambda _: 0) if groups else ():
             await store.groups.add(arguments.project, some)
         counts = dict.fromkeys((IMPORTED, CLOSED, DUPLICATE, TASK_BEFORE), 0)
@@ -163,7 +165,7 @@ def _read(stream: BinaryIO, max_recipe: int) -> tuple[str, int, int]:
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, TaskLine | GroupLine]]:
-    """With their numbers."""
+    """The lines that are not blank, with their numbers."""
     stream.seek(0)
     for number, raw in enumerate(stream, 1):
         if not is_blank(text := without_mark(number, raw)):

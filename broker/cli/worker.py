@@ -1,4 +1,4 @@
-"""``broker worker create``: the credentials of a program."""
+"""``broker worker create``: creates a worker and its credentials file."""
 
 import argparse
 
@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         description="Creates a worker and its credentials file, unless the file exists. It joins the projects of its "
         "join tokens, and requests access to others.",
     )
-    create.add_argument("--alias", default="", metavar="NAME", help="what people call the worker")
+    create.add_argument("--alias", default="", metavar="NAME", help="the worker's name, for people")
     create.add_argument(
         "--project",
         type=whole_number(1),

@@ -1,4 +1,4 @@
-"""One call of the API, without any I/O: what is sent, when it is repeated, and how its answer is read.
+"""One call of the API, without I/O: what is sent, when it is repeated, and how its answer is read.
 
 A call is a generator: it yields each :class:`Attempt`, receives the outcome, and returns its result.
 ``transport.py`` sends the attempts.
@@ -76,7 +76,7 @@ class _Envelope(msgspec.Struct, Generic[T]):
 
 
 class _NoAnswer(Exception):
-    """There is no answer, or one that may be another next time: a proxy's, or a fault of the broker."""
+    """There is no answer, or one that may change: that of a proxy, or a fault of the broker."""
 
     def __init__(self, why: str, *, perhaps_done: bool, status: int | None = None, delay: float = 0) -> None:
         self.why = why
@@ -86,9 +86,10 @@ class _NoAnswer(Exception):
 
 
 class Availability:
-    """Logs once that the broker is away, and once that it is back. Clients of one program may share it.
+    """Logs once that the broker is unavailable, and once that it is available again. Clients of one program may
+    share it.
 
-    It is back when the call has an answer that had none: others may have been answered all the time.
+    It is available again when the call that had no answer has one: other calls may have been answered all the time.
     """
 
     def __init__(self, url: str) -> None:
@@ -98,31 +99,31 @@ class Availability:
 
     def away(self, call: str, why: str) -> None:
         if not self._call:
-            log.warning("the broker at %s is away (%s): trying again", self._url, why)
+            log.warning("the broker at %s is unavailable (%s): trying again", self._url, why)
             self._call = call
         self._last = time.monotonic()
 
     def back(self, call: str) -> None:
         if self._call and (call == self._call or time.monotonic() > self._last + _LONGEST):
-            log.warning("the broker at %s is back", self._url)
+            log.warning("the broker at %s is available again", self._url)
             self._call = ""
 
 
 class Caller:
-    """The base of all methods of the clients. ``worker``: who makes the calls; None for a manager or for nobody."""
+    """The base of all methods of the clients. ``worker``: who makes the calls; None for a manager, or without one."""
 
     def __init__(self, url: str, worker: Credentials | None, patience: float) -> None:
         self.url = url
         self.worker = worker
         self.patience = patience
         self.token = ""
-        """Of a manager: sent with each call, which then is the manager's."""
+        """A manager's token: sent with each call, which is then made as this manager."""
         self.info = worker_info()
         self.on_wait: Callable[[float], None] | None = None
-        """Called with the seconds for which a call waits because of a rate."""
+        """Called with the seconds for which a call waits because of a rate limit."""
         self._availability = Availability(url)
         self.persistent = False
-        """Whether the caller goes on when a call has failed: then the log says that the broker is away."""
+        """Whether the caller tries again after a call has failed: then it is logged that the broker is unavailable."""
 
     def _call(
         self,
@@ -144,12 +145,12 @@ class Caller:
 
         ``safe``: whether the call may be carried out twice. If so, it is repeated for ``self.patience`` seconds. A call
         that was not sent is always repeated, and so is one that exceeds a rate (429), unless ``patient`` is false.
-        ``longest``: seconds that it waits for a rate before it asks again. ``allow``: codes of refusals that are
+        ``longest``: maximum seconds to wait for a rate before it asks again. ``allow``: codes of refusals that are
         answers, None for those without a code; ``unavailable`` allows a 503 that says what was done. ``patience``:
         instead of ``self.patience``.
 
-        Raises :class:`Refused` when the broker itself refuses the call, which asking again does not change, and
-        :class:`Unreachable` when there is no answer, or one of a proxy, or of a broker with a fault.
+        Raises :class:`Refused` when the broker refuses the call, so that repeating it is of no use, and
+        :class:`Unreachable` when there is no answer, or only one of a proxy or of a broker with a fault.
         """
         name = f"{method} {path}"
         path = f"{path}?{urlencode(query)}" if query else path
@@ -184,7 +185,7 @@ class Caller:
 
 
 def _read(outcome: Answer | Lost, content: type[T], allow: Collection[str | None]) -> _Envelope[T]:
-    """What the broker says: with content, or a refusal without. Raises :class:`_NoAnswer`."""
+    """The answer: with content, or a refusal without. Raises :class:`_NoAnswer`."""
     if isinstance(outcome, Lost):
         raise _NoAnswer(outcome.why, perhaps_done=outcome.sent)
     status, delay = outcome.status, min(outcome.retry_after, _LONGEST)
@@ -193,13 +194,13 @@ def _read(outcome: Answer | Lost, content: type[T], allow: Collection[str | None
         envelope: _Envelope[T] = msgspec.json.decode(body, type=_Envelope[content])  # type: ignore[valid-type]
         if (envelope.ok and status < 300) or (envelope.code in allow and status < 500):
             if envelope.content is None:
-                # With a 200, only what has no content comes without.
+                # A good answer is without content only if its call has none.
                 empty: object = None if envelope.ok and content not in _EMPTY else {}
                 envelope.content = msgspec.convert(empty, content)
             return envelope
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # Nothing that answers 429 has passed the call on.
-        why = f"status {status}" if status >= 500 else f"status {status}, and not what a broker says: {error}"
+        # A proxy that answers 429 has not passed the call on.
+        why = f"status {status}" if status >= 500 else f"status {status}, and not the answer of a broker: {error}"
         raise _NoAnswer(why, perhaps_done=status != 429, status=status, delay=delay) from None
     if status >= 500:
         if "unavailable" in allow and envelope.content is not None:
@@ -208,7 +209,7 @@ def _read(outcome: Answer | Lost, content: type[T], allow: Collection[str | None
         why = f"{status}: {envelope.message}" if envelope.message else f"status {status}"
         raise _NoAnswer(why, perhaps_done=True, status=status, delay=delay)
     if envelope.code is None:
-        why = f"status {status}, and not what a broker says: it has no code"
+        why = f"status {status}, and not the answer of a broker: it has no code"
         raise _NoAnswer(why, perhaps_done=status != 429, status=status, delay=delay)
     envelope.content = None
     return envelope

@@ -227,7 +227,7 @@ class Calls(TaskCalls):
     ) -> Steps[list[TaskRow]]:
         """Up to ``most`` tasks that match, by id. It makes as many calls as it needs to find them.
 
-        ``contains``: in the recipe or the error; ``worker``: who holds the task or failed it last.
+        ``contains``: a text in the recipe or the error; ``worker``: the worker that holds the task, or failed it last.
         """
         query: dict[str, object] = {"state": state, "order": "newest" if newest else "oldest", "limit": min(500, most)}
         given = {"contains": contains, "group": group, "worker": worker, "full": 1 if full else None}
@@ -243,14 +243,14 @@ class Calls(TaskCalls):
 
     @method
     def failures(self, project: int) -> Steps[list[Failure]]:
-        """With which messages the newest 1,000 failed tasks have failed, the most frequent one first."""
+        """The error messages of the newest 1,000 failed tasks, the most frequent one first."""
         return (yield from self._call("GET", f"/project/failures/{project}", _Failures, safe=True)).failures
 
     @method
     def retry_tasks(
         self, project: int, *, contains: str = "", group: str = "", worker: int | None = None
     ) -> Steps[Affected]:
-        """The failed tasks that match wait again; the call answers after 5 seconds at most."""
+        """Retries the failed tasks that match; the call answers after 5 seconds at most."""
         body = {"contains": contains, "group": group, "worker": worker}
         return (yield from self._call("POST", f"/project/retry_tasks/{project}", Affected, body=body, safe=True))
 
@@ -264,13 +264,13 @@ class Calls(TaskCalls):
 
     @method
     def reclaim_worker(self, project: int, worker: int) -> Steps[int]:
-        """Takes back what a worker holds, and returns how many tasks wait again."""
+        """Reclaims the tasks that a worker holds, and returns how many wait again."""
         path = f"/project/reclaim_worker/{project}/{worker}"
         return (yield from self._call("POST", path, _Affected, safe=True)).affected_tasks
 
     @method
     def forget(self, project: int, *, hash64: int = 0, unique_string: str = "") -> Steps[bool]:
-        """The hash of a closed task is free again. For workers that may submit, too. False: it was not remembered."""
+        """Frees the hash of a closed task; workers with submit may do this as well. False: it was not remembered."""
         body = {"hash64": hash64, "unique_string": unique_string}
         return (yield from self._call("POST", f"/project/forget/{project}", _Forgotten, body=body, safe=True)).forgotten
 
@@ -288,7 +288,7 @@ class Calls(TaskCalls):
 
     @method
     def group(self, project: int, group: str) -> Steps[Group]:
-        """One group; it has zeros when the project has no tasks of it. For workers with access, too."""
+        """One group, with zeros if the project has no tasks of it. Workers with access may do this as well."""
         query = {"group": group}
         return (yield from self._call("GET", f"/project/group/{project}", _OneGroup, query=query, safe=True)).group
 
@@ -302,7 +302,7 @@ class Calls(TaskCalls):
         limit: int | None = None,
         blocked_for: float | None = None,
     ) -> Steps[Group]:
-        """Gives a group limits of its own: seconds and tasks, -1 for the project's again; ``blocked_for`` 0: no longer.
+        """Gives a group its own limits, in seconds and tasks; -1: the project's again. ``blocked_for`` 0 ends a block.
 
         None leaves a value as it is.
         """
@@ -311,7 +311,7 @@ class Calls(TaskCalls):
 
     @method
     def remove_group(self, project: int, group: str) -> Steps[int]:
-        """Deletes the tasks of a group that wait, and returns how many there were."""
+        """Deletes the waiting and delayed tasks of a group, and returns how many there were."""
         path, body = f"/project/remove_group/{project}", {"group": group}
         return (yield from self._call("POST", path, _Affected, body=body, safe=True)).affected_tasks
 
@@ -325,7 +325,7 @@ class Calls(TaskCalls):
     def create_join_token(
         self, project: int, *, assign: bool = True, submit: bool = False, uses: int = 0, expires_in: int = 0
     ) -> Steps[str]:
-        """A token with which workers get access: see :meth:`join`. The broker shows it this once.
+        """Creates a token with which workers get access: see :meth:`join`. The broker shows it only this once.
 
         ``uses``: how many workers, 0 for any number. ``expires_in``: seconds, 0 for 30 days.
         """
@@ -334,7 +334,7 @@ class Calls(TaskCalls):
 
     @method
     def accept_requests(self, project: int, workers: list[int] | None = None) -> Steps[int]:
-        """Grants what these workers have requested, None: all workers, and returns how many had."""
+        """Grants the requests of these workers, or of all workers (None), and returns how many there were."""
         body = {"workers": workers, "all": workers is None}
         path = f"/project/accept_requests/{project}"
         return (yield from self._call("POST", path, _Accepted, body=body, safe=True)).accepted

@@ -1,4 +1,4 @@
-"""Consumes the tasks of one project: gets as many as there is room for, calls the function, queues its results."""
+"""Gets as many tasks of one project as there is room for, calls the function with each, and queues the results."""
 
 import asyncio
 import logging
@@ -25,13 +25,13 @@ _MOST = 1000
 """Tasks of one get."""
 
 _SOON = 0.5
-"""Seconds. Without a long poll, a pause follows an answer that comes sooner and has no task."""
+"""Seconds. Without a long poll, an answer without a task that comes sooner is followed by a pause."""
 
 
 class Shared(NamedTuple):
-    """What the consumers of a worker have in common.
+    """What the consumers of a worker share.
 
-    ``lock``: None when leftovers must be left alone. ``wait``: seconds of a long poll. ``lease``: seconds for which a
+    ``lock``: None if leftovers must not be touched. ``wait``: seconds of a long poll. ``lease``: seconds for which a
     task is held.
     """
 
@@ -52,8 +52,10 @@ class _Work:
 
 
 class Consumer:
-    """Leftovers are tasks that this worker holds and does not work on. Those of an earlier run are given back; those of
-    a get whose answer was lost are resumed.
+    """Works on the tasks of one project.
+
+    Leftovers are tasks that this worker holds and does not work on. Those of an earlier run are given back; those of a
+    get whose answer was lost are resumed.
     """
 
     def __init__(self, handler: Handler, shared: Shared) -> None:
@@ -70,7 +72,7 @@ class Consumer:
         self._perhaps_got = False
         self._began_alone = False
         self._suspects: set[int] = set()
-        """Tasks that an earlier run had left: one of them may have ended it."""
+        """Tasks that an earlier run has left: one of them may have crashed it."""
         self._suspect = asyncio.Semaphore()
         self.works: dict[int, _Work] = {}
 
@@ -98,11 +100,13 @@ class Consumer:
             await asyncio.sleep(self._backoff.pause(least))
 
     async def _enter(self) -> None:
-        """It is counted: a task that ends its worker each time would otherwise do so for ever."""
+        """Requests access, and gives back leftovers. This counts as a reclaim, so that ``max_reclaims`` stops a task
+        that crashes its worker each time.
+        """
         await self._client.request_access(self._handler.project, submit=self._handler.submit)
         while leftovers := await self._leftovers():
             log.info("%s gives back %d tasks of an earlier run", self._name, len(leftovers))
-            # In any order: one that ends the program must not always come before the others.
+            # In random order: a task that crashes the program must not always come first.
             random.shuffle(leftovers)
             self._suspects.update(task.id for task in leftovers)
             returned = await self._client.give_back([task.id for task in leftovers])
@@ -148,7 +152,7 @@ class Consumer:
                 raise
             return []
         if self._blocked_by:
-            log.warning("%s may take tasks of project %d now", self._name, project)
+            log.warning("%s may get tasks of project %d now", self._name, project)
             self._blocked_by = ""
         return tasks
 
@@ -161,8 +165,8 @@ class Consumer:
         if self._shared.lock is None:
             return []
         await self._release_queue.settle(self._handler.project)
-        # Before and after: meanwhile tasks are released. By their gets, as a release may be on its way of a task that
-        # the broker has assigned to this worker again since.
+        # Compared before and after the call, because tasks are released meanwhile; and by their gets, because a task
+        # whose release is being sent may have been assigned to this worker again.
         before = self._heartbeat.held()
         held = await self._client.assigned(self._handler.project)
         known = (before, self._heartbeat.held())
@@ -171,7 +175,7 @@ class Consumer:
         return leftovers if leftovers and self._shared.lock.alone() else []
 
     async def _take_up_leftovers(self) -> None:
-        """Those of a get without an answer. Where another program used the file as well, they may be its leftovers."""
+        """Resumes the tasks of a get without an answer. If other programs use the file, they may be their leftovers."""
         leftovers = await self._leftovers()
         if not leftovers:
             return
@@ -212,9 +216,9 @@ class Consumer:
         self._freed.set()
 
     async def _work_on_suspect(self, task: Task) -> None:
-        """Half of them at a time, and their releases are sent before the next ones begin.
+        """At most half of them run at a time, and their releases are sent before the next ones begin.
 
-        So one that ends the program does not always end the work on the same others: with each run they are fewer.
+        So a task that crashes the program does not always stop the same others: with each run they are fewer.
         """
         async with self._suspect:
             await self._work(task)
@@ -222,7 +226,7 @@ class Consumer:
         self._suspects.discard(task.id)
 
     async def _work(self, task: Task) -> None:
-        """However it ends, the task is released, unless it was dropped."""
+        """Works on a task, and releases it however that ends, unless it was dropped."""
         work = self.works[task.id]
         release = given_back(task)
         try:

@@ -15,7 +15,7 @@ from broker.client.types import ClientError
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """The identity of a worker. Whoever has the secret can act as this worker."""
+    """The identity of a worker. Anybody with the secret can act as this worker."""
 
     id: int
     alias: str

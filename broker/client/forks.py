@@ -1,4 +1,4 @@
-"""What children do first that are forked while a worker runs, as ``multiprocessing`` does: they are not the worker."""
+"""What a child does first that is forked while a worker runs, as by ``multiprocessing``: it is not the worker."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Forks:
-    """``in_child``: what a child does first. While there is something, no signal reaches a child before that."""
+    """``in_child``: what a child does first. If there is anything, no signal reaches a child before that."""
 
     def __init__(self) -> None:
         self.in_child: set[Callable[[], None]] = set()

@@ -19,11 +19,11 @@ Function = Callable[[Task], int | None] | Callable[[Task], Awaitable[int | None]
 _NO_VOTES = (bool, str, bytes, float, list, dict, tuple, set)
 _NO_VOTE_NAMES = {kind.__name__ for kind in _NO_VOTES}
 
-A_VOTE = "return a signed 64-bit int or None; broker.client.verification makes one of a text or bytes"
+A_VOTE = "return a signed 64-bit int or None; broker.client.verification makes an int of text or bytes"
 
 
 class Ended(NamedTuple):
-    """What a function returned, or whatever it raised."""
+    """What a function returned or raised."""
 
     value: object = None
     error: BaseException | None = None
@@ -50,10 +50,10 @@ class Handler:
         _check(self.function)
 
     def call(self, task: Task) -> "asyncio.Future[Ended]":
-        """Begins to call the function: a task of the event loop, or the future of a thread.
+        """Starts a call of the function: a task of the event loop, or the future of a thread.
 
-        It is done when the function has ended, however it ended. What cannot begin raises, for lack of a thread or of
-        memory.
+        It is done when the function has ended, however it ended. Raises if the call cannot start, for lack of a
+        thread or of memory.
         """
         if _is_async(self.function):
             return asyncio.create_task(_ended(self.function, task))
@@ -73,7 +73,7 @@ class Handler:
 
 
 def _check(function: object) -> None:
-    """Raises :class:`TypeError` for what could only fail its tasks."""
+    """Raises :class:`TypeError` for a function with which every task would fail."""
     if not callable(function) or isinstance(function, type):
         raise TypeError(f"@worker.task decorates a function, not {function!r}")
     name = getattr(function, "__qualname__", type(function).__name__)
@@ -114,7 +114,7 @@ async def _ended(function: Callable[..., Any], task: Task | None) -> Ended:
 
 
 def _may_be_ctrl_c() -> bool:
-    """Whether Python raises KeyboardInterrupt by itself here: not where a worker or an event loop handles signals."""
+    """Whether Python itself raises KeyboardInterrupt here: not if a worker or an event loop handles signals."""
     in_main = threading.current_thread() is threading.main_thread()
     return in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -1,4 +1,4 @@
-"""The heartbeat of a worker: it moves the deadlines of the tasks that the worker holds."""
+"""The heartbeat of a worker: it extends the deadlines of the tasks that the worker holds."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from broker.client.types import Refused, Task, Unreachable
 log = logging.getLogger("broker.client")
 
 _PART = 1 / 3
-"""Of its time, after which a task is extended: two more attempts are left."""
+"""Share of its time after which a task is extended: two more attempts are left."""
 
 _MOST = 1000
 """Tasks of one call."""
@@ -34,7 +34,7 @@ class _Held:
 
 
 class Heartbeat:
-    """Covers a task from its get until its release is answered. ``lease``: seconds for which a task is held.
+    """Extends a task from its get until its release is answered. ``lease``: seconds for which a task is held.
 
     A task with a ``max_assign_time`` is held no longer than that.
     """
@@ -46,7 +46,7 @@ class Heartbeat:
         self._added = asyncio.Event()
 
     def held(self) -> dict[int, Task]:
-        """The tasks that it covers now, by id."""
+        """The tasks that it extends now, by id."""
         return {task_id: held.task for task_id, held in self._held.items()}
 
     def add(self, task: Task, when_lost: Callable[[], None], *, leftover: bool) -> None:
@@ -70,7 +70,7 @@ class Heartbeat:
             except Unreachable:
                 await asyncio.sleep(backoff.pause())
             except Exception:  # for lack of memory, say
-                log.exception("the deadlines of tasks could not be moved: trying again")
+                log.exception("the deadlines of tasks could not be extended: trying again")
                 await asyncio.sleep(backoff.pause())
             else:
                 # A new task may be due earlier.
@@ -96,7 +96,7 @@ class Heartbeat:
         try:
             extended = await self._client.extend([held.task.id for held in tasks], seconds, patience=0)
         except Refused as error:
-            log.error("the deadlines of %d tasks could not be moved: %s", len(tasks), error)
+            log.error("the deadlines of %d tasks could not be extended: %s", len(tasks), error)
             extended = [True] * len(tasks)
         for held, still_held in zip(tasks, extended, strict=True):
             held.renew_at = began + seconds * _PART
@@ -107,7 +107,7 @@ class Heartbeat:
 
 
 def same_get(task: Task, other: Task | None) -> bool:
-    """Whether both are one task, assigned once: it may have been released and assigned again."""
+    """Whether both are the same task from the same get: it may have been released and assigned again."""
     return other is not None and (task.id, task.retries, task.round, task.assign_time) == (
         other.id,
         other.retries,

@@ -1,4 +1,4 @@
-"""What a worker says of itself, and the join tokens with which it gets access to projects."""
+"""The header with a worker's version and host, and the join tokens with which it gets access to projects."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ JOIN_TOKEN = "TASK_BROKER_JOIN_TOKEN"  # noqa: S105 (a variable's name)
 
 _TOKEN = re.compile(r"tbj_([1-9][0-9]{0,8})_[A-Za-z0-9_-]{1,200}")
 _OTHER = re.compile("[^!-:<-~]+")
-"""What the header cannot carry, and its separator."""
+"""Characters that the header cannot contain, and its separators."""
 
 _LONGEST_VERSION, _LONGEST_HOST = 60, 110
 
@@ -24,8 +24,8 @@ _LONGEST_VERSION, _LONGEST_HOST = 60, 110
 class JoinTokens:
     """``text``: tokens with spaces or commas between them; None: those of the variable TASK_BROKER_JOIN_TOKEN.
 
-    Each token names its project: it is tried there only. Raises :class:`ClientError` for a text that is no token, which
-    it does not repeat.
+    Each token names its project, and is used only there. Raises :class:`ClientError` for a text that is not a token;
+    the error does not contain the text.
     """
 
     def __init__(self, text: str | None = None) -> None:
@@ -41,7 +41,7 @@ class JoinTokens:
 
 @cache
 def worker_info(version: str = "") -> Mapping[str, str]:
-    """The header that tells managers which ``version`` runs on which host; by default, that of this library."""
+    """The header that shows managers the ``version`` and the host; by default, the version of this library."""
     shown = _fitting(version or f"task-broker/{__version__}", _LONGEST_VERSION)
     return {"X-Worker-Info": f"version={shown}; host={_fitting(socket.gethostname(), _LONGEST_HOST)}"}
 

@@ -16,17 +16,17 @@ _LONGEST = 315_360_000
 """Seconds of a delay: ten years."""
 
 _LONGEST_MESSAGE = 1000
-"""Characters of why a task failed: the broker keeps no more."""
+"""Characters of an error message: the broker keeps no more."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-"""A site may have written what is in a message: a terminal must not obey it."""
+"""A message may contain text of a site, which must not control a terminal."""
 
 _NAMED = 20
 """Errors of a group that a message names."""
 
 
 def outcome(task: Task, ended: Ended) -> Release:
-    """It is also logged. Nothing that a function raises gets past here, not even an error whose text is one."""
+    """The release of a task, which is also logged. No error of a function gets past here, not even one in its text."""
     unexpected: BaseException | None = None
     try:
         release, unexpected = _outcome(task, ended)
@@ -46,7 +46,7 @@ def given_back(task: Task) -> Release:
 
 
 def _outcome(task: Task, ended: Ended) -> tuple[Release, BaseException | None]:
-    """With the error, if it is one that the function did not mean to raise."""
+    """The release, and the error, if it is neither Fail nor Skip."""
     if ended.error is None:
         if (verification := _vote(ended.value)) is None:
             return failed(task, f"its function returned {type(ended.value).__name__}: {A_VOTE}"), None
@@ -64,7 +64,7 @@ def _outcome(task: Task, ended: Ended) -> tuple[Release, BaseException | None]:
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group, in their order, or the one that is no group."""
+    """The errors in a group, in their order, or the single error."""
     left = [error]
     while left:
         error = left.pop()
@@ -80,7 +80,7 @@ def _why(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """Of an error that may be of any library: not all have one, nor one of whole characters."""
+    """The text of an error of any library: some have none, or one with half characters."""
     try:
         return str(error).encode(errors="replace").decode()
     except BaseException:
@@ -88,7 +88,7 @@ def _text(error: BaseException) -> str:
 
 
 def _vote(value: object) -> int | None:
-    """None when it cannot be one."""
+    """The verification; None if the value cannot be one."""
     if value is None:
         return 0
     return value if type(value) is int and -(2**63) <= value < 2**63 else None

@@ -10,7 +10,7 @@ from broker.client.types import Release, Result, Task
 log = logging.getLogger("broker.client")
 
 _IN_A_ROW = 10
-"""Fails after which it is this machine that may be at fault."""
+"""Fails in a row after which this machine may be the cause."""
 
 _LONGEST = 60
 """Seconds of a pause after fails."""
@@ -28,9 +28,9 @@ class Pace:
         self._succeeded = asyncio.Event()
 
     def note(self, task: Task, release: Release) -> None:
-        """How a task has ended."""
+        """Notes how a task has ended."""
         if release.result is Result.SKIP:
-            # A delay keeps the task away; so does a block of its group, but that has to arrive first, and a public
+            # A delay keeps the task away. A block of its group does so as well, but it must arrive first, and a public
             # project may ignore it.
             self._skipped |= release.delay <= 0
             if task.group and task.group_blocked > 0 and not task.project.public:
@@ -46,7 +46,7 @@ class Pace:
             self._succeeded.set()
 
     async def after_fails(self) -> None:
-        """One success ends the pause."""
+        """Pauses after many fails in a row; one success ends the pause."""
         if self._fails < _IN_A_ROW or not self._failed:
             return
         pause = min(self._failing.pause(), _LONGEST)
@@ -58,7 +58,9 @@ class Pace:
         self._failed = False
 
     async def after_get(self, *, found: bool, at_once: bool) -> None:
-        """``at_once``: a broker without long polls, or with a task that everybody skips, would be asked without end."""
+        """Pauses after a get without a task. ``at_once``: whether the answer came at once: without a pause, a broker
+        without long polls, or with a task that every worker skips, would be asked without end.
+        """
         skipped, self._skipped = self._skipped, False
         if found and not skipped:
             self._idle.reset()

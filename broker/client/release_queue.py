@@ -1,4 +1,4 @@
-"""The results of a worker on their way to the broker: many in one call, each sent until a broker answers."""
+"""Sends the results of a worker to the broker: many in one call, each until it is answered."""
 
 import asyncio
 import logging
@@ -15,19 +15,19 @@ from broker.client.types import ClientError, NewTask, Refused, Release, Result, 
 log = logging.getLogger("broker.client")
 
 _GATHER = 0.02
-"""Seconds for which a result waits for others, or for its consumer to take it along."""
+"""Seconds for which a result waits for others, or for the next get of its consumer."""
 
 _MOST, _MOST_CHARACTERS = 500, 2 << 20
-"""Releases of one call, and submitted tasks; and of their recipes."""
+"""Releases and submitted tasks in one call; and characters of their recipes."""
 
 _LONGEST = 30
-"""Seconds before what exceeded a rate is sent again: a manager may have raised the rate."""
+"""Maximum seconds before submits over a rate are sent again: a manager may have raised the rate."""
 
 _KEPT = 10_000
-"""Submitted tasks of a project that wait for its rate, before no more of its tasks are got."""
+"""How many submits of a project may wait for its rate before the worker gets no more of its tasks."""
 
 _PASSING = {"rate_limited", "unavailable"}
-"""Refusals of a part that is then sent again."""
+"""Refusals after which a part is sent again."""
 
 _BUSY = {408, 425, 429}
 """Statuses with which a proxy refuses any call for a while."""
@@ -37,22 +37,22 @@ _BUSY = {408, 425, 429}
 class _Queued:
     task: Task
     release: Release | None
-    """None when it was carried out, and some of what the task submits was not."""
+    """None if it was carried out, but some submits of the task were not."""
     submits: list[NewTask]
     unsure: bool = False
     """Whether it may have been carried out."""
     alone: bool = False
-    """Whether it goes in a call of its own: one with others was refused."""
+    """Whether it is sent in a call of its own, because one with others was refused."""
     most: int = _MOST
     """Tasks that it submits in one call."""
     due: float = 0
-    """When it is sent, in the time of the event loop."""
+    """When it is sent, by the clock of the event loop."""
     backoff: Backoff = field(default_factory=lambda: Backoff(1, 30))
 
 
 @dataclass
 class _Batch:
-    """What goes in one call: of the last one perhaps only the first tasks that it submits."""
+    """The contents of one call: of the last result, perhaps only the first of its submits."""
 
     queued: list[_Queued] = field(default_factory=list)
     releases: list[_Queued] = field(default_factory=list)
@@ -60,7 +60,7 @@ class _Batch:
 
 
 class ReleaseQueue:
-    """``lease``: seconds for which tasks are held that are got with the call of a batch."""
+    """``lease``: seconds for which tasks are held that are assigned by the call of a batch."""
 
     def __init__(self, client: AsyncClient, heartbeat: Heartbeat, lease: int) -> None:
         self._client = client
@@ -72,7 +72,7 @@ class ReleaseQueue:
         self._backoff = Backoff()
 
     def put(self, task: Task, release: Release) -> None:
-        """What the task submits goes along with an OK."""
+        """Queues a release, with the submits of the task if it is an OK."""
         before = self._queued.pop(task.id, None)
         submits = [*(before.submits if before else ()), *(task.submits if release.result is Result.OK else ())]
         self._queued[task.id] = _Queued(task, release, submits)
@@ -98,12 +98,12 @@ class ReleaseQueue:
             await asyncio.sleep(await self._send_due())
 
     async def drain(self) -> None:
-        """Sends everything, also where :meth:`run` was cancelled. Ends when nothing is left."""
+        """Sends everything, also after :meth:`run` was cancelled."""
         while self._queued:  # noqa: ASYNC110 - it sends
             await asyncio.sleep(min(await self._send_due() or _GATHER, 0.5))
 
     def close(self) -> None:
-        """Nothing more is sent."""
+        """Drops what was not sent, and logs how much that is."""
         releases = sum(queued.release is not None for queued in self._queued.values())
         lost = sum(len(queued.submits) for queued in self._queued.values() if queued.release is None)
         self._queued.clear()
@@ -113,34 +113,34 @@ class ReleaseQueue:
             log.error("%d tasks could not be submitted before the end, and are lost", lost)
 
     async def until_sent(self, task_id: int) -> None:
-        while task_id in self._queued:  # noqa: ASYNC110 - no event for what is rare
+        while task_id in self._queued:  # noqa: ASYNC110 - rare, so there is no event for it
             await asyncio.sleep(_GATHER)
 
     async def until_few_submits(self, project: int) -> None:
-        """A rate of the project may keep the tasks back that its tasks submit: they must not fill the memory."""
-        while self._submits(project) > _KEPT:  # noqa: ASYNC110 - no event for what is rare
+        """Waits while many submits of the project wait for its rate: they must not fill the memory."""
+        while self._submits(project) > _KEPT:  # noqa: ASYNC110 - rare, so there is no event for it
             await asyncio.sleep(0.5)
 
     def _submits(self, project: int) -> int:
         return sum(len(queued.submits) for queued in self._queued.values() if queued.task.project.id == project)
 
     async def take_along(self, project: int, count: int) -> list[Task] | None:
-        """Tasks that are got with the call that sends what is queued of the project; None if nothing is.
+        """Sends what is queued for the project in the call that gets the next tasks; None if nothing is queued.
 
-        Raises :class:`Unreachable` when it may have been carried out.
+        Raises :class:`Unreachable` if the call may have been carried out.
         """
         batch = self._batch(project, with_get=True)
         return (await self._send(project, batch, count)).tasks if batch else None
 
     async def settle(self, project: int) -> None:
-        """Drops what was carried out though its answer was lost: its task may have been assigned again since."""
+        """Drops releases that were carried out but whose answer was lost: their tasks may have been assigned again."""
         of_project = [queued for queued in self._queued.values() if queued.task.project.id == project]
         idle = [queued for queued in of_project if queued not in self._sending]
         await self._drop_carried_out(project, idle)
         self._remove(queued for queued in idle if queued.release is None and not queued.submits)
 
     async def _send_due(self) -> float:
-        """Returns for how many seconds nothing should be sent, as the broker does not answer."""
+        """Sends what is due. Returns for how many seconds to send nothing, because the broker does not answer."""
         for project in {queued.task.project.id for queued in self._queued.values()}:
             while batch := self._batch(project):
                 try:
@@ -154,7 +154,9 @@ class ReleaseQueue:
         return 0
 
     def _batch(self, project: int, *, with_get: bool = False) -> _Batch | None:
-        """Without what is sent already or not due; a call with a get has nothing that has to go alone."""
+        """What to send next, without what is being sent or not due. A call with a get has nothing that must be sent
+        alone.
+        """
         batch, characters, now = _Batch(), 0, _now()
         for queued in self._queued.values():
             if queued.task.project.id != project or queued in self._sending or queued.due > now:
@@ -176,7 +178,7 @@ class ReleaseQueue:
         return batch if batch.queued else None
 
     async def _send(self, project: int, batch: _Batch, count: int = 0) -> Turn:
-        """Raises :class:`Unreachable` when it may have been carried out."""
+        """Raises :class:`Unreachable` if the call may have been carried out."""
         self._sending.update(batch.queued)
         try:
             await self._drop_carried_out(project, batch.releases)
@@ -198,11 +200,11 @@ class ReleaseQueue:
         finally:
             self._sending.difference_update(batch.queued)
             self._remove(queued for queued in batch.queued if queued.release is None and not queued.submits)
-            # What is left is sent by itself.
+            # What is left is sent by :meth:`run`.
             self._filled.set()
 
     def _note(self, batch: _Batch, turn: Turn) -> None:
-        """Takes off what was done, and what never will be."""
+        """Removes what was done, and what the broker will never accept."""
         self._backoff.reset()
         submitted, refused = len(turn.outcomes), turn.refused.get("submits")
         if refused is not None and refused.code not in _PASSING:
@@ -229,7 +231,7 @@ class ReleaseQueue:
         if len(batch.queued) > 1 or (error.code == "too_large" and len(batch.submits) > 1):
             self._send_apart(batch, error)
         elif first.submits and error.status in {400, 413}:
-            log.error("task %d failed, as what it submits was refused: %s", first.task.id, error)
+            log.error("task %d failed, because its submits were refused: %s", first.task.id, error)
             first.submits.clear()
             first.release = first.release and Release(first.task.id, Result.FAIL, message=error.reason)
         else:
@@ -237,7 +239,9 @@ class ReleaseQueue:
             first.release, first.submits = None, []
 
     def _send_apart(self, batch: _Batch, error: ClientError) -> None:
-        """What was refused as a whole goes in calls of their own, and one of these in smaller ones, each later."""
+        """After a call was refused as a whole: sends each result in its own call, and a single one in smaller calls,
+        later.
+        """
         if len(batch.queued) > 1:
             for queued in batch.queued:
                 queued.alone = True
@@ -248,18 +252,19 @@ class ReleaseQueue:
             queued.most = math.ceil(len(batch.submits) / 2)
         else:
             queued.due = _now() + queued.backoff.pause()
-            log.warning("what task %d says does not arrive, and is sent again: %s", queued.task.id, error)
+            log.warning("the result of task %d does not arrive, and is sent again: %s", queued.task.id, error)
 
     async def _drop_carried_out(self, project: int, releases: Iterable[_Queued]) -> None:
-        """A fail or a skip must not arrive twice: between the two, this worker may have been assigned the task again.
+        """Drops releases that were carried out without an answer.
 
-        So it asks the broker which tasks this worker still holds since the same get. An OK may arrive twice, unless the
-        task comes again.
+        A fail or a skip must not arrive twice: between the two, this worker may have been assigned the task again.
+        So this asks the broker which tasks the worker still holds from the same get. An OK may arrive twice, unless
+        the task comes again.
         """
         if not (unsure := [queued for queued in releases if queued.unsure]):
             return
         held = {task.id: task for task in await self._client.assigned(project)}
-        # The broker lists only so many tasks. An extend tells whether this worker still holds the others.
+        # The broker lists only 1,000 tasks. An extend shows whether this worker still holds the others.
         unlisted = [queued.task for queued in unsure if _once(queued.release) and queued.task.id not in held]
         if unlisted:
             extended = await self._client.extend([task.id for task in unlisted], self._lease)
@@ -282,7 +287,7 @@ def _once(release: Release | None) -> bool:
 
 
 def _is_about(error: Unreachable) -> bool:
-    """Whether a proxy may have refused this call, and would pass on others: for its size, or for a word in it."""
+    """Whether a proxy may have refused this very call, for its size or its contents, and would pass on others."""
     return error.status is not None and 300 <= error.status < 500 and error.status not in _BUSY
 
 

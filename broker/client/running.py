@@ -13,11 +13,11 @@ from broker.client.forks import STOPPING, forks
 log = logging.getLogger("broker.client")
 
 _LAST = 1.0
-"""Seconds for what still runs at the end."""
+"""Seconds for functions that still run at the end."""
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """As ``asyncio.run``, which would wait without end for a function that catches its cancellation and goes on."""
+    """As ``asyncio.run``, but does not wait without end for a function that ignores its cancellation."""
     loop = asyncio.new_event_loop()
     try:
         asyncio.set_event_loop(loop)
@@ -42,7 +42,7 @@ async def _end_all() -> None:
 
 @contextmanager
 def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Only the main thread gets signals. Children that are forked meanwhile leave them alone."""
+    """Only the main thread gets signals. Children that are forked meanwhile do not handle them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

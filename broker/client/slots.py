@@ -1,4 +1,4 @@
-"""The places of the functions that run at a time."""
+"""Limits how many functions run at a time."""
 
 import asyncio
 import inspect
@@ -9,11 +9,11 @@ from broker.client.handler import Ended
 log = logging.getLogger("broker.client")
 
 _LATE = 1.0
-"""Seconds after which a call that was given up is said to go on."""
+"""Seconds after which it is logged that a call that was given up still runs."""
 
 
 class Slots:
-    """``most`` calls run at a time, and as many again that were given up and go on: a thread cannot be stopped.
+    """``most`` calls run at a time, and as many again that were given up and still run: a thread cannot be stopped.
 
     A call beyond those keeps its slot until it ends. ``freed`` is set when there is room again.
     """
@@ -25,7 +25,7 @@ class Slots:
         self._free = asyncio.Semaphore(most)
         self._strays: set[asyncio.Future[Ended]] = set()
         self._lost = 0
-        """Slots that strays keep."""
+        """Slots that are kept by calls that were given up."""
 
     @property
     def usable(self) -> int:
@@ -55,7 +55,7 @@ class Slots:
             self._lost -= 1
             self._free.release()
             self._freed.set()
-        # Nobody else reads how it ended.
+        # Retrieves its error, and closes a coroutine that nobody will await.
         if not call.cancelled() and call.exception() is None and inspect.iscoroutine(rest := call.result().value):
             rest.close()
 
@@ -63,6 +63,6 @@ class Slots:
         if call.done():
             return
         strays = len(self._strays)
-        log.warning("%s: %d calls were given up and go on; others take their places", self._name, strays)
+        log.warning("%s: %d calls were given up and still run; others take their places", self._name, strays)
         if self.usable == 0:
-            log.error("%s: no more tasks are got until one of %d calls ends that hang", self._name, strays)
+            log.error("%s: the worker gets no more tasks until one of %d hanging calls ends", self._name, strays)

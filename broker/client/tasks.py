@@ -1,4 +1,4 @@
-"""The calls on tasks: submit, get, release, all three in a turn, extend."""
+"""The calls on tasks: submit, get, release, all three in a turn, extend, give back, cancel."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ _MOST = 10_000
 """Tasks of one bulk call."""
 
 _LONGEST_PAUSE = 1.0
-"""Seconds between two gets of any project whose rates are used up."""
+"""Maximum seconds between two gets of any project while rates are used up."""
 
 _MOST_BYTES = 8 << 20
 """Bytes of one bulk call: half of what a broker accepts."""
@@ -128,12 +128,13 @@ class TaskCalls(Caller):
 
     @method
     def get(self, project: int | None = None, *, wait: int = 0, hold: int = 0) -> Steps[Task | None]:
-        """Assigns the best task of the project, or of any project. None when there is none, or the project is paused.
+        """Assigns the best task of the project, or of any project. None when there is none, or the project is
+        paused.
 
-        ``wait``: seconds, at most 60, for which the broker may hold the call until there is a task. ``hold``: seconds
-        for which the task is this worker's, if it does not say less; 0 for as long as it says. Waits for the project's
-        rate. When the answer is lost, a task may be assigned: the call is not repeated but raises ``Unreachable``; see
-        :meth:`assigned`.
+        ``wait``: seconds, at most 60, for which the broker may hold the call until there is a task. ``hold``:
+        seconds for which the worker holds the task, at most its ``max_assign_time``; 0: as long as that. Waits for
+        the project's rate. When the answer is lost, a task may be assigned: the call is not repeated but raises
+        ``Unreachable``; see :meth:`assigned`.
         """
         return (yield from self._assign(project, {"hold": hold}, wait)).task
 
@@ -146,7 +147,7 @@ class TaskCalls(Caller):
         path = "/task/get" if project is None else f"/task/get/{project}"
         query = {name: value for name, value in {**query, "wait": wait}.items() if value}
         allow = {"no_task", "paused"}
-        # A task may come in another project, which has time left.
+        # A task may come in another project, whose rate is not used up.
         longest = _LONGEST_PAUSE if project is None else math.inf
         call = self._call("GET", path, _Assigned, query=query, safe=False, allow=allow, longest=longest, wait=wait)
         return (yield from call)
@@ -253,7 +254,7 @@ class TaskCalls(Caller):
 
 
 def _all_ok(releases: Sequence[Release]) -> bool:
-    """Whether they may arrive twice: the task of each is closed then, and not assigned again in between."""
+    """Whether the releases may arrive twice: after an OK, a task is closed and not assigned again."""
     return all(release.result is Result.OK and not release.again_in for release in releases)
 
 

@@ -83,47 +83,47 @@ class Task(Struct):
     group: str = ""
     round: int = 1
     group_delay: float = 0
-    """As in :class:`Release`, which takes these along."""
+    """This and the next are sent with the release, as in :class:`Release`."""
     group_blocked: float = 0
     comes_again: float = 0
     """As ``again_in`` in :class:`Release`."""
     submits: list[NewTask] = []
-    """What its worker submits when it releases the task as OK."""
+    """Tasks that the worker submits when it releases this one as OK."""
 
     def submit(self, task: NewTask | str, /, **fields: Any) -> None:
         """When this task is released as OK, the worker submits this one to its project: a :class:`NewTask`, or a recipe
         and fields of one. If the function raises, it is not submitted.
         """
         new = NewTask(task, **fields) if isinstance(task, str) else task
-        msgspec.json.encode(new)  # What cannot be sent is an error here, and not one of a call for many tasks.
+        msgspec.json.encode(new)  # What cannot be encoded is an error here, and not in a call for many tasks.
         self.submits.append(new)
 
     def again_in(self, seconds: float) -> None:
-        """When this task is released as OK, and closes, it comes again after so long, in its next ``round``."""
+        """When this task is released as OK and closes, it comes again after so many seconds, in its next ``round``."""
         self.comes_again = float(seconds)
 
     def slow_group(self, seconds: float) -> None:
-        """When this task is released, its group gets this delay; the project's if that is longer, an hour at most."""
+        """When this task is released, its group gets this delay: at least the project's, at most an hour."""
         self.group_delay = _bounded(seconds, 3600)
 
     def block_group(self, seconds: float) -> None:
-        """When this task is released, no task of its group is assigned for so long, a day at most; 0: no longer."""
+        """When this task is released, no task of its group is assigned for so long, at most a day; 0 ends the block."""
         self.group_blocked = _bounded(seconds, 86_400)
 
 
 def _bounded(seconds: float, most: float) -> float:
-    """A site may ask for any number, and the broker refuses a release with one that is out of range."""
+    """A site may ask for any number, but the broker refuses a release with one that is out of range."""
     return min(seconds, most) if seconds > 0 else -1
 
 
 class Release(Struct, frozen=True):
     """The release of one task. ``verification`` is used with OK when the task's ``verification_count`` is 2 or more.
 
-    ``message``: why it failed. ``delay``: seconds before anybody gets it again after a FAIL or SKIP. ``again_in``: with
-    an OK, seconds after which it comes again if this closes it. 0 leaves these to the project.
+    ``message``: why it failed. ``delay``: seconds before any worker gets it again after a FAIL or SKIP; 0: as the
+    project says. ``again_in``: with an OK, seconds after which the task comes again if this closes it; 0: never.
 
-    ``group_delay``, ``group_blocked``: seconds between two tasks of its group, and for which none is assigned; 0 leaves
-    that as it is, -1 ends what workers have set.
+    ``group_delay``, ``group_blocked``: seconds between two gets of its group, and seconds for which none of its
+    tasks is assigned; 0: no change; -1: ends what workers have set.
     """
 
     task_id: int
@@ -148,7 +148,7 @@ class RefusedPart(Struct, frozen=True):
 class Turn(Struct, frozen=True):
     """What a turn has done. ``outcomes``: the id of each submitted task, None for a duplicate.
 
-    ``refused``: by part (releases, submits, get), why it was not done, or not to its end. Where it is not known what
+    ``refused``: by part (releases, submits, get), why it was not done, or not completely. Where it is not known what
     was done, ``updated`` is False, and ``outcomes`` ends.
     """
 
@@ -161,7 +161,7 @@ class Turn(Struct, frozen=True):
 class Group(Struct, frozen=True):
     """A group of tasks, such as a host. Times are unix seconds.
 
-    ``running``: tasks that are held. ``next``: when it may start a task, if that is known.
+    ``running``: tasks that are held. ``next``: when its next task can be assigned, if that is known.
     """
 
     group: str
@@ -178,7 +178,7 @@ class Group(Struct, frozen=True):
 GroupState = Literal["ready", "resting", "full", "blocked"]
 
 AccessState = Literal["requested", "pending", "granted"]
-"""What a request for access found: nothing, and so it is made; an earlier one that waits for a manager; access."""
+"""The request was made now; an earlier one is still waiting for a manager; or the worker has access already."""
 
 
 class WorkerInfo(Struct, frozen=True):
@@ -343,8 +343,8 @@ class Refused(ClientError):
 class Unreachable(ClientError):
     """There was no answer, or none that says what was done.
 
-    ``sent``: whether the broker may have carried the call out. ``status``: that of the last answer, perhaps a proxy's;
-    None without one. ``delay``: seconds for which that asks to wait.
+    ``sent``: whether the broker may have carried the call out. ``status``: of the last answer, perhaps a proxy's;
+    None without one. ``delay``: the seconds of its Retry-After.
     """
 
     def __init__(self, message: str, *, sent: bool, status: int | None = None, delay: float = 0) -> None:
@@ -363,13 +363,13 @@ class _GivenBack(Exception):
 class Fail(_GivenBack):
     """Raised by a worker's function: the task failed. It is assigned again while it has retries left.
 
-    ``message``: why, for the project's managers. ``delay``: seconds before anybody gets it again; 0: as the project
+    ``message``: why, for the project's managers. ``delay``: seconds before any worker gets it again; 0: as the project
     says.
     """
 
 
 class Skip(_GivenBack):
-    """Raised by a worker's function: another worker should do the task, or later. It does not count as a retry.
+    """Raised by a worker's function: the task should be done by another worker, or later. It does not count as a retry.
 
-    ``delay``: seconds before anybody gets it again; 0: at once.
+    ``delay``: seconds before any worker gets it again; 0: at once.
     """

@@ -33,13 +33,14 @@ _LAST_CALLS = 5
 class Worker:
     """Gets tasks of some projects, and calls a function with each. It runs once.
 
-    ``file``: the credentials, created when missing; programs that share the file are one worker. ``resume``: whether to
-    give back what an earlier run left, and to resume tasks whose get had no answer; set it to False when several
-    machines share one worker. ``grace``: seconds for running tasks when the worker stops; then they are given back.
-    ``wait``: seconds of a long poll, at most 60. ``lease``: seconds for which a task is held, and for which it is
-    extended again and again: when the machine fails, others get its tasks after that time. ``join``: a join token, or
-    several with spaces between them, with which the worker gets access by itself; by default those of the variable
-    TASK_BROKER_JOIN_TOKEN. ``version``: of your program; managers see it beside the host.
+    ``file``: the credentials, created when missing; programs that share the file are one worker. ``resume``: whether
+    to give back tasks that an earlier run has left, and to resume tasks whose get had no answer; set it to False
+    when several machines share one worker. ``grace``: seconds for running tasks when the worker stops; then they are
+    given back. ``wait``: seconds of a long poll, at most 60. ``lease``: seconds for which a task is held, and for
+    which it is extended again and again: if the machine fails, other workers get its tasks after that time.
+    ``join``: a join token, or several with spaces between them, with which the worker gets access without a manager;
+    by default those of the variable TASK_BROKER_JOIN_TOKEN. ``version``: of your program; managers see it beside the
+    host.
     """
 
     def __init__(
@@ -84,13 +85,14 @@ class Worker:
         submit: bool = False,
         timeout: float | None = None,
     ) -> Callable[[F], F]:
-        """Calls the decorated function with tasks of the project, up to ``concurrency`` at a time. It may be ``async``.
+        """Calls the decorated function with tasks of the project, up to ``concurrency`` at a time. It may be
+        ``async``.
 
         The function returns a verification (see :func:`broker.client.verification`) or None, or raises ``Fail`` or
-        ``Skip``. Whatever else it raises is logged, and the task fails. ``prefetch``: how many more tasks to hold,
-        where no other worker can get them: useful only for tasks as short as a call of the broker. ``submit``: also
-        requests access to submit to the project. ``timeout``: seconds after which a task fails whose function has not
-        ended.
+        ``Skip``. Whatever else it raises is logged, and the task fails. ``prefetch``: how many more tasks to hold in
+        advance, so that no other worker gets them: useful only for tasks as short as a call of the broker.
+        ``submit``: also requests access to submit to the project. ``timeout``: seconds after which a task fails
+        whose function has not ended.
         """
 
         def add(function: F) -> F:
@@ -121,7 +123,7 @@ class Worker:
     def run(self) -> None:
         """Runs until SIGTERM or SIGINT. It then gets no more tasks, and after ``grace`` gives back those still running.
 
-        A second signal ends the grace. Raises :class:`Refused` when waiting would not help.
+        A second signal ends the grace. Raises :class:`Refused` if waiting would not help.
         """
         try:
             asyncio.get_running_loop()
@@ -162,7 +164,7 @@ class Worker:
             except Refused as refused:
                 if refused.code not in {"denied", "not_found"}:
                     raise
-                # It may have access already, or a manager grants it.
+                # It may have access already, or a manager may grant it.
                 log.warning("cannot join project %d: %s", project, refused.reason)
 
     def stop(self) -> None:
@@ -217,7 +219,9 @@ class Worker:
     async def _until_stopped(
         self, consuming: list[asyncio.Task[object]], background: list[asyncio.Task[object]]
     ) -> BaseException | None:
-        """Ends when no function is left, too: then with the error that ended the last one."""
+        """Returns when the worker is stopped, or when no function is left: then with the error that ended the last
+        one.
+        """
         (stopping,) = _start(self._stopping.wait())
         left, failure = set(consuming), None
         try:
@@ -229,7 +233,7 @@ class Worker:
                     break
                 left -= done
                 if left and failure is not None:
-                    log.error("a function ends, and the others go on: %s", failure)
+                    log.error("a function ends, and the others continue: %s", failure)
                     failure = None
             return failure
         finally:

@@ -15,8 +15,8 @@ import httpx
 from broker.client import AsyncClient, NewTask, Result, Stats, Task, Unreachable, verification
 from broker.demo.site import Host
 
-_WAIT = 1  # seconds that a worker lets the broker look for a page
-# An HTML parser takes 100 times as long, and the crawlers, who share a thread, would wait.
+_WAIT = 1  # seconds that a get waits for a page
+# An HTML parser takes 100 times as long, and the crawlers, which share a thread, would wait.
 _LINK = re.compile(r"""<a\s[^>]*?href=["']([^"']+)["']""", re.IGNORECASE)
 _TAG = re.compile(rb"<[^>]*>")
 _WORD = re.compile(rb"\w+")
@@ -29,7 +29,7 @@ class Fault(enum.Enum):
 
 
 def plan(url: str) -> tuple[int, Fault]:
-    """How many workers must agree on a page, and what goes wrong with it at first: whatever the port and the worker.
+    """How many workers must agree on a page, and how its first attempt fails: the same for any port and worker.
 
     Every fourth page needs two workers that agree; one in 20 fails, and one in 20 is abandoned, the first time.
     """
@@ -68,7 +68,7 @@ class Ledger:
     told_to_wait: int = 0
     duplicates: int = 0
     words: int = 0
-    lost: int = 0  # answers that nobody saw because a connection was lost
+    lost: int = 0  # calls whose answers were lost
 
 
 class Crawler:
@@ -88,7 +88,7 @@ class Crawler:
         self.done = asyncio.Event()
         self.ledger = Ledger()
         self.stats = Stats(), Stats()
-        """Of both projects, as the broker counted when it was asked last."""
+        """The statistics of both projects, as last read."""
         self._manager = manager
         self._http = http
         self._hosts = hosts
@@ -129,7 +129,7 @@ class Crawler:
         try:
             return await worker.get(project, wait=wait)
         except Unreachable:
-            # A task that was assigned without anybody knowing comes back when its time is over.
+            # If the answer was lost, a task may be assigned; it is reclaimed at its deadline.
             return None
 
     async def _crawl(self, worker: AsyncClient, task: Task) -> None:

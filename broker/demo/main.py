@@ -35,7 +35,7 @@ and served on 127.0.0.1. The workers take pages from the project "pages",
 extract links and submit them, and release with a hash of the content. A closed
 page is chained to the project "index", which counts the words of what was
 fetched. Some pages need two workers that agree, some fail the first time, and
-some are abandoned and come back by themselves. At the end each page must have
+some are abandoned and reclaimed. At the end each page must have
 been closed exactly once in both projects.
 
 The site has two hosts, on two ports. A page's group is its host. The project
@@ -70,7 +70,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="use the broker that runs there: two projects, a manager and the workers stay in it",
     )
     parser.add_argument("--username", help="log in there as this manager, instead of registering one")
-    parser.add_argument("--password", default="", help="of that manager")
+    parser.add_argument("--password", default="", help="the manager's password")
     parser.add_argument(
         "--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="give up after this time (default: 120)"
     )
@@ -175,7 +175,7 @@ async def _render(limit: int, directory: Path, progress: Progress) -> Site:
 async def _manager(
     arguments: argparse.Namespace, directory: Path, progress: Progress, stack: contextlib.AsyncExitStack
 ) -> AsyncClient:
-    """Signed in at a broker that runs now. The session is a cookie, so its connections are its own."""
+    """A client that is signed in at a running broker. The session is a cookie, so it has its own connections."""
     http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
     url = arguments.url
     if url and not await _is_broker(url, http):
@@ -188,7 +188,7 @@ async def _manager(
         return manager
     username, password = f"demo-{secrets.token_hex(3)}", secrets.token_urlsafe(12)
     account = await manager.register(username, password)
-    rank = "the first account here, so its administrator" if account.tracker_admin else "a new manager"
+    rank = "the first account here, so an admin" if account.tracker_admin else "a new manager"
     progress.say(f"registered {username}, password {password}: {rank}")
     return manager
 
@@ -203,11 +203,11 @@ async def _is_broker(url: str, http: httpx.AsyncClient) -> bool:
 
 @contextlib.asynccontextmanager
 async def started(directory: Path) -> AsyncIterator[str]:
-    """A broker on a free port with its data in this directory; it is gone when the block ends."""
+    """A broker on a free port with its data in this directory; it is stopped when the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url, options = f"http://127.0.0.1:{port}", ["--data-dir", str(directory / "data"), "--log-level", "warning"]
-    # A caller's BROKER_REDIS_URL and the like must not lead the demo to data that somebody needs.
+    # Settings in the environment, such as BROKER_REDIS_URL, must not lead the demo to other data.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
     command = [sys.executable, "-m", "broker", "serve", "--host", "127.0.0.1", "--port", str(port), *options]
     process = processes.spawn(command, environment=environment)
@@ -228,7 +228,7 @@ async def started(directory: Path) -> AsyncIterator[str]:
 async def _create_crawler(
     manager: AsyncClient, http: httpx.AsyncClient, fetch: httpx.AsyncClient, hosts: tuple[Host, Host], size: int
 ) -> tuple[Crawler, str]:
-    """On two new projects, with as many new workers; and the names of the projects."""
+    """A crawler with ``size`` new workers on two new projects; and the names of the projects."""
     index, index_name = await _create_project(manager, "index")
     host, slower = hosts
     # Remembered for ever: a page that was crawled must not come back through a link that is found later.

@@ -80,7 +80,7 @@ class Host:
     def measured(self) -> dict[str, tuple[int, int]]:
         """The most requests at once, in any second, and after the first 429 while it lasts; and how many are allowed.
 
-        Requests that are under way, at most ``limit``, may come together with the next ones, and after a 429.
+        Requests that are in transit, at most ``limit``, may arrive together with the next ones, and after a 429.
         """
         counts = {
             "at once": (self._most_at_once, self.limit),
@@ -90,7 +90,7 @@ class Host:
 
 
 class Site:
-    """Pages by path. Links to pages that are not here (private modules, pages above ``--pages``) are taken out."""
+    """Pages by path. Links to pages that are not here (private modules, pages above ``--pages``) are removed."""
 
     def __init__(self, pages: Mapping[str, bytes]) -> None:
         self.hosts = Host(0.02, 6), Host(0.05, 2, busy=1)
@@ -99,7 +99,7 @@ class Site:
             self.pages[path] = _LINK.sub(lambda link: b"<a>" if _is_dead(link[1], pages) else link[0], html)
 
     def walk(self) -> set[str]:
-        """The pages that can be reached from the first one: what the crawl must find, learned without a broker."""
+        """The pages that can be reached from the first one: what the crawl must find, determined without a broker."""
         reached = {START}
         border = [START]
         while border:
@@ -217,7 +217,7 @@ async def _render_share(share: list[int], directory: Path, keep: Callable[[int, 
 
 
 def is_documented(name: str) -> bool:
-    """A public module of the standard library that does nothing odd when it is imported."""
+    """Whether this is a public module of the standard library that can be imported without side effects."""
     parts = name.split(".")
     if parts[0] not in sys.stdlib_module_names:
         return False
@@ -235,7 +235,7 @@ def modules(path: Iterable[str], prefix: str = "") -> Iterator[str]:
 
 
 def page_paths() -> list[str]:
-    """Every page of the site. Whatever links to a page comes before it: the first N are a site as well."""
+    """Every page of the site. A page comes after those that link to it, so the first N pages are a site as well."""
     names = set(filter(is_documented, sys.builtin_module_names)) | set(modules(sys.path))
     topics = {*pydoc.Helper.topics, *pydoc.Helper.keywords}
     return [

@@ -1,1 +1,1 @@
-"""The description of the HTTP API, for machines and for people, made from what stands beside each handler."""
+"""The description of the HTTP API for programs and people, generated from the declarations of the handlers."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from what stands beside each handler and from the types of what it takes and gives."""
+"""The OpenAPI document, generated from the declarations of the handlers and the types of bodies and answers."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from broker import __version__
 from broker.api import bodies
-from broker.api.bodies import Id
 from broker.api.responses import STATUS
 from broker.api.routing import Group, Operation, Route
+from broker.api.values import Id
 from broker.errors import CODES
 from broker.settings import Settings
 
@@ -39,18 +39,18 @@ REF = "#/components/schemas/"
 BODIES = frozenset(
     name for name, thing in vars(bodies).items() if isinstance(thing, type) and issubclass(thing, Struct)
 )
-"""Names of the schemas of what clients send."""
+"""Names of the schemas of bodies."""
 
 
 class Schemas:
-    """Makes the schemas, and keeps those that others refer to."""
+    """Creates the schemas, and keeps those that others refer to."""
 
     def __init__(self) -> None:
         self.made: dict[str, Json] = {
             "Message": {"type": "string", "description": "For people; its words may change"},
             "Detail": {
                 "type": "string",
-                "description": "Why, for people, where the message is the same for many reasons",
+                "description": "The reason, for people, if the message is the same for several reasons",
             },
         }
 
@@ -63,7 +63,7 @@ class Schemas:
         return reference
 
     def alone(self, type: type[Struct]) -> Json:
-        """Its schema itself."""
+        """The schema of ``type`` itself."""
         schema: Json = msgspec.json.schema_components([type])[1][type.__name__]
         return schema
 
@@ -96,7 +96,7 @@ class Schemas:
 
 
 def _body_schema(schema: Json) -> Json:
-    """The schema of a body: what is needed may not be null, what is not needed may, and then has its default."""
+    """The schema of a body: a required field may not be null; another may, and then has its default."""
     fields, needed = {}, []
     for name, field in schema["properties"].items():
         rest = dict(field)
@@ -129,7 +129,7 @@ def _envelope(required: list[str], properties: Json) -> Json:
 
 
 class Description:
-    """The document, and as it is sent."""
+    """The document, also encoded."""
 
     def __init__(self, routes: Sequence[Route], settings: Settings) -> None:
         self.document = document(routes, settings)
@@ -189,7 +189,7 @@ def _operation(method: str, path: str, operation: Operation, schemas: Schemas) -
         made["parameters"] = parameters
     if operation.body is not None:
         example = {} if operation.example.body is None else {"example": operation.example.body}
-        # A body of nothing, or of null, is allowed where no field is needed.
+        # An empty body, or null, is allowed if no field is required.
         schema = schemas.of(operation.body)
         needed = bool(schemas.made[operation.body.__name__]["required"])
         schema = schema if needed else _or_null(schema)
@@ -270,7 +270,9 @@ def _responses(method: str, operation: Operation, schemas: Schemas) -> Json:
 
 
 def _refusals(method: str, operation: Operation) -> dict[str, str]:
-    """What the operation says, and what follows from the rest of it. A code without a text has that of ``CODES``."""
+    """The refusals that the operation declares, and those that follow from the rest of it. A code without a text has
+    that of ``CODES``.
+    """
     codes = {**operation.who.refuses, **operation.refuses, "internal": ""}
     if operation.path or operation.query or operation.body:
         codes.setdefault("invalid", "")

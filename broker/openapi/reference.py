@@ -30,13 +30,13 @@ _COMMON = {
     *("invalid", "bad_credentials", "not_logged_in", "cross_site", "too_large", "unsupported_encoding"),
     *("internal", "unavailable"),
 }
-"""Codes that need no row of their own when there is no more to say of them than of any other call."""
+"""Codes without a row of their own, if they have only their general meaning in a call."""
 
 
 class Kind(NamedTuple):
     before: str
     shape: str
-    """The name of a shape, which the page has a link to; or ''."""
+    """The name of a shape, to which the page links; or ''."""
     after: str
 
 
@@ -86,7 +86,7 @@ class Reference(NamedTuple):
     shapes: list[Shape]
     codes: list[CodeRow]
     ways: list[tuple[str, str, str]]
-    """Ways in: who, header or cookie, meaning."""
+    """Ways to authenticate: who, header or cookie, meaning."""
 
 
 def reference(document: Json) -> Reference:
@@ -159,7 +159,7 @@ def _who(security: list[Json]) -> str:
 
 
 def _contents(schema: Json, schemas: Json) -> Iterator[list[FieldRow]]:
-    """Of the envelopes of good answers: refusals are references, and shown as codes."""
+    """The contents of good answers. Refusals are references, and are shown as codes."""
     for envelope in schema.get("anyOf", [schema]):
         content = envelope.get("properties", {}).get("content")
         if content is not None:
@@ -167,14 +167,14 @@ def _contents(schema: Json, schemas: Json) -> Iterator[list[FieldRow]]:
 
 
 def _resolved(schema: Json, schemas: Json) -> Json:
-    """The schema that is meant: a reference, or one of a reference or null."""
+    """The schema behind a reference, or behind a reference or null."""
     schema = schema.get("anyOf", [schema])[0]
     found: Json = schemas[schema["$ref"].removeprefix(REF)] if "$ref" in schema else schema
     return found
 
 
 def _fields(schema: Json, *, inward: bool) -> list[FieldRow]:
-    """``inward``: of a body, where null is absent, and only what is needed is worth saying."""
+    """``inward``: for a body, where null means absent, and required fields are marked."""
     rows = []
     for name, field in schema["properties"].items():
         kind = _kind({word: value for word, value in field.items() if word != "anyOf"} | _not_null(field))
@@ -190,7 +190,7 @@ def _not_null(field: Json) -> Json:
 
 
 def _kind(schema: Json, where: str = "") -> Kind:
-    """In words: ``integer, 1 to 2^53``."""
+    """A type in words: ``integer, 1 to 2^53``."""
     before = f"{where}: " if where else ""
     default = schema.get("default")
     after = f"; default {json.dumps(default)}" if default is not None else ""
@@ -227,7 +227,7 @@ def _number(value: float) -> str:
 
 
 def _shapes(rows: list[FieldRow], schemas: Json) -> list[Shape]:
-    """What rows refer to, and what that refers to."""
+    """The shapes that the rows refer to, and those that these refer to."""
     found: dict[str, Shape] = {}
     wanted = {row.kind.shape for row in rows if row.kind.shape}
     while missing := wanted - set(found):
@@ -261,7 +261,7 @@ def page() -> str:
 
 
 def _anchor(call: Call) -> str:
-    """Of the heading of a call, as it is made on GitHub: lower case, no punctuation, a hyphen for each space."""
+    """The anchor of a call's heading, as on GitHub: lower case, no punctuation, a hyphen for each space."""
     heading = f"{' '.join(call.methods)} {call.path}"
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 

@@ -1,4 +1,4 @@
-"""What the scheduler needs of Scrapy's engine, and Scrapy has no interface for. Checked when a spider opens."""
+"""What the scheduler uses of Scrapy's engine without a public interface. Checked when a spider opens."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 class Engine:
     def __init__(self, crawler: Crawler) -> None:
-        """Raises :class:`RuntimeError` when something is missing."""
+        """Raises :class:`RuntimeError` if Scrapy lacks something."""
         self._engine: Any = crawler.engine
         _check_loop()
         self._slot: Any = _found(self._engine, "_slot")
@@ -27,7 +27,7 @@ class Engine:
 
     @property
     def in_progress(self) -> set[Request]:
-        """What Scrapy works on: from when it has got a request to when its callback and its items are through."""
+        """The requests that Scrapy works on: from taking a request until its callback and its items are done."""
         return self._requests
 
     @property
@@ -43,7 +43,7 @@ class Engine:
         return key
 
     def wake(self) -> None:
-        """Lets Scrapy ask for requests, and whether there will be more."""
+        """Makes Scrapy ask for requests, and whether there will be more."""
         if not self.closing:
             self._slot.nextcall.schedule()
 

@@ -38,7 +38,7 @@ class Hashes:
 
 
 def hash_of(fingerprint: bytes) -> int:
-    """The first 64 bits of a fingerprint. 0 would be no hash."""
+    """The first 64 bits of a fingerprint, but never 0, which means no hash."""
     return int.from_bytes(fingerprint[:8], "big", signed=True) or 1
 
 

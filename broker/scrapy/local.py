@@ -1,4 +1,4 @@
-"""What a process keeps in its memory: requests that no task can carry, and what it has seen lately."""
+"""What a process keeps in memory: requests that cannot be tasks, and what it has seen lately."""
 
 import heapq
 from itertools import count
@@ -11,7 +11,7 @@ V = TypeVar("V")
 
 
 class LocalQueue:
-    """By priority, the oldest first. Requests with the same hash are there once, as in Scrapy's dupefilter."""
+    """Requests by priority, the oldest first. Of requests with the same hash, it has one, as Scrapy's dupefilter."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Request]] = []
@@ -22,7 +22,7 @@ class LocalQueue:
         return len(self._heap)
 
     def add(self, request: Request, hash64: int) -> bool:
-        """Whether it is a new one. A hash of 0 is always new."""
+        """Returns whether the request is new. A hash of 0 is always new."""
         if hash64 in self._hashes:
             return False
         if hash64:

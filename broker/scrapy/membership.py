@@ -1,4 +1,4 @@
-"""Who a spider is to the broker: its worker, and its access to the project."""
+"""The worker of a spider, and its access to the project."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 class Membership:
     def __init__(self, options: Options, *, alias: str) -> None:
-        """Raises :class:`ValueError` when BROKER_URL is not the address of a broker."""
+        """Raises :class:`ValueError` if BROKER_URL is not the address of a broker."""
         self._options = options
         self._alias = alias
         self._lock: SharedLock | None = None
@@ -22,7 +22,7 @@ class Membership:
         self.entered = False
 
     async def enter(self) -> None:
-        """Waits for a broker that is away. Raises :class:`ClientError` when it refuses."""
+        """Waits for a broker that is unavailable. Raises :class:`ClientError` if it refuses."""
         await self._identify()
         if self._options.join_token:
             await self.client.join(self._options.project, self._options.join_token)
@@ -57,11 +57,11 @@ class Membership:
         try:
             project = await self.client.project(self._options.project)
         except Refused:
-            return  # a hidden project shows itself to managers only
+            return  # a hidden project is shown only to managers
         if not project.remember_closed:
             log.warning(
-                "project %d (%s) has remember_closed 0: pages that are done come again when they are found again, "
-                "start pages too; set it to -1 for a crawl that ends",
+                "project %d (%s) has remember_closed 0: pages are crawled again when they are found again, "
+                "start pages as well; set it to -1 for a crawl that ends",
                 project.id,
                 project.name,
             )

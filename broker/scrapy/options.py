@@ -1,4 +1,4 @@
-"""The settings of a Scrapy project that are about the broker."""
+"""The settings of a Scrapy project for the broker."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ _LONGEST = 86_400
 
 @dataclass(frozen=True)
 class Options:
-    """``close_after_idle``: seconds without a task after which the spider closes, whatever others do; 0: never."""
+    """``close_after_idle``: seconds without a task after which the spider closes, even if others work; 0: never."""
 
     url: str
     project: int
@@ -43,5 +43,5 @@ def _number(settings: BaseSettings, name: str, default: int | None, low: int, hi
     except (TypeError, ValueError):
         number = low - 1
     if not low <= number <= high:
-        raise ValueError(f"{name} is {found!r}: it has to be a whole number from {low} to {high}")
+        raise ValueError(f"{name} is {found!r}: it must be a whole number from {low} to {high}")
     return number

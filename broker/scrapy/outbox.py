@@ -1,4 +1,4 @@
-"""What is on its way to the broker: submits in their order, and releases, each after what was submitted before it."""
+"""What is to be sent to the broker: submits in their order, and releases, each after the submits before it."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from scrapy import Request
 from broker.client import NewTask, Release, Task
 
 _MOST, _MOST_CHARACTERS = 500, 2 << 20
-"""Releases of one call, and submitted tasks; and of their recipes."""
+"""Releases and submitted tasks in one call; and characters of their recipes."""
 
 
 @dataclass(eq=False)
@@ -21,7 +21,7 @@ class Submit:
 
 @dataclass(eq=False)
 class Queued:
-    """A release. ``after``: it is sent when so many submits were answered. ``unsure``: it may have been carried out."""
+    """A release. ``after``: sent when so many submits were answered. ``unsure``: it may have been carried out."""
 
     task: Task
     release: Release
@@ -31,7 +31,7 @@ class Queued:
 
 @dataclass
 class Batch:
-    """What goes in one call."""
+    """The contents of one call."""
 
     submits: list[Submit] = field(default_factory=list)
     releases: list[Queued] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Outbox:
         self._answered = 0
         self._releases: dict[int, Queued] = {}
         self._singly = 0
-        """How many submits go in calls of their own: a call with these was refused."""
+        """How many submits are sent in calls of their own, because a call with all of them was refused."""
 
     def __bool__(self) -> bool:
         return bool(self._submits or self._releases)
@@ -81,11 +81,11 @@ class Outbox:
         return batch
 
     def one_by_one(self, batch: Batch) -> None:
-        """The submits of a batch that was refused, so that each gets an answer of its own."""
+        """Sends each submit of a batch that was refused in its own call, so that each is answered."""
         self._singly = len(batch.submits)
 
     def answered(self, submit: Submit) -> None:
-        """It is the first one."""
+        """Removes a submit, which is the first one."""
         self._submits.remove(submit)
         self._answered += 1
         self._singly = max(0, self._singly - 1)
@@ -95,7 +95,7 @@ class Outbox:
             del self._releases[queued.task.id]
 
     def discard(self, task_id: int) -> None:
-        """The release of a task that is not held any more, or was assigned again."""
+        """Drops the release of a task that is no longer held, or was assigned again."""
         self._releases.pop(task_id, None)
 
     def unsure(self) -> Iterator[Queued]:

@@ -1,4 +1,4 @@
-"""How a request has ended: what its task is released with."""
+"""How a request has ended, and how its task is released."""
 
 import time
 from contextlib import suppress
@@ -24,9 +24,9 @@ _LONGEST_MESSAGE = 1000
 
 
 class DerivedSlot(str):
-    """A download slot that follows from a URL.
+    """A download slot that was derived from a URL.
 
-    Redirects and retries inherit ``meta``. A slot of this type is dropped then, since the host may be another.
+    Redirects and retries inherit ``meta``. They drop a slot of this type, because the host may differ.
     """
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class DerivedSlot(str):
 
 @dataclass(eq=False)
 class Running:
-    """A task whose request Scrapy works on. ``blocked``: seconds for which its site wants no requests."""
+    """A task whose request Scrapy works on. ``blocked``: seconds for which its site asks for no requests."""
 
     task: Task
     request: Request
@@ -45,14 +45,14 @@ class Running:
     def release(self) -> Release:
         if self.error:
             return Release(self.task.id, Result.FAIL, group_blocked=self.blocked, message=self.error)
-        # A redirect or a retry inherits it, and comes again itself.
+        # A redirect or a retry inherits the key, and comes again itself.
         again_in = _seconds(self.request.meta.get(AGAIN_IN), _LONGEST_AGAIN) if self.crawled else 0
         return Release(self.task.id, Result.OK, group_blocked=self.blocked, again_in=again_in)
 
 
 @dataclass(eq=False)
 class Errback:
-    """The errback of a request of a task. Without one of the spider, it notes why there is no response for it.
+    """The errback of a task's request. If the spider has none, it notes why there is no response.
 
     ``retried``: statuses that Scrapy retries: with others, such as 404, the page is done.
     """
@@ -79,17 +79,17 @@ def attach(request: Request, slot: str) -> None:
 
 
 def detach(request: Request) -> None:
-    """Takes off the request what it has inherited and what is not its own."""
+    """Removes from the request what it has inherited from another request."""
     if isinstance(request.meta.get("download_slot"), DerivedSlot):
         del request.meta["download_slot"]
     if isinstance(request.errback, Errback):
         request.errback = request.errback.errback
     if request.meta.get("is_start_request") is True:
-        request.meta["is_start_request"] = 1  # as true, but what inherits it is no start request
+        request.meta["is_start_request"] = 1  # true as well, but a request that inherits it is not a start request
 
 
 class Outcomes:
-    """Notes what Scrapy's signals say of the requests in ``running``."""
+    """Notes what Scrapy's signals report about the requests in ``running``."""
 
     def __init__(self, crawler: Crawler, running: dict[Request, Running]) -> None:
         self._crawler = crawler
@@ -116,7 +116,7 @@ class Outcomes:
                 self._crawler.stats.inc_value("broker/blocked")
 
     def _response_received(self, request: Request) -> None:
-        """After the middlewares: a redirect or a response that is retried does not come here."""
+        """Called after the middlewares: not for a redirect or a response that is retried."""
         running = self._running.get(request)
         if running is not None:
             running.crawled = True
@@ -141,7 +141,7 @@ def _message(failure: Failure) -> str:
 
 
 def _retry_after(response: Response) -> float:
-    """Seconds; 0 without the header, or when it says nothing that can be read."""
+    """Seconds; 0 without the header, or if it cannot be parsed."""
     text = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
     if text.isdecimal():
         return _seconds(text, _LONGEST_BLOCK)

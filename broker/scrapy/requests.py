@@ -15,32 +15,32 @@ from broker.client import NewTask
 _DEFAULTS = {"encoding": "utf-8", "method": "GET", "priority": 0}
 
 _PLAIN = {"url", "callback", "errback", "method", "headers", "body", "encoding", "priority", "dont_filter"}
-"""Attributes whose type is known. Those of the others, such as ``meta``, may be any."""
+"""Attributes whose type is known. Others, such as ``meta``, may have any type."""
 
 _NO_CALLBACKS = {name for name, _ in inspect.getmembers(Spider, inspect.isfunction)} - {"parse", "_parse"}
 """Methods of every spider, which a recipe cannot name."""
 
 AGAIN_IN = "broker_again_in"
-"""The meta key of the seconds after which a request that was crawled comes again."""
+"""The meta key of the seconds after which a crawled request comes again."""
 
 
 class NotCarried(ValueError):
-    """A request that no task can carry. The text says why."""
+    """A request that cannot be a task. The text says why."""
 
 
 class OtherSpider(ValueError):
-    """A task whose request is one of another spider."""
+    """A task whose request is for another spider."""
 
 
 class Requests:
-    """The requests of one spider, whose methods are callbacks and errbacks by their names."""
+    """The requests of one spider; its methods are callbacks and errbacks by their names."""
 
     def __init__(self, spider: Spider) -> None:
         self._spider = spider
         self._names = _method_names(type(spider))
 
     def recipe(self, request: Request) -> str:
-        """Raises :class:`NotCarried` when JSON would not bring back the same request."""
+        """The request as a recipe. Raises :class:`NotCarried` if JSON would not restore the same request."""
         fields: dict[str, Any] = {name: getattr(request, name) for name in request.attributes}
         fields |= {name: self._name(name, fields[name]) for name in ("callback", "errback")}
         if type(request) is not Request:
@@ -49,20 +49,22 @@ class Requests:
         return encoded(self._spider.name, fields)
 
     def request(self, recipe: str) -> Request:
-        """The request of a recipe, which may also be a mere URL. Raises :class:`ValueError` when there is none."""
+        """The request of a recipe, which may also be only a URL. Raises :class:`ValueError` if the recipe is not
+        valid.
+        """
         if not recipe.startswith("{"):
             return Request(recipe.strip())
         try:
             fields = msgspec.json.decode(recipe, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError) as error:
-            raise ValueError(f"the recipe is no JSON: {error}") from None
+            raise ValueError(f"the recipe is not JSON: {error}") from None
         spider = fields.pop("spider", self._spider.name)
         if spider != self._spider.name:
-            raise OtherSpider(f"the task is one of the spider {spider!r}, and not of {self._spider.name!r}")
+            raise OtherSpider(f"the task is for the spider {spider!r}, not for {self._spider.name!r}")
         try:
             return self._rebuilt(fields)
         except Exception as error:  # of any kind: every worker with submit access may have written it
-            raise ValueError(f"the recipe is no request: {error}") from None
+            raise ValueError(f"the recipe is not a request: {error}") from None
 
     def _rebuilt(self, fields: dict[str, Any]) -> Request:
         made = _request_class(fields.pop("_class")) if "_class" in fields else Request
@@ -84,7 +86,7 @@ class Requests:
             return None
         name = self._names.get(getattr(function, "__func__", None))
         if name is None or function.__self__ is not self._spider:
-            raise NotCarried(f"its {kind} is no method of the spider")
+            raise NotCarried(f"its {kind} is not a method of the spider")
         return name
 
     def _method(self, name: str) -> Any:
@@ -94,7 +96,7 @@ class Requests:
 
 
 def encoded(spider: str, fields: Mapping[str, Any]) -> str:
-    """The recipe of a request that Scrapy gives as a dictionary. Raises :class:`NotCarried`."""
+    """The recipe of a request, given as the dictionary of Scrapy. Raises :class:`NotCarried`."""
     for name in fields.keys() - _PLAIN:
         _check(name, fields[name])
     given = {name: value for name, value in fields.items() if value and value != _DEFAULTS.get(name)}
@@ -112,7 +114,7 @@ def encoded(spider: str, fields: Mapping[str, Any]) -> str:
 
 
 def new_task(recipe: str, *, priority: int, group: str, hash64: int) -> NewTask:
-    """``priority``: any number, as Scrapy's; tasks have 16 bits."""
+    """``priority``: any number, as in Scrapy; it is limited to 16 bits."""
     return NewTask(recipe, priority=max(-(2**15), min(priority, 2**15 - 1)), group=group_of(group), hash64=hash64)
 
 
@@ -123,7 +125,7 @@ def group_of(slot: object) -> str:
 
 
 def _check(name: str, value: Any) -> None:
-    """Raises :class:`NotCarried` for a value that JSON does not bring back as it is."""
+    """Raises :class:`NotCarried` for a value that JSON would not restore unchanged."""
     if not value:
         return
     try:
@@ -142,11 +144,11 @@ def _check(name: str, value: Any) -> None:
 
 @cache
 def _request_class(path: str) -> type[Request]:
-    """A class that this program has imported: a recipe makes it import nothing."""
+    """A class that this program has imported: a recipe cannot make it import anything."""
     module, _, name = path.rpartition(".")
     found = getattr(sys.modules.get(module), name, None)
     if not (isinstance(found, type) and issubclass(found, Request)):
-        raise NotCarried(f"{path} is no class of requests that this program has imported")
+        raise NotCarried(f"{path} is not a request class that this program has imported")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The scheduler: what Scrapy calls, and what it tells the broker of each request."""
+"""The scheduler: called by Scrapy, it keeps each request as a task of the broker."""
 
 import asyncio
 import logging
@@ -28,25 +28,25 @@ _LAST_CALLS = 10
 """Seconds for the last calls of a spider that closes."""
 
 _LAST_CALLS_IN_HASTE = 3
-"""The same, when it was told twice to stop."""
+"""The same, if Scrapy was told twice to stop."""
 
 _TICK = 1.0
-"""Seconds between two looks at what Scrapy works on. Usually it asks for requests when it has done one."""
+"""Seconds between two looks at what Scrapy works on. Usually, Scrapy asks for requests when it has done one."""
 
 _AHEAD = 0.04
-"""Seconds of work that are got before there is room for it, so that a fast crawl does not wait for its calls. A task
-waits no longer for its turn, as its group may start the next one meanwhile."""
+"""Seconds of work to get in advance, so that a fast crawl does not wait for its calls. Not more, because the group of a
+task that waits here may start its next one meanwhile."""
 
 _AGAIN = 1.0
 """Seconds between two looks whether a project is finished."""
 
 _ANY_NUMBER = 100
-"""Tasks at a time, when CONCURRENT_REQUESTS is 0."""
+"""Tasks at a time, if CONCURRENT_REQUESTS is 0."""
 
 _LONGEST_MESSAGE = 1000
 
 _KNOWN = 50_000
-"""Hashes that this process does not submit again, and up to twice as many."""
+"""How many of its last hashes this process does not submit again, or up to twice as many."""
 
 
 class Scheduler(BaseScheduler):
@@ -132,7 +132,7 @@ class Scheduler(BaseScheduler):
             self._count("scheduler/dequeued")
         return request
 
-    # What Turns asks and tells.
+    # Called by Turns.
 
     def room(self) -> int:
         if self._engine.closing:
@@ -165,14 +165,14 @@ class Scheduler(BaseScheduler):
         self._stats.inc_value(name, by)
 
     def _keep(self, request: Request, hash64: int, why: str) -> bool:
-        """Leaves the request to this process, which has it in memory only."""
+        """Keeps the request in this process, only in memory."""
         if not self._local.add(request, hash64):
             self._count("dupefilter/filtered")
             return False
-        # Each reason once: a spider may have it in all of its requests.
+        # Each reason is a warning once: all requests of a spider may have it.
         log.log(
             logging.DEBUG if why in self._reasons else logging.WARNING,
-            "%s stays in this process, and is lost with it: %s",
+            "%s is kept only in this process, and is lost with it: %s",
             request,
             why,
         )
@@ -201,14 +201,14 @@ class Scheduler(BaseScheduler):
         return None
 
     def _collect(self) -> None:
-        """Releases the tasks whose requests Scrapy has done: nothing tells that, so it compares."""
+        """Releases the tasks whose requests Scrapy has done. Scrapy has no signal for that, so this compares."""
         for request in self._running.keys() - self._engine.in_progress:
             running = self._running.pop(request)
             self._done += 1
             self._turns.release(running.task, running.release())
 
     async def _tick(self) -> None:
-        """For when Scrapy asks for no requests: when it is paused, closes, or has enough to do."""
+        """For the times when Scrapy asks for no requests: it is paused, closes, or has enough to do."""
         while True:
             await asyncio.sleep(_TICK)
             self._collect()
@@ -226,11 +226,11 @@ class Scheduler(BaseScheduler):
         if isinstance(error, ClientError | OSError):
             log.error("the spider closes: %s", error)
         else:
-            log.error("the spider closes, as its scheduler failed", exc_info=error)
+            log.error("the spider closes because its scheduler failed", exc_info=error)
         self._engine.close_spider("broker_refused")
 
     async def _look(self) -> None:
-        """Whether there will be tasks: asked when this process has nothing to do, and got nothing."""
+        """Checks whether there will be more tasks. Called when a get found none."""
         if not self._idle:
             self._busy_at = time.monotonic()
         elif self._options.close_after_idle and time.monotonic() - self._busy_at >= self._options.close_after_idle:
@@ -261,7 +261,7 @@ class Scheduler(BaseScheduler):
             raise DontCloseSpider
 
     def _forced(self) -> "Deferred[None]":
-        """Scrapy was told twice to stop, if it has not closed this scheduler."""
+        """Called before the reactor stops. If the scheduler is not closed yet, Scrapy was told twice to stop."""
         return deferred_from_coro(self._close(_LAST_CALLS_IN_HASTE))
 
     async def _close(self, seconds: float) -> None:
@@ -272,7 +272,7 @@ class Scheduler(BaseScheduler):
     async def _closed(self, seconds: float) -> None:
         self._collect()
         if self._local:
-            log.warning("%d requests that stayed in this process are lost", len(self._local))
+            log.warning("%d requests that were kept only in this process are lost", len(self._local))
         if self._membership.entered:
             await self._turns.stop(seconds)
         self._work.cancel()

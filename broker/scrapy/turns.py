@@ -1,6 +1,6 @@
-"""Submits, releases and gets the tasks of one project in the background: many in one call, each until it is answered.
+"""Submits, releases and gets tasks of one project in the background: many in one call, each until it is answered.
 
-What a task submits arrives before its release: a crash in between lets it come again, and loses nothing.
+The submits of a task are sent before its release: after a crash in between, it comes again, and nothing is lost.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ _MOST_HELD = 1000
 """Tasks: ``/task/assigned`` names no more."""
 
 _GATHER = 0.02
-"""Seconds for which what is to be sent waits for more, while there are other requests to work on."""
+"""Seconds to wait for more to send, while there are requests to work on."""
 
 _WAITS = (1, 1, 2, 4)
-"""Seconds that a get waits for a task, after so many gets in a row that found none."""
+"""Seconds that a get waits for a task, by how many gets in a row found none."""
 
 _LONGEST_PAUSE = 2.0
-"""Seconds before what a manager has to allow is tried again."""
+"""Maximum seconds before a part that a manager has to allow is tried again."""
 
 _PASSING = {"rate_limited", "unavailable"}
 """Refusals that pass by themselves."""
@@ -39,13 +39,13 @@ _FATAL = {"bad_credentials", "not_found"}
 
 
 class Host(Protocol):
-    """Who has the requests."""
+    """The scheduler."""
 
     def room(self) -> int:
         """For how many tasks there is room."""
 
     def busy(self) -> bool:
-        """Whether it works on requests, and so can wait for a moment."""
+        """Whether it works on requests, so that a call can wait for a moment."""
 
     def arrived(self) -> None:
         """There are tasks to take."""
@@ -53,7 +53,7 @@ class Host(Protocol):
     def submitted(self, request: Request, *, duplicate: bool) -> None: ...
 
     def refused(self, request: Request, why: str) -> None:
-        """The broker will never take this one."""
+        """The broker will never accept this request."""
 
     def count(self, name: str, by: int = 1) -> None: ...
 
@@ -82,7 +82,7 @@ class Turns:
         self._short = False
         """Whether the last get found fewer tasks than it wanted: the next one waits."""
         self._next_get = 0.0
-        """Of the loop's time: no get before it."""
+        """No get is sent before this time of the event loop."""
         self._empty = 0
         """Gets in a row that found no task."""
 
@@ -109,7 +109,7 @@ class Turns:
             self.release(task, Release(task.id, Result.SKIP))
 
     def give_back(self) -> None:
-        """All tasks whose release is not on its way."""
+        """Gives back all tasks whose release is not in the outbox."""
         self._buffer.clear()
         for task in list(self._held.values()):
             if task not in self._outbox:
@@ -121,7 +121,7 @@ class Turns:
         return not (self._outbox or self._held)
 
     async def run(self, looked: Callable[[], Awaitable[None]]) -> None:
-        """Runs until it is cancelled. Raises :class:`ClientError` when waiting would not help.
+        """Runs until it is cancelled. Raises :class:`ClientError` if waiting would not help.
 
         ``looked`` is called after each get that found no task.
         """
@@ -191,7 +191,7 @@ class Turns:
         return max(0, min(self._host.room() - len(self._buffer), _MOST_HELD - len(self._held)))
 
     async def _turn(self, batch: Batch, count: int, wait: int = 0) -> bool:
-        """Whether there is more to do at once: something was sent, or tasks have come."""
+        """Makes one call. Returns whether something was sent or tasks were assigned."""
         began = _now()
         try:
             turn = await self._client.turn(
@@ -269,12 +269,12 @@ class Turns:
             self._buffer.remove(task)
 
     async def _settle(self) -> None:
-        """Learns what calls without an answer have done.
+        """Finds out what calls without an answer have done.
 
         A fail or a skip must not arrive twice: between the two, this worker may have been assigned the task again.
         """
         if self._poll is not None:
-            # Its tasks are among those that the answer names, or not: it must not come later.
+            # It must not be carried out after the answer of this call, which may name its tasks.
             self._poll.cancel()
             await asyncio.wait([self._poll])
         try:
@@ -289,12 +289,12 @@ class Turns:
                 self._drop(queued)
                 self._host.count(_RELEASED[queued.release.result])
         if new := [task for task in found.values() if task.id not in self._held]:
-            # Asked last: a program that starts after the answer holds none of these.
+            # Checked last: a program that starts after the answer holds none of these.
             for task in new if self._alone() else ():
                 self._begin(task, leftover=True)
 
     async def _give_back_of_earlier_runs(self) -> None:
-        """It is counted as a reclaim: a task that ends its program each time would otherwise do so for ever."""
+        """This counts as a reclaim, so that ``max_reclaims`` stops a task that crashes its program each time."""
         while (left := await self._unless_refused(self._client.assigned(self._project))) and self._alone():
             log.info("%d tasks of an earlier run are given back", len(left))
             await self._client.give_back([task.id for task in left])
@@ -325,9 +325,9 @@ class Turns:
                 self._drop(queued)
 
     async def _pause(self, refused: dict[str, RefusedPart]) -> None:
-        """Waits until what was refused may be tried again. A rate of the project says when.
+        """Waits until the refused parts may be tried again; a rate of the project says when.
 
-        A get that is refused holds up no release and no submit.
+        A refused get does not delay releases and submits.
         """
         if not refused:
             self._warned = ""
@@ -352,7 +352,7 @@ class Turns:
         return self._patience.pause()
 
     def _warn(self, text: str) -> None:
-        """Once, until something else is refused or nothing is."""
+        """Logs a refusal once, until there is another one or none."""
         if text != self._warned:
             log.warning("%s", text)
         self._warned = text

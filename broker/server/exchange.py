@@ -27,7 +27,7 @@ _CLOSED = 7
 """The state of a TCP connection that was reset, in Linux's ``tcp_info``."""
 
 _LONGEST_WAIT = 1.0
-"""Seconds for a client that sends no more to take its answer."""
+"""Seconds in which a client that sends nothing more must receive its answer."""
 
 
 def new_id() -> bytes:
@@ -47,7 +47,7 @@ class Exchange(RequestResponseCycle):
     """uvicorn's cycle, which also knows whether its answer was written, and when its client leaves."""
 
     size = 0
-    """Bytes of its head and body, while it waits for those before it."""
+    """Bytes of its head and body, while it waits for earlier requests."""
 
     _half_closed: socket.socket | None = None
     _leaving: Callable[[], None] | None = None
@@ -95,7 +95,7 @@ class Exchange(RequestResponseCycle):
             await super().send(message)
 
     def whole_body(self) -> bytes | None:
-        """The body, once, if all of it is here and nobody waits to be asked for it."""
+        """The body, once, if all of it was received and the client does not wait for 100 Continue."""
         if self.more_body or self.disconnected or self.waiting_for_100_continue:
             return None
         body, self.body = bytes(self.body), bytearray()
@@ -140,12 +140,12 @@ class HotCalls(Protocol):
 
 
 class Direct(Exchange):
-    """Of a hot call, without ASGI's scope, receive and send. What only they need is made when something rare does."""
+    """The exchange of a hot call, without ASGI's scope, receive and send. What only they need is created on demand."""
 
     logger = logging.getLogger("uvicorn.error")
     access_log = False
     scope: Any = {"method": "GET"}  # noqa: RUF012
-    """Of any method but HEAD, which is no hot call's."""
+    """For any method except HEAD, which no hot call has."""
 
     disconnected = False
     waiting_for_100_continue = False
@@ -202,7 +202,7 @@ class Direct(Exchange):
             self.on_response = _nothing
 
     def receive(self) -> Coroutine[None, None, Any]:
-        """For a body that comes slowly."""
+        """For a body that was not received at once."""
         if self.message_event is _NOBODY:  # type: ignore[comparison-overlap]
             self.message_event = asyncio.Event()
             if self.body or not self.more_body or self.disconnected:
@@ -210,7 +210,7 @@ class Direct(Exchange):
         return super().receive()
 
     def answer(self, reply: Answer) -> Awaitable[None] | None:
-        """Sends it. None: at once."""
+        """Sends the reply. None: it was sent at once."""
         lines = reply.lines() if isinstance(reply, Reply) else None
         if lines is None or self.flow.write_paused or self.transport.is_closing():
             return reply(self.scope, self.receive, self.send)  # type: ignore[arg-type]
@@ -219,7 +219,7 @@ class Direct(Exchange):
         return None
 
     def _write(self, status: int, lines: bytes, body: bytes) -> None:
-        """What :meth:`send` writes of a start and a whole body."""
+        """Writes what :meth:`send` writes for a start and a whole body."""
         head = [STATUS_LINE[status]]
         for name, value in self._state.default_headers:
             head += (name, b": ", value, b"\r\n")
@@ -235,7 +235,7 @@ class Direct(Exchange):
 
 
 class _Nobody:
-    """Waits for nothing."""
+    """An event for which nobody waits."""
 
     def set(self) -> None:
         pass

@@ -33,14 +33,16 @@ _SLICE = 1024
 """Bytes that are parsed at once. The parser cannot stop in between, and they may hold fifty requests."""
 
 _TLS = b"\x16\x03"
-"""How a TLS client begins."""
+"""The first bytes of a TLS client."""
 
 _NOTHING = memoryview(b"")
 _EMPTY = b""
 
 
 class Protocol(HttpToolsProtocol):
-    """A connection. The clock runs only while a part of a request has come: a whole request costs nothing here."""
+    """A connection. The clock runs only while a request is incomplete: a request that comes whole costs nothing
+    here.
+    """
 
     max_head: int
     """Bytes of request line and headers. What comes in one slice with the end of the head is not counted."""
@@ -172,7 +174,7 @@ class Protocol(HttpToolsProtocol):
             self._run_clock()
 
     def on_message_begin(self) -> None:
-        # Without the scope that uvicorn makes here: a hot call needs none.
+        # Without the scope that uvicorn creates here: a hot call needs none.
         self.url = _EMPTY
         self.headers = []
         self._id = _EMPTY
@@ -193,11 +195,11 @@ class Protocol(HttpToolsProtocol):
             self.pipeline.appendleft((made, self.app))
 
     def _direct(self) -> Direct | None:
-        """Of a hot call that goes past ASGI."""
+        """The exchange of a hot call that is served without ASGI; None for other calls."""
         calls = self._calls
         if calls is None or (hot := calls.find(self.parser.get_method(), self.url)) is None:
             return None
-        # Of a name that comes twice the first counts.
+        # If a name is repeated, the first counts.
         headers = dict(reversed(self.headers))
         if b"expect" in headers or b"upgrade" in headers:
             return None

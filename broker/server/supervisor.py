@@ -32,13 +32,13 @@ _TICK = 0.1
 """Seconds between checks of the children."""
 
 _RESPAWN = 1.0
-"""A server process that ends sooner is replaced after so many seconds, and not at once."""
+"""Seconds to wait before a server process that ended sooner than this is replaced."""
 
 _FILES, _FEW_FILES = 65_536, 4_096
 """Files that each process may have open, connections included; and the number below which a warning is logged."""
 
 _STORE_CHECK = 1.0
-"""Seconds that one check of the store may take, and between two of them. Children are not checked meanwhile."""
+"""Seconds that one check of the store may take, and between two checks. Children are not checked meanwhile."""
 
 SAME = 0.5
 """Seconds in which a second signal counts as the first: a terminal and a program in between may both pass it on."""
@@ -55,7 +55,7 @@ class Supervisor:
         """Server processes, and when they were started, by the number of their area in the counters."""
         self._counters = shared_memory(settings.workers)
         self._signals: SimpleQueue[float] = SimpleQueue()
-        """When they arrived. A handler must not wait for the lock of an Event that it has interrupted."""
+        """When the signals arrived. A handler must not wait for the lock of an Event that it may have interrupted."""
         self._stopping = 0.0
         """Time of the first signal; 0 before."""
 
@@ -134,7 +134,7 @@ class Supervisor:
         if not accounts and self._settings.host not in {"127.0.0.1", "::1", "localhost"}:
             # The URL may hold a password.
             store = f"--data-dir {self._settings.data_dir}" if self._embedded else "--redis-url URL"
-            log.warning("no manager has an account yet, and the first to register becomes admin; make one now:")
+            log.warning("no account exists yet, and the first to register becomes admin; create one now:")
             log.warning("broker create-admin %s NAME", store)
         return True
 

@@ -64,10 +64,10 @@ class Store:
     now: str = ""
     """As in :class:`Tasks`."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the layout of the data was seen to be ours."""
+    """Set once the data was found to have this broker's key layout."""
 
     def set_clock(self, now: int | None) -> None:
-        """``now`` in unix ms stands still for all scripts; None gives them Redis's clock again."""
+        """For tests: ``now`` (unix ms) is the fixed time of all scripts; None: Redis's clock again."""
         text = "" if now is None else str(now)
         self.tasks.now = self.workers.now = self.managers.now = self.monitoring.now = self.chain.now = text
         self.imports.now = self.projects.now = self.maintenance.now = self.project_tasks.now = self.now = text
@@ -76,16 +76,20 @@ class Store:
         self.attention.now = text
 
     async def layout(self) -> tuple[int, bool]:
-        """The key layout of the data, which is noted if there was none, and whether there is an account."""
+        """The key layout of the data, which is set in a new store, and whether any account exists."""
         layout, accounts = await self.calls.call("layout", self.keys.directory, [LAYOUT])
         return layout, bool(accounts)
 
     async def claim(self, job: str, milliseconds: int) -> bool:
-        """Whether this process does ``job`` for that long. It only saves work: a job may safely run twice."""
+        """Claims ``job`` for that long; false: another process has it. This only saves work: a job may safely run
+        twice.
+        """
         return bool(await self.calls.call("claim", self.keys.directory, [job, milliseconds]))
 
     async def note_clock(self, *, rebased: bool = False) -> bool:
-        """Whether the clock of the store is earlier than a sweep has seen it, until all times were ``rebased``."""
+        """Whether the store's clock is earlier than a sweep has seen it. ``rebased``: all times were adjusted to
+        that.
+        """
         return bool(await self.calls.call("clock_note", self.keys.directory, [self.now, "1" if rebased else ""]))
 
     def check(self, project: int, *, repair: bool) -> ProjectCheck:

@@ -1,4 +1,4 @@
-"""Who has access to a project, who requests it, and whom a manager has rejected: all at once, or some that match."""
+"""Lists of the workers with access to a project, of requests for it, and of rejected workers."""
 
 import asyncio
 import re
@@ -17,13 +17,13 @@ _LIST_DUTY = 0.3
 """Share of the time while all access to a project is listed; others are served in the rest of it."""
 
 _AFTER = re.compile("([0-9]{1,20})-([0-9]{1,16})")
-"""Where a page of access goes on: a cursor, and of what is there the last worker that was shown."""
+"""Where a page continues: a cursor, and the last worker at this cursor that was shown."""
 
 _SCANS = 20
 """Scripts that such a page calls at most: what is scanned may be empty."""
 
 _SEARCHES = 4
-"""The same when aliases are searched: of each worker that is scanned the alias is read."""
+"""The same in a search by alias, which reads the alias of each worker that is scanned."""
 
 Which = Literal["requests", "access", "rejected"]
 
@@ -41,23 +41,23 @@ Row = tuple[Access, Worker]
 
 class AccessPage(NamedTuple):
     total: int
-    """All there are, whether they match or not."""
+    """On all pages, whether they match the filter or not."""
     rows: list[Row]
     onward: str
     """'' at the end."""
 
 
 class AccessFilter(NamedTuple):
-    """Whose access is wanted; '' for any."""
+    """A filter; '': any."""
 
     may: str = ""
-    """What they have or request, alone or with the other: assign or submit. Rejected workers match all the same."""
+    """assign or submit: workers that have or request at least this. Rejected workers always match."""
     words: str = ""
-    """In the alias, or the whole id."""
+    """A text in the alias, or the whole id."""
 
     @property
     def id(self) -> int:
-        """0: the words are no id."""
+        """0: the words are not an id."""
         return int(self.words) if re.fullmatch("[0-9]{1,16}", self.words) else 0
 
     def fits(self, access: Access) -> bool:
@@ -75,7 +75,7 @@ class AccessLists:
         self._listing = asyncio.Lock()
 
     async def rendered(self, project: int, render: Callable[[list[Row]], bytes]) -> list[bytes]:
-        """What ``render`` makes of all access, in slices: requests first, then what was granted, by worker id.
+        """All access, rendered by ``render`` in slices: requests first, then granted access, by worker id.
 
         One list at a time, for a share of the store's time. Raises ``not_found``.
         """
@@ -95,7 +95,7 @@ class AccessLists:
     async def page(
         self, project: int, which: Which, after: str, limit: int, filter: AccessFilter = EVERYBODY
     ) -> AccessPage:
-        """Some that match, fewer than twice ``limit``, and perhaps none though others follow.
+        """Some workers that match, fewer than twice ``limit``, and perhaps none although others follow.
 
         ``after``: what the page before gave as ``onward``, '' to begin. Up to some hundred, they come by worker id.
         """
@@ -120,7 +120,7 @@ class AccessLists:
         return AccessPage(total, await self._with_workers(found), "" if cursor == "0" else f"{cursor}-0")
 
     async def _of_one(self, project: int, which: Which, filter: AccessFilter) -> list[Access]:
-        """Of the worker whose id is searched."""
+        """The access of the worker whose id is searched."""
         key = self._keys.access(project, which)
         if which == "rejected":
             may = "" if await self._calls.command("SISMEMBER", key, filter.id) else None

@@ -1,9 +1,9 @@
-"""Which projects have something to do, so that neither a get of any project nor a sweep asks all of them.
+"""Which projects have something to do, so that a get of any project and a sweep need not ask all projects.
 
-The directory keeps two sets: ``active``, projects of which tasks may be had now, and ``look``, when each is to be
-looked at. A project's slot cannot write there. So the scripts that let tasks be had where none could tell the caller,
-who notes it; looking at a project finds what is due there, and takes it off the sets when nothing is. What a crash
-loses between the two is found by a slow round over all projects (``broker/sweeper.py``).
+The directory keeps two sets: ``active``, the projects with tasks that may be assigned now, and ``look``, when to look
+at each project next. A project's scripts cannot write there, because the directory is another slot. A script that makes
+tasks available tells its caller, who notes the project. A look at a project finds what is due, and updates both sets.
+If a process dies in between, a slow round over all projects finds it (``broker/sweeper.py``).
 """
 
 import time
@@ -16,19 +16,19 @@ from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Argument, Arguments, Calls
 
 _LEASE = 5.0
-"""Seconds after which a project is looked at again whose process has died meanwhile."""
+"""Seconds after which another process may look at a project, if the one that took it has died."""
 
 _PAGE = 100
-"""Projects of each kind that one read for a get of any project gives."""
+"""Projects of each kind in one page of candidates."""
 
 _LOOK_AGAIN = 0.25
-"""Seconds between two looks at a project in which a get of any found nothing, in each process."""
+"""Seconds between two looks of a process at a project in which a get of any project found nothing."""
 
 _MOST_KEPT = 10_000
 
 
 class Due(NamedTuple):
-    """What there is to do in a project."""
+    """What is due in a project."""
 
     overdue: bool
     outbox: bool
@@ -43,12 +43,12 @@ class Limit(NamedTuple):
     """The rate of a project is used up."""
 
     revision: int
-    """Of the configuration that has the rate."""
+    """Of the configuration with this rate."""
     until: float
     """By the monotonic clock."""
 
     def refusal(self) -> BrokerError:
-        """Of a get that would be refused because of it."""
+        """The refusal of a get that needs this rate."""
         return rate_limited(max(0.001, self.until - time.monotonic()))
 
 
@@ -58,7 +58,7 @@ class Candidate(NamedTuple):
     project: int
     revision: int
     limit: Limit | None
-    """What is known to hold it up now."""
+    """Set while its rate is known to be used up."""
 
 
 class Active:
@@ -72,17 +72,19 @@ class Active:
         self.now = ""
 
     async def due(self, project: int) -> Due:
-        """What there is to do, as :meth:`look`; the directory is not told before the next look."""
+        """As :meth:`look`, without an update of the directory."""
         return (await self._due(project))[0]
 
     async def look(self, project: int) -> Due:
-        """What there is to do; the directory is told whether tasks may be had, and when to look again."""
+        """What is due. Notes in the directory whether tasks may be assigned, and when to look again."""
         due, active, epoch, *waits = await self._due(project)
         await self._note(project, epoch, "1" if active else "", *("" if wait < 0 else wait for wait in waits))
         return due
 
     async def _due(self, project: int) -> tuple[Due, int, int, int, int]:
-        """Besides: whether tasks may be had, the epoch, ms until to look again and until others may be had, or -1."""
+        """Also: whether tasks may be assigned, the epoch, and the ms until the next look and until more tasks, or
+        -1.
+        """
         *due, active, epoch, wait, starts = await self._calls.call(
             "due", self._keys.project(project), [self.now, self._interval]
         )
@@ -92,32 +94,34 @@ class Active:
         await self._calls.call("active_note", self._keys.directory, [project, epoch, *state, self.now])
 
     async def look_if_possible(self, project: int) -> None:
-        """After something was done that may not fail any more: what is lost here a sweep finds."""
+        """After a change that is done: errors are ignored, since a sweep looks as well."""
         with suppress(BrokerError):
             await self.look(project)
 
     async def note(self, project: int, epoch: int) -> None:
-        """A script has let tasks be had, and answered this epoch. If it cannot be noted now, a sweep finds it."""
+        """Notes that a script has made tasks available; it returned this epoch. If that fails, a sweep finds them."""
         if epoch:
             with suppress(BrokerError):
                 await self._note(project, epoch, "1", 0, "")
 
     async def take(self, limit: int) -> tuple[list[int], float | None]:
-        """Projects to look at now, which no other process takes meanwhile; and the seconds until there is another."""
+        """Takes projects that are to be looked at now; and the seconds until there is another, None if there is
+        none.
+        """
         args: Arguments = [self.now, limit, round(_LEASE * 1000)]
         wait, *projects = await self._calls.call("look_take", self._keys.directory, args)
         return [int(project) for project in projects], None if wait < 0 else wait / 1000
 
     async def next_of_round(self, count: int) -> list[int]:
-        """The next projects of a round through all of them, which all processes share."""
+        """The next projects of the round over all projects, which all processes share."""
         return [int(id) for id in await self._calls.call("round_take", self._keys.directory, [count])]
 
     async def look_at_all(self) -> None:
-        """All that are to be looked at some time are to be looked at now: the clock was set back."""
+        """Makes all scheduled looks due now: the clock was set back."""
         await self._calls.call("look_all", self._keys.directory)
 
     async def ids(self) -> tuple[set[int], set[int]]:
-        """All projects of which tasks may be had now, and the public ones among them."""
+        """All projects with tasks that may be assigned now, and the public ones among them."""
         keys = self._keys.active, self._keys.active_public
         every, public = [await self._calls.command("ZRANGE", key, 0, -1) for key in keys]
         return set(map(int, every)), set(map(int, public))
@@ -133,13 +137,13 @@ class Active:
             page += 1
 
     def limit(self, found: Candidate, delay: float) -> None:
-        """A get of any project was told to wait so many seconds for the rate of this one."""
+        """Remembers that the rate of this project is used up for ``delay`` seconds."""
         if len(self._limits) >= _MOST_KEPT:
             self._limits.clear()
         self._limits[found.project] = Limit(found.revision, time.monotonic() + delay)
 
     async def found_nothing(self, project: int) -> None:
-        """A get of any project found no task there: perhaps none can be had any more."""
+        """Looks at a project in which a get of any project found no task: perhaps none is waiting any more."""
         now = time.monotonic()
         if self._looked.get(project, 0) > now - _LOOK_AGAIN:
             return

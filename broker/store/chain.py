@@ -1,8 +1,7 @@
 """Delivers closed tasks to the chained project, exactly once, whatever crashes.
 
-The script that closes a task puts it on its project's outbox. A flush delivers the oldest entries and takes them off.
-The target knows which entries it has taken (``lua/tasks/deliver.lua``), so a flush that died, or runs twice, does no
-harm.
+The script that closes a task adds it to its project's outbox. A flush delivers the oldest entries and removes them. The
+target knows which entries it has taken (``lua/tasks/deliver.lua``), so a flush that died or runs twice does no harm.
 """
 
 import asyncio
@@ -21,7 +20,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 100
 _LONGEST_FLUSH = 100
-"""Batches that one flush delivers at most, so that a release never waits for a long backlog; the sweeper goes on."""
+"""Batches that one flush delivers at most, so that a release never waits for a long backlog; the sweeper does the
+rest."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Delivered(NamedTuple):
     repeated: int
     """How many had been delivered before."""
     newer: int = 0
-    """Above 0: nothing was taken, since the target knows a read of the outbox with this number."""
+    """Above 0: nothing was taken, because the target has seen a read of the outbox with this number."""
 
 
 class Chain:
@@ -55,7 +55,7 @@ class Chain:
         self._projects = projects
         self._turns: dict[int, _Turn] = {}
         self._waiting: set[int] = set()
-        """Sources that the log has said to wait: it says so once, not at each release and each second."""
+        """Sources that were logged as waiting: once, not at each attempt."""
         self.now = ""
 
     async def flush_if_possible(self, source: int) -> None:
@@ -72,9 +72,9 @@ class Chain:
             log.info("the chain of project %d goes on", source)
 
     async def flush(self, source: int) -> None:
-        """Delivers what is on the outbox now. One flush at a time; those that wait meanwhile share the next.
+        """Delivers what is in the outbox now. One flush of a project runs at a time; calls that wait share the next.
 
-        Raises :class:`BrokerError` when the target cannot take tasks now; they stay on the outbox.
+        Raises :class:`BrokerError` when the target cannot take tasks now; they stay in the outbox.
         """
         turn = self._turns.setdefault(source, _Turn())
         turn.asked += 1
@@ -101,7 +101,7 @@ class Chain:
                 return
 
     async def _deliver_to(self, source: int, target: int, read: int, entries: list[OutboxEntry]) -> int:
-        """0; or the number of a read that the target knows, and that is not older: then nothing was done."""
+        """0; or, if the target has seen a read that is not older, the number of that: then nothing was done."""
         delivered = None
         try:
             delivered = await self.deliver(target, source, read, entries)
@@ -109,7 +109,7 @@ class Chain:
             if error.code != "not_found":
                 raise
             if await self._projects.exists(target):
-                # Created a moment ago, its copy not pushed yet.
+                # The project is new, and its configuration not copied yet.
                 await self._projects.push(target)
                 delivered = await self.deliver(target, source, read, entries)
         if delivered is not None and delivered.newer:
@@ -120,7 +120,7 @@ class Chain:
         return 0
 
     async def outbox(self, project: int, limit: int, known: int = 0) -> tuple[int, list[OutboxEntry]]:
-        """The number of this read, and the oldest entries. ``known``: the newest read that a target knows."""
+        """The number of this read, and the oldest entries. ``known``: the newest read that a target has seen."""
         read, *rows = await self._calls.call("outbox_read", self._keys.project(project), [limit, known])
         return read, [OutboxEntry(id, int(target), task, record) for id, target, task, record in rows]
 

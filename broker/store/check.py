@@ -1,4 +1,4 @@
-"""What is asked of a store before the broker serves from it."""
+"""Checks a store before the broker serves from it."""
 
 from collections.abc import Iterator, Mapping
 
@@ -23,11 +23,11 @@ from broker.store.redis.pipeline import Pipeline
 from broker.store.redis.scripts import info_fields
 
 _COMPACT = {
-    "hash-max-listpack-value": (1024, "a task with a recipe of 100 bytes, 283 bytes in place of 333"),
-    "hash-max-listpack-entries": (128, "a hash that is remembered for a time, 21 in place of up to 80"),
-    "set-max-intset-entries": (512, "a hash that is remembered for ever, 11 in place of up to 80"),
+    "hash-max-listpack-value": (1024, "283 instead of 333 bytes for a task with a recipe of 100 bytes"),
+    "hash-max-listpack-entries": (128, "21 instead of up to 80 bytes for a hash that is remembered for a time"),
+    "set-max-intset-entries": (512, "11 instead of up to 80 bytes for a hash that is remembered for ever"),
 }
-"""Up to these values, servers keep what the broker stores in a compact form; what that saves (docs/operating.md)."""
+"""Settings with which a server stores the broker's data compactly: the value, and what it saves (docs/operating.md)."""
 
 
 class StoreAway(Exception):
@@ -39,12 +39,12 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
 
     Raises :class:`StartError` for a store that the broker must not use, :class:`StoreAway` for one that is not there.
     """
-    # Whoever asks again and again says what is wrong once.
+    # The caller logs errors itself: it may try again and again.
     client = connect(settings, tell=False)
     try:
-        # The servers first: a script on one that is too old would fail with less to say.
+        # The servers first: on one that is too old, a script would fail with a worse message.
         doubts: dict[str, None] = {}
-        # Slots may move to a server that had none, between the two.
+        # Not strict: slots may move to another server between the two calls.
         for text, config in zip(await client.everywhere("INFO"), await _configs(client), strict=False):
             info = info_fields(text)
             _fits(info, settings)
@@ -71,11 +71,11 @@ async def check(settings: Settings) -> tuple[list[str], bool]:
 
 
 async def _configs(client: Pipeline | Cluster) -> list[dict[str, str]]:
-    """Of each server."""
+    """The settings of each server."""
     try:
         found = await client.everywhere("CONFIG", "GET", "appendfsync", *_COMPACT)
     except ResponseError:
-        # Hosted stores often let nobody ask.
+        # Hosted stores often refuse CONFIG.
         return [{} for _ in await client.everywhere("PING")]
     return [dict(zip(pairs[::2], pairs[1::2], strict=True)) for pairs in found]
 
@@ -97,14 +97,14 @@ def _fits(info: Mapping[str, str], settings: Settings) -> None:
 
 
 def _policy(info: Mapping[str, str]) -> str:
-    """What a server removes when its memory is full."""
+    """What a server deletes when its memory is full."""
     return info.get("maxmemory_policy", "noeviction")
 
 
 def _doubts(info: Mapping[str, str], config: Mapping[str, str], durability: str) -> Iterator[str]:
-    """What an operator should know of this store."""
+    """Warnings for the operator."""
     if _policy(info) != "noeviction":
-        # volatile-*: only what expires anyway.
+        # volatile-*: deletes only keys that expire.
         yield (
             "the store deletes sessions and counts of wrong passwords when its memory is full, because its "
             "maxmemory-policy is "
@@ -118,4 +118,4 @@ def _doubts(info: Mapping[str, str], config: Mapping[str, str], durability: str)
     if low:
         advice = " and ".join(f"{name} {value}" for name, (value, _) in low.items())
         savings = "; ".join(saved for _, saved in low.values())
-        yield f"settings of the store save memory: {advice} ({savings})"
+        yield f"the store needs more memory than necessary: set {advice} ({savings})"

@@ -1,8 +1,8 @@
-"""What is counted over all projects: it stands in the directory, and is counted anew where something has changed.
+"""Counts over all projects: the directory keeps them, and a project that has changed is counted again.
 
-Each process notes the projects in which its calls have changed something. One process at a time counts those, what was
-noted first before the others, for a bounded share of the store's time. Each step may run twice, in two processes at
-once, or be the last of its process. What a process had not noted when it died is found by a walk over all projects.
+Each process notes the projects that its calls have changed. One process at a time counts these, in the order in
+which they were noted, for a bounded share of the store's time. Each step may safely run twice, or in two processes
+at once, and a process may die after any step. A walk over all projects finds what a process that died had not noted.
 """
 
 import asyncio
@@ -26,22 +26,22 @@ T = TypeVar("T")
 Claim = Callable[[str, int], Awaitable[bool]]
 
 _NOTE = 1.0
-"""Seconds after which a process notes what has changed."""
+"""Seconds between two notes of what a process has changed."""
 
 _ROUND = 2.0
-"""Seconds for which a process counts, when it has claimed that: then others may."""
+"""Seconds for which the process that has claimed the counting counts; then another may."""
 
 _DUTY = 0.1
 """Share of the store's time for counting."""
 
 _TOGETHER = 20
-"""Projects that are counted at once: calls of workers wait behind no more."""
+"""Projects that are counted at once: a worker's call waits for no more than these."""
 
 _WALK = 600.0
 """Seconds between two walks over all projects."""
 
 _LATER = 10**15
-"""Added to the score of what was noted by a walk: what has changed comes first."""
+"""Added to the scores of a walk: projects that have changed come first."""
 
 _PAIRS = 200
 """Workers that one script counts: about 0.3 ms."""
@@ -57,11 +57,11 @@ class Counting:
         self._workers = workers
         self._monitoring = monitoring
         self._held: dict[int, tuple[int, dict[str, int]]] = {}
-        """Of projects of which tasks are held, how many, and the totals, when it was counted who holds them."""
+        """Projects with held tasks: how many, and the totals, at the last count of who holds them."""
         self.now = ""
 
     async def run(self, claim: Claim) -> None:
-        """For as long as the process lives; ``claim``: :meth:`Store.claim`."""
+        """Notes and counts until it is cancelled. ``claim``: :meth:`Store.claim`."""
         next_walk = 0.0
         while True:
             await asyncio.sleep(_NOTE)
@@ -77,7 +77,7 @@ class Counting:
                 log.debug("cannot count: %s", error.code)
 
     async def note(self) -> None:
-        """Notes where this process has changed something."""
+        """Notes the projects that this process has changed."""
         changed = [self._keys.project_of(base) for base in self._calls.changed]
         self._calls.changed.clear()
         try:
@@ -102,7 +102,7 @@ class Counting:
             await rest(begun, _DUTY)
 
     async def round(self, seconds: float) -> None:
-        """Counts what was noted until now, for so many seconds at most."""
+        """Counts noted projects, for so many seconds at most."""
         done = set[int]()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -121,7 +121,7 @@ class Counting:
         try:
             await self._count_now(project, noted)
         except BrokerError as error:
-            # Its node of a cluster is away: in the next round again.
+            # A node of the cluster does not answer: the next round tries again.
             log.debug("cannot count project %d: %s", project, error.code)
 
     async def _count_now(self, project: int, noted: str) -> None:
@@ -135,7 +135,7 @@ class Counting:
             if self._held.get(project) != (stats.assigned, stats.counters):
                 await self._count_held(project, await self._monitoring.count_held(project) if stats.assigned else {})
             if stats.assigned:
-                # Deadlines pass, and nobody notes that.
+                # Counted again soon: deadlines pass without a call.
                 self._held[project] = stats.assigned, stats.counters
                 again = _now()
             unfinished = stats.waiting + stats.verifying + stats.delayed + stats.assigned
@@ -145,7 +145,7 @@ class Counting:
         await self._calls.call("counted", self._keys.directory, args)
 
     async def _stats(self, project: int) -> Stats | None:
-        """None of a project that is gone."""
+        """None if the project was deleted."""
         try:
             return await self._monitoring.stats(project)
         except BrokerError as error:
@@ -154,7 +154,7 @@ class Counting:
             return None
 
     async def closed(self, project: int) -> None:
-        """Counts what its workers have closed. Raises ``not_found``."""
+        """Adds what the project's workers have closed to their totals. Raises ``not_found``."""
         counted: int | str = ""
         while True:
             args: Arguments = [counted, _PAIRS]
@@ -171,7 +171,7 @@ class Counting:
             await self._calls.call("held_count", self._keys.directory, [project, *pairs])
 
     async def _held_before(self, project: int) -> dict[int, int]:
-        """Who held how many when they were last counted."""
+        """How many tasks each worker held at the last count."""
         found: dict[int, int] = {}
         cursor = "0"
         while True:

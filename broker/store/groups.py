@@ -1,4 +1,4 @@
-"""Groups of a project's tasks: what waits and is held, and limits of their own (``lua/include/groups.lua``)."""
+"""Groups of a project's tasks: how many wait and are held, and their own limits (``lua/include/groups.lua``)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
@@ -17,7 +17,7 @@ class GroupRow(NamedTuple):
 
     group: str
     waiting: int
-    """Tasks that wait, with or without votes."""
+    """Waiting tasks, with or without votes."""
     running: int
     """Tasks that are held."""
     delay: float
@@ -25,14 +25,14 @@ class GroupRow(NamedTuple):
     own: bool
     """Whether it has a delay or a limit of its own."""
     next: float | None
-    """When it may start a task again, if it rests or is blocked."""
+    """When its next task can be assigned, if it rests or is blocked."""
     blocked_until: float | None
     set_by: str | None
     """Who has set its limits."""
 
 
 class GroupLimits(NamedTuple):
-    """What a group has of its own, in the order that the scripts take. Times are unix seconds, 0 for none."""
+    """A group's own limits, in the order of the scripts' arguments. Times are unix seconds, 0 for none."""
 
     group: str
     delay: float | None
@@ -65,7 +65,9 @@ class Groups:
         blocked_for: float | None = None,
         by: str = "",
     ) -> GroupRow:
-        """The group after what is given was set: seconds, -1 for the project's again. Raises ``not_found``."""
+        """Sets what is not None, and returns the group. Times in seconds; -1: the project's again. Raises
+        ``not_found``.
+        """
         changes: Arguments = [_milliseconds(delay), _own(limit), _milliseconds(blocked_for)]
         args: Arguments = [self.now, group, *changes, by]
         row = _row(group, await self._calls.call("group", self._keys.project(project), args))
@@ -73,25 +75,25 @@ class Groups:
         return row
 
     async def page(self, project: int, state: str, after: str, limit: int) -> tuple[str, list[GroupRow]]:
-        """Those that are ready, resting, full or blocked, of up to ``limit`` that it looks at.
+        """The ``after`` of the next page ("" at the end), and the groups in ``state`` among the next ``limit`` groups.
 
-        Before them, what to give as ``after`` for the next page, "" at the end. Raises ``not_found``, ``invalid``.
+        Raises ``not_found``, ``invalid``.
         """
         args: Arguments = [self.now, state, after, limit]
         onward, *found = await self._calls.call("groups_list", self._keys.project(project), args)
         return onward, [_row(group, row) for group, row in zip(found[::2], found[1::2], strict=True)]
 
     async def walk(self, project: int, cursor: str) -> tuple[str, list[GroupLimits]]:
-        """Some of the groups that have limits of their own, or may start no task before a time.
+        """The next cursor ("" at the end), and some of the groups that have their own limits or rest.
 
-        ``cursor``: "limits 0" to begin. Before them, the one to go on with, "" at the end. Raises ``not_found``.
+        ``cursor``: "limits 0" to begin. Raises ``not_found``.
         """
         args: Arguments = [self.now, cursor, CHUNK]
         onward, *found = await self._calls.call("groups_walk", self._keys.project(project), args)
         return onward, [_limits(*row) for row in found]
 
     async def add(self, project: int, groups: Sequence[GroupLimits]) -> None:
-        """At most CHUNK that come from elsewhere: the longer rest or block of two holds. Raises ``not_found``."""
+        """Imports at most CHUNK groups; of two rests or blocks, the longer one holds. Raises ``not_found``."""
         args: Arguments = [self.now]
         for group in groups:
             args += [group.group, _milliseconds(group.delay), _own(group.limit)]
@@ -101,8 +103,8 @@ class Groups:
         await self._active.look_if_possible(project)
 
     async def slow(self, project: int, worker: int, changes: Sequence[tuple[int, float, float]]) -> None:
-        """``changes``: tasks that the worker holds, at most CHUNK, and of their groups the delay and for how long they
-        are blocked: seconds, 0 to leave it as it is, -1 to end what workers have set.
+        """``changes``: at most CHUNK tasks that the worker holds, each with the delay of its group and the time for
+        which it is blocked: seconds; 0: no change; -1: ends what workers have set.
         """
         args: Arguments = [worker, self.now]
         for task, delay, block in changes:

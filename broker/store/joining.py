@@ -1,7 +1,6 @@
-"""How many workers get access to a project at once: a manager accepts their requests together, or gives them a token.
+"""Access for many workers: a manager accepts their requests together, or they join with a token.
 
-A join token is shown once; the project's slot keeps its digest, so that its use and the access that it gives are one
-script.
+A join token is shown once. The project's slot keeps its digest, so that one script uses the token and grants access.
 """
 
 import hashlib
@@ -40,7 +39,7 @@ class JoinToken(NamedTuple):
 
 class Joining:
     def __init__(self, calls: Calls, keys: Keys, limit: int) -> None:
-        """``limit``: join tokens that are no good, a minute of one address; 0 for no limit."""
+        """``limit``: wrong join tokens per minute from one address; 0: no limit."""
         self._calls = calls
         self._keys = keys
         self._limit = limit
@@ -49,7 +48,7 @@ class Joining:
     async def create_token(
         self, project: int, *, assign: bool, submit: bool, uses: int = 0, expires_in: int = DAYS_30
     ) -> tuple[int, str]:
-        """The id of a new token, and the token, which is shown here and nowhere again. ``uses``: 0 for any number.
+        """The id of a new token, and the token, which is not stored. ``uses``: 0 for any number.
 
         The token names its project, so that a program needs no more than the token.
 
@@ -72,11 +71,10 @@ class Joining:
         await self._calls.call("join_token_revoke", self._keys.project(project), [token])
 
     async def join(self, project: int, worker: int, token: str, address: str) -> str:
-        """What the worker may do: access is granted at once. The hint comes first and last, as for any grant.
+        """Grants access, and returns what the worker may do. The hint is written before and after, as for any grant.
 
-        Raises ``not_found``; ``denied`` for a token that is no good and for a worker that was rejected; and
-        ``rate_limited`` for an address that has sent too many of the former; ``bad_credentials`` for a worker that is
-        gone.
+        Raises ``not_found``; ``denied`` for a wrong token or a rejected worker; ``rate_limited`` for an address that
+        has sent too many wrong tokens; ``bad_credentials`` for a deleted worker.
         """
         await self._check_address(address, failed=False)
         digest = _digest(token)
@@ -116,13 +114,13 @@ class Joining:
             begun = time.monotonic()
             key = self._keys.access(project, "requests")
             cursor, row = await self._calls.command("HSCAN", key, cursor or "0", "COUNT", _PAGE)
-            # Of a small hash, all come at once.
+            # HSCAN returns a small hash at once.
             accepted += await self.accept(project, [int(worker) for worker in row[::2]])
             await rest(begun, _DUTY)
         return accepted
 
     async def _accept(self, project: int, workers: Sequence[int]) -> int:
-        """In the order of :meth:`~broker.store.workers.Workers.grant`: so no crash leaves access without its hint."""
+        """Hints first, as in :meth:`~broker.store.workers.Workers.grant`: no crash leaves access without its hint."""
         asked = await self._calls.command("HMGET", self._keys.access(project, "requests"), *workers)
         asking = [worker for worker, what in zip(workers, asked, strict=True) if what]
         if not asking:
@@ -133,7 +131,7 @@ class Joining:
         return len(accepted)
 
     async def _hint(self, project: int, workers: Sequence[int | str]) -> list[str]:
-        """Notes that they have access there, and answers which of them there are."""
+        """Notes that the workers have access to the project, and returns those that exist."""
         there: list[str] = await self._calls.call("workers_hint", self._keys.directory, [project, *workers])
         return there
 

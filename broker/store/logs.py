@@ -34,7 +34,8 @@ class Line(NamedTuple):
     timestamp: int
     message: str
     data: str
-    """A JSON object: scope, of a worker's line its id, of what a request wrote here the id of that."""
+    """A JSON object: ``scope``; ``worker``, the id of the worker that sent it; ``request``, the id of the request that
+    wrote it."""
 
 
 class Logs:
@@ -52,7 +53,7 @@ class Logs:
         worker: int | None = None,
         request: str | None = None,
     ) -> None:
-        """``timestamp`` in unix seconds: of a worker's line as the client gave it. Long texts are cut."""
+        """``timestamp``: unix seconds, for a worker's line as the client sent it. Long texts are cut."""
         data: dict[str, object] = {"scope": cut(scope, _LONGEST_SCOPE)}
         if worker is not None:
             data["worker"] = worker
@@ -62,7 +63,7 @@ class Logs:
         await self._calls.command("XADD", self._keys.logs(level), "MAXLEN", "~", _MOST, "*", *fields)
 
     async def newest_first(self, level: str) -> AsyncIterator[Line]:
-        """In the order in which they came."""
+        """By the time at which they were received."""
         before = "+"
         while True:
             page = await self._calls.command("XREVRANGE", self._keys.logs(level), before, "-", "COUNT", _PAGE)
@@ -73,7 +74,7 @@ class Logs:
                 return
 
     async def of_worker(self, worker: int, limit: int) -> list[tuple[str, Line]]:
-        """The newest of a worker, each with its level, at most ``limit``: by the times that it sent."""
+        """The newest ``limit`` lines of a worker, each with its level, ordered by the timestamps that it sent."""
         args: Arguments = [worker, limit, _LOOKED_AT, _AT_A_TIME, *LEVELS]
         rows = await self._calls.call("worker_lines", self._keys.directory, args)
         lines = [(level, Line(int(timestamp), message, data)) for level, timestamp, message, data in rows]
@@ -81,7 +82,7 @@ class Logs:
 
 
 def cut(text: str, longest: int = _LONGEST) -> str:
-    """As much of ``text`` as fits in ``longest`` bytes, and how much there was more."""
+    """``text``, cut after ``longest`` bytes, with the number of bytes that were cut."""
     encoded = text.encode()
     if len(encoded) <= longest:
         return text

@@ -1,9 +1,10 @@
-"""Maintenance of whole projects: it begins in one step, however many tasks there are, and goes on in small ones.
+"""Maintenance of whole projects: it begins with one step, however many tasks there are, and continues in small steps.
 
-:meth:`Maintenance.begin_drain` takes the tasks out of reach. What puts tasks back answers when they wait again; what
-deletes them answers at once, and the rest goes on in the background. If this process dies, the sweeper finishes it.
+:meth:`Maintenance.begin_drain` sets the tasks aside, so that no worker gets them. An operation that puts tasks back
+answers when they wait again; one that deletes tasks answers at once, and continues in the background. If this process
+dies, the sweeper finishes the work.
 
-:meth:`Maintenance.run_matching` takes nothing out of reach: its steps look for the tasks that match a filter.
+:meth:`Maintenance.run_matching` sets nothing aside: its steps look for the tasks that match a filter.
 """
 
 import asyncio
@@ -28,13 +29,13 @@ Matching = Literal["retry_tasks", "remove_tasks"]
 log = logging.getLogger(__name__)
 
 PATIENCE = 30.0
-"""Seconds that a call waits for tasks to be put back, and the sweeper for the rest of a deleted project."""
+"""Seconds that a call waits for tasks to be put back, and that a sweep spends on a deleted project."""
 
 _MATCHING_PATIENCE = 5.0
 """Seconds that a call waits for tasks that match a filter."""
 
 _MOST_MATCHING = 16
-"""Such calls that a project has in progress at most: what looks for a task that maintenance has taken asks each."""
+"""Such calls in progress in a project at most: a search for a task that maintenance has set aside asks each call."""
 
 
 class Maintenance:
@@ -47,17 +48,17 @@ class Maintenance:
         self._counting = counting
         self.now = ""
         self._background: dict[int, asyncio.Task[None]] = {}
-        """By project, what goes on after the answer."""
+        """By project, the work that continues after the answer."""
 
     async def close(self) -> None:
-        """Ends what goes on in the background, between two steps; the sweeper of another process goes on."""
+        """Ends the background work between two steps; a sweeper continues it."""
         tasks = list(self._background.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def run(self, project: int, operation: str) -> int:
-        """Runs reset_failed, reclaim_assigned or hard_reset. The answer is the number of tasks concerned."""
+        """Runs reset_failed, reclaim_assigned or hard_reset. Returns the number of tasks concerned."""
         affected = await self.begin_drain(project, operation)
         await self._active.look_if_possible(project)
         if operation == "hard_reset":
@@ -67,12 +68,10 @@ class Maintenance:
         return affected
 
     async def remove_group(self, project: int, group: str) -> int:
-        """Removes what waits in a group or is delayed, the answer is how many tasks. Raises ``not_found``, and
-        ``rate_limited`` as :meth:`run_matching`.
-        """
+        """Removes the waiting and delayed tasks of a group, and returns how many. Raises as :meth:`run_matching`."""
         delayed = 0
         if await self._calls.command("EXISTS", self._keys.delayed(project)):
-            # These first: what waits meanwhile is removed as well.
+            # Delayed tasks first: those that become waiting meanwhile are then removed as well.
             delayed, _ = await self.run_matching(project, "remove_tasks", TaskFilter("delayed", group=group))
         waiting: int = await self._calls.call("remove_group", self._keys.project(project), [self.now, group])
         if waiting:
@@ -80,7 +79,7 @@ class Maintenance:
         return delayed + waiting
 
     async def run_matching(self, project: int, operation: Matching, filter: TaskFilter) -> tuple[int, bool]:
-        """Retries or removes the tasks that match. How many they are so far, and whether that goes on.
+        """Retries or removes the tasks that match. Returns how many so far, and whether the work continues.
 
         Raises ``not_found``, and ``rate_limited`` when too many such calls are in progress.
         """
@@ -98,7 +97,7 @@ class Maintenance:
     async def delete(self, manager: int, project: int) -> None:
         """Deletes the project, its tasks, its roles, and the chains to it. Raises ``not_found``, ``denied``.
 
-        The project is deleted once it is off the directory; the sweeper finishes what fails after that.
+        The project is deleted once it is removed from the directory; the sweeper finishes what fails after that.
         """
         await self._projects.delete(manager, project)
         try:
@@ -110,9 +109,10 @@ class Maintenance:
             self._go_on(project, self.finish_delete)
 
     async def finish_delete(self, project: int, seconds: float = PATIENCE) -> None:
-        """Deletes what is left of a project that is off the directory, for so many seconds at most. Safe to repeat.
+        """Deletes what is left of a project that was removed from the directory, for so many seconds at most. Safe
+        to repeat.
 
-        Its closed tasks are delivered to its chained project first; the rest waits until that can take them.
+        Its closed tasks are delivered to its chained project first; the deletion waits until that can take them.
         """
         await self._projects.unchain(project)
         await self._begin_delete(project)
@@ -122,7 +122,7 @@ class Maintenance:
             await self._projects.deleted(project)
 
     async def _drain_all(self, project: int, seconds: float = PATIENCE) -> bool:
-        """Whether nothing is left."""
+        """Drains for so many seconds at most. Returns whether nothing is left."""
         deadline = time.monotonic() + seconds
         more = True
         while more and time.monotonic() < deadline:
@@ -131,7 +131,7 @@ class Maintenance:
         return not more
 
     def _go_on(self, project: int, work: Callable[[int, float], Awaitable[object]]) -> None:
-        """In the background, after what already goes on in this project."""
+        """Starts ``work`` in the background, after the earlier background work of this project."""
         before = self._background.get(project)
 
         async def in_turn() -> None:
@@ -149,19 +149,19 @@ class Maintenance:
         self._background[project] = task
 
     async def begin_drain(self, project: int, operation: str) -> int:
-        """How many tasks ``operation`` concerns: reset_failed, reclaim_assigned, hard_reset or delete."""
+        """Begins reset_failed, reclaim_assigned, hard_reset or delete. Returns the number of tasks concerned."""
         affected: int = await self._calls.call("drain_begin", self._keys.project(project), [operation])
         return affected
 
     async def begin_matching(self, project: int, operation: Matching, filter: TaskFilter) -> str:
-        """The number of the call. Raises as :meth:`run_matching`."""
+        """Begins the call, and returns its number. Raises as :meth:`run_matching`."""
         args: Arguments = [operation, *filter, _MOST_MATCHING]
         call: str = await self._calls.call("matching_begin", self._keys.project(project), args)
         await self._active.look_if_possible(project)
         return call
 
     async def _begin_delete(self, project: int) -> None:
-        """Nothing happens when it was done before. What workers closed there stays in their totals."""
+        """Does nothing if it was done before. First adds what workers closed there to their totals."""
         for step in (self._counting.closed, partial(self.begin_drain, operation="delete")):
             try:
                 await step(project)
@@ -170,12 +170,12 @@ class Maintenance:
                     raise
 
     async def drain(self, project: int, limit: int) -> tuple[int, bool]:
-        """Processes up to ``limit`` tasks of maintenance calls. The answer: how many, and whether there are more."""
+        """Processes up to ``limit`` tasks of maintenance calls. Returns how many, and whether there are more."""
         done, more, _, _ = await self._step(project, limit)
         return done, more
 
     async def _step(self, project: int, limit: int, call: str = "") -> tuple[int, bool, int, bool]:
-        """As :meth:`drain`; then of one ``call`` for tasks that match, how many it has changed, and if it goes on."""
+        """As :meth:`drain`; also how many tasks one matching ``call`` has changed, and whether it continues."""
         args: Arguments = [self.now, limit, call]
         done, more, changed, pending = await self._calls.call("drain_step", self._keys.project(project), args)
         return done, bool(more), changed, bool(pending)

@@ -11,7 +11,7 @@ MOST = 100
 """Tokens that a manager has at most."""
 
 _PREFIX = "tbm_"
-"""So that scanners for secrets, and people, can tell what it is."""
+"""So that secret scanners, and people, recognize a token."""
 
 
 class ManagerToken(NamedTuple):
@@ -43,7 +43,7 @@ class ManagerTokens:
         return Manager(int(row[0]), row[1], row[2] == "1", int(row[3])) if row else None
 
     async def of_manager(self, manager: int) -> list[ManagerToken]:
-        """By id."""
+        """The manager's tokens that have not expired, by id."""
         rows = await self._calls.call("manager_token_list", self._keys.directory, [manager, self.now, MOST])
         return sorted(ManagerToken(id, name, expires, used or None) for id, name, expires, used in rows)
 

@@ -1,6 +1,6 @@
 """Managers, their passwords and their sessions.
 
-Passwords are hashed in a thread, one at a time. No address takes the turns of all others.
+Passwords are hashed in a thread, one at a time. One address cannot take all turns.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from broker.store.redis.keys import Keys
 from broker.store.redis.scripts import Arguments, Calls
 
 ATTEMPTS = 10
-"""Wrong passwords a minute for one name; from the last of them on, nobody may try."""
+"""Wrong passwords per minute for one name; after the last one, nobody may try."""
 
 _PAGE = 500
 
@@ -28,14 +28,14 @@ _SESSIONS = 100
 """Sessions that a manager has at most; a new one ends the oldest."""
 
 _SHELL = "shell"
-"""In place of an address: the operator's shell, which no limit is for."""
+"""Instead of an address: the operator's shell, which has no limit."""
 
 WAITING = 16
-"""Calls of one address that may wait for their turn: the others wait for 0.3 s of its hashes at most."""
+"""Calls of one address that may wait for their turn: others wait at most 0.3 s for its hashes."""
 
 # OWASP's first choice for argon2id: 19 MiB, two passes, one lane. About 20 ms.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-# Verified in place of an unknown manager's, so that the time tells nothing. Of a random password; making one at every
+# Verified for an unknown name, so that the time does not reveal it. The hash of a random password; making one at every
 # start would take a tenth of a second.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$juoWwd+uD6mV9qBufpyRvA$Bg85qgozleXTnlPYlBrRzS3SJcII1XX12rAug4HUEyo"
 
@@ -51,7 +51,7 @@ class Manager(NamedTuple):
 
 
 class Proven(NamedTuple):
-    """A manager who gave the password of this hash. Calls that follow from it work while it is their password."""
+    """A manager who gave the right password, with its hash. Calls with it are refused once the password has changed."""
 
     id: int
     hashed: str
@@ -64,9 +64,9 @@ class Session(NamedTuple):
     ends: int
     current: bool
     address: str = ""
-    """From which the manager came; '' when it is not known."""
+    """From which the manager logged in; '' if it is not known."""
     browser: str = ""
-    """What it said of itself, in its User-Agent."""
+    """The ``User-Agent`` of the login."""
 
 
 class Passwords:
@@ -92,7 +92,7 @@ class Passwords:
 
 class Managers:
     def __init__(self, calls: Calls, keys: Keys, session_ttl: int, register_limit: int, login_limit: int) -> None:
-        """``session_ttl`` in seconds; registrations and wrong passwords a minute of one address, 0 for no limit."""
+        """``session_ttl`` in seconds; registrations and wrong passwords per minute from one address, 0: no limit."""
         self._calls = calls
         self._keys = keys
         self._session_ttl = session_ttl
@@ -104,7 +104,8 @@ class Managers:
     async def register(self, username: str, password: str, *, open_to_all: bool, address: str | None = None) -> Proven:
         """The new manager. Raises ``duplicate`` for a taken name, ``denied`` when registration is off.
 
-        ``address``: of the client, None for the operator's shell. Raises ``rate_limited`` for one that asks too often.
+        ``address``: of the client, None for the operator's shell. Raises ``rate_limited`` for an address that asks
+        too often.
         """
         if address is not None:
             await self._calls.call("register_begin", self._keys.directory, [address, self._register_limit, self.now])
@@ -152,7 +153,7 @@ class Managers:
         await self._calls.call("admin_set", self._keys.directory, args)
 
     async def set_password(self, manager: Proven, password: str, address: str) -> None:
-        """All sessions and tokens of the manager end.
+        """Changes the password; all sessions and tokens of the manager end.
 
         Raises ``bad_credentials`` when the password was changed meanwhile.
         """
@@ -163,7 +164,7 @@ class Managers:
             raise wrong_password()
 
     async def open_session(self, manager: Proven, previous: str | None, *, address: str = "", browser: str = "") -> str:
-        """The new session's cookie; the session of the ``previous`` one ends.
+        """Opens a session and returns its cookie; the session of the ``previous`` cookie ends.
 
         Raises ``bad_credentials`` when the password was changed meanwhile.
         """
@@ -192,7 +193,7 @@ class Managers:
         await self.end_session(None, digest(cookie))
 
     async def end_session(self, manager: int | None, id: str) -> bool:
-        """Whether ``manager`` had this session; with None it may be anybody's."""
+        """Ends a session. Returns whether ``manager`` had it; None: any manager."""
         args: Arguments = [id, "" if manager is None else manager]
         return bool(await self._calls.call("session_close", self._keys.directory, args))
 
@@ -215,7 +216,7 @@ async def _hash(password: str) -> str:
 
 
 async def _matches(hashed: str | None, password: str) -> bool:
-    """Takes as long when nobody has a hash."""
+    """Takes equally long without a hash."""
     return await asyncio.get_running_loop().run_in_executor(_THREAD, _verify, hashed or _NOBODY, password)
 
 

@@ -1,4 +1,4 @@
-"""What is counted: totals and states of a project, over time and by worker, and of all projects at once."""
+"""Counts: tasks by state and totals of a project, over time and by worker, and of all projects together."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from broker.store.redis.scripts import Arguments, Calls, info_fields
 from broker.store.shared_read import SharedRead, SharedReads
 
 _TOGETHER = 50
-"""Projects asked about at once: calls of workers wait behind no more."""
+"""Projects that are counted at once: a worker's call waits for no more than these."""
 
 _OVERVIEW_DUTY = 0.1
 """Share of the store's time for overviews, while a read takes no more than 0.1 s."""
@@ -25,7 +25,7 @@ _LONGEST_REST = 1.0
 """Seconds between two reads of an overview at most."""
 
 _PAGES = 5
-"""Pages of projects among which those are searched that are not hidden."""
+"""Pages of projects that are searched for projects that are not hidden."""
 
 _HELD_DUTY = 0.05
 """Share of the store's time for counts of one project: a count reads each assigned task, and anybody may ask."""
@@ -34,13 +34,13 @@ _HELD_PATIENCE = 0.1
 """Seconds to wait for a count that is not older than the question."""
 
 _PRIORITIES = 10
-"""Priorities, the highest first, among which the oldest waiting task is searched."""
+"""Priorities, the highest first, in which the oldest waiting task is searched."""
 
 _RECENT_TTL = 20
 """Seconds for which a project's recent snapshots are kept: pages that update themselves ask every few seconds."""
 
 _RECENT_LONGEST = 500
-"""Recent snapshots that are read at most, where they are taken every few seconds."""
+"""Recent snapshots that are read at most, if they are taken every few seconds."""
 
 _MOST_KEPT = 2000
 """Projects whose counts and recent snapshots are kept."""
@@ -61,8 +61,10 @@ class Counters(Struct):
     failed: Annotated[int, Meta(description="Tasks failed for good")] = 0
     retried: Annotated[int, Meta(description="Releases as fail after which the task was waiting again")] = 0
     skipped: Annotated[int, Meta(description="Releases as skip")] = 0
-    reclaimed: Annotated[int, Meta(description="Tasks reclaimed after their deadline")] = 0
-    removed: Annotated[int, Meta(description="Tasks removed by managers, one by one")] = 0
+    reclaimed: Annotated[int, Meta(description="Tasks reclaimed, after their deadline or by a call")] = 0
+    removed: Annotated[
+        int, Meta(description="Tasks removed by managers or cancelled by workers, except by a hard reset")
+    ] = 0
     dropped: Annotated[int, Meta(description="Closed tasks that the chain could not deliver")] = 0
     repeated: Annotated[
         int, Meta(description="Chained tasks that were ignored because they had been delivered before")
@@ -73,7 +75,7 @@ class Counters(Struct):
 TOTALS: dict[str, str] = {
     name: hint.__metadata__[0].description for name, hint in get_type_hints(Counters, include_extras=True).items()
 }
-"""Name to what it counts, in the order in which they are shown."""
+"""The description of each total, in the order in which they are shown."""
 
 
 STATES = (
@@ -95,11 +97,11 @@ class Stats(NamedTuple):
     counters: dict[str, int]
     """Totals since the project began, by their names in ``TOTALS``."""
     groups_ready: int = 0
-    """Groups that may start a task; of those that have some with votes and some without, at least so many."""
+    """Groups with a task that can be assigned now; a minimum, if groups have tasks with and without votes."""
     groups_resting: int = 0
     groups_full: int = 0
     groups_blocked: int = 0
-    """These rest or are full as well."""
+    """These also count as resting or full."""
     errors: int = 0
     """Live tasks that failed at their last attempt."""
     requests: int = 0
@@ -108,9 +110,9 @@ class Stats(NamedTuple):
 
 class Oldest(NamedTuple):
     waiting: int | None
-    """Seconds since the submit of the oldest waiting task among those that are first of their priority."""
+    """Age in seconds of the oldest task among the first waiting tasks of each priority; None if none waits."""
     delayed: int | None
-    """Seconds since the first delayed task could be had; None when none is due."""
+    """Seconds since the time of the first delayed task; None if none is due."""
 
 
 class Snapshot(NamedTuple):
@@ -128,10 +130,10 @@ class Snapshot(NamedTuple):
     awaiting: int
     """Unfinished tasks with votes."""
     waiting: int | None = None
-    """Of ``new``, those that anybody may get. This and what follows is None in those of earlier versions."""
+    """Those of ``new`` that wait. This field and the following are None in snapshots of earlier versions."""
     assigned: int | None = None
     submitted: int | None = None
-    """All tasks that came so far, from workers and through chains."""
+    """All tasks submitted so far, also by chains."""
     fails: int | None = None
     """All tasks that failed for good so far."""
     reclaimed: int | None = None
@@ -148,7 +150,7 @@ class Monitoring:
         self._held = SharedReads(self.count_held, most=_MOST_KEPT, duty=_HELD_DUTY, patience=_HELD_PATIENCE)
         self._recent = SharedReads(self._read_recent, most=_MOST_KEPT, duty=1, ttl=_RECENT_TTL)
         self._newest = 0
-        """Up to when they are."""
+        """The end of the recent snapshots that are kept, unix seconds."""
         self.now = ""
 
     async def stats(self, project: int) -> Stats:
@@ -163,11 +165,11 @@ class Monitoring:
         return Oldest(*(None if age < 0 else age for age in ages))
 
     async def held(self, project: int) -> dict[int, int]:
-        """How many tasks each worker holds. When a count takes more than 5 ms, it may be 20 times as old."""
+        """How many tasks each worker holds. If a count takes more than 5 ms, the answer may be 20 times as old."""
         return await self._held.get(project)
 
     async def count_held(self, project: int) -> dict[int, int]:
-        """The same as it is now; the cost grows with the assigned tasks."""
+        """As :meth:`held`, counted now; the cost grows with the assigned tasks."""
         members: set[str] = set()
         cursor = "0"
         while True:
@@ -177,7 +179,7 @@ class Monitoring:
                 return Counter(int(member.partition(":")[2]) for member in members)
 
     async def take_snapshot(self, project: int) -> bool:
-        """False when the last one is too young."""
+        """Returns false if the last one is too recent."""
         args: Arguments = [self.now, round(self.interval * 1000), self._history]
         made = -1
         while made < 0:
@@ -187,7 +189,7 @@ class Monitoring:
     async def snapshots(self, project: int, newest: int | None, oldest: int | None) -> AsyncIterator[Snapshot]:
         """Newest first: snapshots not after ``newest`` and not before ``oldest`` (unix seconds).
 
-        One that says the same as the one before is not stored: it is made here, one each interval.
+        A snapshot with the counts of the one before is not stored: it is generated here, one per interval.
         """
         step, last = max(1, round(self.interval)), None
         async for now, stored in self._stored(project, newest):
@@ -200,11 +202,11 @@ class Monitoring:
             if stored.time < first:
                 return
             yield stored
-            # Not almost at the time of the next one.
+            # None is generated shortly before a stored one.
             last = stored.time - (step + 1) // 2
 
     async def _stored(self, project: int, newest: int | None) -> AsyncIterator[tuple[int, Snapshot]]:
-        """Newest first, each with the time that it is now, unix seconds."""
+        """Newest first, each with the current time of the store, unix seconds."""
         before = "+" if newest is None else str(newest * 1000 + 999)
         while True:
             args: Arguments = [before, "-", _PAGE, self.now]
@@ -218,7 +220,7 @@ class Monitoring:
             before = f"({page[-1][0]}"
 
     async def recent(self, project: int, seconds: int) -> list[Snapshot]:
-        """Those of the last ``seconds``, oldest first. All processes see the same ones for some seconds."""
+        """The snapshots of the last ``seconds``, oldest first. All processes see the same ones for some seconds."""
         now = int(time.time())
         newest = now - now % _RECENT_TTL
         if newest != self._newest:
@@ -240,7 +242,7 @@ class Memory(NamedTuple):
     used: int
     """Bytes."""
     limit: int
-    """Bytes at which nothing new is taken; 0 for none."""
+    """Bytes at which new tasks are refused; 0: no limit."""
 
 
 class ProjectCount(NamedTuple):
@@ -250,21 +252,21 @@ class ProjectCount(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """What the store holds, all projects at once: for monitoring from outside."""
+    """What the store holds in all projects, for external monitoring."""
 
     memory: Memory | None
     """Of the server that is fullest."""
     projects: int
-    """All there are."""
+    """How many projects exist."""
     counts: list[ProjectCount]
-    """Of those that have most to do, as they are now."""
+    """The projects with the most unfinished tasks, as they are now."""
     shown: Stats
-    """Of all projects that are not hidden, some seconds old; ``hidden``: of all others."""
+    """Sums over all projects that are not hidden, some seconds old; ``hidden``: over all others."""
     hidden: Stats
 
 
 def fullest(infos: list[str]) -> Memory | None:
-    """Of servers that say this of their memory."""
+    """The memory of the fullest server, from their replies to INFO."""
     servers = [Memory(int(fields["used_memory"]), int(fields["maxmemory"])) for fields in map(info_fields, infos)]
     return max(
         servers, key=lambda server: (server.used / server.limit if server.limit else 0, server.used), default=None
@@ -272,12 +274,12 @@ def fullest(infos: list[str]) -> Memory | None:
 
 
 class OverviewRead:
-    """No answer is older than its question. Answers of several processes would otherwise go back and forth, and totals
-    would seem to begin again.
+    """Shares reads of the overview. No answer is older than its question: otherwise the answers of several processes
+    would go back in time, which looks like a reset of the totals.
     """
 
     def __init__(self, calls: Calls, keys: Keys, projects: Projects, monitoring: Monitoring, most: int) -> None:
-        """``most``: projects that are counted one by one, and as many more if hidden ones are among these."""
+        """``most``: projects that are counted one by one; as many more, if hidden ones are among these."""
         self._calls = calls
         self._keys = keys
         self._projects = projects
@@ -286,7 +288,7 @@ class OverviewRead:
         self._shared = SharedRead(self._read, duty=_OVERVIEW_DUTY, longest_rest=_LONGEST_REST)
 
     async def memory(self) -> Memory | None:
-        """Of the server that is fullest; None when none tells."""
+        """The memory of the fullest server; None if no server reports it."""
         return fullest(await self._calls.info("memory"))
 
     async def get(self) -> Overview:
@@ -294,7 +296,7 @@ class OverviewRead:
         return await self._shared.get()
 
     async def sum(self, *, hidden: bool) -> Stats:
-        """Of all projects that are not hidden, or of all hidden ones; some seconds old."""
+        """Sums over all projects that are not hidden, or over all hidden ones; some seconds old."""
         key = self._keys.sum_hidden if hidden else self._keys.sum
         numbers = [int(number or 0) for number in await self._calls.command("HMGET", key, *STATE_FIELDS, *TOTALS)]
         counters = {name: number for name, number in zip(TOTALS, numbers[len(STATES) :], strict=True) if number}
@@ -314,7 +316,7 @@ class OverviewRead:
         return Overview(memory, total, counts, await self.sum(hidden=False), await self.sum(hidden=True))
 
     async def _busiest(self) -> list[Listed]:
-        """So many, and where hidden ones are among them, as many others in their place."""
+        """The busiest projects; if hidden ones are among them, as many that are not hidden as well."""
         best, others = list[Listed](), list[Listed]()
         for page in range(_PAGES):
             _, some = await self._projects.some_ids("busy", page * self._most, self._most)
@@ -325,7 +327,7 @@ class OverviewRead:
         return list(dict.fromkeys([*best, *others[: self._most]]))
 
     async def _count(self, project: Listed) -> ProjectCount | None:
-        """None of a project that was deleted meanwhile."""
+        """None if the project was deleted meanwhile."""
         try:
             stats = await self._monitoring.stats(project.id)
         except BrokerError as error:

@@ -1,7 +1,7 @@
-"""Events that a project's ``notify_url`` is told of: noted in the project's slot, and taken from there to be sent.
+"""Events for a project's ``notify_url``: noted in the project's slot, and taken from there to be sent.
 
-An event is noted in the step that decides that it has happened. It stays until it was sent, or a day has passed: so it
-is sent at least once, whatever process dies.
+The script that detects an event notes it. It stays until it was sent or a day has passed, so it is sent at least once,
+even if a process dies.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ _TAKEN = 10
 """Events that one step takes."""
 
 _LEASE = 60.0
-"""Seconds after which an event is taken again whose process has not said what became of it."""
+"""Seconds after which an event is taken again, if its process has not reported an outcome."""
 
 _KEPT = 86_400.0
-"""Seconds for which an event is tried."""
+"""Seconds after which an event is given up."""
 
 _WAITING = 100
-"""Events that wait in a process until they are sent; from there on, others stay in the store."""
+"""Events that may wait in a process to be sent; others stay in the store."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 3600.0
-"""Seconds after the first try, doubled after each other one."""
+"""Seconds until the second attempt, doubled for each further one, and their maximum."""
 
 
 class Notice(NamedTuple):
@@ -36,7 +36,7 @@ class Notice(NamedTuple):
     time: int
     """Unix seconds."""
     tries: int
-    """Before this one; -1: it was given up."""
+    """Attempts before this one; -1: the event was given up."""
     stats: dict[str, object]
     """Tasks in each state when it happened, and in ``counters`` totals."""
 
@@ -51,7 +51,7 @@ class Notices:
         self.now = ""
 
     async def take(self, project: int) -> None:
-        """Notes what has happened, and puts what is to be sent now into ``taken``; while that is not full."""
+        """Notes new events, and puts those that are to be sent now into ``taken``, unless that is full."""
         if self.taken.qsize() >= _WAITING:
             return
         times: Arguments = [round(seconds * 1000) for seconds in (_LEASE, _KEPT)]

@@ -1,7 +1,7 @@
-"""When each worker was here last, and on which host it runs which version.
+"""When each worker was last seen, and its version and host.
 
-A call of a worker notes that in memory, which costs it next to nothing. Each process writes what is new every few
-seconds, in batches. A process that dies loses those seconds.
+A worker's call notes this in memory, which costs nearly nothing. Each process writes what is new every few seconds, in
+batches. A process that dies loses what it has not written.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ _EVERY = 2.0
 """Seconds between two writes."""
 
 _AGAIN = 30.0
-"""Seconds after which a worker that is still here is written again: times are to the minute."""
+"""Seconds after which an active worker is written again: times are to the minute."""
 
 _PAIRS = 500
 
 _DUTY = 0.1
-"""Share of the time while this is written."""
+"""Share of the time for writing."""
 
 _LAST_WRITE = 1.0
-"""Seconds for it at the end of a process."""
+"""Seconds for the last write of a process."""
 
 LONGEST_INFO = 200
 _INFO = re.compile(rb"[ -~]+")
 
 
 class Info(NamedTuple):
-    """What a worker says of itself."""
+    """The contents of ``X-Worker-Info``."""
 
     version: str | None = None
     host: str | None = None
@@ -63,34 +63,34 @@ class Presence:
         self._clock = clock
         self.now = ""
         self._seen: dict[int, bytes] = {}
-        """Workers since the last write, and what they say of themselves."""
+        """Workers seen since the last write, and their ``X-Worker-Info``."""
         self._written: dict[int, bytes] = {}
-        """The same, of those that were written not long ago."""
+        """The same for workers that were written recently."""
         self._forget = 0.0
-        """When that is long ago."""
+        """When ``_written`` is cleared."""
 
     def note(self, worker: int, info: bytes | None) -> None:
-        """``info``: the header as it came, None for none."""
+        """Notes a call of the worker. ``info``: the raw header, if any."""
         if info and len(info) <= LONGEST_INFO:
             self._seen[worker] = info
         else:
             self._seen.setdefault(worker, b"")
 
     async def run(self) -> None:
-        """Writes what is new, for ever."""
+        """Writes what is new every few seconds, until it is cancelled."""
         try:
             while True:
                 await asyncio.sleep(_EVERY)
                 try:
                     await self.write()
                 except BrokerError as error:
-                    log.debug("cannot note which workers were here: %s", error.code)
+                    log.debug("cannot write which workers were seen: %s", error.code)
         finally:
             try:
                 async with asyncio.timeout(_LAST_WRITE):
                     await self.write()
             except (BrokerError, TimeoutError):
-                log.debug("which workers were here last is not noted")
+                log.debug("the workers seen last were not written")
 
     async def write(self) -> None:
         """Writes what is new now. Raises ``unavailable``: the rest is written the next time."""
@@ -117,5 +117,5 @@ class Presence:
 
 
 def _said(header: bytes) -> str:
-    """As it is stored; '' for what is ignored."""
+    """The header as it is stored; '' if it is not valid."""
     return Info.read(header.decode("ascii")).text if _INFO.fullmatch(header) else ""

@@ -1,6 +1,6 @@
-"""``broker check``: whether all that the store keeps of a project agrees, while the fleet works.
+"""``broker check``: whether the data of a project is consistent, while workers use it.
 
-What is asked of a store before the broker starts is in ``check.py``.
+The check of a store before the broker starts is in ``check.py``.
 """
 
 from collections import defaultdict
@@ -21,9 +21,9 @@ _NEW_ENTRIES = 1000
 
 
 class ProjectCheck:
-    """One run. A script compares, and repairs, what it looks at in one step: work in between is no difference.
+    """One run. A script compares and repairs what it looks at in one step, so changes in between are no difference.
 
-    A hash does not say whose it is: all hashes of live tasks are remembered here, about 100 bytes for each.
+    A hash does not name its task, so the hashes of all live tasks are kept here, about 100 bytes each.
     """
 
     def __init__(self, calls: Calls, keys: Sequence[str], now: str, *, repair: bool) -> None:
@@ -36,10 +36,11 @@ class ProjectCheck:
         self.tasks = 0
         """How many were looked at."""
         self.differences: dict[str, set[str]] = defaultdict(set)
-        """What differs, as the scripts name it, to its tasks; of ``leftover`` to hashes, of ``sample`` to families."""
+        """Kinds of differences, as the scripts name them, to tasks; ``leftover``: to hashes; ``sample``: to
+        families."""
 
     async def run(self) -> AsyncIterator[str]:
-        """Says after each step where it is. Raises ``not_found``."""
+        """Yields the progress after each step. Raises ``not_found``."""
         for name in _SETS:
             cursor = ""
             while cursor != "0":
@@ -52,11 +53,11 @@ class ProjectCheck:
         for name in _FAMILIES:
             async for percent in self._hashes(name):
                 yield f"{name} hashes, {percent} %"
-        # These are assigned, and only `:holders` did not say so.
+        # These tasks are assigned; only their entry in `:holders` was missing.
         self.differences["nowhere"] -= self.differences["holder"]
 
     async def _walk(self) -> AsyncIterator[int]:
-        """Over the records that were not looked at yet, up to the last one that there is now."""
+        """Checks the records that follow, up to the last one that exists at the start. Yields the percentage."""
         last: int | None = None
         while last is None or self._next <= last:
             args: Arguments = [self._next, _ENTRIES, _TASKS, self._repair, self._now]
@@ -83,7 +84,9 @@ class ProjectCheck:
             yield 100
 
     async def _leftovers(self, hashes: list[str]) -> None:
-        """Tasks that came since the walk may have these hashes: it goes on until few enough for one script are left."""
+        """Tasks submitted since the walk may have these hashes: the walk continues until one script can check the
+        rest.
+        """
         found: list[str] | None = None
         while found is None:
             hashes = [hash64 for hash64 in hashes if hash64 not in self._live]

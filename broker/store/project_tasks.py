@@ -1,4 +1,4 @@
-"""Single tasks, and pages of them, as managers of their project see and change them."""
+"""Single tasks and pages of tasks, as managers see and change them."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -18,24 +18,24 @@ _PAGE_VOTES = 1000
 
 
 _FAILED = 1000
-"""Failed tasks of which the messages are counted, and among which those are found that match a filter."""
+"""Failed tasks whose messages are counted, and which are searched with a filter."""
 
 _LOOKS = 250
-"""Tasks that one script looks at, and for a page of those that match a filter ten times as many buckets."""
+"""Tasks that one script looks at; for a filtered page, also at ten times as many buckets."""
 
 _PAGE_LOOKS, _PAGE_STEPS = 1000, 20
-"""Tasks that a page looks at, at most, and scripts that it calls: what is looked at may be empty."""
+"""Tasks that a page looks at, and scripts that it calls, at most: what a script looks at may be empty."""
 
 
 class TaskFilter(NamedTuple):
-    """Of tasks; "" for any."""
+    """A filter for tasks; "": any."""
 
     state: str
     contains: str = ""
     """A text in the recipe, or in the message of the last failure."""
     group: str = ""
     worker: int | Literal[""] = ""
-    """Who holds the task, or failed it last."""
+    """The worker that holds the task, or was the last to fail it."""
 
 
 @dataclass(slots=True)
@@ -47,18 +47,18 @@ class Failure:
     last: int
     """When the last one failed, unix seconds."""
     task_id: int
-    """That one."""
+    """The task that failed last."""
 
 
 class FailedPage(NamedTuple):
     total: int
     """How many failed tasks there are."""
     looked: int
-    """At how many of them it has looked."""
+    """How many of them were looked at."""
     matched: int
     """How many of these match."""
     rows: list[Row]
-    """Some of those."""
+    """Some of the matching tasks."""
 
 
 class ProjectTasks:
@@ -85,9 +85,10 @@ class ProjectTasks:
     async def find(
         self, project: int, filter: TaskFilter, *, newest: bool, entry: int | None, limit: int, longest: int
     ) -> tuple[int | None, list[Row]]:
-        """Tasks that match, at most ``limit``, by number; of those that it looks at. Raises ``not_found``.
+        """The ``entry`` for the next page (None at the end), and up to ``limit`` matching tasks, by id. Looks at a
+        bounded number of tasks, so a page may be short. Raises ``not_found``.
 
-        Before them, the ``entry`` for the next page, None at the end. ``longest`` as in :meth:`page`.
+        ``longest`` as in :meth:`page`.
         """
         rows, looked, read = list[Row](), 0, 0
         for _ in range(_PAGE_STEPS):
@@ -110,9 +111,8 @@ class ProjectTasks:
     ) -> FailedPage:
         """Failed tasks, the one that failed last first. Raises ``not_found``.
 
-        With a filter it leaves out ``start``, looks at the next 1,000, or fewer if they are long, and gives some of
-        those that match, without the first ``skip``; without a filter it leaves out ``start + skip``. ``longest`` as
-        in :meth:`page`.
+        With a filter: skips ``start`` tasks, looks at the next 1,000 (fewer if they are long), and returns matching
+        tasks after the first ``skip``. Without a filter: skips ``start + skip``. ``longest`` as in :meth:`page`.
         """
         if not any(filter[1:]):
             start, skip, looks = start + skip, 0, limit
@@ -135,9 +135,9 @@ class ProjectTasks:
         await self._active.look_if_possible(project)
 
     async def failures(self, project: int) -> list[Failure]:
-        """Why the newest failed tasks have failed, what came most often first. Raises ``not_found``.
+        """The messages of the newest failed tasks, the most frequent first. Raises ``not_found``.
 
-        One that fails meanwhile moves the others: then one of them may count twice.
+        If a task fails meanwhile, another may be counted twice.
         """
         rows: dict[str, Failure] = {}
         for start in range(0, _FAILED, _LOOKS):
@@ -150,15 +150,15 @@ class ProjectTasks:
         return sorted(rows.values(), key=lambda row: -row.count)
 
     async def forget(self, project: int, hash64: int, worker: int | None = None) -> bool:
-        """Whether the project remembered the hash of a closed task until now.
+        """Frees the hash of a closed task. Returns whether the project remembered it.
 
-        ``worker``: who asks, None for a manager, who may. Raises ``not_found``, ``denied``.
+        ``worker``: the worker that asks; None: a manager, whose role was checked. Raises ``not_found``, ``denied``.
         """
         args: Arguments = ["" if worker is None else worker, self.now, hash64]
         return bool(await self._calls.call("forget", self._keys.project(project), args))
 
     async def reclaim(self, project: int, worker: int) -> int:
-        """Takes back what a worker holds; the answer is how many tasks wait again. Raises ``not_found``."""
+        """Reclaims the tasks that a worker holds, and returns how many wait again. Raises ``not_found``."""
         cursor, back = "", 0
         while cursor != "0":
             args: Arguments = [self.now, worker, cursor or "0", CHUNK]

@@ -1,4 +1,4 @@
-"""Projects: the directory decides and keeps the configuration, each project's slot holds the copy that scripts read."""
+"""Projects: the directory keeps the configuration, and each project's slot a copy of it for its scripts."""
 
 import secrets
 import time
@@ -29,10 +29,10 @@ _LIST_DUTY = 0.3
 """Share of the time while all projects are listed; others are served in the rest of it."""
 
 _LISTS = 100
-"""Managers for whom one list is shared by all who ask for it at once."""
+"""Managers for whom simultaneous calls share one list."""
 
 _LOOK, _LOOKS = 1000, 5
-"""Projects that a script looks at for a page, and scripts for one page: the manager may see none of them."""
+"""Projects that a script looks at for a page, and scripts for one page: perhaps the manager may see none of them."""
 
 _MOST = 10_000
 """Projects that are kept rendered."""
@@ -44,13 +44,13 @@ UNLIMITED = 1.7976931348623157e308
 
 class ProjectField(NamedTuple):
     default: Any
-    """What a project has that was created without it. Its type says how the store's text reads."""
+    """The value in a project that was created without it. Its type decides how the store's text is parsed."""
     copied: bool = False
-    """Whether the scripts of the project's own slot read it, and so a change is copied there."""
+    """Whether scripts of the project's slot read it: then a change is copied there."""
     is_rate: bool = False
     """0 is unlimited."""
     with_tasks: bool = True
-    """Whether it is in the project of a task that is handed out: old clients know no others."""
+    """Whether the project in an assigned task has it: existing clients know no others."""
 
 
 FIELDS: Mapping[str, ProjectField] = {
@@ -80,7 +80,7 @@ FIELDS: Mapping[str, ProjectField] = {
 }
 
 DEFAULTS = {name: field.default for name, field in FIELDS.items() if name != "name"}
-"""What a new project has where nobody says otherwise."""
+"""The values of a new project's fields, unless others are given."""
 
 COPIED = [name for name, field in FIELDS.items() if field.copied]
 
@@ -95,9 +95,9 @@ class Project(NamedTuple):
     id: int
     revision: int
     fields: dict[str, str]
-    """As Redis has them."""
+    """Texts, as Redis has them."""
     roles: int
-    """Bits of the manager that asked."""
+    """Bits of the manager who asks."""
 
     @property
     def visible(self) -> bool:
@@ -105,14 +105,14 @@ class Project(NamedTuple):
 
     @property
     def values(self) -> dict[str, Any]:
-        """What it is configured with, without its secrets; ``notify_url`` is None for who may not read those."""
+        """The configuration without secrets; ``notify_url`` is None for managers without SECRET."""
         masked = {} if self.roles & SECRET else {"notify_url": None}
         return values_of(self.fields) | masked
 
 
 Order = Literal["name", "busy", "requests", "attention"]
-"""Of projects: ``busy`` has those first that have most unfinished tasks, as they were last counted; ``requests`` only
-those to which workers request access, the most first; ``attention`` only those that may need some, the worst first."""
+"""``busy``: the most unfinished tasks first, by the last count; ``requests``: only projects to which workers request
+access, the most first; ``attention``: only projects that may need attention, the worst first."""
 
 
 class Requests(NamedTuple):
@@ -128,12 +128,12 @@ class ProjectPage(NamedTuple):
     onward: int | None
     """The offset of the next page; None at the end."""
     whole: bool
-    """Whether there is no other page: then they come by name, whatever was asked for."""
+    """Whether there is no other page: then the projects are sorted by name, whatever ``order`` was."""
 
 
 class Projects:
     def __init__(self, calls: Calls, keys: Keys, active: Active, max_projects: int, create_limit: int) -> None:
-        """``max_projects``: of a manager; ``create_limit``: new ones a minute of one address; 0 for no limit."""
+        """``max_projects`` per manager; ``create_limit``: new projects per minute from one address, 0: no limit."""
         self._calls = calls
         self._keys = keys
         self.active = active
@@ -147,7 +147,7 @@ class Projects:
     async def create(self, manager: int, fields: Mapping[str, Any], address: str | None = None) -> int:
         """``fields`` as in :attr:`Project.values`, ``name`` at least. Raises duplicate, invalid, denied, limit_reached.
 
-        ``address``: of the client; None is not counted. Raises ``rate_limited`` for one that asks too often.
+        ``address``: of the client; None: not limited. Raises ``rate_limited`` for an address that asks too often.
         """
         every = {**DEFAULTS, **fields, "secret": "{}", **new_keys()}
         limit = 0 if address is None else self._create_limit
@@ -158,7 +158,7 @@ class Projects:
         return project
 
     async def update(self, manager: int | None, project: int, fields: Mapping[str, Any]) -> None:
-        """Changes these fields only; without a manager it is the broker itself that does."""
+        """Changes only these fields. ``manager``: who asks; None: the broker itself."""
         args: Arguments = ["" if manager is None else manager, project, repo_key(fields), *pairs_of(fields)]
         await self._calls.call("project_update", self._keys.directory, args)
         await self.push(project)
@@ -191,18 +191,20 @@ class Projects:
         return True
 
     async def rendered(self, project: int, revision: int, render: Callable[[Project], bytes]) -> bytes:
-        """What ``render``, always the same one, makes of the project at this revision or a newer one: kept."""
+        """The project, rendered by ``render`` (always the same function), at this revision or a newer one. It is
+        cached.
+        """
         kept = self._rendered.get(project)
         if kept is None or kept[0] < revision:
             current = await self.get(project)
             if len(self._rendered) >= _MOST:
                 self._rendered.clear()
-            # A copy: what orjson makes keeps a buffer of 4 kB.
+            # A copy: orjson's result holds a buffer of 4 kB.
             kept = self._rendered[project] = (current.revision, bytes(memoryview(render(current))))
         return kept[1]
 
     async def every(self, manager: int | None) -> AsyncIterator[Project]:
-        """Every project, hidden ones as well, best priority first; for a share of the store's time."""
+        """Every project, also hidden ones, highest priority first; for a share of the store's time."""
         for offset in range(0, PROJECT_LIMIT, _SLICE):
             begun = time.monotonic()
             args: Arguments = ["" if manager is None else manager, offset, _SLICE]
@@ -214,9 +216,10 @@ class Projects:
             await rest(begun, _LIST_DUTY)
 
     async def rendered_list(self, manager: int | None, render: Callable[[Project], bytes]) -> list[bytes]:
-        """JSON arrays of what ``render``, always the same one, makes of all projects that a manager may see, by name.
+        """All projects that a manager may see, by name, rendered by ``render`` (always the same function), as JSON
+        arrays.
 
-        As they are now; those that ask meanwhile share one list.
+        As they are now; simultaneous calls share one list.
         """
         self._render = render
         return await self._lists.get(manager)
@@ -232,7 +235,7 @@ class Projects:
         self, manager: int, order: Order, offset: int, limit: int, *, text: str = "", role: int | None = None
     ) -> ProjectPage:
         """At most ``limit`` projects that the manager may see, with ``text`` in their names; or on which they hold
-        ``role``. Of those that it looks at, which may be fewer than all.
+        ``role``. Looks at a bounded number of projects, so a page may be short.
         """
         total = await self._calls.command("ZCARD", self._keys.projects)
         if total <= limit:
@@ -246,7 +249,7 @@ class Projects:
     async def _looked_through(
         self, manager: int, set: str, offset: int, limit: int, *, role: int | None, text: str = ""
     ) -> tuple[int | None, list[Project]]:
-        """Up to so many, and where to go on."""
+        """Where to continue (None at the end), and up to ``limit`` projects."""
         rows, onward = list[Project](), offset
         for _ in range(_LOOKS):
             bounds: Arguments = [onward, limit - len(rows), _LOOK, "" if role is None else role, text]
@@ -262,7 +265,7 @@ class Projects:
         return Requests(*await self._calls.call("requests_waiting", self._keys.directory, [manager]))
 
     async def ids(self) -> AsyncIterator[Listed]:
-        """Every project, best priority first."""
+        """Every project, highest priority first."""
         for offset in range(0, PROJECT_LIMIT, _PAGE):
             _, some = await self.some_ids("projects", offset, _PAGE)
             for project in some:
@@ -271,9 +274,10 @@ class Projects:
                 return
 
     async def some_ids(self, order: Literal["projects", "busy"], offset: int, count: int) -> tuple[int, list[Listed]]:
-        """How many projects there are, and some: best priority first; or busy: those first that have most to do.
+        """How many projects there are, and some of them: highest priority first, or ``busy``: most unfinished tasks
+        first.
 
-        Of ``busy``, those that were counted before, and have not been deleted since.
+        ``busy`` has the projects that were counted and not deleted since.
         """
         total, *row = await self._calls.call("project_ids", self._keys.directory, [order, offset, count])
         flags = zip(row[::3], row[1::3], row[2::3], strict=True)
@@ -284,22 +288,22 @@ class Projects:
         await self._calls.call("project_delete", self._keys.directory, [manager, project])
 
     async def unchain(self, target: int) -> None:
-        """No project hands its tasks on to ``target`` any more."""
+        """Removes ``target`` from the chains of all projects."""
         chained = [project.id async for project in self.every(None) if project.fields["chain"] == str(target)]
         for project in chained:
             await self.update(None, project, {"chain": 0})
 
     async def deleted(self, project: int) -> None:
-        """Nothing is left of a deleted project."""
+        """Notes that nothing is left of a deleted project."""
         await self._calls.command("SREM", self._keys.pending("deleted"), project)
 
     async def of_repo(self, full_name: str) -> list[tuple[int, str]]:
-        """(project, webhook secret) of those with this repository, whatever its case."""
+        """(project, webhook secret) of the projects with this repository, ignoring case."""
         rows = await self._calls.call("repo_projects", self._keys.directory, [full_name.lower()])
         return [(int(project), secret) for project, secret in rows]
 
     async def roles(self, project: int) -> list[tuple[Manager, int]]:
-        """Who holds which bits there."""
+        """The managers with roles on the project, and their bits, by id."""
         rows = await self._calls.call("roles_list", self._keys.directory, [project])
         listed = ((Manager(int(id), name, admin == "1", int(time)), int(bits)) for id, name, admin, time, bits in rows)
         return sorted(listed, key=lambda row: row[0].id)
@@ -309,7 +313,7 @@ class Projects:
         await self._calls.call("project_secret", self._keys.directory, [manager, project, field, value])
 
     async def authorize(self, manager: int, project: int, role: int) -> int:
-        """The manager's bits there. Raises ``not_found``, or ``denied`` when ``role`` is not among them."""
+        """The manager's bits on the project. Raises ``not_found``, or ``denied`` if ``role`` is not among them."""
         args: Arguments = [manager, project, role, ROLE_NAMES[role]]
         roles: int = await self._calls.call("authorize", self._keys.directory, args)
         return roles
@@ -319,7 +323,7 @@ class Projects:
 
 
 def new_keys() -> dict[str, str]:
-    """Random, of a new project: what webhooks are signed with, and what the broker signs its events with."""
+    """Random keys of a new project: for its webhooks, and for the events that the broker sends."""
     return {name: secrets.token_hex(16) for name in ("webhook_secret", "notify_secret")}
 
 
@@ -329,17 +333,17 @@ def _project(id: int, roles: int, pairs: list[str]) -> Project:
 
 
 def _lower(text: str) -> str:
-    """As the scripts have names in ``by-name``."""
+    """In lower case, as the scripts store names in ``by-name``."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in text)
 
 
 def repo_key(fields: Mapping[str, Any]) -> str:
-    """Of a project's fields, under what its repository is found."""
+    """The key by which the repository of these fields is found."""
     return str(fields.get("git_repo", "")).lower()
 
 
 def values_of(texts: Mapping[str, str]) -> dict[str, Any]:
-    """The fields as the store has them, as values."""
+    """Values from the texts of the store."""
     return {name: _value(texts[name], field) for name, field in FIELDS.items()}
 
 
@@ -353,7 +357,7 @@ def _value(text: str, field: ProjectField) -> Any:
         return text == "1"
     if isinstance(field.default, float):
         number = float(text) or (UNLIMITED if field.is_rate else 0)
-        # A client in the field reads no 2.0.
+        # An existing client does not accept 2.0.
         return int(number) if number < 2**53 and number == int(number) else number
     return type(field.default)(text)
 
@@ -368,4 +372,4 @@ def _text(value: Any, name: str) -> str:
 
 
 _DEFAULT_TEXTS = {name: _text(value, name) for name, value in DEFAULTS.items()}
-"""What a project has that is older than a field."""
+"""For projects that are older than a field."""

@@ -1,4 +1,4 @@
-"""One read of the store for all who ask: many requests cost no more than one, and a bounded share of its time."""
+"""One read of the store for simultaneous calls: many cost no more than one, and a bounded share of the store's time."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 
 async def rest(begun: float, duty: float) -> None:
-    """Leaves the store and this process to others, after work that began at ``begun`` (``time.monotonic()``)."""
+    """Sleeps so that the work since ``begun`` (``time.monotonic()``) takes only the share ``duty`` of the time."""
     await asyncio.sleep((time.monotonic() - begun) * (1 / duty - 1))
 
 
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 class SharedRead(Generic[T]):
-    """``read`` runs when somebody asks, for the share ``duty`` of the time at most: after t seconds it rests t/duty-t.
+    """Runs ``read`` on request, for the share ``duty`` of the time at most: after t seconds it rests for t/duty-t.
 
-    ``ttl``: seconds for which a result is kept; with 0, no answer is older than its question: who asks during a rest
-    waits for its end. ``longest_rest``: seconds that a rest takes at most; a read that takes longer than that times
-    ``duty`` has a larger share. ``patience``: seconds to wait for the end of a rest; when it takes longer, the last
-    result is the answer.
+    ``ttl``: seconds for which a result is kept; with 0, no answer is older than its question: a call during a rest
+    waits for its end. ``longest_rest``: maximum seconds of a rest; longer reads then take a larger share of the
+    time. ``patience``: maximum seconds to wait for the end of a rest; if it takes longer, the last result is the
+    answer.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SharedRead(Generic[T]):
             if self._reading is None:
                 self._reading = asyncio.create_task(self._run())
                 self._reading.add_done_callback(_retrieve)
-            # Whoever goes away must not take the read from the others.
+            # A caller that is cancelled must not cancel the read of the others.
             begun, result = await asyncio.shield(self._reading)
             if begun >= arrived:
                 return result
@@ -81,13 +81,13 @@ class SharedRead(Generic[T]):
 
 
 def _retrieve(reading: "asyncio.Task[tuple[float, T]]") -> None:
-    """Nobody may be left to hear of an error."""
+    """Retrieves the error, because perhaps no caller is left to get it."""
     if not reading.cancelled():
         reading.exception()
 
 
 class SharedReads(Generic[K, T]):
-    """A :class:`SharedRead` for each of many keys, the ``most`` that were asked for last."""
+    """A :class:`SharedRead` for each key; the ``most`` keys that were asked for last are kept."""
 
     def __init__(
         self,
@@ -112,5 +112,5 @@ class SharedReads(Generic[K, T]):
         return await one.get()
 
     def clear(self) -> None:
-        """Those that are under way still answer who has asked."""
+        """Reads in progress still answer their callers."""
         self._reads.clear()

@@ -1,4 +1,4 @@
-"""What a task is made of: the one list of its fields in Python; ``lua/include/task.lua`` has the same."""
+"""The fields of a task: the only list of them in Python; ``lua/include/task.lua`` has the same."""
 
 import re
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 
 class TaskFields(NamedTuple):
-    """The fields that a submit gives a task: its recipe, and the others in the order in which its record has them.
+    """The fields of a submitted task: its recipe, and the others in the order of its record.
 
-    A new text goes after ``group``: no script needs to know it, and records that were written before do not have it.
+    A new text goes after ``group``: no script needs to know it, and existing records do not have it.
     """
 
     recipe: str
@@ -20,12 +20,12 @@ class TaskFields(NamedTuple):
     """Seconds; 0: the server's default."""
     verification_count: int = 1
     group: str = ""
-    """The host or site that it is for; '' for none."""
+    """The host or site that the task is for; '' for none."""
     start: str = ""
-    """Of a new task, when it may be had: ``+`` and ms from now, or ``=`` and unix ms; '' for at once."""
+    """When a new task may first be assigned: ``+`` and ms from now, or ``=`` and unix ms; '' for at once."""
 
     def text(self, counts: tuple[int, int, int] = (0, 0, 1)) -> str:
-        """As scripts take a new task; ``lua/include/task.lua`` says how. ``counts``: retries, reclaims, round."""
+        """A new task as text for scripts, as in ``lua/include/task.lua``. ``counts``: retries, reclaims, round."""
         if self[2:] == _PLAIN and counts == (0, 0, 1):
             return f"{self.hash64}\n{self.recipe}"
         numbers: tuple[Any, ...] = self[1:-2]
@@ -39,17 +39,17 @@ class TaskFields(NamedTuple):
         return f"{start}{' '.join(map(str, numbers[:count]))}{group}\n{self.recipe}"
 
     def given(self) -> dict[str, Any]:
-        """By name, as workers get them."""
+        """The fields that workers get, by name."""
         return {name: getattr(self, name) for name in _SHOWN}
 
 
 _SHOWN = [name for name in TaskFields._fields if name not in {"hash64", "start"}]
 
 _PLAIN = tuple(TaskFields._field_defaults.values())[1:]
-"""What a task has that has no field but its hash."""
+"""The other fields of a task that has only a recipe and a hash."""
 
 _DEFAULTS: tuple[Any, ...] = (*list(TaskFields._field_defaults.values())[:-2], 0, 0, 1)
-"""Of the numbers of a record; the last three are its counts."""
+"""Defaults of the numbers of a record; the last three are its counts."""
 
 LONGEST_GROUP = 255
 """Bytes."""
@@ -58,7 +58,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def checked_group(group: str) -> str:
-    """Raises :class:`ValueError` when it is not one that a task can have."""
+    """Returns the group. Raises :class:`ValueError` if a task cannot have it."""
     if len(group.encode()) > LONGEST_GROUP:
         raise ValueError(f"group: longer than {LONGEST_GROUP} bytes of UTF-8")
     if _CONTROL.search(group):
@@ -79,7 +79,7 @@ def read_record(record: str) -> Record:
     first_line, _, recipe = record.partition("\n")
     created, _, rest = first_line.partition(" ")
     if not rest or rest.removeprefix("-").isdigit():
-        # Most have no field but their hash.
+        # Most tasks have only a hash.
         return Record(int(created), 0, 0, 1, TaskFields(recipe, int(rest) if rest else ""))
     numbers, _, group = first_line.partition(" @")
     created, *texts = numbers.split(" ")
@@ -105,18 +105,18 @@ class TaskError(NamedTuple):
 
     message: str
     worker: int | None
-    """None: no single worker, its votes did not agree."""
+    """None: the votes of its workers did not agree."""
     time: int
     """Unix seconds."""
 
     @classmethod
     def read(cls, text: str) -> "TaskError":
-        """From what ``lua/include/fail_task.lua`` writes."""
+        """From the text that ``lua/include/fail_task.lua`` writes."""
         worker, time, _, message = text.split(" ", 3)
         return cls(message, int(worker) or None, int(time))
 
     def text(self) -> str:
-        """The same, of one that leaves its task to nobody else first."""
+        """The same text, for a task that no other worker gets first."""
         return f"{self.worker or 0} {self.time} 0 {self.message}"
 
 
@@ -125,7 +125,7 @@ class Row(NamedTuple):
 
     id: int
     score: float
-    """Of ``failed`` the time it failed, of ``assigned`` its deadline, of ``delayed`` when it may be had: unix ms."""
+    """Unix ms: when a failed task failed, the deadline of an assigned one, when a delayed one is due."""
     length: int
     """Bytes of the whole recipe."""
     vote_count: int
@@ -144,7 +144,7 @@ class Row(NamedTuple):
 
     @classmethod
     def read(cls, reply: Sequence[Any]) -> "Row":
-        """From what ``lua/include/manager_row.lua`` gives."""
+        """From what ``lua/include/manager_row.lua`` returns."""
         id, score, length, vote_count, votes, assignee, assign_time, record, error = reply
         return cls(
             int(id),

@@ -15,22 +15,23 @@ CHUNK = 500
 """Tasks that one script takes at most: 10,000 at once kept Redis busy for 66 ms."""
 
 PART = 200
-"""Tasks of a worker's batch that one script takes: calls of others come in between. 500 would cost no less a task."""
+"""Tasks of a worker's batch that one script takes: other calls are served in between. 500 would not be cheaper per
+task."""
 
 BATCH_BYTES = 8 << 20
-"""Recipes that one get hands out at most; a single larger one is still given."""
+"""Bytes of recipes in one get at most; a single larger one is still assigned."""
 
 OK, FAIL, SKIP = 0, 1, 2
 """Results of a release. SKIP gives a task back without a retry."""
 
 _MORE_DUE, _MOST_DUE = 4, 100
-"""Delayed tasks that a get makes wait when they are due: so many more than it asks for, and so many at most."""
+"""How many due delayed tasks a get makes wait: so many more than it asks for, and so many at most."""
 
 _ROUNDS = 20
-"""Steps that an explanation takes at most to do what is due, and to look through what holds votes."""
+"""Maximum steps of an explanation to promote what is due, and to look through tasks with votes."""
 
 _OVERDUE = 10
-"""Tasks past their deadline that a get which finds nothing gives back."""
+"""Overdue tasks that a get reclaims if it finds nothing."""
 
 
 class Assigned(NamedTuple):
@@ -38,31 +39,31 @@ class Assigned(NamedTuple):
     """Of the project's configuration, as the script saw it."""
     tasks: list[Task]
     left: bool = False
-    """Whether there are none because all were left to others."""
+    """Whether there are no tasks because all that wait are left to other workers first."""
 
 
 class Released(NamedTuple):
     outcomes: list[str]
     """For each task: closed, voted, failed, returned, not_held."""
     chained: int
-    """How many went to the outbox."""
+    """How many were added to the outbox."""
 
 
 class Awaited(NamedTuple):
     fresh: int
-    """Tasks that wait without votes; ``voted``: with votes."""
+    """Waiting tasks without votes; ``voted``: with votes."""
     voted: int
     public: bool
     assign_rate: float
     """0 for unlimited."""
     paused: bool
     next_due: float | None
-    """Seconds until the next group may start a task or the next delayed one may be had, if that is known of any."""
+    """Seconds until the next resting group or delayed task is due; None: none is known."""
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a worker gets nothing in a project; or ``available``: it gets something."""
+    """Why a worker gets no task of a project; ``available``: it gets one."""
 
     code: str
     until: int | None
@@ -75,7 +76,7 @@ class Promoted(NamedTuple):
     next_due: float | None
     """As in :class:`Awaited`."""
     own: int
-    """Tasks that may be had, of which no other process was told."""
+    """Tasks that were made available and that no other process was notified of."""
 
 
 class Get(NamedTuple):
@@ -87,7 +88,7 @@ class Get(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What came of each part: its outcome or its refusal, None of one that was not asked for."""
+    """The outcome or refusal of each part; None: it was not asked for."""
 
     released: Released | BrokerError | None
     ids: list[int | None] | BrokerError | None
@@ -107,7 +108,7 @@ class Tasks:
     ) -> list[int | None]:
         """An id for each task, or None for a duplicate; at most CHUNK tasks.
 
-        ``whole``: of the first chunk of a longer call, how many tasks that has; of a later chunk, 0.
+        ``whole``: how many tasks a longer call has, for its first chunk; 0 for its later chunks.
         """
         args = self._submit_args(worker, tasks, len(tasks) if whole is None else whole)
         ids, epoch = _submitted(await self._calls.call("submit", self._keys.project(project), args), len(tasks))
@@ -129,10 +130,12 @@ class Tasks:
         first: bool = True,
         leave: bool = False,
     ) -> Assigned:
-        """Up to ``count`` tasks, at most CHUNK, to hold ``default_time`` seconds where they do not say.
+        """Assigns up to ``count`` tasks, at most CHUNK, for ``default_time`` seconds if they have no
+        ``max_assign_time``.
 
-        ``hold``: seconds at most, 0 for as long as they say. ``leave``: what this worker was the last to fail is left
-        to others for a time, though nothing else is there.
+        ``hold``: maximum seconds; 0: as long as the tasks allow. ``first``: false for later chunks of a call, which
+        the rate does not stop. ``leave``: tasks that this worker was the last to fail are left to others for a time,
+        even if no other task waits.
         """
         args: Arguments = [worker, self.now, count, bytes, default_time, _flag(first)]
         if hold or leave:
@@ -144,11 +147,13 @@ class Tasks:
         return reply
 
     async def _assigned(self, project: int, args: Arguments, reply: list[Any]) -> Assigned:
-        """What comes of a reply to these arguments: it may say that there is more to do first."""
+        """The outcome of a reply to these arguments. As long as the reply asks for it, does something else and asks
+        again.
+        """
         revision, assign_time, onward, *rows = reply
         while onward and onward != "left" and not rows:
             count = int(args[2])
-            # It has not been charged for what it looked at.
+            # The rate was not charged for what the script looked at.
             args[5] = onward
             if onward == "promote":
                 await self.promote(project, min(count + _MORE_DUE, _MOST_DUE), count)
@@ -218,12 +223,14 @@ class Tasks:
         return returned
 
     async def cancel(self, project: int, worker: int, tasks: Sequence[int]) -> list[bool]:
-        """Whether each task is deleted: none held, and the worker may submit to the project; at most CHUNK tasks."""
+        """Deletes tasks that are not assigned, if the worker may submit to the project; at most CHUNK. Whether each
+        was.
+        """
         args: Arguments = [worker, self.now, *tasks]
         return [bool(done) for done in await self._calls.call("cancel", self._keys.project(project), args)]
 
     async def held(self, project: int, worker: int, cursor: str, count: int) -> tuple[str, Assigned]:
-        """Those of about ``count`` assigned tasks that a worker holds, and the cursor to go on from, '0' at the end."""
+        """The next cursor ('0' at the end), and those of about ``count`` assigned tasks that the worker holds."""
         keys = self._keys.project(project)
         cursor, revision, *rows = await self._calls.call("held_tasks", keys, [worker, cursor, count])
         return cursor, Assigned(int(revision), [_task(*row) for row in rows])
@@ -233,22 +240,22 @@ class Tasks:
         return count
 
     async def awaited(self, project: int, seconds: float) -> Awaited:
-        """What waits in a project; for so many seconds its channel tells of tasks that come. Raises ``not_found``."""
+        """What waits in a project. For so many seconds, its channel then announces new tasks. Raises ``not_found``."""
         args: Arguments = [self.now, round(seconds * 1000)]
         found = await self._calls.call("await", self._keys.project(project), args)
         fresh, voted, public, rate, paused, next_due = found
         return Awaited(fresh, voted, bool(public), float(rate), bool(paused), _seconds(next_due))
 
     async def promote(self, project: int, limit: int, waiting: int = 0) -> Promoted:
-        """Groups whose time has come may start a task, and delayed tasks wait. Of as many as there are ``waiting``
-        workers here, others are not told.
+        """Makes groups ready whose rest has ended, and delayed tasks wait that are due. Other processes are not
+        notified of as many tasks as there are ``waiting`` workers in this one.
         """
         args: Arguments = [self.now, limit, waiting]
         more, next_due, own = await self._calls.call("promote", self._keys.project(project), args)
         return Promoted(bool(more), _seconds(next_due), own)
 
     async def why(self, project: int, worker: int) -> list[Reason]:
-        """Why a get of this worker would find nothing now. What is due is done first, as a get does it.
+        """Why a get of this worker would find nothing now. Reclaims and promotes what is due first, as a get does.
 
         Raises ``not_found``.
         """
@@ -269,13 +276,13 @@ class Tasks:
     async def expire_hashes(self, project: int, limit: int) -> tuple[int, bool]:
         """Removes hashes of closed tasks that no longer count as duplicates, of about ``limit`` that it looks at.
 
-        The answer: how many, and whether there are more to look at.
+        Returns how many, and whether there are more to look at.
         """
         count, more = await self._calls.call("expire_hashes", self._keys.project(project), [self.now, limit])
         return count, bool(more)
 
     async def rebase(self, project: int) -> None:
-        """The clock was set back: what began at a time that is still to come begins now, for as long as it had."""
+        """After the clock was set back: what began at a time in the future begins now, and lasts as long as before."""
         cursor: str | None = "held 0"
         while cursor is not None:
             args: Arguments = [self.now, cursor, CHUNK]
@@ -283,8 +290,8 @@ class Tasks:
 
 
 def result_of(result: int, delay: float = 0, message: str = "") -> int | str:
-    """A result as ``release`` takes it: with the seconds after which an ok comes again, or for which a fail or skip is
-    delayed, and with why it failed.
+    """A result as ``release`` takes it: with the seconds after which an ok comes again, or by which a fail or skip is
+    delayed, and with the message of a fail.
     """
     if not delay and not message:
         return result
@@ -297,7 +304,7 @@ def project_of(task: int) -> int:
 
 
 def by_project(tasks: Sequence[int]) -> dict[int, list[int]]:
-    """The places in ``tasks`` of each project's ids; project 0 gathers what cannot be an id."""
+    """The indexes in ``tasks`` of each project's ids; project 0 has those of numbers that cannot be ids."""
     places: dict[int, list[int]] = {}
     for place, task in enumerate(tasks):
         places.setdefault(project_of(task), []).append(place)

@@ -1,6 +1,7 @@
-"""What comes from elsewhere, and the walk over what goes elsewhere. An import may be repeated: what came before stays.
+"""Imports, and the walk over all tasks for an export. An import may be repeated: what was imported before stays.
 
-Workers and projects of the original tracker keep their ids; tasks get new ones, as a task's id says where it lives.
+Workers and projects of the original tracker keep their ids; tasks get new ids, because a task's id contains its
+project.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,17 +21,17 @@ IMPORTED, BEFORE = 1, 0
 """Outcomes of :meth:`Imports.workers` and :meth:`Imports.project`."""
 
 CLOSED, DUPLICATE, TASK_BEFORE = 2, 0, -1
-"""Outcomes of :meth:`Imports.tasks`, beside IMPORTED. CLOSED was imported, and had all the votes that it needs."""
+"""Outcomes of :meth:`Imports.tasks`, beside IMPORTED. CLOSED: imported and closed, because it had enough votes."""
 
 _CHARACTERS = 1 << 20
-"""In a batch of tasks at most; a single task may have more."""
+"""Characters in a batch of tasks at most; a single task may have more."""
 
 _ENTRIES = 2000
 """Entries that one step of a walk looks at: 2 ms when they are empty."""
 
 
 class ImportedWorker(NamedTuple):
-    """In the order that the script takes."""
+    """In the order of the script's arguments."""
 
     id: int
     alias: str
@@ -41,17 +42,17 @@ class ImportedWorker(NamedTuple):
 
 
 class ImportedAccess(NamedTuple):
-    """In the order that the script takes."""
+    """In the order of the script's arguments."""
 
     worker: int
     what: str
     """assign, submit or both with a comma."""
     granted: str
-    """'1', or '' when it was only asked for."""
+    """'1'; '' for a request."""
 
 
 class ImportedTask(NamedTuple):
-    """In the order that the script takes."""
+    """In the order of the script's arguments."""
 
     number: int
     """In its source, ascending."""
@@ -83,7 +84,9 @@ class Imports:
         self.now = ""
 
     async def workers(self, workers: Sequence[ImportedWorker], highest: int) -> list[int]:
-        """For each IMPORTED, BEFORE, or -1: another worker has its id; at most 500. ``highest``: of all, also later."""
+        """The outcome for each: IMPORTED, BEFORE, or -1: another worker has its id; at most 500. ``highest``: id of
+        all.
+        """
         args: Arguments = [highest]
         for worker in workers:
             args += worker
@@ -94,7 +97,7 @@ class Imports:
         """IMPORTED, BEFORE, or -1: it was imported before and deleted since. Raises ``duplicate`` of an id or name,
         ``not_found`` when a project with this id was deleted less than a day ago.
 
-        ``fields`` as in :meth:`Project.view` with ``secret`` and ``webhook_secret``; the chain is only noted.
+        ``fields`` as in :attr:`Project.values`, with ``secret`` and ``webhook_secret``; the chain is only noted.
         """
         await self.mark(id, "access")
         every = {**DEFAULTS, "secret": "{}", **new_keys(), **fields}
@@ -106,18 +109,20 @@ class Imports:
         return outcome
 
     async def chain(self, project: int) -> None:
-        """As was noted when the project came. Raises ``not_found`` without the target, ``invalid`` for a circle."""
+        """Sets the chain noted at the import. Raises ``not_found`` without the target, ``invalid`` for a circle."""
         if await self._calls.call("project_chain", self._keys.directory, [project]):
             await self._projects.push(project)
 
     async def access(self, project: int, accesses: Sequence[ImportedAccess]) -> int:
-        """Ascending by worker, at most 500; how many came before. Raises ``not_found``."""
+        """Ascending by worker, at most 500. Returns how many were imported before. Raises ``not_found``."""
         args: Arguments = list(chain.from_iterable(accesses))
         before: int = await self._calls.call("access_import", self._keys.project(project), args)
         return before
 
     async def tasks(self, project: int, source: str, tasks: Sequence[ImportedTask], above: int = 0) -> list[int]:
-        """For each IMPORTED, CLOSED, DUPLICATE or TASK_BEFORE; at most CHUNK. Their ids are ``above`` this one."""
+        """The outcome for each: IMPORTED, CLOSED, DUPLICATE or TASK_BEFORE; at most CHUNK. Their ids are over
+        ``above``.
+        """
         args: Arguments = [source, self.now, above]
         for task in tasks:
             error = task.error.text() if task.error else ""
@@ -127,7 +132,7 @@ class Imports:
         return outcomes
 
     async def mark(self, project: int, source: str) -> int:
-        """Up to which of its numbers a source (or ``access``) was imported; 0 for none. Raises ``not_found``."""
+        """The last number of a source (or ``access``) that was imported; 0 for none. Raises ``not_found``."""
         mark: int = await self._calls.call("import_mark", self._keys.project(project), [source])
         return mark
 
@@ -136,7 +141,7 @@ class Imports:
         await self._calls.command("HDEL", self._keys.imported(project), source)
 
     async def walk(self, project: int, entry: int) -> Walked:
-        """Live tasks from this entry on; a walk from 1 meets each that lives throughout exactly once."""
+        """Tasks from this entry on; a walk from 1 returns each task that exists throughout exactly once."""
         args: Arguments = [entry, _ENTRIES, CHUNK, BATCH_BYTES]
         onward, last, *rows = await self._calls.call("tasks_walk", self._keys.project(project), args)
         return Walked(onward, last, [(state, Row.read(row)) for state, row in rows])

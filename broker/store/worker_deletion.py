@@ -1,7 +1,7 @@
-"""Workers that are deleted: the directory decides, and forgets them; then what is left of them in projects is removed.
+"""Deletes workers: first from the directory, then what is left of them in projects.
 
-They may have asked for access anywhere, and hold tasks of any public project, so all projects are asked, once for up to
-500 workers. The directory notes them until that is done: if this process dies, the sweeper does it again.
+They may have requested access to any project, and hold tasks of any public project, so all projects are visited, once
+for up to 500 workers. The directory notes them until that is done: if this process dies, the sweeper repeats it.
 """
 
 import logging
@@ -33,21 +33,20 @@ class WorkerDeletion:
         self.now = ""
 
     async def delete(self, worker: int) -> bool:
-        """Whether something is left of the worker in projects: the sweeper removes that. Raises ``not_found``.
+        """Deletes a worker. Returns whether something is left of it in projects, for the sweeper. Raises ``not_found``.
 
-        Its credentials have ended in every process when this answers.
+        When this returns, no process accepts its credentials.
         """
         if not await self._calls.call("workers_delete", self._keys.directory, [worker]):
             raise BrokerError("not_found", "worker: no such worker")
-        # What it gets meanwhile, of a process that knows it still, is taken back with the rest.
+        # Tasks that it gets meanwhile, from a process that still knows it, are taken back with the rest.
         await self._workers.outlive()
         return not await self._remove_if_possible([worker], time.monotonic() + _PATIENCE)
 
     async def delete_silent(self, seconds: float) -> tuple[int, bool]:
-        """Deletes all workers that have not been here for so many seconds.
+        """Deletes all workers that were not seen for so many seconds.
 
-        How many it has deleted so far; and whether that goes on, or something is left of them: the sweeper does the
-        rest.
+        Returns how many it has deleted so far, and whether anything is left to do, for the sweeper.
         """
         deadline = time.monotonic() + _PATIENCE
         await self._calls.call("silent_begin", self._keys.directory, [self.now, math.ceil(seconds)])
@@ -63,7 +62,7 @@ class WorkerDeletion:
         return deleted, more
 
     async def go_on(self) -> None:
-        """What a call has left, some of it: looks for silent workers, and removes what is left of at most 500."""
+        """Does some of what a call has left: looks for silent workers, and removes what is left of at most 500."""
         deleted, more = 0, True
         while more:
             some, more = await self._step(sweeps=True)
@@ -105,7 +104,7 @@ class WorkerDeletion:
         return True
 
     async def _projects(self) -> AsyncIterator[int]:
-        """All that are there from beginning to end, some of them twice."""
+        """All projects that exist throughout, perhaps some of them twice."""
         cursor = ""
         while cursor != "0":
             cursor, found = await self._calls.command("ZSCAN", self._keys.projects, cursor or "0", "COUNT", CHUNK)

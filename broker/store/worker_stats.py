@@ -1,4 +1,4 @@
-"""How many tasks each worker has closed, failed and holds, in one project or in all; and when it was here last."""
+"""How many tasks each worker has closed, failed and holds, in one project or in all; and when it was last seen."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ class WorkerCounts(NamedTuple):
     held: int = 0
     failed: int = 0
     seen: int | None = None
-    """Unix seconds, to the minute; None: it was never here."""
+    """Unix seconds, to the minute; None: never."""
     info: Info = Info()
 
 
@@ -67,7 +67,7 @@ class WorkerStats:
         self._rendered = SharedReads(self._read_all, most=2, duty=0.5, longest_rest=1)
 
     async def rendered(self, render: Render) -> list[bytes]:
-        """What ``render``, one of two functions, makes of each page of all workers, by id; as they are now."""
+        """All workers by id, in pages rendered by ``render`` (one of two functions); as they are now."""
         return await self._rendered.get(render)
 
     async def _read_all(self, render: Render) -> list[bytes]:
@@ -75,13 +75,13 @@ class WorkerStats:
         for first in range(1, await self._workers.count() + 1, PAGE):
             begun = time.monotonic()
             if page := await self.of(range(first, first + PAGE)):
-                # A copy: what orjson makes keeps a larger buffer.
+                # A copy: orjson's result holds a larger buffer.
                 rendered.append(bytes(memoryview(render(page))))
             await rest(begun, _DUTY)
         return rendered
 
     async def page(self, offset: int, limit: int, project: int | None) -> list[WorkerCounts]:
-        """Of at most PAGE workers, by id."""
+        """Counts of at most PAGE workers, by id."""
         ids = range(offset + 1, min(offset + limit, await self._workers.count()) + 1)
         if project is None or not ids:
             return await self.of(ids)
@@ -94,22 +94,22 @@ class WorkerStats:
         ]
 
     async def of(self, ids: Sequence[int]) -> list[WorkerCounts]:
-        """Over all projects, of those that there are among at most PAGE ids, in this order."""
+        """Counts over all projects, of the workers that exist among at most PAGE ids, in this order."""
         return [row for row in await self._read(ids) if row]
 
     async def _read(self, ids: Sequence[int]) -> list[WorkerCounts | None]:
-        """Of each id, over all projects."""
+        """Counts over all projects for each id; None: no such worker."""
         if not ids:
             return []
         rows = await self._calls.call("worker_rows", self._keys.directory, ids)
         return [_counts(id, row) if row else None for id, row in zip(ids, rows, strict=True)]
 
     async def held_in(self, project: int, worker: int) -> int:
-        """How many tasks of the project it held when they were last counted."""
+        """How many tasks of the project the worker held at the last count."""
         return int(await self._calls.command("HGET", self._keys.held(project), worker) or 0)
 
     async def most(self, offset: int, limit: int, order: Order) -> tuple[int, list[WorkerCounts]]:
-        """How many workers there are that have such a count, and some of them: those with the largest first."""
+        """How many workers have such a count, and some of them, the largest count first."""
         key = self._ordered[order]
         total, ids = await asyncio.gather(
             self._calls.command("ZCARD", key),
@@ -120,7 +120,7 @@ class WorkerStats:
     async def seen(
         self, offset: int, limit: int, *, since: float = 0, before: float = inf
     ) -> tuple[int, list[WorkerCounts]]:
-        """How many workers were here last at such a time (unix seconds), and some of them: the latest first."""
+        """How many workers were last seen between these times (unix seconds), and some of them, the latest first."""
         key, oldest, newest = self._keys.worker_seen, since, "+inf" if before == inf else f"({before}"
         total, ids = await asyncio.gather(
             self._calls.command("ZCOUNT", key, oldest, newest),
@@ -138,7 +138,7 @@ class WorkerStats:
     async def find(
         self, wanted: Callable[[WorkerCounts], bool], after: int, limit: int
     ) -> tuple[int | None, list[WorkerCounts]]:
-        """Workers by id, behind the one ``after``; of those that it looks at. First, after which one to go on."""
+        """The next ``after`` (None at the end), and up to ``limit`` wanted workers by id. Looks at a bounded number."""
         last, found = await self._workers.count(), list[WorkerCounts]()
         for first in range(after + 1, min(after + _FOUND, last) + 1, PAGE):
             for row in await self.of(range(first, min(first + PAGE - 1, last) + 1)):
@@ -150,7 +150,7 @@ class WorkerStats:
 
 
 def _counts(id: int, row: list[str | None]) -> WorkerCounts:
-    """As the script has it."""
+    """From a row of the script."""
     alias, created, paused, digest, before, closed, held, failed, seen, info = row
     worker = Worker(id, alias or "", int(created or 0), paused == "1", digest or "", int(before or 0))
     last = None if seen is None else int(float(seen))

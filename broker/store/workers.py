@@ -1,7 +1,7 @@
 """Workers, their secrets, and their access to projects.
 
-Each process keeps records of workers in memory, so that it need not ask Redis who is calling. ``:version`` counts
-changes of workers. A record holds for FRESH seconds after the version was last asked for, so no process uses a record
+Each process keeps records of workers in memory, so that it need not ask Redis about each call. ``:version`` counts
+changes of workers. A record is valid for FRESH seconds after the version was last read, so no process uses a record
 that was changed longer ago. A call that changes a worker waits that long before it answers
 (:meth:`WorkerRecords.outlive`): then the change holds in every process.
 """
@@ -24,10 +24,10 @@ _PAGE = 500
 _NO_DIGEST = "0" * 64
 
 FRESH = 0.05
-"""Seconds since the version was asked for, for which records hold."""
+"""Seconds for which records are valid after a read of the version."""
 
 _REFRESH = 0.02
-"""Seconds after which the version is asked for again, while requests come."""
+"""Seconds after which the version is read again, while requests come."""
 
 _TIMER = 0.01
 """Seconds by which a timer may be early."""
@@ -47,7 +47,7 @@ class Worker(NamedTuple):
 
 
 class Record:
-    """A worker, and what it sent as its secret when that was last found right: the same again needs no digest."""
+    """A worker, and the last right secret that it sent: the same one again needs no digest."""
 
     __slots__ = ("proven", "worker")
 
@@ -77,7 +77,7 @@ class WorkerRecords:
         return Record(worker) if worker else None
 
     def fresh(self, id: int) -> Record | None:
-        """The record, if it is here and holds."""
+        """The record, if it is in memory and valid."""
         age = self._clock() - self._asked
         if age >= FRESH:
             return None
@@ -115,7 +115,7 @@ class WorkerRecords:
 
 class Workers:
     def __init__(self, calls: Calls, keys: Keys, create_limit: int, metrics: StoreMetrics) -> None:
-        """``create_limit``: new workers a minute of one address, 0 for no limit."""
+        """``create_limit``: new workers per minute from one address; 0: no limit."""
         self._calls = calls
         self._keys = keys
         self._create_limit = create_limit
@@ -124,9 +124,9 @@ class Workers:
         self.now = ""
 
     async def create(self, alias: str, address: str | None = None) -> tuple[Worker, str]:
-        """A new worker and its secret, which is shown here and nowhere again.
+        """A new worker and its secret, which is not stored.
 
-        ``address``: of the client; None is not counted. Raises ``rate_limited`` for one that asks too often.
+        ``address``: of the client; None: not limited. Raises ``rate_limited`` for an address that asks too often.
         """
         secret, digest = _new_secret()
         limit = 0 if address is None else self._create_limit
@@ -192,7 +192,7 @@ class Workers:
         await self._records.outlive()
 
     async def projects(self, id: int) -> set[int]:
-        """Where the worker was granted access, as a hint."""
+        """A hint: the projects in which the worker was granted access."""
         return {int(project) for project in await self._calls.command("SMEMBERS", self._keys.worker_projects(id))}
 
     async def request_access(self, project: int, worker: int, *, assign: bool, submit: bool) -> None:

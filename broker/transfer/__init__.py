@@ -1,1 +1,1 @@
-"""Files of tasks, and dumps of the original tracker: what they hold, checked and put in order."""
+"""Reads and checks files of tasks, dumps of the original tracker, and data of scrapy-redis."""

@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from broker.api.bodies import MAX_SECRET
+from broker.api.values import MAX_SECRET
 from broker.errors import StartError
 from broker.store.redis.keys import PROJECT_LIMIT
 from broker.store.task_fields import TaskFields
@@ -38,19 +38,19 @@ _FIELD = 1 << 30
 """Characters: the most that a value has in PostgreSQL."""
 
 INT32 = 2**31 - 1
-"""The original's ids of workers, and its times, end here."""
+"""The largest worker id, and the largest time, of the original tracker."""
 
 _NAME, _TEXT, _WEBHOOK_SECRET = 16_384, 65_536, 1024  # characters, as the API takes them
 _BYTEA = re.compile(r"\\x((?:[0-9a-f]{2})+)")
 
 Note = Callable[[str], None]
-"""Takes what an imported row has lost or has otherwise than it had."""
+"""Called with each change that was made to an imported row."""
 
 
 def rows(folder: Path, table: str) -> Iterator[Sequence[str]]:
-    """The COLUMNS of each row, as text. A byte order mark is left out; bytes that are no UTF-8 become lone surrogates.
+    """The COLUMNS of each row, as text. A byte order mark is left out; bytes that are not UTF-8 become lone surrogates.
 
-    Raises :class:`StartError` that names the line when the file is no such dump, or not whole.
+    Raises :class:`StartError`, which names the line, if the file is not such a dump, or not complete.
     """
     path = folder / f"{table}.csv"
     try:
@@ -71,15 +71,15 @@ def rows(folder: Path, table: str) -> Iterator[Sequence[str]]:
             for row in reader:
                 if len(row) != len(head):
                     raise StartError(
-                        f"{path}, line {reader.line_num}: {len(row)} fields, not {len(head)}: is it whole?"
+                        f"{path}, line {reader.line_num}: {len(row)} fields, not {len(head)}: is the file complete?"
                     )
                 yield columns(row)
         except csv.Error as error:
-            raise StartError(f"{path}, line {reader.line_num}: {error}: is it whole?") from None
+            raise StartError(f"{path}, line {reader.line_num}: {error}: is the file complete?") from None
 
 
 def check(folder: Path) -> None:
-    """Raises :class:`StartError` for a dump that is not there or has another head."""
+    """Raises :class:`StartError` for a dump that is missing or lacks a column."""
     for table in COLUMNS:
         next(iter(rows(folder, table)), None)
 
@@ -94,7 +94,7 @@ class Limits(NamedTuple):
 
 
 class Unfit(Exception):
-    """Why a row is left."""
+    """Why a row cannot be imported."""
 
 
 class ProjectRow(NamedTuple):
@@ -184,7 +184,7 @@ def task(row: Sequence[str], _note: Note, limits: Limits) -> TaskRow:
         raise Unfit("its recipe is empty")
     if status not in {"", "1", "2"}:
         raise Unfit("its status is neither 1 nor 2")
-    # Below the least, the original takes each of these as the least.
+    # The original tracker treats values below the minimum as the minimum.
     return TaskRow(
         id=_whole("id", id, 1, 2**53),
         project=_whole("project", project, 1, 2**53),

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from broker.api.bodies import LONGEST_DELAY, LONGEST_MESSAGE, Count16, Id, Int16, Int64, Seconds
+from broker.api.values import LONGEST_DELAY, LONGEST_MESSAGE, Count16, Id, Int16, Int64, Seconds
 from broker.store.groups import GroupLimits
 from broker.store.task_fields import Row, TaskFields, checked_group
 
@@ -68,7 +68,7 @@ class GroupLine(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
 
 
 class _Keys(msgspec.Struct):
-    """What tells a group's line from a task's."""
+    """Distinguishes a group's line from a task's."""
 
     group: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     recipe: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -81,7 +81,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def encoded(state: str, row: Row) -> bytes:
-    """With the end of the line."""
+    """The line, with its end."""
     fields = row.fields.given() | {"hash64": int(row.fields.hash64 or 0)}
     line = TaskLine(
         **fields,
@@ -99,7 +99,7 @@ def encoded(state: str, row: Row) -> bytes:
 
 
 def encoded_group(limits: GroupLimits) -> bytes:
-    """With the end of the line."""
+    """The line, with its end."""
     return _ENCODER.encode(GroupLine(*limits)) + b"\n"
 
 

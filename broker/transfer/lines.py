@@ -27,7 +27,7 @@ def is_blank(text: bytes) -> bool:
 
 
 def recipe_of(text: bytes) -> str:
-    """Without the end of the line. Raises :class:`ValueError` when the line is not text."""
+    """The line without its end. Raises :class:`ValueError` if it is not text."""
     if b"\0" in text:
         raise ValueError("a zero byte: the file is UTF-16 or not text, and must be UTF-8")
     try:
@@ -37,7 +37,7 @@ def recipe_of(text: bytes) -> str:
 
 
 class BadLines:
-    """Collects what is wrong, so that one message can say all of it."""
+    """Collects the errors of lines, so that one message can name them."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""What scrapy-redis keeps of a crawl in its Redis: start pages, requests, and fingerprints of what it has seen."""
+"""Reads what scrapy-redis keeps of a crawl in its Redis: start pages, requests, and fingerprints of seen requests."""
 
 import io
 import json
@@ -21,11 +21,11 @@ _NAMES |= {"dont_filter", "flags", "cb_kwargs", "_class"}
 
 
 class Pickled(Exception):
-    """There are pickled requests, and nobody has said that they are to be read."""
+    """There are pickled requests, and ``pickles`` is false."""
 
 
 class Found(NamedTuple):
-    """A request. ``fingerprint``: None when it is not to be filtered."""
+    """A request. ``fingerprint``: None if it is not filtered."""
 
     fields: TaskFields
     fingerprint: bytes | None
@@ -48,7 +48,7 @@ class Source:
         return int(self._redis.execute_command(counts[kind], key)) if kind in counts else 0
 
     def found(self, key: str) -> "Iterator[Found | str]":
-        """The requests of a key in the order in which scrapy-redis takes them; a text says why one cannot be carried.
+        """The requests of a key in the order in which scrapy-redis takes them; a text says why one cannot be imported.
 
         Raises :class:`Pickled`.
         """
@@ -60,7 +60,7 @@ class Source:
                 yield str(error)
 
     def fingerprints(self) -> Iterator[int]:
-        """Their hashes as tasks have them. Some may come twice."""
+        """The fingerprints of the dupefilter as hashes of tasks. Some may come twice."""
         for entry in self._redis.sscan_iter(self.dupefilter, count=_PAGE):
             try:
                 yield hash_of(bytes.fromhex(entry.decode()))
@@ -78,7 +78,7 @@ class Source:
             if kind == "zset":
                 yield from self._redis.zrange(key, first, first + _PAGE - 1)
             elif kind == "list":
-                # Pushed at the head.
+                # scrapy-redis pushes at the head.
                 yield from reversed(self._redis.lrange(key, -first - _PAGE, -first - 1))
 
     def _decoded(self, entry: bytes, *, start: bool) -> dict[str, Any]:
@@ -91,15 +91,15 @@ class Source:
         else:
             raise Pickled
         if not isinstance(given, dict) or not isinstance(given.get("url"), str):
-            raise ValueError("it is no request")
+            raise ValueError("it is not a request")
         return given
 
 
 class _Unpickler(pickle.Unpickler):
-    """Of plain data. Nothing of the pickle is imported or called."""
+    """Reads plain data: nothing that the pickle names is imported or called."""
 
     def find_class(self, module: str, name: str) -> Any:
-        raise ValueError(f"it holds a {module}.{name}")
+        raise ValueError(f"it contains a {module}.{name}")
 
 
 def _unpickled(entry: bytes) -> Any:
@@ -107,7 +107,7 @@ def _unpickled(entry: bytes) -> Any:
         return _Unpickler(io.BytesIO(entry)).load()
     except ValueError:
         raise
-    except Exception as error:  # of any kind, for bytes that are no pickle
+    except Exception as error:  # of any kind, for bytes that are not a pickle
         raise ValueError(f"it is neither JSON nor a pickle: {error}") from None
 
 
@@ -116,7 +116,7 @@ def _request(spider: str, given: Mapping[str, Any]) -> Found:
     method, priority = str(fields.get("method") or "GET"), fields.get("priority") or 0
     body, headers = _bytes(fields.get("body") or b""), fields.get("headers") or {}
     if not (isinstance(headers, dict) and isinstance(priority, int)):
-        raise ValueError("it is no request")
+        raise ValueError("it is not a request")
     fields["body"] = body
     fields["headers"] = {_bytes(name): [_bytes(value) for value in _listed(values)] for name, values in headers.items()}
     host = urlsplit(given["url"]).hostname
@@ -138,7 +138,7 @@ def _bytes(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        raise ValueError("it has a header or a body that is no text")
+        raise ValueError("it has a header or a body that is not text")
     return value.encode()
 
 

@@ -31,11 +31,11 @@ CREATE TABLE vote (task INTEGER, worker INTEGER, verification, PRIMARY KEY (task
 # Ids have a type: SQLite uses no index to compare a typed column with one that has none.
 
 _EXAMPLES = 5
-"""Ids that are named of those with one reason."""
+"""Ids that are named for each reason."""
 
 
 class Reasons:
-    """How many have each reason, and the first few of them."""
+    """How many rows have each reason, and the first few of them."""
 
     def __init__(self) -> None:
         self.found: dict[str, tuple[int, list[str]]] = {}
@@ -53,7 +53,7 @@ class Reasons:
 
 
 class Tally:
-    """Of one table. Each row that was read was imported, came before, or is left."""
+    """The counts of one table. Each row was imported, was imported before, or is left out."""
 
     def __init__(self) -> None:
         self.read = 0
@@ -134,7 +134,7 @@ class Staging:
         self._db.execute("COMMIT")
 
     def highest(self, table: str) -> int:
-        """Id of a worker or task; 0 when there is none."""
+        """The highest id of a worker or task; 0 if there is none."""
         found: int | None = self._one(f"SELECT max(id) FROM {table}")  # noqa: S608 - a name of ours
         return found or 0
 
@@ -146,19 +146,19 @@ class Staging:
         return dict(self._db.execute(f"SELECT project, count(*) FROM {table} GROUP BY project"))  # noqa: S608
 
     def accesses(self, project: int, after: int) -> Iterator[list[ImportedAccess]]:
-        """Those of workers above this id, in portions."""
+        """Access of workers above this id, in portions."""
         query = "SELECT worker, what, granted FROM access WHERE project = ? AND worker > ? ORDER BY worker"
         return _portions(map(ImportedAccess._make, self._db.execute(query, (project, after))))
 
     def tasks(self, project: int, after: int) -> Iterator[TaskRow]:
-        """Those above this id, in order."""
+        """Tasks above this id, in order."""
         query = "SELECT * FROM task WHERE project = ? AND id > ? ORDER BY id"
         found = self._db.execute(query, (project, after))
         own = len(TaskRow._fields) - 1
         return (TaskRow._make((*row[:own], TaskFields._make(row[own:]))) for row in found)
 
     def votes(self, tasks: Sequence[int]) -> list[VoteRow]:
-        """On these tasks."""
+        """The votes on these tasks."""
         query = f"SELECT * FROM vote WHERE task IN ({','.join('?' * len(tasks))})"  # noqa: S608
         return list(map(VoteRow._make, self._db.execute(query, tasks)))
 
@@ -168,7 +168,7 @@ class Staging:
         return int(self._one(query, project, until))
 
     def stray_votes(self) -> int:
-        """Those on tasks that are not here."""
+        """How many votes are on tasks that were not read."""
         return int(self._one("SELECT count(*) FROM vote WHERE task NOT IN (SELECT id FROM task)"))
 
     def _one(self, query: str, *values: int) -> Any:
@@ -193,7 +193,7 @@ def _read(
 
 
 def _flat(rows: Iterator[TaskRow]) -> Iterator[Sequence[Any]]:
-    """As the table has them."""
+    """The values in the order of the table's columns."""
     return ((*row[:-1], *row.fields) for row in rows)
 
 
@@ -204,5 +204,5 @@ def _portions(found: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _shown(id: str) -> str:
-    """An id that is no number may be anything: characters that could control a terminal are escaped."""
+    """An id that is not a number may be any text: characters that could control a terminal are escaped."""
     return ascii(id)[1:-1][:20]

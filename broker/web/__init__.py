@@ -1,6 +1,6 @@
-"""The web UI at ``/ui/``: pages for managers. They show what the API tells them, and change things through it.
+"""The web UI at ``/ui/``: pages for managers, which change things through the API.
 
-Beside it, the reference of the HTTP API at ``/docs``, for everybody.
+Also the reference of the HTTP API at ``/docs``, for everybody.
 """
 
 from functools import lru_cache

@@ -10,7 +10,7 @@ from broker.store.worker_stats import SilentHolders
 from broker.web import formats
 
 _FULL = 0.8
-"""Part of the store's memory."""
+"""Used share of the store's memory."""
 
 
 class Trouble(NamedTuple):
@@ -42,7 +42,7 @@ def trouble_of_workers(silent: SilentHolders, now: float | None = None) -> list[
 
 
 def trouble(one: Needing, now: float | None = None) -> Trouble:
-    """Pages to which the manager has no access are not named."""
+    """Links only to pages that the manager may see."""
     first, second, third = one.numbers
     now = time.time() if now is None else now
 

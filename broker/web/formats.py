@@ -1,4 +1,4 @@
-"""How values read on a page: numbers, times, and what other people have written."""
+"""Formats values for pages: numbers, times, and texts of users."""
 
 import ipaddress
 import math
@@ -15,7 +15,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _LABELS = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?P<last>[a-z0-9_-]{1,63})\.?")
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 _LARGEST_PRETTY = 1 << 18
-"""Bytes of a recipe that are worth indenting."""
+"""Bytes of a recipe that is indented at most."""
 
 
 def number(value: int) -> str:
@@ -32,7 +32,7 @@ def count(value: int, thing: str) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """``12 %``; a part that is there is never 0 %, and one that misses something never 100 %."""
+    """``12 %``; a part above 0 is never shown as 0 %, nor an incomplete one as 100 %."""
     share = 100 * part / whole
     if 0 < share < 1:
         return "<1 %"
@@ -59,13 +59,13 @@ def duration(seconds: float) -> str:
 
 
 def eta(seconds: float) -> str:
-    """As exactly as an estimate deserves: ``17 h``, ``2 h 5 min``."""
+    """A duration, rounded as an estimate: ``17 h``, ``2 h 5 min``."""
     length, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
     return f"{round(seconds / length):,} {unit}" if seconds >= 10 * length else duration(seconds)
 
 
 def relative(moment: float, now: float | None = None) -> str:
-    """``5 min ago``, ``in 2 h``; static/times.js says the same of a page that stays open."""
+    """``5 min ago``, ``in 2 h``; static/times.js does the same on a page that stays open."""
     ahead = moment - (time.time() if now is None else now)
     unit = next(((length, unit) for length, unit in _UNITS if abs(ahead) >= length), None)
     if unit is None or abs(ahead) < 5:
@@ -75,7 +75,7 @@ def relative(moment: float, now: float | None = None) -> str:
 
 
 def moment(seconds: float) -> datetime | None:
-    """None for what no calendar has: workers may write any number into a log line."""
+    """None if there is no such date: workers may write any number into a log line."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
@@ -83,7 +83,7 @@ def moment(seconds: float) -> datetime | None:
 
 
 def pace(per_second: float | None) -> str:
-    """Tasks in a unit of time that leaves a number one can read."""
+    """Tasks per second, minute or hour: the unit with a readable number."""
     if per_second is None:
         return "\N{EN DASH}"
     if per_second >= 100:
@@ -104,13 +104,13 @@ def short(text: str, longest: int = 80) -> str:
 
 
 _BROWSERS = ("Edg", "OPR", "Firefox", "Chrome", "Safari")
-"""As they name themselves, those first that name others as well."""
+"""Their names in User-Agent; those that also name others come first."""
 
 _SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS X": "macOS"}
 
 
 def browser(agent: str) -> str:
-    """``Firefox on Linux``; of what is no browser that we know, what it says itself."""
+    """``Firefox on Linux``; for an unknown browser, the start of its User-Agent."""
     name = next((name for name in _BROWSERS if f"{name}/" in agent), None)
     system = next((system for word, system in _SYSTEMS.items() if word in agent), "Linux" if "Linux" in agent else None)
     if name is None:
@@ -120,7 +120,7 @@ def browser(agent: str) -> str:
 
 
 def web_link(url: str, host: str) -> str | None:
-    """The URL if it may be a link on a page of ``host``, which a browser asked for: one that leads elsewhere.
+    """The URL, if it may be a link on a page of ``host``: only if it leads to another host.
 
     A javascript: link would run code, and a link to the broker would call it as the manager who follows the link.
     """
@@ -128,7 +128,7 @@ def web_link(url: str, host: str) -> str | None:
 
 
 def _leads_elsewhere(url: str, host: str) -> bool:
-    """Whether a URL that a user wrote surely leads to another host than the one that a browser asked.
+    """Whether a URL of a user certainly leads to another host than the one that the browser asked.
 
     False for every name that browsers may read in another way: 127.1, a name with escapes or beyond ASCII, user info.
     """

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from broker.api.bodies import LONGEST_DELAY, valid_group
+from broker.api.values import LONGEST_DELAY, valid_group
 from broker.store.projects import EDIT, MAINTENANCE, READ
 from broker.web.routing import Pages
 from broker.web.visit import Visit
@@ -10,11 +10,15 @@ from broker.web.visit import Visit
 pages = Pages()
 
 STATES = {
-    "ready": ("Ready", "No groups are ready.", "A group is listed here while it may start one of its waiting tasks."),
+    "ready": (
+        "Ready",
+        "No groups are ready.",
+        "A group is listed here while one of its waiting tasks can be assigned.",
+    ),
     "resting": (
         "Resting",
         "No groups are resting.",
-        "A group rests after the start of a task, for its delay. Until then, its next task is not handed out.",
+        "After each get, a group rests for its delay. Until then, its next task is not assigned.",
     ),
     "full": (
         "Full",
@@ -24,8 +28,8 @@ STATES = {
     "blocked": (
         "Blocked",
         "No groups are blocked.",
-        "Workers block a group for a while, when a site asks them to wait, and so can managers. "
-        "None of its tasks is handed out until then.",
+        "Workers block a group for a while when a site asks them to wait; managers can do this as well. Until then, "
+        "none of its tasks is assigned.",
     ),
 }
 _PAGE = 100
@@ -35,7 +39,7 @@ _PAGE = 100
 async def groups(visit: Visit) -> Response:
     project, query = await visit.project(READ), visit.request.query_params
     state = visit.choice("state", *STATES)
-    # As they are: names may begin and end with spaces.
+    # Not stripped: names may begin and end with spaces.
     name, after = query.get("group", ""), query.get("after", "")
     if name:
         onward, rows = "", [await visit.store.groups.get(project.id, valid_group(name))]

@@ -20,7 +20,7 @@ pages = Pages()
 _PAGE = 100
 
 _TROUBLES = 20
-"""Troubles that are shown."""
+"""The number of troubles that are shown at most."""
 
 
 class Row(NamedTuple):
@@ -28,7 +28,7 @@ class Row(NamedTuple):
     stats: Stats
     trend: Trend
     needs_attention: bool
-    """For another reason than requests for access."""
+    """Whether it does for a reason other than requests for access."""
 
     @property
     def closed(self) -> int:
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
     @property
     def requests(self) -> int:
-        """Those that the manager may accept."""
+        """Requests that the manager may accept."""
         return self.stats.requests if self.project.roles & MANAGE_ACCESS else 0
 
 
@@ -70,7 +70,7 @@ async def overview(visit: Visit) -> Response:
     query = visit.request.query_params
     page = await _page(visit, which, order, after, words)
     if not page.whole and which not in _ORDERED and not {"sort", "q", "after"} & query.keys():
-        # Of very many, those that are busy are worth seeing.
+        # Of very many projects, the busy ones are shown first.
         order = "waiting"
         page = await _page(visit, which, order, after, words)
     needing = await visit.store.attention.list(visit.me.id, _TROUBLES, [project.id for project in page.rows])
@@ -99,7 +99,7 @@ async def overview(visit: Visit) -> Response:
 
 
 _ORDERED: dict[str, Order] = {"attention": "attention", "requests": "requests"}
-"""What the store lists by itself, where there are very many projects."""
+"""The orders that the store makes itself, for a manager of very many projects."""
 
 
 async def _page(visit: Visit, which: str, order: str, after: int, words: str) -> ProjectPage:
@@ -131,7 +131,7 @@ async def _row(visit: Visit, project: Project, needs_attention: bool) -> Row | N
 
 
 def _sum(counts: Sequence[tuple[Stats, float | None]]) -> tuple[Stats, Trend]:
-    """Of stats with a pace, where there is one."""
+    """The sums of stats, and of their paces, if there are any."""
     every = [stats for stats, _ in counts]
     stats = Stats(
         sum(stats.waiting for stats in every),

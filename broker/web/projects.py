@@ -1,4 +1,4 @@
-"""Projects: of one how it goes, its settings, its secrets, and who may work on it."""
+"""Pages of a project: its progress, settings, secrets and access."""
 
 import time
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ async def project(visit: Visit) -> Response:
 
 
 def _live(stats: Stats) -> dict[str, int]:
-    """What the charts show of now, named as in a snapshot."""
+    """The current counts for the charts, named as in a snapshot."""
     total = stats.counters.get
     return {
         "time_stamp": int(time.time()),
@@ -85,7 +85,7 @@ def _live(stats: Stats) -> dict[str, int]:
 
 
 async def _name(visit: Visit, project: int) -> str | None:
-    """None when the manager may not see it."""
+    """None if the manager may not see the project."""
     try:
         other = await visit.store.projects.get(project, visit.me.id)
     except BrokerError as error:
@@ -117,9 +117,9 @@ class _Targets(NamedTuple):
     found: list[tuple[int, str]]
     """Id and name of some, the current one among them."""
     words: str
-    """Which have been searched in their names."""
+    """The words that were searched in the names."""
     many: bool
-    """Whether a search is of use."""
+    """Whether to offer a search."""
 
 
 async def _targets(visit: Visit, project: int, current: int) -> _Targets:

@@ -1,4 +1,4 @@
-"""The UI as one ASGI application: pages, each beside its view, what every answer carries, and pages for refusals."""
+"""The UI as one ASGI application: pages, static files, common headers, and error pages."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
@@ -71,7 +71,7 @@ def routes(site: Site, pages: list[Page], beside: list[Page]) -> list[BaseRoute]
 
 
 def _app(site: Site, pages: list[Page]) -> ASGIApp:
-    """Pages and files, packed, with their headers."""
+    """Pages and static files, compressed, with common headers."""
 
     async def static(request: Request) -> Response:
         try:
@@ -115,7 +115,7 @@ def _refused(visit: Visit, error: BrokerError) -> Response:
 
 
 class _Methods:
-    """Pages are read; what changes anything is a call of the API."""
+    """Answers 405 for other methods than GET: changes are calls of the API."""
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self._app = app

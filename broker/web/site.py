@@ -21,7 +21,7 @@ from broker.web import formats
 
 _FOLDER = Path(__file__).parent / "static"
 _LEVEL = 6
-"""Of the compression: 9 takes a tenth of a second of each start, and makes Chart.js smaller by 1 %."""
+"""Compression level: 9 would take a tenth of a second of each start, and make Chart.js only 1 % smaller."""
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -36,7 +36,7 @@ class _File(NamedTuple):
 class Statics:
     """The files: read and compressed once, and cached by browsers for ever, because their URLs carry a version.
 
-    Raises :class:`StartError` when a file is not there.
+    Raises :class:`StartError` if a file is missing.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Statics:
         if file is None:
             raise BrokerError("not_found", "No such file")
         packed = "gzip" in request.headers.get("accept-encoding", "")
-        # Another version is asked for while processes of two versions serve side by side; then nothing may be kept.
+        # Another version is asked for while processes of two versions serve side by side; then nothing may be cached.
         same = request.path_params["version"] == self.version
         headers = {"Cache-Control": _FOR_EVER if same else "no-store", "Vary": "Accept-Encoding"}
         if packed:
@@ -83,7 +83,7 @@ class Rendered(Response):
         self._pieces = template.generate(values)
 
     async def render_all(self) -> None:
-        """Raises what is wrong with the template or its values, before anything was sent."""
+        """Raises errors of the template or its values before anything is sent."""
         made: list[str] = []
         until = perf_counter() + _SLICE
         for piece in self._pieces:
@@ -136,5 +136,5 @@ class Site:
         return Rendered(self._templates.get_template(template), shared | dict(values), status)
 
     def part(self, template: str, **values: object) -> Markup:
-        """Of a page, which is the same for everybody."""
+        """Renders a part of a page that is the same for everybody."""
         return Markup(self._templates.get_template(template).render({"version": __version__} | values))  # noqa: S704

@@ -1,13 +1,13 @@
-"""Tasks of a project, by state, and a single one; and the console, which submits some."""
+"""Tasks of a project by state, a single task, and the console, which submits tasks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from starlette.responses import Response
 
-from broker.api.bodies import LONGEST_TEXT
 from broker.api.project_tasks import SHORT_BYTES
 from broker.api.requests import parsed_id
+from broker.api.values import LONGEST_TEXT
 from broker.errors import BrokerError
 from broker.store.project_tasks import Failure, TaskFilter
 from broker.store.projects import MAINTENANCE, READ, Project
@@ -30,7 +30,7 @@ STATES = {
     "delayed": (
         "Delayed",
         "No tasks are delayed.",
-        "A task is listed here until the time before which no worker gets it.",
+        "A task is listed here until the time from which workers may get it.",
     ),
     "assigned": (
         "Assigned",
@@ -58,7 +58,7 @@ class Filter(NamedTuple):
 
     @classmethod
     def of(cls, visit: Visit) -> "Filter":
-        """Texts are as they are: a message or the name of a group may begin and end with spaces."""
+        """Texts are not stripped: a message or the name of a group may begin and end with spaces."""
         query = visit.request.query_params
         return cls(query.get("contains", "")[:LONGEST_TEXT], query.get("group", ""), visit.text("worker"))
 
@@ -75,17 +75,17 @@ class TaskList(NamedTuple):
 
     rows: list[Row]
     pages: int = 1
-    """Pages that have numbers."""
+    """How many numbered pages there are."""
     looked: int = 0
-    """Tasks among which it has searched."""
+    """Tasks that were searched."""
     matched: int | None = None
     """How many of those match; None when they were not counted."""
     onward: int | None = None
-    """Where a search goes on."""
+    """Where the search continues."""
 
 
 class Shown:
-    """A task, with what the templates ask of it."""
+    """A task, as the templates use it."""
 
     def __init__(self, row: Row, state: str, workers: dict[int, Worker]) -> None:
         self.row = row
@@ -153,13 +153,13 @@ async def _listed(visit: Visit, project: int, filter: TaskFilter, page: int, aft
 
 
 def _body(state: str, filter: Filter) -> dict[str, object]:
-    """For a call that retries or removes what is listed."""
+    """The body of a call that retries or removes the listed tasks."""
     worker = {"worker": parsed_id(filter.worker) or 0} if filter.worker else {}
     return {"state": state, **filter.given(), **worker}
 
 
 def _counted(failures: list[Failure]) -> tuple[int, int]:
-    """How many tasks these are of, and how many messages are not shown."""
+    """How many tasks have these messages, and how many messages are not shown."""
     return sum(failure.count for failure in failures), max(0, len(failures) - _MESSAGES)
 
 
@@ -183,7 +183,7 @@ async def task(visit: Visit) -> Response:
 
 
 async def _workers(visit: Visit, rows: list[Row], voters: Sequence[int] = ()) -> dict[int, Worker]:
-    """Those that hold these tasks or have failed them, and some that have voted."""
+    """The workers that hold these tasks or were the last to fail them, and some that have voted."""
     ids = {row.assignee for row in rows if row.assignee} | set(voters)
     ids |= {row.error.worker for row in rows if row.error and row.error.worker}
     some = sorted(ids)[:500]

@@ -1,4 +1,4 @@
-"""How fast a project goes: from its newest snapshots, and what it counts now."""
+"""How fast a project's tasks are closed, by its newest snapshots and its current counts."""
 
 import time
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from broker.store.projects import Project
 from broker.web.visit import Visit
 
 SPAN = 7200
-"""Seconds that are looked back."""
+"""Seconds of snapshots that are used."""
 
 _YOUNGEST = 20
-"""Seconds that a snapshot must be old to measure from: over a shorter time the pace would jump."""
+"""Minimum age in seconds of the snapshot from which the pace is measured: over a shorter time it would jump."""
 
 _GAP = 600
-"""Seconds between two snapshots at most, about."""
+"""Maximum seconds between two snapshots, about."""
 
 WIDTH, HEIGHT = 100, 24
 """Of a sparkline."""
@@ -47,7 +47,7 @@ def trend(points: Sequence[Snapshot], stats: Stats, now: float) -> Trend:
     pace = max(0, closed - base.closed) / (now - base.time) if base else None
     left = stats.waiting + stats.verifying + stats.assigned
     eta = left / pace if pace and left else None
-    # A project that began after that had nothing before.
+    # A project that was created after that had counts of 0.
     first = points[0] if points and points[0].time < now - SPAN + _GAP else None
     return Trend(
         pace,

@@ -17,10 +17,10 @@ from broker.web.site import Site
 _LARGEST_PAGE = 1_000_000
 
 CHOICES = 100
-"""Projects that a form lets choose from; a search finds the others."""
+"""Projects in the list of a form; a search finds the others."""
 
 FEW = 20
-"""Projects among which nobody needs to search."""
+"""Projects up to which a form needs no search."""
 
 
 class Visit:
@@ -100,7 +100,7 @@ class Visit:
         return self.site.page(template, about | values, status)
 
     def go(self, path: str) -> Response:
-        """To a path below ``/ui/``."""
+        """Redirects to a path below ``/ui/``."""
         return Response(status_code=303, headers={"Location": self.root + path})
 
     def go_sign_in(self) -> Response:

@@ -1,4 +1,4 @@
-"""One worker: when it was here, where it has access, what it holds and logs, and why it gets nothing."""
+"""One worker: when it was last seen, its access, assigned tasks and log lines, and why it gets no tasks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ async def worker(visit: Visit) -> Response:
 
 
 async def _place(visit: Visit, worker: int, id: int) -> Place | None:
-    """None of a project that is gone, or that this manager may not see."""
+    """None if the project was deleted, or if this manager may not see it."""
     store = visit.store
     try:
         project = await store.projects.get(id, visit.me.id)

@@ -1,4 +1,4 @@
-"""All workers: when they were here, what they have closed and hold."""
+"""All workers: when they were last seen, and how many tasks they have closed and hold."""
 
 import time
 from functools import partial
@@ -17,12 +17,12 @@ _PAGE = 100
 
 
 SILENT = 300
-"""Seconds after which a worker is silent: it waits for a task for a minute at most, and extends what takes longer."""
+"""Seconds after which a worker is silent: it waits for a task for a minute at most, and extends longer tasks."""
 
 _WEEK = 7 * 86_400
 
 _SEEN = {"week": (_WEEK, -inf), "alive": (SILENT, -inf), "silent": (inf, SILENT)}
-"""How long ago the workers that are shown were here, at most and at least."""
+"""How long ago the listed workers were last seen, at most and at least."""
 
 
 @pages.add("/workers")
@@ -58,7 +58,7 @@ async def workers(visit: Visit) -> Response:
 
 
 def silent_since() -> float:
-    """Unix seconds: a worker that was here last before that is silent."""
+    """Unix seconds: a worker that was last seen before that is silent."""
     return time.time() - SILENT
 
 

@@ -19,7 +19,7 @@ def accept(fleet: Fleet, project: int, body: object) -> Answer:
 
 
 def granted(fleet: Fleet, project: int) -> dict[int, tuple[bool, bool]]:
-    """Of those that have access, whether they may get and submit."""
+    """For each worker with access, whether it may get and submit."""
     rows = fleet.admin.get(f"/project/access_list/{project}").content()["accesses"]
     return {row["worker"]["id"]: (row["assign"], row["submit"]) for row in rows if not row["request"]}
 

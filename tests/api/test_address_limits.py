@@ -1,4 +1,4 @@
-"""Limits per address on making workers, registering and wrong passwords, over all processes of a broker."""
+"""Limits per address on new workers, registrations and wrong passwords, over all processes of a broker."""
 
 import secrets
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PASSWORD = "a long password"
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """Two processes behind a proxy on this machine, with limits that a test reaches."""
+    """A broker of two processes behind a proxy on this machine, with limits that a test can reach."""
     folder = tmp_path_factory.mktemp("limited")
     serving = Serving.start(folder, workers=2, create_limit="3", project_limit="3", register_limit="3", login_limit="5")
     yield serving
@@ -28,7 +28,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 
 class Client:
-    """Each call over a connection of its own, so that every process has its share of them."""
+    """Each call on a new connection, so that every process gets some."""
 
     def __init__(self, serving: Serving, address: str) -> None:
         self._url = serving.url
@@ -58,7 +58,7 @@ def is_limited(answer: Answer, why: str, at_most: float) -> None:
     assert "set-cookie" not in answer.headers
 
 
-def test_an_address_makes_so_many_workers_and_then_has_to_wait(limited: Serving) -> None:
+def test_an_address_has_to_wait_after_its_limit_of_new_workers(limited: Serving) -> None:
     busy, other = Client(limited, "192.0.2.1"), Client(limited, "192.0.2.2")
     made = [busy.post("/worker/create").content()["worker"]["id"] for _ in range(3)]
 
@@ -69,7 +69,7 @@ def test_an_address_makes_so_many_workers_and_then_has_to_wait(limited: Serving)
     assert other.post("/worker/create").content()["worker"]["id"] == made[-1] + 1
 
 
-def test_an_address_creates_so_many_projects_and_then_has_to_wait(limited: Serving) -> None:
+def test_an_address_has_to_wait_after_its_limit_of_new_projects(limited: Serving) -> None:
     busy, other = Client(limited, "192.0.2.1"), Client(limited, "192.0.2.2")
     manager = Caller(limited.url)
     manager.post("/register", {"username": f"m-{secrets.token_hex(5)}", "password": PASSWORD}).content()
@@ -84,7 +84,7 @@ def test_an_address_creates_so_many_projects_and_then_has_to_wait(limited: Servi
     assert other.create_project(cookie).content()["id"] == made[-1] + 1
 
 
-def test_an_address_registers_so_often_and_then_has_to_wait(limited: Serving) -> None:
+def test_an_address_has_to_wait_after_its_limit_of_registrations(limited: Serving) -> None:
     busy, other = Client(limited, "192.0.2.1"), Client(limited, "192.0.2.2")
     for _ in range(3):
         busy.register().content()
@@ -101,7 +101,7 @@ def test_registrations_that_are_refused_count_since_they_cost_a_hash(limited: Se
     assert [client.post("/register", body).status for _ in range(4)] == [200, 409, 409, 429]
 
 
-def test_an_address_may_be_wrong_so_often_whatever_the_names_and_others_still_sign_in(limited: Serving) -> None:
+def test_an_address_has_a_limit_of_wrong_passwords_over_all_names_and_others_still_sign_in(limited: Serving) -> None:
     owner, guesser, name = Client(limited, "192.0.2.3"), Client(limited, "192.0.2.4"), f"m-{secrets.token_hex(5)}"
     right = {"username": name, "password": PASSWORD}
     owner.post("/register", right).content()
@@ -115,7 +115,7 @@ def test_an_address_may_be_wrong_so_often_whatever_the_names_and_others_still_si
         owner.post("/login", right).content()
 
 
-def test_an_address_may_send_so_many_join_tokens_that_are_no_good(limited: Serving) -> None:
+def test_an_address_has_a_limit_of_invalid_join_tokens(limited: Serving) -> None:
     owner, guesser = Client(limited, "192.0.2.5"), Client(limited, "192.0.2.6")
     cookie = {"Cookie": owner.register().headers["set-cookie"].split(";")[0]}
     project = owner.create_project(cookie).content()["id"]
@@ -157,7 +157,7 @@ def test_only_what_the_trusted_proxy_has_added_counts(limited: Serving) -> None:
     assert statuses == [200, 200, 200, 429, 429]
 
 
-def test_of_an_untrusted_client_the_header_is_ignored(limited: Serving) -> None:
+def test_the_header_of_an_untrusted_client_is_ignored(limited: Serving) -> None:
     with Redis(unix_socket_path=str(limited.store_socket())) as redis:
         url = f"unix://{redis.connection_pool.connection_kwargs['path']}"
         folder, proxy = limited.log.parent / "direct", "192.0.2.1"
@@ -203,7 +203,7 @@ async def refusal_of_create(store: Store, address: str) -> float | None:
 
 
 @pytest.mark.parametrize("setting", ["create_limit", "project_limit", "register_limit", "login_limit", "max_projects"])
-def test_a_limit_of_0_is_none(setting: str) -> None:
+def test_a_limit_of_0_means_no_limit(setting: str) -> None:
     assert getattr(Settings.read({f"BROKER_{setting.upper()}": "0"}), setting) == 0
 
 

@@ -1,4 +1,4 @@
-"""Forged sessions, credentials that cannot be right, and calls that another site makes a manager's browser send."""
+"""Forged sessions, invalid credentials, and calls that another site makes a manager's browser send."""
 
 import secrets
 from typing import Any
@@ -20,7 +20,7 @@ PASSWORD = "a long password"
         ("GET", "/project/why/{}?worker={}"),
     ],
 )
-def test_what_can_be_no_worker_s_id_does_not_make_a_manager_s_call_a_worker_s(
+def test_an_invalid_worker_id_does_not_turn_a_manager_s_call_into_a_worker_s(
     fleet: Fleet, method: str, path: str, id: str
 ) -> None:
     project, worker = fleet.project(), fleet.worker()
@@ -48,7 +48,7 @@ def test_what_can_be_no_worker_s_id_does_not_make_a_manager_s_call_a_worker_s(
         "{directory}",
     ],
 )
-def test_a_forged_cookie_is_nobody(fleet: Fleet, cookie: str) -> None:
+def test_a_forged_cookie_signs_nobody_in(fleet: Fleet, cookie: str) -> None:
     headers = [(b"Cookie", b"tt=" + cookie.encode("latin-1"))]
 
     assert fleet.anybody.get("/account", headers=headers).content() == {"logged_in": False, "manager": None}
@@ -59,7 +59,7 @@ def test_a_forged_cookie_is_nobody(fleet: Fleet, cookie: str) -> None:
 @pytest.mark.parametrize(
     "cookie", [b"", b";", b"=", b"tt", b"tt;tt=;", b"\xff=\xfe", b"tt=" + b";" * 1000, b"a" * 9000]
 )
-def test_a_broken_cookie_header_is_nobody(fleet: Fleet, cookie: bytes) -> None:
+def test_a_broken_cookie_header_signs_nobody_in(fleet: Fleet, cookie: bytes) -> None:
     assert fleet.anybody.get("/account", headers=[(b"Cookie", cookie)]).content()["logged_in"] is False
 
 
@@ -157,7 +157,7 @@ def test_calls_that_change_nothing_or_carry_no_cookie_may_come_from_anywhere(
 
 CHROMIUM = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
 A_LINK_OR_AN_IMAGE = [
-    # Over https and on localhost: one that is followed, one that is typed in, an image, a page in a frame.
+    # Over https and on localhost: a link, a typed address, an image, a page in a frame.
     {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"},
     {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
     {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"},

@@ -44,7 +44,7 @@ def curl(fleet: Fleet) -> Curl:
 
 @pytest.fixture
 def project(fleet: Fleet) -> Iterator[int]:
-    """Paused in the end: it is public, and what is left in it would be handed out in other stories."""
+    """Paused at the end: it is public, and workers of other tests would get its tasks."""
     made = fleet.project(**PROJECT)
     yield made
     fleet.admin.post(f"/project/update/{made}", {"paused": True}).content()

@@ -1,4 +1,4 @@
-"""What holds for every call: the envelope, ids in paths, bodies that cannot be right, methods, paths, sizes."""
+"""What every call has in common: the envelope, ids in paths, invalid bodies, methods, paths, sizes."""
 
 import gzip
 import secrets
@@ -20,7 +20,7 @@ POST = [route.path for route in ROUTES if "POST" in (route.methods or ())]
 GET = [route.path for route in ROUTES if "GET" in (route.methods or ())]
 
 ENDS_A_SESSION = {"/register", "/login", "/logout"}
-"""Of the cookie that the call carries: these are called without one."""
+"""Calls that end the session of their cookie: they are sent without one."""
 
 NO_BODY = {
     "/logout",
@@ -37,7 +37,7 @@ NO_BODY = {
     "/manager/promote/{id}",
     "/manager/demote/{id}",
 }
-"""Calls that do not look at the body."""
+"""Calls that ignore the body."""
 
 NOTHING_REQUIRED = {
     "/worker/create",
@@ -46,14 +46,14 @@ NOTHING_REQUIRED = {
     "/task/turn",
     "/project/retry_tasks/{id}",
 }
-"""Calls that do, and do with none."""
+"""Calls that read a body, but require no field."""
 
 SIGNED = {"/git/receivehook"}
-"""Calls that are refused for want of a signature, once their body is JSON."""
+"""Calls whose JSON body is refused because it is not signed."""
 
 READS_A_BODY = [path for path in POST if path not in NO_BODY]
 
-# Field names of every body, with the type that each says it has.
+# Field names of every body, with their types.
 FIELDS = [
     (field.encode_name, field.type)
     for struct in vars(schemas).values()
@@ -65,7 +65,7 @@ MAX_BODY = 16 << 20
 
 
 class Somebody:
-    """A worker and an admin in one, so that no call ends at the door."""
+    """Sends the credentials of a worker and of an admin, so that no call is refused for want of them."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -87,7 +87,7 @@ class Somebody:
         return headers
 
     def send(self, method: str, path: str, body: bytes = b"", *, prefix: str = "", **values: str) -> Answer:
-        """``path`` as the route has it."""
+        """``path``: the path of the route."""
         filled = path.format(**{**self.values, **values}) if path != "/worker/get/{id}" or values else self._own(path)
         answer = self.fleet.anybody.send(method, prefix + filled, content=body, headers=self.headers(path))
         self.fleet.anybody.http.cookies.clear()
@@ -99,14 +99,14 @@ class Somebody:
 
 @pytest.fixture(scope="module")
 def somebody(serving: Serving, admin: Caller) -> Iterator[Somebody]:
-    """One for all calls that are refused: what changes nothing needs nothing of its own."""
+    """A caller for all calls that are refused: they change nothing, so they can share it."""
     fleet = Fleet(serving.url, admin)
     yield Somebody(fleet)
     fleet.close()
 
 
 def is_enveloped(answer: Answer) -> None:
-    """The envelope, whatever the answer, and nothing of our insides in it."""
+    """Checks that the answer has the envelope, and shows no internals."""
     assert answer.status < 500, answer
     if answer.status in {204, 303}:
         return
@@ -240,7 +240,7 @@ def test_a_body_that_is_no_object_is_refused(somebody: Somebody, path: str) -> N
 
 
 @pytest.mark.parametrize("path", READS_A_BODY)
-def test_a_body_of_nothing_names_what_is_required_or_is_fine(somebody: Somebody, path: str) -> None:
+def test_an_empty_body_is_accepted_or_refused_with_the_missing_field(somebody: Somebody, path: str) -> None:
     for body in (b"", b"null", b" null ", b"{}", b"\r\n{ }\t", b'{"unknown": [{}], "": null}'):
         answer = somebody.send("POST", path, body)
         is_enveloped(answer)
@@ -250,7 +250,7 @@ def test_a_body_of_nothing_names_what_is_required_or_is_fine(somebody: Somebody,
 
 
 @pytest.mark.parametrize("path", sorted(NO_BODY))
-def test_a_call_without_a_body_does_not_mind_one(fleet: Fleet, path: str) -> None:
+def test_a_call_that_needs_no_body_ignores_one(fleet: Fleet, path: str) -> None:
     expected = Somebody(fleet).send("POST", path)
 
     for body in (b"{", b"[]", b"x" * 100_000):
@@ -371,7 +371,7 @@ def test_every_call_answers_under_api_as_well(fleet: Fleet, path: str) -> None:
     assert set(prefixed.body) == set(plain.body)
 
 
-def test_a_day_of_a_task_under_api(fleet: Fleet) -> None:
+def test_a_task_is_submitted_assigned_and_closed_under_api(fleet: Fleet) -> None:
     project = fleet.admin.post("/api/project/create", {"name": f"project {secrets.token_hex(6)}"}).content()["id"]
     worker = fleet.worker(project)
 
@@ -381,20 +381,20 @@ def test_a_day_of_a_task_under_api(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/api/healthz", "/readyz"])
-def test_a_head_asks_whether_the_broker_lives(fleet: Fleet, path: str) -> None:
+def test_a_head_request_checks_that_the_broker_runs(fleet: Fleet, path: str) -> None:
     answer = fleet.anybody.send("HEAD", path)
 
     assert (answer.status, answer.body) == (200, {})
 
 
 @pytest.mark.parametrize("path", sorted({*GET, *POST} - {"/", "/healthz", "/readyz"}))
-def test_a_head_of_every_other_call_is_a_wrong_method(somebody: Somebody, path: str) -> None:
+def test_a_head_request_to_every_other_call_is_a_wrong_method(somebody: Somebody, path: str) -> None:
     answer = somebody.send("HEAD", path)
 
     assert (answer.status, answer.body) == (405, {})
 
 
-def test_a_head_takes_no_task(fleet: Fleet) -> None:
+def test_a_head_request_assigns_no_task(fleet: Fleet) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
     worker.submit(project)

@@ -87,7 +87,7 @@ def test_a_block_ends_by_itself_and_shortens_no_rest(fleet: Fleet) -> None:
         *({"group": "a", "blocked_for": value} for value in (-1, 315_360_001)),
     ],
 )
-def test_limits_that_cannot_be_are_refused_with_the_name_of_the_field(fleet: Fleet, body: dict[str, Any]) -> None:
+def test_invalid_limits_are_refused_with_the_name_of_the_field(fleet: Fleet, body: dict[str, Any]) -> None:
     answer = fleet.admin.post(f"/project/group/{fleet.project()}", body)
 
     assert (answer.status, answer.code) == (400, "invalid")
@@ -191,7 +191,7 @@ def test_a_group_that_has_left_while_it_is_listed_hides_no_other(fleet: Fleet) -
         *((f"?state=full&after={quote(after)}", "after") for after in ("1 - a", "1 1.1.1 a", "1 inf a", "1 0x1 a")),
     ],
 )
-def test_a_page_of_groups_that_cannot_be_is_refused(fleet: Fleet, query: str, field: str) -> None:
+def test_an_invalid_page_of_groups_is_refused(fleet: Fleet, query: str, field: str) -> None:
     answer = fleet.admin.get(f"/project/groups/{fleet.project()}{query}")
 
     assert (answer.status, answer.code) == (400, "invalid")
@@ -361,7 +361,7 @@ def test_what_a_stranger_asks_for_is_ignored(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("field", ["group_delay", "group_blocked"])
 @pytest.mark.parametrize("value", [-2, -0.5, 315_360_001, "1", True])
-def test_a_slow_down_that_cannot_be_is_refused_and_nothing_is_released(fleet: Fleet, field: str, value: object) -> None:
+def test_an_invalid_slow_down_is_refused_and_nothing_is_released(fleet: Fleet, field: str, value: object) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
     task = worker.submit(project, group="a")

@@ -107,7 +107,7 @@ def test_a_large_recipe_keeps_its_group(fleet: Fleet) -> None:
         (5, "group"),
     ],
 )
-def test_a_group_that_cannot_be_one_is_refused(fleet: Fleet, group: object, why: str) -> None:
+def test_an_invalid_group_is_refused(fleet: Fleet, group: object, why: str) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
     body = {"project": project, "recipe": "r", "group": group}

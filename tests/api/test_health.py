@@ -26,5 +26,5 @@ def test_a_browser_is_sent_to_the_ui(fleet: Fleet, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/api/healthz"])
-def test_a_living_process_says_so(fleet: Fleet, path: str) -> None:
+def test_a_running_process_is_healthy(fleet: Fleet, path: str) -> None:
     assert fleet.anybody.get(path).body == {"ok": True}

@@ -1,4 +1,4 @@
-"""Workers let themselves into a project with a join token that a manager has made."""
+"""Workers join a project with a join token that a manager has created."""
 
 import json
 import re
@@ -243,7 +243,7 @@ def test_a_project_has_100_tokens_that_work_at_most(fleet: Fleet) -> None:
     ],
     ids=str,
 )
-def test_a_token_that_cannot_be_is_refused(fleet: Fleet, body: object, field: str) -> None:
+def test_an_invalid_token_is_refused(fleet: Fleet, body: object, field: str) -> None:
     project = fleet.project()
 
     answer = fleet.admin.post(f"/project/join_tokens/{project}", body)

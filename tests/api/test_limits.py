@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from broker.api import bodies as schemas
+from broker.api.values import MAX_BULK, MAX_RECIPE
 from broker.errors import StartError
 from broker.settings import Settings
 from tests.client import Answer, Caller, Fleet, exchange
@@ -14,7 +14,7 @@ from tests.serving import Serving
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """On a broker that lets through less than others do."""
+    """A worker of a broker with smaller limits than the defaults."""
     serving = Serving.start(
         tmp_path_factory.mktemp("small"),
         max_body="64kb",
@@ -98,7 +98,7 @@ def test_a_head_has_its_limit(small: Fleet) -> None:
         begin = b"POST /worker/create HTTP/1.1\r\nHost: x\r\nX-A: "
         return begin.ljust(size, b"a")
 
-    # Without its end: what comes in one read with that is let through.
+    # Without its end: a head that is complete in one read is accepted.
     assert exchange(small.url, sized((8 << 10) + 1)).status == 400
     assert exchange(small.url, sized(8 << 10) + b"\r\n\r\n").status == 200
 
@@ -136,7 +136,7 @@ def test_proxies_are_addresses_and_networks(right: str) -> None:
 def test_the_document_names_the_limits_that_hold_when_none_is_set() -> None:
     usual = Settings()
 
-    assert (usual.max_bulk, usual.max_recipe) == (schemas.MAX_BULK, schemas.MAX_RECIPE)
+    assert (usual.max_bulk, usual.max_recipe) == (MAX_BULK, MAX_RECIPE)
 
 
 def test_the_largest_limits_are_served(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -151,7 +151,7 @@ def test_the_largest_limits_are_served(tmp_path_factory: pytest.TempPathFactory)
     worker = fleet.worker(project, target)
     requests = [{"project": project, "recipe": "x"} for _ in range(12_000)]
 
-    # Not by a caller that holds what it sends against the document: that names the usual limits.
+    # Not by a caller that checks calls against the document, which names the default limits.
     plain = worker.http
     submitted = plain.post("/task/bulk_submit", json={"requests": requests}).json()
     assert submitted["content"]["submitted"] == 12_000
@@ -177,7 +177,7 @@ def test_a_manager_has_so_many_projects_and_an_admin_any_number(small: Fleet) ->
     for _ in range(3):
         small.project()
 
-    # Whoever deletes it; and what others give roles on does not count.
+    # Also if an admin deletes it. Projects of others on which the manager has a role do not count.
     small.admin.post(f"/project/delete/{first}").content()
     small.project(manager)
     assert manager.post("/project/create", {"name": "one more"}).code == "limit_reached"

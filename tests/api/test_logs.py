@@ -32,7 +32,7 @@ def writing(scratch: Path, log_file: Path) -> Iterator[WorkerCaller]:
 
 
 def written(log_file: Path, worker: int, scope: str) -> dict[str, Any]:
-    """The one line of this scope, as soon as it is in the file."""
+    """The one line of this scope; waits until it is in the file."""
     found: list[dict[str, Any]] = []
 
     def look() -> bool:
@@ -112,7 +112,7 @@ def test_a_very_long_line_is_taken(fleet: Fleet) -> None:
         ({"timestamp": -(2**63) - 1}, "timestamp"),
     ],
 )
-def test_a_line_that_cannot_be_right_names_the_field(fleet: Fleet, wrong: dict[str, Any], field: str) -> None:
+def test_an_invalid_line_names_the_field(fleet: Fleet, wrong: dict[str, Any], field: str) -> None:
     answer = fleet.worker().post("/log/info", {**LINE, **wrong})
 
     assert (answer.status, answer.code) == (400, "invalid")

@@ -162,7 +162,7 @@ async def test_an_account_that_has_another_name_already_still_logs_in(store: Sto
     assert await store.managers.check_password(name, PASSWORD, "192.0.2.1") == made
 
 
-def test_every_answer_of_the_api_is_kept_by_nobody_and_is_what_it_says(fleet: Fleet) -> None:
+def test_no_answer_of_the_api_may_be_cached_or_sniffed(fleet: Fleet) -> None:
     manager = fleet.manager()
     calls = [
         ("GET", "/account"),
@@ -241,7 +241,7 @@ def test_a_logout_of_nobody_is_fine(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     "wrong", [None, "", "ab", "x" * 17, "\u00e9" * 17, "a\x00b", "a\nbc", "a\u202eb", 5, [], "   \t"]
 )
-def test_a_name_that_cannot_be_right_is_refused(fleet: Fleet, wrong: object) -> None:
+def test_an_invalid_name_is_refused(fleet: Fleet, wrong: object) -> None:
     answer = fleet.anybody.post("/register", {"username": wrong, "password": PASSWORD})
 
     assert (answer.status, answer.code) == (400, "invalid")
@@ -261,7 +261,7 @@ def test_a_password_counts_in_bytes_and_all_of_them_count(fleet: Fleet, password
 
 
 @pytest.mark.parametrize("wrong", [None, "", "x" * 7, "\u00e9" * 3, "x" * 1025, "\u00e9" * 513, 12345678, []])
-def test_a_password_that_cannot_be_right_is_refused(fleet: Fleet, wrong: object) -> None:
+def test_an_invalid_password_is_refused(fleet: Fleet, wrong: object) -> None:
     called = username()
 
     answer = fleet.anybody.post("/register", {"username": called, "password": wrong})
@@ -284,7 +284,7 @@ def test_a_name_is_taken_once(fleet: Fleet) -> None:
     assert login.status == 403
 
 
-def test_a_wrong_password_and_an_unknown_name_are_told_apart_by_nothing(fleet: Fleet) -> None:
+def test_a_wrong_password_and_an_unknown_name_cannot_be_told_apart(fleet: Fleet) -> None:
     manager = fleet.manager()
 
     wrong = fleet.anybody.post("/login", {"username": manager.username, "password": "another password"})
@@ -308,7 +308,7 @@ def test_a_wrong_password_and_an_unknown_name_are_told_apart_by_nothing(fleet: F
         ({"username": "abc", "password": {}}, "password"),
     ],
 )
-def test_a_login_that_cannot_be_right_names_the_field(fleet: Fleet, body: object, field: str) -> None:
+def test_an_invalid_login_names_the_field(fleet: Fleet, body: object, field: str) -> None:
     answer = fleet.anybody.post("/login", body)
 
     assert (answer.status, answer.code) == (400, "invalid")
@@ -358,7 +358,7 @@ def test_a_role_of_0_takes_all_away(fleet: Fleet) -> None:
         assert other.get(f"/project/get/{project}").status == status
 
 
-def test_a_manager_adds_and_removes_only_roles_that_he_holds_himself(fleet: Fleet) -> None:
+def test_a_manager_adds_and_removes_only_roles_that_they_have(fleet: Fleet) -> None:
     owner, asking, about = fleet.manager(), fleet.manager(), fleet.manager()
     project = fleet.project(owner)
     path = f"/manager/set_role_for_project/{project}"
@@ -416,7 +416,7 @@ def test_a_role_for_nobody_is_not_found(fleet: Fleet) -> None:
         ({"manager": 1, "role": True}, "role"),
     ],
 )
-def test_a_role_that_cannot_be_right_names_the_field(fleet: Fleet, body: object, field: str) -> None:
+def test_an_invalid_role_names_the_field(fleet: Fleet, body: object, field: str) -> None:
     answer = fleet.admin.post(f"/manager/set_role_for_project/{fleet.project()}", body)
 
     assert (answer.status, answer.code) == (400, "invalid")

@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """With few projects: the metrics of all that the tests make take long to read."""
+    """A broker with few projects: the metrics of all projects of a run take long to read."""
     running = Serving.start(tmp_path_factory.mktemp("measured"), workers=2)
     yield running
     assert running.stop() == 0
@@ -68,7 +68,7 @@ def test_all_projects_together_are_shown_without_the_hidden_ones(fleet: Fleet, s
     until(sums_agree)
 
 
-def test_whichever_process_is_asked_it_answers_for_all(fleet: Fleet, serving: Serving) -> None:
+def test_each_process_answers_with_the_metrics_of_all(fleet: Fleet, serving: Serving) -> None:
     before = Metrics.of(serving.url)
     for _ in range(20):
         # Each over a new connection: some go to one process, some to the other.
@@ -103,7 +103,7 @@ def test_a_request_is_counted_by_its_route(
 
     assert fleet.anybody.http.request(*request_line.split()).status_code == status
 
-    # A call is counted once its answer is out.
+    # A call is counted when its answer was sent.
     until(lambda: Metrics.of(serving.url)("requests_total", route=route, status=status) == before + 1)
 
 
@@ -151,7 +151,7 @@ def test_calls_of_workers_and_of_the_store_are_counted(fleet: Fleet, serving: Se
     assert after("store_unanswered_total") == before("store_unanswered_total")
 
 
-def test_without_a_token_nothing_of_a_hidden_project_is_told(fleet: Fleet, serving: Serving) -> None:
+def test_without_a_token_nothing_of_a_hidden_project_is_shown(fleet: Fleet, serving: Serving) -> None:
     hidden, shown = fleet.project(hidden=True, name="a hidden name"), fleet.project(name="a name that is shown")
 
     metrics = Metrics.of(serving.url)
@@ -161,7 +161,7 @@ def test_without_a_token_nothing_of_a_hidden_project_is_told(fleet: Fleet, servi
     assert "name" not in fleet.anybody.http.get("/metrics").text
 
 
-def test_with_a_token_only_who_has_it_reads_and_hidden_projects_are_told(tmp_path: Path) -> None:
+def test_with_a_token_only_its_holder_reads_and_hidden_projects_are_shown(tmp_path: Path) -> None:
     serving = Serving.start(tmp_path, metrics_token="s3cret")
     try:
         admin = serving.admin()

@@ -12,7 +12,7 @@ from tests.client import Answer, Fleet, WorkerCaller, exchange
 
 
 def go(url: str, method: str, path: str, worker: WorkerCaller | None = None, body: str | None = None) -> Answer:
-    """As Go's net/http writes it: headers in canonical case and in order of the alphabet."""
+    """As Go's net/http writes it: headers in canonical case and in alphabetical order."""
     lines = [f"{method} {path} HTTP/1.1", "Host: tracker.example", "User-Agent: Go-http-client/1.1"]
     if body is not None:
         lines.append(f"Content-Length: {len(body.encode())}")

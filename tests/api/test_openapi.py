@@ -1,6 +1,6 @@
 """The OpenAPI document has every call, and its examples are what a new broker answers.
 
-``tests/client.py`` holds the answers that all other tests get against it, too.
+``tests/client.py`` checks the answers that all other tests get against it as well.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ OPERATIONS = {
     f"{method.upper()} {path}": told for path, way in DOCUMENT["paths"].items() for method, told in way.items()
 }
 
-# In this order each example meets what it tells of; what has no call in front of it is said by the test itself.
+# In this order each example finds what it refers to; the test itself creates what no call before it creates.
 STORY = """
 POST /register
 GET /account
@@ -125,11 +125,11 @@ VOLATILE = {
     "secret",
     "hash64",
 }
-"""Fields whose value is another one in each run. Of snapshots and copies all counts are."""
+"""Fields whose values differ in each run. In snapshots and copies all counts do."""
 
 
 class Story:
-    """Tells the examples to a broker that has nothing yet."""
+    """Sends the examples to a new broker."""
 
     def __init__(self, serving: Serving) -> None:
         self.ada = serving.caller()
@@ -170,7 +170,7 @@ class Story:
             self.join_token = answer.content()["token"]
 
     def beside(self, line: str) -> None:
-        """What the examples need, and are not."""
+        """Creates what the examples need and do not create themselves."""
         deeds: dict[str, Callable[[], object]] = {
             "an index to chain to": lambda: self.ada.post("/project/create", {"name": "index"}).content(),
             "another worker asks": self._another_worker,
@@ -192,7 +192,7 @@ class Story:
 
 
 def settled(value: Any, call: str) -> Any:
-    """Without what is another value in each run."""
+    """Without the fields that differ in each run."""
     if isinstance(value, list):
         return [settled(one, call) for one in value]
     if not isinstance(value, dict):
@@ -265,7 +265,7 @@ def test_every_operation_has_a_name_of_its_own() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_who_needs_no_credentials_is_told(fleet: Fleet) -> None:
+def test_the_document_says_which_calls_need_no_credentials(fleet: Fleet) -> None:
     project = fleet.project()
     for call, told in OPERATIONS.items():
         method, path = call.split()

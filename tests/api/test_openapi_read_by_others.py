@@ -26,7 +26,7 @@ ENDS_WHAT_IT_IS_CALLED_WITH = "^/(login|logout|register|account/.*|worker/rotate
 
 
 def without_waits(document: Any) -> Any:
-    """Where a get may wait, it may for no second: a minute is longer than all the rest takes."""
+    """Sets ``wait`` to 0: waiting a minute takes longer than everything else."""
     for way in document["paths"].values():
         for parameter in way.get("get", {}).get("parameters", ()):
             if parameter["name"] == "wait":

@@ -1,4 +1,4 @@
-"""When a worker was here, and what it says of itself, is shown to managers, and to the worker itself alone."""
+"""When a worker was last seen and what it reports about itself: only managers and the worker itself see it."""
 
 import time
 from typing import Any
@@ -124,10 +124,10 @@ SAID: dict[str | bytes, tuple[str | None, str | None]] = {
     b"host=\xff": ("before", "before"),
     b"version=\t1": ("before", "before"),
 }
-"""From what a worker sends, after it has said version=before and host=before, to what is shown."""
+"""What a worker sends after version=before and host=before, and what is shown then."""
 
 
-def test_what_is_no_200_visible_ascii_bytes_is_ignored(fleet: Fleet) -> None:
+def test_text_that_is_not_visible_ascii_or_too_long_is_ignored(fleet: Fleet) -> None:
     workers = {info: fleet.worker() for info in SAID}
     for worker in workers.values():
         calls(worker, "version=before; host=before")

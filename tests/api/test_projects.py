@@ -1,4 +1,4 @@
-"""Projects: what a manager sets, what anybody reads, and who may do which."""
+"""Projects: what managers set, what everybody can read, and who may do what."""
 
 import secrets
 from itertools import product
@@ -169,7 +169,7 @@ def test_a_rate_of_0_is_unlimited_and_every_other_is_kept(fleet: Fleet, field: s
         *product(["group_order"], ["", "fast", 1]),
     ],
 )
-def test_a_field_that_cannot_be_right_is_refused_and_changes_nothing(fleet: Fleet, field: str, wrong: object) -> None:
+def test_an_invalid_field_is_refused_and_changes_nothing(fleet: Fleet, field: str, wrong: object) -> None:
     project = fleet.project(motd="before")
     before = read(fleet, project)
 
@@ -259,7 +259,9 @@ def test_a_hidden_project_becomes_public_in_one_update_and_hidden_again(fleet: F
 
 
 @pytest.mark.parametrize("called", [None, "", "taken"])
-def test_who_may_not_make_a_project_public_is_told_so_whatever_its_name(fleet: Fleet, called: str | None) -> None:
+def test_a_manager_who_may_not_make_a_project_public_is_told_so_whatever_its_name(
+    fleet: Fleet, called: str | None
+) -> None:
     taken = name()
     fleet.project(name=taken)
     body = {"name": taken if called == "taken" else called, "public": True}
@@ -286,7 +288,7 @@ def test_only_an_admin_makes_a_project_public(fleet: Fleet) -> None:
     assert read(fleet, project)["public"] is False
 
 
-def test_a_project_is_made_by_whoever_is_logged_in_and_updated_with_the_edit_role(fleet: Fleet) -> None:
+def test_any_manager_creates_a_project_and_the_edit_role_updates_it(fleet: Fleet) -> None:
     owner, other = fleet.manager(), fleet.manager()
     project = fleet.project(owner)
     change = {"motd": "changed"}

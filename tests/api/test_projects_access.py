@@ -1,4 +1,4 @@
-"""Who may take from a project, submit to it, read it and its secrets."""
+"""Who may get tasks of a project, submit to it, read it and its secrets."""
 
 from itertools import product
 from typing import Any
@@ -27,7 +27,7 @@ KINDS: dict[str, dict[str, Any]] = {"public": {"public": True}, "private": {}, "
         ("hidden", "assign,submit", "AS"),
     ],
 )
-def test_the_permissions_table_of_the_document_holds_to_the_letter(
+def test_the_permissions_table_of_the_document_is_followed_exactly(
     fleet: Fleet, kind: str, granted: str, may: str
 ) -> None:
     project = fleet.project()
@@ -119,7 +119,7 @@ def test_a_worker_that_is_granted_assign_on_a_public_project_gets_its_secret(fle
         ({"project": 1, "submit": "true"}, "submit"),
     ],
 )
-def test_a_request_that_cannot_be_right_names_the_field(fleet: Fleet, body: object, field: str) -> None:
+def test_an_invalid_request_names_the_field(fleet: Fleet, body: object, field: str) -> None:
     answer = fleet.worker().post("/project/request_access", body)
 
     assert (answer.status, answer.code) == (400, "invalid")
@@ -271,7 +271,7 @@ def test_a_worker_never_reads_the_webhook_secret(fleet: Fleet) -> None:
         *product(["webhook_secret"], [None, 5, {}, "", "x" * 1025]),
     ],
 )
-def test_a_secret_that_cannot_be_right_changes_nothing(fleet: Fleet, call: str, wrong: object) -> None:
+def test_an_invalid_secret_changes_nothing(fleet: Fleet, call: str, wrong: object) -> None:
     path = f"/project/{call}/{fleet.project()}"
     before = fleet.admin.get(path).content()
 
@@ -282,7 +282,7 @@ def test_a_secret_that_cannot_be_right_changes_nothing(fleet: Fleet, call: str, 
     assert fleet.admin.get(path).content() == before
 
 
-def test_no_answer_but_its_own_call_s_shows_a_secret(fleet: Fleet) -> None:
+def test_only_the_call_for_a_secret_shows_it(fleet: Fleet) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
     worker.submit(project)

@@ -1,4 +1,4 @@
-"""Why a worker gets nothing, as a manager and the worker itself are told; the reasons: tests/store/test_why.py."""
+"""Why a worker gets no task, as a manager and the worker see it. The reasons are tested in tests/store/test_why.py."""
 
 import re
 import time

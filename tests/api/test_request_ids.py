@@ -69,7 +69,7 @@ def test_no_two_requests_get_the_same_one_whichever_process_makes_it(serving: Se
 
 
 def spoken(serving: Serving, *packets: tuple[bytes, int]) -> list[tuple[int, str]]:
-    """Status and id of what comes back on one connection: each packet is followed by so many answers."""
+    """Status and id of the answers on one connection. For each packet: its bytes, and how many answers it gets."""
     host, _, port = serving.url.removeprefix("http://").partition(":")
     read = []
     with socket.create_connection((host, int(port)), timeout=20) as connection, connection.makefile("rb") as stream:

@@ -1,4 +1,4 @@
-"""The life of a task as a worker sees it, and the order in which tasks are handed out."""
+"""The life of a task as a worker sees it, and the order in which tasks are assigned."""
 
 import json
 
@@ -239,7 +239,7 @@ def test_a_held_task_can_be_extended_by_its_holder_only(fleet: Fleet) -> None:
         ({"task_id": 1, "task_ids": [1], "seconds": 5}, "task_ids"),
     ],
 )
-def test_an_extend_that_cannot_be_right_names_the_field(fleet: Fleet, body: object, field: str) -> None:
+def test_an_invalid_extend_names_the_field(fleet: Fleet, body: object, field: str) -> None:
     answer = fleet.worker().post("/task/extend", body)
 
     assert (answer.status, answer.code) == (400, "invalid")

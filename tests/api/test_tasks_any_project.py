@@ -1,6 +1,6 @@
-"""Getting a task from whatever project has the best one for this worker.
+"""Getting a task of any project.
 
-The broker is shared by the whole run: stories are told in projects of the highest priority, which come first.
+The broker is shared by the whole run: these tests use projects of the highest priority, which come first.
 """
 
 from tests.client import Fleet, WorkerCaller
@@ -9,7 +9,7 @@ TOP = 2**53
 
 
 def take(worker: WorkerCaller) -> int:
-    """The project of the task that a get hands out; the task is closed."""
+    """Gets and closes a task. Returns its project."""
     task = worker.get("/task/get").content()["task"]
     assert worker.release(task["id"]) is True
     project: int = task["project"]["id"]

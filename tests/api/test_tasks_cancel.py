@@ -86,7 +86,7 @@ def test_a_thousand_tasks_can_be_cancelled_at_once_and_no_more(fleet: Fleet) -> 
     ("body", "field"),
     [({}, "task_ids"), ({"task_ids": []}, "task_ids"), ({"task_ids": [1, "2"]}, "task_ids[1]"), (5, "body")],
 )
-def test_a_cancel_that_cannot_be_right_names_the_field(fleet: Fleet, body: object, field: str) -> None:
+def test_an_invalid_cancel_names_the_field(fleet: Fleet, body: object, field: str) -> None:
     answer = fleet.worker().post("/task/cancel", body)
 
     assert (answer.status, answer.code) == (400, "invalid")

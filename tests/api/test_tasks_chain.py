@@ -100,7 +100,7 @@ def test_a_task_walks_down_a_chain_of_three(fleet: Fleet) -> None:
     assert all(worker.get(f"/task/get/{project}").code == "no_task" for project in (first, middle, last))
 
 
-def test_pause_rates_and_access_of_the_chained_project_hold_nothing_up(fleet: Fleet) -> None:
+def test_pause_rates_and_access_of_the_chained_project_do_not_apply_to_the_chain(fleet: Fleet) -> None:
     target = fleet.project(paused=True, submit_rate=0.001, hidden=True)
     source = fleet.project(chain=target)
     worker = fleet.worker(source)

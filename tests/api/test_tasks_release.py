@@ -10,7 +10,7 @@ from tests.serving import until
 
 
 def take_in_the_end(worker: WorkerCaller, project: int) -> dict[str, Any]:
-    """The task that a get hands out once somebody's time is up."""
+    """The task that a get returns once its deadline has passed."""
     taken: list[dict[str, Any]] = []
 
     def tried() -> bool:
@@ -247,7 +247,7 @@ def test_votes_stand_while_another_worker_fails_and_skips_the_task(fleet: Fleet)
         ({"verification": 0.5}, "verification"),
     ],
 )
-def test_a_release_that_cannot_be_right_names_the_field_and_changes_nothing(
+def test_an_invalid_release_names_the_field_and_changes_nothing(
     fleet: Fleet, wrong: dict[str, Any], field: str
 ) -> None:
     project = fleet.project()

@@ -1,4 +1,4 @@
-"""Submitting: what is taken as it came, what is refused and why, what counts as a duplicate."""
+"""Submitting: what is accepted unchanged, what is refused and why, what is a duplicate."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from tests.client import Fleet
 
 TEST_HASH = 6838688128588807185
-"""Of the unique_string ``test``."""
+"""The hash of the unique_string ``test``."""
 
 
 def test_a_submit_answers_the_ids_that_gets_hand_out(fleet: Fleet) -> None:
@@ -256,9 +256,7 @@ def test_the_same_hash_is_no_duplicate_in_another_project(fleet: Fleet) -> None:
         ({"unique_str": {}}, "unique_str"),
     ],
 )
-def test_a_task_that_cannot_be_right_is_refused_by_the_name_of_its_field(
-    fleet: Fleet, wrong: dict[str, Any], field: str
-) -> None:
+def test_an_invalid_task_is_refused_by_the_name_of_its_field(fleet: Fleet, wrong: dict[str, Any], field: str) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
 

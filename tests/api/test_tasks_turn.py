@@ -15,14 +15,14 @@ NOTHING: dict[str, Any] = {"updated": [], "outcomes": [], "tasks": [], "refused"
 
 
 def turn(worker: WorkerCaller, **parts: Any) -> dict[str, Any]:
-    """The content of an answer of which no part is refused."""
+    """The content of the answer; no part may be refused."""
     content = worker.post(PATH, parts).content()
     assert content["refused"] == {}
     return content
 
 
 def refused(worker: WorkerCaller, **parts: Any) -> dict[str, Any]:
-    """The content of an answer of which a part is refused."""
+    """The content of the answer; a part must be refused."""
     answer = worker.post(PATH, parts)
     assert (answer.status, answer.body["ok"]) == (200, False), answer
     assert set(answer.body) == {"ok", "message", "content"}
@@ -53,7 +53,7 @@ def test_a_page_is_released_its_links_are_submitted_and_the_next_page_is_got(fle
 
     content = turn(worker, releases=release(page["id"]), submits=links, get={"project": project, "count": 5})
 
-    # The release was before: the hash of the page is free again.
+    # The release comes first, so the hash of the page is free again.
     ids = [200_000 + project, 300_000 + project, 400_000 + project]
     assert (content["updated"], content["outcomes"]) == ([True], ids)
     assert [(task["id"], task["recipe"]) for task in content["tasks"]] == list(zip(ids, "bac", strict=True))
@@ -97,7 +97,7 @@ def test_a_get_without_a_project_is_of_any(fleet: Fleet) -> None:
     until(found)
 
 
-def test_who_is_no_worker_is_refused(fleet: Fleet) -> None:
+def test_a_turn_needs_the_credentials_of_a_worker(fleet: Fleet) -> None:
     for body in ({}, {"releases": "no list"}):
         answer = fleet.anybody.post(PATH, body)
         assert (answer.status, answer.code) == (401, "bad_credentials")
@@ -232,7 +232,7 @@ def test_a_paused_project_takes_releases_and_submits(fleet: Fleet) -> None:
 
 
 SIZES = [1, 29, 30, 31, 32, 91, 92, 93, 94, 500, 501, 1000]
-"""Around those from which a script goes over another connection, and those from which it is two."""
+"""Sizes around those at which a script uses another connection or becomes two."""
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -18,12 +18,12 @@ from tests.client import Answer, Caller, Fleet, WorkerCaller
 from tests.serving import Serving, until
 
 SOON = 0.5
-"""Seconds: far less than the second after which a look would find a task, far more than it takes."""
+"""Seconds: far less than the second between two polls of the store, far more than a wake-up takes."""
 
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory, served_store: str) -> Iterator[Serving]:
-    """A broker of two processes where no other test leaves tasks for those that wait anywhere."""
+    """A broker of two processes, in which no other test leaves tasks for workers that wait for any project."""
     running = Serving.start(tmp_path_factory.mktemp("waiting"), workers=2, prefix="waiting", redis_url=served_store)
     yield running
     assert running.stop() == 0
@@ -36,7 +36,7 @@ def admin(serving: Serving) -> Caller:
 
 @contextmanager
 def of_one_process(folder: Path) -> Iterator[tuple[Fleet, Serving]]:
-    """A broker where the order of all is known."""
+    """A broker of one process, so that the order of waiting workers is known."""
     serving = Serving.start(folder)
     fleet = Fleet(serving.url, serving.admin())
     yield fleet, serving
@@ -62,7 +62,7 @@ class Waiting:
     def __init__(self, pool: ThreadPoolExecutor, worker: WorkerCaller, path: str) -> None:
         self.worker = worker
         self._answer: Future[tuple[Answer, float]] = pool.submit(self._ask, path)
-        # Long enough to be in line; a get that comes late finds the task as well, and only proves less.
+        # Long enough for the get to wait. A get that arrives later finds the task as well, and only proves less.
         time.sleep(0.15)
 
     def _ask(self, path: str) -> tuple[Answer, float]:
@@ -125,7 +125,7 @@ def test_a_wait_is_a_whole_number_of_seconds_up_to_sixty(fleet: Fleet, project: 
     assert answer.message.startswith("wait: ")
 
 
-def test_who_may_not_take_tasks_is_told_at_once(fleet: Fleet, project: int) -> None:
+def test_a_worker_without_access_is_told_at_once(fleet: Fleet, project: int) -> None:
     assert fleet.worker().get(f"/task/get/{project}?wait=20").status == 403
     assert fleet.worker().get("/task/get/99999?wait=20").status == 404
 
@@ -253,7 +253,7 @@ def test_a_get_of_any_project_is_not_told_of_one_that_is_paused(pool: ThreadPool
     for project, worker in zip(projects, workers, strict=True):
         worker.take(project)
 
-    # The rate holds them up. Some are woken when it lets them go on, before their process knows of the pause.
+    # They wait for the rate. Some are woken by it before their process knows of the pause.
     gets = [pool.submit(worker.get, "/task/get?wait=2") for worker in workers[::2]]
     turns = [pool.submit(worker.post, "/task/turn", {"get": {"wait": 2}}) for worker in workers[1::2]]
     for project in projects:
@@ -276,7 +276,7 @@ def test_a_rate_lets_waiting_workers_through_at_its_pace(pool: ThreadPoolExecuto
     assert max(one.answered() for one in waiting) - begun > 1.2
 
 
-def test_a_rate_that_is_lifted_lets_those_through_whom_it_held_up(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
+def test_workers_that_wait_for_a_rate_are_served_when_it_is_lifted(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
     project = fleet.project(assign_rate=0.01)
     producer = fleet.worker(project)
     tasks = {producer.submit(project), producer.submit(project)}
@@ -316,10 +316,12 @@ def test_a_get_asks_the_store_once_before_it_waits_where_others_wait(tmp_path: P
         assert [each.task() for each in waiting] == submitted
 
 
-def test_who_is_woken_and_may_take_nothing_lets_the_next_have_it(single: Fleet, pool: ThreadPoolExecutor) -> None:
+def test_a_woken_worker_that_may_take_nothing_leaves_the_task_to_the_next(
+    single: Fleet, pool: ThreadPoolExecutor
+) -> None:
     project = single.project()
     producer = single.worker(project)
-    # A look, which comes each second, would help now and then.
+    # The poll of each second would hide a fault now and then.
     for _ in range(4):
         paused, other = single.worker(project), single.worker(project)
         first = Waiting(pool, paused, f"/task/get/{project}?wait=20")
@@ -357,7 +359,7 @@ def test_a_deleted_project_ends_its_waits(pool: ThreadPoolExecutor, fleet: Fleet
     assert waiting.result().status == 404
 
 
-def test_a_public_project_serves_who_waits_anywhere(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
+def test_a_public_project_serves_workers_that_wait_for_any_project(pool: ThreadPoolExecutor, fleet: Fleet) -> None:
     project = fleet.project(public=True)
     waiting = Waiting(pool, fleet.worker(), "/task/get?wait=20")
 
@@ -403,7 +405,7 @@ def test_clients_that_go_as_their_task_comes_lose_none(pool: ThreadPoolExecutor,
         stop.set()
     got = [task for one in going for task in one.result(20)]
 
-    # Of what a client did not hear, the broker noticed in time, or the worker holds it.
+    # A task whose answer a client did not read is waiting again, or the worker holds it.
     stats = fleet.anybody.get(f"/project/stats/{project}").content()["stats"]
     assert stats["waiting"] + stats["assigned"] == len(tasks)
     held = [task["id"] for worker in workers for task in worker.get(f"/task/assigned/{project}").content()["tasks"]]
@@ -434,7 +436,7 @@ def test_a_stop_ends_all_waits_at_once(tmp_path: Path, pool: ThreadPoolExecutor)
     assert time.monotonic() - begun < 9
 
 
-def test_a_store_that_went_away_and_came_back_serves_who_waited(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+def test_waiting_workers_are_served_after_the_store_was_away(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     with of_one_process(tmp_path) as (fleet, serving):
         project = fleet.project()
         worker, producer = fleet.worker(project), fleet.worker(project)

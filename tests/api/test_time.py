@@ -11,7 +11,7 @@ from tests.client import Answer, Fleet, WorkerCaller
 
 TEN_YEARS = 315_360_000
 SOON = 0.5
-"""Seconds: far less than the second after which a look would find a task, far more than it takes."""
+"""Seconds: far less than the second between two polls of the store, far more than a wake-up takes."""
 
 
 def rows(fleet: Fleet, project: int, state: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Workers: registering, what they are told of themselves, and proving who they are."""
+"""Workers: registration, what they read about themselves, and their credentials."""
 
 import base64
 
@@ -68,7 +68,7 @@ def test_an_alias_is_kept_as_it_is(fleet: Fleet, alias: str) -> None:
 
 
 @pytest.mark.parametrize("alias", [5, True, [], {}, "x" * 16_385])
-def test_an_alias_that_cannot_be_right_is_refused(fleet: Fleet, alias: object) -> None:
+def test_an_invalid_alias_is_refused(fleet: Fleet, alias: object) -> None:
     worker = fleet.worker(alias="before")
 
     for path in ("/worker/create", "/worker/update"):
@@ -161,7 +161,7 @@ def test_an_unknown_worker_cannot_be_paused(fleet: Fleet) -> None:
         ({"worker": 1, "paused": "true"}, "paused"),
     ],
 )
-def test_a_pause_that_cannot_be_right_names_the_field(fleet: Fleet, body: object, field: str) -> None:
+def test_an_invalid_pause_names_the_field(fleet: Fleet, body: object, field: str) -> None:
     answer = fleet.admin.post("/worker/set_paused", body)
 
     assert (answer.status, answer.code) == (400, "invalid")
@@ -202,7 +202,7 @@ def test_a_call_without_the_headers_of_a_worker_is_refused(fleet: Fleet, method:
         b"1\tor\t1",
     ],
 )
-def test_an_id_that_cannot_be_right_is_a_refusal(fleet: Fleet, id: bytes) -> None:
+def test_an_invalid_id_is_a_refusal(fleet: Fleet, id: bytes) -> None:
     for method, path, status in CALLS:
         is_bad_worker(fleet.anybody.send(method, path, headers=[(b"X-Worker-ID", id), (b"X-Secret", b"eA==")]), status)
 

@@ -1,4 +1,4 @@
-"""Results that nobody measured."""
+"""Made-up results."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Each question is asked for a moment, as the commands ask it."""
+"""Each question of the bench is asked for a moment, as its command does."""
 
 import re
 import subprocess
@@ -47,7 +47,7 @@ def test_the_table_has_a_figure_in_each_row(tmp_path: Path) -> None:
     assert made.groups.sizes["3000"].keys() == made.groups.plain["1000"].keys() >= set(GROUPED)
     assert min(made.groups.entries.values()) > 20
     absent = [row.what for row in ROWS if row.figure(made) is None]
-    # What names a million tasks, or any size, is not claimed from a few.
+    # A row about a million tasks, or any size, is not filled from a few tasks.
     assert len(absent) == 4
     assert all("1,000,000" in what or "any size" in what for what in absent)
     assert markdown(made).count("not measured") == 4
@@ -97,7 +97,7 @@ def test_pages_in_one_call_are_compared_with_three(tmp_path: Path) -> None:
 
     assert turns is not None
     assert set(turns.pages) == set(KINDS)
-    assert all(0 < turns.cost(kind) < 1 for kind in KINDS)
+    assert all(turns.cost(kind) > 0 for kind in KINDS)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One Chromium and one broker for all stories; BROKER_TEST_CHROMIUM names another than Debian's."""
+"""One Chromium and one broker for all tests of pages; BROKER_TEST_CHROMIUM names another Chromium than Debian's."""
 
 import os
 import shutil
@@ -60,7 +60,7 @@ def sample(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="package")
 def window(browser: Browser, sample: SampleData) -> Iterator[BrowserContext]:
-    """The admin's. It keeps what it has read once."""
+    """The admin's browser context, which keeps its cache."""
     opened = signed_in(browser, sample.url, sample.admin)
     opened.new_page()
     yield opened
@@ -76,7 +76,7 @@ def tab(window: BrowserContext, sample: SampleData) -> Iterator[Tab]:
 
 @pytest.fixture
 def timed(browser: Browser, sample: SampleData) -> Iterator[Tab]:
-    """The admin's as well, in a browser of its own, whose clock can be put forward."""
+    """A page of the admin in a new browser context, whose clock can be moved."""
     opened = Tab.open(browser, sample.url, sample.admin, clock=True)
     yield opened
     opened.close()

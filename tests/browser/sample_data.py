@@ -1,4 +1,4 @@
-"""A broker with projects in every state, and with people who write what no page should trust."""
+"""A broker with projects in every state, and with hostile texts."""
 
 import json
 import time
@@ -15,7 +15,7 @@ TURNED = "\N{RIGHT-TO-LEFT OVERRIDE}evil\N{RIGHT-TO-LEFT ISOLATE}"
 WORD = "x" * 10_000
 HOSTILE = f"{SCRIPT}{TURNED}"
 GROUPS = ("<b>&\"'", HOSTILE, WORD[:255], " two  spaces ", "100%/a?b#c+d")
-"""Names of groups that no page should trust."""
+"""Hostile names of groups."""
 REASONS = ("HTTP 503 Service Unavailable", "no answer within 30 s", "HTTP 404 Not Found")
 
 
@@ -50,7 +50,7 @@ class SampleData:
         for uses in (300, 1, 0):
             self._join_token(uses)
         self.guide = ManagerCaller(self.url, "grace", "a long password")
-        """Sees what a README may show."""
+        """A manager who sees only what the README's pictures may show."""
         for project in (self.busy, self.index, self.paused, self.empty):
             self._role(project, self.guide, 31)
         self._logs(worker)
@@ -60,7 +60,7 @@ class SampleData:
         self.fleet.close()
 
     def _silent(self, redis: Redis) -> None:
-        """One worker that was here 17 minutes ago and holds tasks, and one of last month."""
+        """One worker that was seen 17 minutes ago and holds tasks, and one of last month."""
         for n, worker in enumerate(self.workers):
             worker.get("/task/get/1", headers={"X-Worker-Info": f"version=1.{4 - n // 4}; host=node-{n}.example"})
         for alias, ago in (("gone with its tasks", 1_020), ("of last month", 30 * 86_400)):

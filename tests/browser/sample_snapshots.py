@@ -1,4 +1,4 @@
-"""Two days of snapshots, as the sweeper would have made them."""
+"""Two days of snapshots, as the sweeper would have taken them."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""One page of a browser, and whatever it complains of."""
+"""One page of a browser, and the errors that it reports."""
 
 import re
 
@@ -12,7 +12,7 @@ _REFUSED = re.compile(r"Failed to load resource: the server responded with a sta
 
 
 def signed_in(browser: Browser, url: str, manager: Caller | None = None) -> BrowserContext:
-    """A browser without a past, with the session of ``manager``, if there is one."""
+    """A new browser context, with the session of ``manager`` if one is given."""
     context = browser.new_context(base_url=url, locale="en-GB", timezone_id="UTC")
     if manager is not None:
         cookie = dict(manager.http.cookies)["tt"]
@@ -28,13 +28,13 @@ class Tab:
         self.page.set_default_timeout(8_000)
         self.complaints: list[str] = []
         self.refused: list[str] = []
-        """Calls that the API has refused: part of some stories, of others a fault."""
+        """Calls that the API has refused: some tests expect them, in others they are a fault."""
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     @classmethod
     def open(cls, browser: Browser, url: str, manager: Caller | None = None, *, clock: bool = False) -> "Tab":
-        """In a browser of its own, maybe with a clock that :meth:`later` can put forward."""
+        """In a new browser context, with a clock that :meth:`later` moves if ``clock`` is set."""
         tab = cls(signed_in(browser, url, manager), url)
         if clock:
             tab.page.clock.install()
@@ -51,7 +51,7 @@ class Tab:
         return self
 
     def at(self, place: str) -> None:
-        """Waits until the browser is there."""
+        """Waits until the browser shows this page."""
         expect(self.page).to_have_url(re.compile(rf"^{re.escape(self.url)}/ui/{place}$"))
 
     def fill(self, label: str, text: str) -> None:
@@ -71,11 +71,11 @@ class Tab:
         expect(self.page.get_by_text(text).first).to_be_visible()
 
     def later(self, seconds: int) -> None:
-        """Puts the clock forward, of a tab that was opened with one: what is due by then happens now."""
+        """Moves the clock of a tab that was opened with one: timers that are due by then fire now."""
         self.page.clock.fast_forward(seconds * 1000)
 
     def close(self) -> None:
-        """Nothing may have gone wrong in it."""
+        """Fails if the page has reported an error."""
         self.page.close()
         if not self._context.pages:
             self._context.close()

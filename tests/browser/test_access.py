@@ -182,7 +182,7 @@ def test_a_token_that_gives_nothing_or_is_one_too_many_is_refused_in_the_form(
     expect(tab.page.locator("#new-token")).to_be_hidden()
 
 
-def test_who_leaves_the_page_has_accepted(
+def test_leaving_the_page_carries_out_the_acceptance(
     opened: Tab, sample: SampleData, project: int, asking: list[WorkerCaller], browser: Browser
 ) -> None:
     opened.press("Accept: asking-3")

@@ -19,7 +19,7 @@ def sign_in(tab: Tab, username: str, password: str) -> None:
     tab.press("Sign in")
 
 
-def test_a_visitor_signs_in_and_comes_to_the_page_that_he_wanted(browser: Browser, sample: SampleData) -> None:
+def test_a_visitor_signs_in_and_gets_the_page_that_they_wanted(browser: Browser, sample: SampleData) -> None:
     manager = sample.fleet.manager()
     tab = Tab.open(browser, sample.url)
     tab.go(f"projects/{sample.busy}?range=1h")
@@ -60,7 +60,7 @@ def test_a_name_that_is_taken_is_said_at_its_field(browser: Browser, sample: Sam
     tab.close()
 
 
-def test_who_tries_too_often_is_told_to_wait(browser: Browser, tmp_path: Path) -> None:
+def test_too_many_attempts_have_to_wait(browser: Browser, tmp_path: Path) -> None:
     serving = Serving.start(tmp_path, register_limit="1", login_limit="1")
     serving.caller().post("/register", {"username": "admin", "password": PASSWORD}).content()
     tab = Tab.open(browser, serving.url)
@@ -124,7 +124,7 @@ def test_other_sessions_are_ended(browser: Browser, sample: SampleData) -> None:
     tab.close()
 
 
-def test_who_is_signed_out_elsewhere_comes_to_the_sign_in_page(browser: Browser, sample: SampleData) -> None:
+def test_a_manager_who_is_signed_out_elsewhere_gets_the_sign_in_page(browser: Browser, sample: SampleData) -> None:
     manager = sample.fleet.manager()
     tab = Tab.open(browser, sample.url, manager, clock=True)
     tab.go("")

@@ -133,24 +133,24 @@ def test_lines_are_submitted_exactly_and_duplicates_counted(tab: Tab, sample: Sa
     tab.go(f"console?project={project}")
     tab.page.get_by_label("Many tasks").check()
 
-    tab.fill("One task a line", "\n".join(lines))
+    tab.fill("One task per line", "\n".join(lines))
     tab.press("Submit")
     outcome(tab, "Line 5: it looks like JSON, but is not valid")
     assert waiting(sample, project) == []
-    tab.fill("One task a line", "\n".join(lines[:4]))
+    tab.fill("One task per line", "\n".join(lines[:4]))
     tab.press("Submit")
     outcome(tab, "Done: 2 tasks submitted, 1 duplicate")
 
     tasks = {task["recipe"]: task for task in waiting(sample, project)}
     assert (tasks["with fields"]["hash64"], tasks["with fields"]["priority"]) == (-(2**63), 4)
     late = {"recipe": "in two hours", "not_before": time.time() + 7200}
-    tab.fill("One task a line", f"{json.dumps(late)}\nin an hour")
+    tab.fill("One task per line", f"{json.dumps(late)}\nin an hour")
     tab.page.get_by_text("Priority, attempts, verification").click()
     tab.fill("Delay in seconds", "3600")
     tab.press("Submit")
     outcome(tab, "Done: 2 tasks submitted, 0 duplicates")
     assert [task["recipe"] for task in waiting(sample, project, "delayed")] == ["in an hour", "in two hours"]
-    tab.fill("One task a line", "\n".join(lines[:4]))
+    tab.fill("One task per line", "\n".join(lines[:4]))
     tab.press("Submit")
     outcome(tab, "Done: 0 tasks submitted, 3 duplicates")
 
@@ -232,7 +232,7 @@ def test_the_console_takes_the_same_recipes_from_a_file_as_the_command(
     assert recipes == [task["recipe"] for task in waiting(sample, by_command)]
 
 
-def test_who_may_let_no_worker_in_is_told_that_a_request_waits(
+def test_a_manager_who_may_not_accept_workers_is_told_that_a_request_waits(
     browser: Browser, sample: SampleData, project: int
 ) -> None:
     theirs = Tab.open(browser, sample.url, sample.fleet.manager())
@@ -251,9 +251,7 @@ def test_who_may_let_no_worker_in_is_told_that_a_request_waits(
     ("label", "value", "message"),
     [("Recipe", "", "Write what the worker shall do"), ("Priority", "40000", "Value must be less than or equal to")],
 )
-def test_what_cannot_be_a_task_is_said_at_its_field(
-    tab: Tab, project: int, label: str, value: str, message: str
-) -> None:
+def test_an_invalid_task_is_refused_at_its_field(tab: Tab, project: int, label: str, value: str, message: str) -> None:
     tab.go(f"console?project={project}")
     tab.fill("Recipe", "a task")
     tab.page.get_by_text("Priority, attempts, verification").click()

@@ -74,7 +74,7 @@ def test_a_group_is_blocked_and_goes_on(tab: Tab, sample: SampleData, project: i
 
 def test_a_group_is_blocked_and_unblocked_in_the_list(timed: Tab, sample: SampleData, project: int) -> None:
     timed.go(f"projects/{project}/groups")
-    timed.sees("A group is listed here while it may start one of its waiting tasks.")
+    timed.sees("A group is listed here while one of its waiting tasks can be assigned.")
 
     timed.press("Block for 1 h: slow & co.example")
     timed.sees_part("Blocking…")
@@ -131,7 +131,9 @@ def test_a_group_with_a_hostile_name_is_shown_and_changed_as_any_other(tab: Tab,
     assert tab.page.title() != "taken"
 
 
-def test_each_changes_of_a_group_what_their_roles_say(browser: Browser, sample: SampleData, project: int) -> None:
+def test_each_manager_changes_of_a_group_what_their_roles_say(
+    browser: Browser, sample: SampleData, project: int
+) -> None:
     clerk = sample.fleet.manager()
     theirs = Tab.open(browser, sample.url, clerk)
 

@@ -27,7 +27,7 @@ class Evil(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing to say."""
+        """Logs nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ WAYS = {
 
 
 def refused(sample: SampleData) -> float:
-    """Promotions that the broker has refused. What is below localhost is another site, which gets no cookie at all."""
+    """Promotions that the broker has refused. Names below localhost are another site, which sends no cookie at all."""
     metrics, route = Metrics.of(sample.url), "/manager/promote/{id}"
     return sum(metrics("requests_total", route=route, status=status) for status in (401, 403))
 

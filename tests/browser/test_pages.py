@@ -1,4 +1,4 @@
-"""Every page, wide and light, narrow and dark: nothing to complain of for a browser, or for those who cannot see it."""
+"""Every page, wide and light, narrow and dark: no errors in the browser, and accessible."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ SERIOUS = """async () => {
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "screenshots"
 PICTURES = "BROKER_TEST_PICTURES" in os.environ
-"""Of every page, for those who want to look through them: taking them is half of the time."""
+"""Take pictures of every page: that doubles the time."""
 LARGEST_PICTURE = 200_000
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 SIZES: list[tuple[str, ViewportSize]] = [("wide", WIDE), ("narrow", {"width": 380, "height": 800})]
@@ -125,7 +125,7 @@ def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str, bo
 
     tab.go(place)
 
-    # Pages that stand beside each other share most of what they show: each second one is wide, the others are narrow.
+    # Neighbours in the table share most of their content: axe checks each second one wide, the others narrow.
     looked_at(tab, name, None if both or PICTURES else list(PAGES).index(name) % 2)
     assert tab.page.title() != "taken"
     assert tab.refused == ["Failed to load resource: the server responded with a status of 404 (Not Found)"] * gone
@@ -150,7 +150,7 @@ def test_the_reference_of_the_api_is_fit_for_everybody(browser: Browser, sample:
     outside = Tab.open(browser, sample.url)
     outside.page.goto("/docs")
 
-    # Some of each group, opened; all of them would be fifty screens.
+    # Some calls of each group, opened: all of them would be fifty screens.
     outside.page.evaluate("""() => {
       document.querySelectorAll("details:nth-of-type(12n + 1)").forEach((one) => (one.open = true));
       document.querySelectorAll("details:not([open]) > .told").forEach((one) => one.remove());

@@ -215,7 +215,7 @@ def test_settings_are_saved_and_a_refusal_stands_at_its_field(tab: Tab, sample: 
     expect(tab.page.locator("#name-error")).to_have_text("Another project has this name")
 
 
-def test_each_sees_and_does_what_his_roles_say(
+def test_each_manager_sees_and_does_what_their_roles_say(
     browser: Browser, tab: Tab, sample: SampleData, project: int, worker: WorkerCaller
 ) -> None:
     worker.submit(project)

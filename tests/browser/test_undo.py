@@ -120,7 +120,7 @@ def test_an_undo_does_not_take_the_second_click(opened: Tab, sample: SampleData,
     expect(row(opened, task)).not_to_contain_text("Removing…")
 
 
-def test_who_leaves_the_page_has_decided(opened: Tab, sample: SampleData, project: int) -> None:
+def test_leaving_the_page_carries_out_the_decision(opened: Tab, sample: SampleData, project: int) -> None:
     task = ids(sample, project, "failed")[0]
     opened.press(f"Remove: {task}")
 

@@ -84,7 +84,7 @@ def test_access_is_revoked_from_there_and_a_deleted_worker_has_no_page(
     timed.press("Revoke: held up")
     timed.later(6)
     timed.sees("Access revoked")
-    timed.sees("It was granted access to no project.")
+    timed.sees("It has access to no project.")
     timed.sees_part("It holds 2 tasks of other projects")
     assert worker.get(f"/task/get/{project}").code == "denied"
 

@@ -1,4 +1,4 @@
-"""A broker of its own for the commands: ``status`` asks for each project, and all other tests make many."""
+"""A broker for the commands alone: ``status`` asks for each project, and other tests create many."""
 
 from collections.abc import Iterator
 

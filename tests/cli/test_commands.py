@@ -1,4 +1,4 @@
-"""The commands that speak to a broker, as a person or a script runs them."""
+"""The commands that call a broker, as a person or a script runs them."""
 
 import codecs
 import io
@@ -34,7 +34,7 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def environment(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a person sets it once."""
+    """The environment that a user sets once."""
     account = tmp_path / "admin.json"
     account.write_text('{"username": "admin", "password": "a long password"}')
     monkeypatch.setenv("TASK_BROKER_URL", fleet.url)
@@ -70,7 +70,7 @@ def rows(done: Done) -> list[dict[str, Any]]:
     return [json.loads(line) for line in fine(done).splitlines()]
 
 
-def test_a_worker_is_made_and_asks_for_access(broker: Broker, fleet: Fleet, tmp_path: Path) -> None:
+def test_a_worker_is_created_and_requests_access(broker: Broker, fleet: Fleet, tmp_path: Path) -> None:
     project = fleet.project()
 
     first = fine(broker("worker", "create", "--alias", "crawler-1", "--project", project, "--submit"))
@@ -92,7 +92,7 @@ def test_a_worker_is_made_and_asks_for_access(broker: Broker, fleet: Fleet, tmp_
     assert f"project {project}: this worker has access already." in granted
 
 
-def test_a_worker_is_made_and_joins(broker: Broker, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_is_created_and_joins(broker: Broker, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = fleet.project(), fleet.project()
     tokens = [
         fleet.admin.post(f"/project/join_tokens/{project}", {"assign": True, "uses": 1}).content()["token"]
@@ -163,7 +163,7 @@ def test_a_submit_to_a_project_with_a_rate_says_that_it_waits_and_for_how_long(
     first = broker("submit", "-", "--project", project, text="a\nb\nc\nd\n")
     second = broker("submit", "-", "--project", project, text="e\n")
 
-    assert first.stderr.startswith(f"project {project} takes 2 tasks a second\n")
+    assert first.stderr.startswith(f"project {project} accepts 2 tasks per second\n")
     assert "waiting" not in first.stderr
     assert re.search(f"^waiting [12] s for the rate of project {project}$", second.stderr, re.MULTILINE)
     assert fine(second) == "1 submitted, 0 duplicates\n"
@@ -207,9 +207,7 @@ def test_lines_may_be_json_and_recipes_may_come_twice(broker: Broker, fleet: Fle
         (json.dumps({"recipe": "a" * (1 << 20) + "b"}), "line 1: the broker refused POST /task/bulk_submit with 413"),
     ],
 )
-def test_a_line_that_cannot_be_right_is_named(
-    broker: Broker, fleet: Fleet, project: int, text: str, message: str
-) -> None:
+def test_an_invalid_line_is_named(broker: Broker, fleet: Fleet, project: int, text: str, message: str) -> None:
     done = broker("submit", "-", "--project", project, "--jsonl", text=text)
 
     assert done.returncode == 1
@@ -228,7 +226,7 @@ def test_a_line_that_is_no_text_is_named(broker: Broker, project: int, tmp_path:
 def test_an_interrupted_submit_goes_on_where_it_was(broker: Broker, fleet: Fleet, project: int, tmp_path: Path) -> None:
     (tmp_path / "urls").write_text("".join(f"https://example.org/{n}\n" for n in range(12_000)))
     with a_proxy(fleet.url) as proxy:
-        # The second call is carried out, but its answer does not come.
+        # The second call is carried out, but its answer is lost.
         proxy.hold("/task/bulk_submit", after=1)
         command = [sys.executable, "-m", "broker", "submit", "urls", "--project", str(project), "--url", proxy.url]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -262,7 +260,7 @@ def interrupted(fleet: Fleet, project: int, tmp_path: Path) -> Path:
         until(lambda: proxy.count("/task/bulk_submit") == 2, 30)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=10)
-        # The broker does the second call to its end, though nobody hears of it.
+        # The broker carries out the second call, but its answer is lost.
         until(lambda: stats(fleet, project)["waiting"] == 10_000)
     note = tmp_path / "urls.offset"
     note.write_text(note.read_text().replace(proxy.url, fleet.url))
@@ -310,7 +308,7 @@ def test_a_file_that_has_grown_goes_on_where_it_was(
 
     done = broker("submit", "urls", "--project", project)
 
-    # The second call had arrived, although its answer was not heard.
+    # The second call was carried out, although its answer was lost.
     assert fine(done) == "2,001 submitted, 5,000 duplicates\n"
     assert "continuing at line 5,001\n" in done.stderr
     assert counters(fleet, project)["submitted"] == 12_001
@@ -318,7 +316,7 @@ def test_a_file_that_has_grown_goes_on_where_it_was(
 
 
 @pytest.mark.usefixtures("environment")
-def test_all_lines_of_a_pipe_go_in_without_an_offset(fleet: Fleet, project: int, tmp_path: Path) -> None:
+def test_all_lines_of_a_pipe_are_submitted_without_an_offset(fleet: Fleet, project: int, tmp_path: Path) -> None:
     program = f"{sys.executable} -m broker submit <(seq 12000) --project {project}"
 
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, timeout=60)
@@ -331,7 +329,7 @@ def test_all_lines_of_a_pipe_go_in_without_an_offset(fleet: Fleet, project: int,
     assert [path.name for path in tmp_path.iterdir() if "offset" in path.name] == []
 
 
-def test_a_folder_that_takes_no_offset_is_said_and_all_lines_go_in(
+def test_a_folder_that_cannot_be_written_is_reported_and_all_lines_are_submitted(
     broker: Broker, fleet: Fleet, project: int, tmp_path: Path
 ) -> None:
     (tmp_path / "urls").write_text("".join(f"{n}\n" for n in range(12_000)))
@@ -525,7 +523,7 @@ def test_what_goes_wrong_is_one_line(broker: Broker, tmp_path: Path, arguments: 
         (["export", "--project", "x"], "argument --project: 'x' is not a whole number of at least 1"),
     ],
 )
-def test_a_number_that_cannot_be_is_said_with_its_flag(
+def test_an_invalid_number_is_reported_with_its_flag(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -536,7 +534,7 @@ def test_a_number_that_cannot_be_is_said_with_its_flag(
     assert said.endswith(f"error: {message}\n")
 
 
-def test_no_worker_is_made_whose_secret_cannot_be_kept(broker: Broker, fleet: Fleet) -> None:
+def test_no_worker_is_created_if_its_secret_cannot_be_stored(broker: Broker, fleet: Fleet) -> None:
     before = fleet.worker().id
 
     done = broker("worker", "create", "--worker-file", "nowhere/worker.json")
@@ -553,7 +551,7 @@ def test_files_of_accounts_may_begin_with_a_byte_order_mark(broker: Broker, proj
     assert [row["recipe"] for row in rows(broker("tasks", "list", project, "--json"))] == ["a"]
 
 
-def test_https_to_a_port_without_tls_is_said_in_plain_words(broker: Broker, fleet: Fleet) -> None:
+def test_https_to_a_port_without_tls_is_explained(broker: Broker, fleet: Fleet) -> None:
     url = fleet.url.replace("http://", "https://")
 
     done = broker("status", "--url", url)
@@ -561,12 +559,12 @@ def test_https_to_a_port_without_tls_is_said_in_plain_words(broker: Broker, flee
     assert done.returncode == 1
     assert done.stderr == (
         f"broker: POST /login: no answer from {url} (there is no TLS on this port: perhaps the URL has to begin "
-        "with http://): is a broker running there? --url names another\n"
+        "with http://): is a broker running there? --url sets the URL\n"
     )
 
 
 @pytest.mark.parametrize("secret", ["", "käfer", "two\nlines"])
-def test_a_secret_that_cannot_be_sent_is_said_with_its_file(broker: Broker, tmp_path: Path, secret: str) -> None:
+def test_a_secret_that_cannot_be_sent_is_reported_with_its_file(broker: Broker, tmp_path: Path, secret: str) -> None:
     (tmp_path / "worker.json").write_text(json.dumps({"id": 1, "alias": "a", "secret": secret}))
 
     done = broker("submit", "-", "--project", 1)
@@ -589,7 +587,7 @@ def test_a_secret_that_cannot_be_sent_is_said_with_its_file(broker: Broker, tmp_
         ("TASK_BROKER_WORKER_FILE=.", ["worker", "create"], ".: Is a directory"),
     ],
 )
-def test_a_wrong_value_of_a_variable_is_said_with_the_variable(
+def test_a_wrong_value_of_a_variable_is_reported_with_the_variable(
     broker: Broker, monkeypatch: pytest.MonkeyPatch, given: str, command: list[str], message: str
 ) -> None:
     variable, _, value = given.partition("=")
@@ -602,7 +600,7 @@ def test_a_wrong_value_of_a_variable_is_said_with_the_variable(
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_reader_that_has_seen_enough_is_no_error(fleet: Fleet, project: int) -> None:
+def test_a_reader_that_closes_the_output_is_no_error(fleet: Fleet, project: int) -> None:
     worker = fleet.worker(project)
     requests = [{"project": project, "recipe": str(n) * 100} for n in range(1000)]
     worker.post("/task/bulk_submit", {"requests": requests}).content()

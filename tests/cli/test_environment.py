@@ -1,4 +1,4 @@
-"""What the commands take from the environment, and what they say when a broker or a terminal is not as they wish."""
+"""What the commands take from the environment, and what they print without a broker or on an ASCII terminal."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def test_both_clients_say_what_they_cannot_use(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("command", [["status"], ["worker", "create"], ["submit", "-", "--project", "1"]])
-def test_a_broker_that_is_down_is_said_at_once(broker: Broker, command: list[str], tmp_path: Path) -> None:
+def test_a_broker_that_is_down_is_reported_at_once(broker: Broker, command: list[str], tmp_path: Path) -> None:
     file = tmp_path / "worker.json"
     if command[0] == "submit":
         file.write_text('{"id": 1, "alias": "a", "secret": "s"}')
@@ -98,7 +98,7 @@ def test_a_broker_that_is_down_is_said_at_once(broker: Broker, command: list[str
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert f"no answer from {url} (Connection refused): is a broker running there?" in done.stderr
-    assert done.stderr.endswith("TASK_BROKER_URL names another\n")
+    assert done.stderr.endswith("TASK_BROKER_URL sets the URL\n")
 
 
 def test_a_terminal_that_knows_only_ascii_gets_question_marks_and_programs_get_utf_8(

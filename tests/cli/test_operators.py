@@ -1,4 +1,4 @@
-"""The commands of those who look after projects, as they run them: with a token, or with an account."""
+"""The commands for operators of projects, with a token or with an account."""
 
 import re
 from typing import Any
@@ -51,9 +51,7 @@ def test_a_token_counts_before_the_account_of_the_environment(
 
 
 @pytest.mark.parametrize("wrong", ["two words", "ä", "a\nb"])
-def test_a_token_that_can_be_none_is_named_and_not_shown(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch, wrong: str
-) -> None:
+def test_an_invalid_token_is_named_and_not_shown(broker: Broker, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("TASK_BROKER_TOKEN", wrong)
     done = broker("project", "pause", 1)
     assert (done.returncode, done.stderr) == (1, "broker: TASK_BROKER_TOKEN: not a token\n")

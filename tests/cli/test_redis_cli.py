@@ -22,7 +22,7 @@ def redis_cli(url: str, *words: str, **environment: str) -> "subprocess.Complete
 
 @pytest.fixture
 def pretended(tmp_path: Path) -> dict[str, str]:
-    """A redis-cli that only says how it was called."""
+    """A redis-cli that only prints its arguments."""
     program = tmp_path / "redis-cli"
     program.write_text('#!/bin/sh\necho "$REDISCLI_AUTH|$*"\n')
     program.chmod(0o755)

@@ -82,7 +82,7 @@ def serve(*flags: str, **variables: str) -> str:
     return done.stderr
 
 
-def test_a_host_that_cannot_be_is_said_with_its_flag_or_its_variable(tmp_path: Path) -> None:
+def test_an_invalid_host_is_reported_with_its_flag_or_variable(tmp_path: Path) -> None:
     data = ("--data-dir", str(tmp_path), "--port", "0")
 
     for wrong in ("300.1.1.1", "no..host", "x" * 70):
@@ -90,7 +90,7 @@ def test_a_host_that_cannot_be_is_said_with_its_flag_or_its_variable(tmp_path: P
     assert serve(*data, BROKER_HOST=wrong).startswith(f"broker: BROKER_HOST: cannot listen on {wrong}:0: ")
 
 
-def test_a_setting_is_said_as_it_was_given(tmp_path: Path) -> None:
+def test_a_wrong_setting_is_reported_as_it_was_given(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     impossible = str(tmp_path / "file" / "data")
     said = f"cannot use {impossible}: Not a directory\n"

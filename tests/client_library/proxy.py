@@ -30,7 +30,7 @@ class Proxy:
         self._clients: set[socket.socket] = set()
 
     def lose(self, path: str, times: int = 1) -> None:
-        """The next answers to requests whose path begins so."""
+        """Loses the next answers to requests whose path begins so."""
         self._lose[path] = times
 
     def break_down(self, path: str, times: int = 1) -> None:
@@ -38,7 +38,7 @@ class Proxy:
         self._break[path] = times
 
     def hold(self, path: str, *, after: int = 0) -> None:
-        """Answers to requests whose path begins so do not come, but for the first ``after``."""
+        """Loses all answers to requests whose path begins so, except the first ``after``."""
         self._hold[path] = after
 
     def count(self, path: str) -> int:
@@ -84,7 +84,7 @@ class Proxy:
 
 
 def _counted_down(counts: dict[str, int], path: str, *, at_end: bool) -> bool:
-    """Whether the count of this path was down already, or was not."""
+    """Whether a count for this path was left; takes one of it."""
     for start, left in counts.items():
         if path.startswith(start):
             counts[start] = max(0, left - 1)

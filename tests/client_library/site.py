@@ -24,7 +24,7 @@ class Reply(NamedTuple):
 
 
 class Site:
-    """Answers a path with its replies, one after the other, the last one for ever; and notes who asked when."""
+    """Answers a path with its replies, one after the other, the last one again and again; and notes each request."""
 
     def __init__(self, port: int) -> None:
         self.port = port

@@ -1,4 +1,4 @@
-"""The programs of docs/crawling.md crawl two sites and one that is down, and keep what the sites ask for."""
+"""The programs of docs/crawling.md crawl two sites and one that is down, and obey what the sites ask for."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.serving import Serving, free_port, until
 PAGE = (Path(__file__).parents[2] / "docs" / "crawling.md").read_text()
 ACCOUNT = {"username": "admin", "password": "a long password"}
 LATE = 0.4
-"""Seconds by which a request may come after its task was handed out."""
+"""Seconds by which a request may come after its task was assigned."""
 
 
 def python(name: str, address: str) -> str:

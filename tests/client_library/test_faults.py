@@ -206,7 +206,7 @@ def test_a_broker_with_a_fault_of_its_own_is_asked_again(
     with running(worker):
         until(lambda: counters(fleet, project)["closed"] == 1)
 
-    assert caplog.text.count("is away (500: Out of paper)") == 1
+    assert caplog.text.count("is unavailable (500: Out of paper)") == 1
 
 
 @contextmanager
@@ -264,9 +264,9 @@ def test_a_worker_that_starts_before_its_broker_waits_and_logs_it_once(
     def work(task: Task) -> None: ...
 
     with running(worker):
-        until(lambda: "is away" in caplog.text)
+        until(lambda: "is unavailable" in caplog.text)
         time.sleep(0.5)
         with a_proxy(fleet.url, port):
             until(lambda: counters(fleet, project)["closed"] == 1)
             # Before the proxy goes: the worker goes on asking, and would say that the broker is away again.
-            assert caplog.text.count("is away") == caplog.text.count("is back") == 1
+            assert caplog.text.count("is unavailable") == caplog.text.count("is available again") == 1

@@ -1,4 +1,4 @@
-"""Whatever the function of a worker is, returns or raises: its task is released, and the next one is done."""
+"""Whatever the function of a worker returns or raises, its task is released and the next one is done."""
 
 import asyncio
 import functools
@@ -17,7 +17,7 @@ from tests.serving import until
 
 
 class Nameless(Exception):
-    """It ends the program that wants to show it."""
+    """Its text ends the program that prints it."""
 
     def __str__(self) -> str:
         raise SystemExit(3)
@@ -251,7 +251,7 @@ def with_a_flag(task: Task) -> "bool":
         (5, "decorates a function, not 5"),
     ],
 )
-def test_what_cannot_work_is_refused_where_it_is_decorated(function: Any, why: str) -> None:
+def test_a_function_that_cannot_work_is_refused_where_it_is_decorated(function: Any, why: str) -> None:
     with pytest.raises(TypeError, match=why):
         Worker("http://broker").task(project=1)(function)
 
@@ -273,6 +273,6 @@ def test_what_is_no_vote_fails_the_task_with_a_sentence(
 
     (row,) = fleet.admin.get(f"/project/tasks/{project}?state=failed").content()["tasks"]
     assert row["error"]["message"] == (
-        f"its function returned {kind}: return a signed 64-bit int or None; broker.client.verification makes one of a "
+        f"its function returned {kind}: return a signed 64-bit int or None; broker.client.verification makes an int of "
         "text or bytes"
     )

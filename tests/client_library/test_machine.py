@@ -1,4 +1,4 @@
-"""A machine on which functions hang, all tasks fail, or no thread starts: it does the others, or leaves them."""
+"""Functions hang, all tasks fail, or no thread starts: the worker does other tasks, or leaves them to others."""
 
 import asyncio
 import threading
@@ -155,10 +155,10 @@ def test_slots_of_functions_that_hang_for_ever_are_replaced_as_many_as_there_are
 
     with running(worker):
         until(lambda: stats(fleet, project)["failed"] == 4)
-        until(lambda: "no more tasks are got until one of 4 calls ends that hang" in caplog.text)
+        until(lambda: "the worker gets no more tasks until one of 4 hanging calls ends" in caplog.text)
         time.sleep(0.5)
         assert (stats(fleet, project)["failed"], stats(fleet, project)["assigned"]) == (4, 0)
-        assert "4 calls were given up and go on; others take their places" in caplog.text
+        assert "4 calls were given up and still run; others take their places" in caplog.text
         let_go.set()
         until(lambda: counters(fleet, project)["closed"] == 3)
 

@@ -1,4 +1,4 @@
-"""Something between a worker and its broker answers by itself: the worker goes on, and no finished work is lost."""
+"""A proxy between a worker and its broker answers by itself: the worker goes on, and no finished work is lost."""
 
 from collections import Counter
 
@@ -122,7 +122,7 @@ def test_a_release_that_a_firewall_never_lets_through_delays_no_other(
     with running(worker):
         until(lambda: counters(fleet, project)["closed"] == 30, 20)
         assert (stats(fleet, project)["assigned"], stats(fleet, project)["failed"]) == (1, 0)
-        until(lambda: f"what task {bad} says does not arrive" in caplog.text)
+        until(lambda: f"the result of task {bad} does not arrive" in caplog.text)
         proxy.instead = lambda request: None
         until(lambda: stats(fleet, project)["failed"] == 1)
 
@@ -145,7 +145,7 @@ def test_a_project_that_is_deleted_ends_its_function_only(
     with running(worker):
         until(lambda: counters(fleet, deleted)["closed"] == 1)
         fleet.admin.post(f"/project/delete/{deleted}").content()
-        until(lambda: "a function ends, and the others go on" in caplog.text, 20)
+        until(lambda: "a function ends, and the others continue" in caplog.text, 20)
         producer(other).submit(other, "after")
         until(lambda: done == ["after"])
 

@@ -273,7 +273,7 @@ def test_a_call_that_must_not_be_repeated_says_that_the_answer_is_not_a_brokers(
         steps.send(outcome if outcome.status != 200 else Answer(200, b"<h1>Sign in</h1>", 0))
 
     assert unreachable.value.status == outcome.status
-    # Nobody passes on what he answers with 429.
+    # A proxy that answers 429 has not passed the call on.
     assert unreachable.value.sent is (outcome.status != 429)
 
 

@@ -116,7 +116,7 @@ def test_a_ctrl_c_in_an_event_loop_of_the_program_gives_the_tasks_back(
 
 def test_a_worker_that_waits_for_a_broker_can_be_stopped(tmp_path: Path) -> None:
     with program(tmp_path, WORKER, "http://127.0.0.1:9", "1", "async", "1", "1") as worker:
-        until(lambda: "is away" in worker.text())
+        until(lambda: "is unavailable" in worker.text())
         assert worker.end() == 0
 
 
@@ -136,7 +136,7 @@ def test_the_next_run_of_a_killed_worker_gives_its_tasks_back(
     assert (counters(fleet, project)["assigned"], counters(fleet, project)["reclaimed"]) == (6, 3)
 
 
-def test_a_task_that_ends_its_worker_each_time_fails_at_some_time(
+def test_a_task_that_ends_its_worker_each_time_fails_after_max_reclaims(
     fleet: Fleet, worker_file: WorkerFile, producer: Producer, tmp_path: Path
 ) -> None:
     project = fleet.project(max_reclaims=1)

@@ -321,7 +321,7 @@ def test_a_worker_without_access_requests_it_waits_and_logs_it_once(
 
     assert caplog.text.count("waits until a manager lets it into") == 1
     assert f"{fleet.url}/ui/projects/{project}/access" in caplog.text
-    assert caplog.text.count(f"may take tasks of project {project} now") == 1
+    assert caplog.text.count(f"may get tasks of project {project} now") == 1
 
 
 def test_a_paused_worker_waits_until_it_is_resumed(

@@ -117,5 +117,5 @@ def test_a_broker_that_runs_already_is_used_and_a_second_demo_there_finds_names_
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
     assert "in project pages, which is chained to index\n" in first[2]
     assert "in project pages-" in second[2]
-    assert "the first account here, so its administrator" in first[2]
+    assert "the first account here, so an admin" in first[2]
     assert "a new manager" in second[2]

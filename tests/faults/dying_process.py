@@ -38,7 +38,7 @@ def mortal(settings: Settings, calls: int) -> Store:
 
 
 async def dies(settings: Settings, calls: int, doing: Callable[[Store], Awaitable[object]]) -> bool:
-    """Whether ``doing`` was cut short."""
+    """Whether the death interrupted ``doing``."""
     store = mortal(settings, calls)
     try:
         await doing(store)

@@ -1,4 +1,4 @@
-"""A fleet that goes on working while something goes wrong, and its books."""
+"""A fleet that works while faults are caused, and a ledger of what it was told."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ MOST = 20_000
 
 @dataclass
 class Ledger:
-    """What the clients were told, and when."""
+    """What the clients were answered, and when."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     harmed: threading.Event = field(default_factory=threading.Event)
@@ -47,7 +47,7 @@ Harm = Callable[[Ledger, Serving], None]
 
 
 class Client:
-    """Submits, takes and releases, and writes down what it hears."""
+    """Submits, gets and releases, and notes the answers."""
 
     def __init__(self, worker: Caller, number: int, ledger: Ledger) -> None:
         self._worker = worker
@@ -93,7 +93,7 @@ class Client:
                 ledger.closed_at.setdefault(task, time.monotonic())
 
     def send(self, path: str, body: object = None) -> Answer | None:
-        """None when the answer was lost, or the broker said 503: whether it was done is not known."""
+        """None if the answer was lost or was a 503: it is not known whether the call was carried out."""
         try:
             answer = self._worker.get(path) if body is None else self._worker.post(path, body)
         except httpx.TransportError:
@@ -115,9 +115,9 @@ class Client:
 
 
 def endure(serving: Serving, admin: Caller, harm: Harm, gap: Callable[[], tuple[float, float]] | None = None) -> Ledger:
-    """A fleet works while ``harm`` is done; afterwards all is closed, and the books balance.
+    """A fleet works while ``harm`` is done; afterwards all tasks are closed, and the ledger balances.
 
-    ``gap``: from when to when what was acknowledged may be lost or come back; never, unless it is given.
+    ``gap``: between these times acknowledged changes may be lost; by default never.
     """
     fleet = Fleet(serving.url, admin)
     ledger = Ledger(project=fleet.project(remember_closed=-1, retry_delay=0.05))
@@ -140,7 +140,7 @@ def endure(serving: Serving, admin: Caller, harm: Harm, gap: Callable[[], tuple[
 
 
 def _submitted_again(client: Client, ledger: Ledger) -> list[float]:
-    """When those were acknowledged that the broker no longer knows."""
+    """When the tasks were acknowledged that the broker has lost."""
     lost = []
     for hash64, acknowledged in ledger.submitted.items():
         answer = client.send("/task/submit", {"project": ledger.project, "recipe": "r", "hash64": hash64})
@@ -151,7 +151,7 @@ def _submitted_again(client: Client, ledger: Ledger) -> list[float]:
 
 
 def _close_all(worker: WorkerCaller, client: Client, ledger: Ledger) -> None:
-    """What was taken and never released comes back; all of it is closed in the end."""
+    """Tasks that were never released come back, and are closed in the end."""
 
     def drained() -> bool:
         while (answer := client.send(f"/task/get/{ledger.project}")) is not None and answer.body["ok"]:

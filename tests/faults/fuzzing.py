@@ -17,7 +17,7 @@ from broker.settings import Settings
 
 
 def routes(app: Any, prefix: str = "") -> Iterator[tuple[str, Route]]:
-    """Every route below ``app``, through mounts and middleware, with what stands before its path."""
+    """Every route below ``app``, through mounts and middleware, with the prefix of its path."""
     while not hasattr(app, "routes"):
         app = getattr(app, "app", None) or app._app
     for route in app.routes:
@@ -93,7 +93,7 @@ _RIGHT: dict[str, Any] = {
     "assign": True,
     "paused": False,
 }
-"""What would be fine. A call ignores what it does not know, so one body has the right shape for all."""
+"""A valid body. A call ignores fields that it does not know, so this body is valid for all calls."""
 
 _SHAPED = st.dictionaries(st.sampled_from(NAMES), ODD, max_size=3).flatmap(
     lambda odd: st.sets(st.sampled_from(sorted(_RIGHT)), max_size=5).map(

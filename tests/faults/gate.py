@@ -26,7 +26,7 @@ class Gate:
         return f"redis://127.0.0.1:{self.port}"
 
     def shut(self) -> None:
-        """Resets all connections, and from now on each new one as soon as it is there."""
+        """Resets all connections, and from now on each new one at once."""
         self._shut = True
         asyncio.run_coroutine_threadsafe(self._reset(*self._writers), self._loop).result(10)
 

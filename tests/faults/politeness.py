@@ -1,7 +1,7 @@
-"""What fetchers and a manager saw of a project's groups, and what of it breaks the groups' rules.
+"""What fetchers and a manager saw of a project's groups, and which of it violates the groups' limits.
 
-A client knows only that a task started between its request and the answer. What is reported breaks a rule at every time
-in between: on a slow machine less is found, but never what is not there.
+A client knows only that a task started between its request and the answer. A violation is reported
+only if it is one at every time in between: on a slow machine some are missed, but none is invented.
 """
 
 import math
@@ -34,7 +34,7 @@ class Block:
 
 @dataclass
 class Start:
-    """``until``: the task is certainly held from the answer on until then, but for maintenance."""
+    """``until``: the task is certainly held from the answer until then, except for maintenance."""
 
     task: int
     asked: float
@@ -49,7 +49,7 @@ class GroupLog:
     starts: list[Start] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     own: bool = False
-    """Whether it has limits of its own, so that the project's do not count."""
+    """Whether it has limits of its own instead of the project's."""
 
     def in_force(self, begin: float, end: float) -> Iterator[Change]:
         """Those that may have been in force at some time between these."""

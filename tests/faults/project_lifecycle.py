@@ -61,7 +61,7 @@ class Lifecycle:
         return worker
 
     def shift(self) -> None:
-        """Leaves nothing behind but one worker, and what expires."""
+        """Leaves nothing behind except one worker, and keys that expire."""
         with ExitStack() as stack:
             manager = self._caller(stack)
             manager.post("/login", {"username": f"no-{secrets.token_hex(5)}", "password": PASSWORD})
@@ -128,7 +128,7 @@ class Lifecycle:
         assert worker.post("/log/info", line).status == 200
 
     def _work(self, worker: WorkerCaller, project: int) -> bool:
-        """Takes some tasks and does something with each. Whether there were any."""
+        """Gets some tasks and releases each in some way. Whether there were any."""
         paths = [f"/task/get/{project}", f"/task/get/{project}?count=5", "/task/get"]
         answer: Answer = worker.get(self._choose.choice(paths))
         if not answer.body["ok"]:
@@ -148,7 +148,7 @@ class Lifecycle:
         return True
 
     def _look(self, manager: Caller, project: int) -> None:
-        """At all that can be looked at."""
+        """Reads everything that can be read."""
         calls = ("get", "stats", "tasks", "assignees", "access_list", "secret")
         for path in (*(f"/project/{call}/{project}" for call in calls), "/worker/stats", "/account/sessions"):
             manager.get(path).content()

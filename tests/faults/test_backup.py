@@ -27,7 +27,7 @@ OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 _SECTION = OPERATING.read_text().partition("## Backup and restore\n")[2].partition("\n## ")[0]
 BACKUP, RESTORE, ONE_FILE, RESTORE_ONE_FILE, FILES, RESTORE_FILES = re.findall(r"```sh\n(.*?)```", _SECTION, re.DOTALL)
 SAVED = "cp DIR/dump.rdb /backup/tasks.rdb"
-"""What is left to do after a BGSAVE."""
+"""The command after a BGSAVE."""
 
 PASSWORD = "a long password"
 _BULK = 50
@@ -41,7 +41,7 @@ class Place:
     own: bool = False
     server: "subprocess.Popen[bytes] | None" = None
     url: str = ""
-    """Of the server of its own."""
+    """The URL of its own server."""
 
     @property
     def data(self) -> Path:
@@ -100,7 +100,7 @@ def running(place: Place) -> Iterator[Serving]:
 
 @dataclass
 class Load:
-    """Two submit, one takes and closes, all the time; what was acknowledged is noted."""
+    """Two workers submit and one closes tasks, all the time; acknowledged changes are noted."""
 
     project: int
     submitted: list[int] = field(default_factory=list)
@@ -190,7 +190,7 @@ def test_a_backup_under_load_has_all_that_was_acknowledged_before_it_began(
         workers = [fleet.worker(load.project) for _ in range(3)]
         with load.on(workers), original.store(serving) as client:
             until(lambda: len(load.submitted) >= 5000 and len(load.closed) >= 500)
-            # The store waits five seconds for others who want a copy as well; a test does not.
+            # By default, the store waits five seconds for further replicas before it sends a copy.
             client.config_set("repl-diskless-sync-delay", 0)
             if backup is SAVED:
                 begun = save(client, load)
@@ -223,7 +223,7 @@ def test_a_backup_under_load_has_all_that_was_acknowledged_before_it_began(
 
 
 def save(client: Redis, load: Load) -> tuple[set[int], set[int]]:
-    """What was acknowledged before a BGSAVE, when it is done."""
+    """Saves, and returns what was acknowledged before."""
     begun = set(load.submitted), set(load.closed)
     client.bgsave()
     until(lambda: client.info("persistence")["rdb_bgsave_in_progress"] == 0)
@@ -284,7 +284,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def one_task(serving: Serving) -> int:
-    """Its project."""
+    """Submits a task. Returns its project."""
     admin = serving.caller()
     admin.post("/register", {"username": "admin", "password": PASSWORD}).content()
     fleet = Fleet(serving.url, admin)
@@ -306,7 +306,7 @@ def test_a_backup_is_taken_whether_the_broker_runs_or_not_and_replaces_nothing(t
 
     before = {path: path.read_bytes() for path in backup.rglob("*") if path.is_file()}
     again = run(place, "backup", backup)
-    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    assert (again.returncode, "exists, and is not an empty folder" in again.stderr) == (1, True)
     assert {path: path.read_bytes() for path in backup.rglob("*") if path.is_file()} == before
     # It contains secrets.
     assert all(path.stat().st_mode & 0o077 == 0 for path in [backup, *backup.rglob("*")])

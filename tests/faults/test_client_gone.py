@@ -1,4 +1,4 @@
-"""A client goes in the middle of a bulk call: all of it is done, or nothing, and asking again tells."""
+"""A client disconnects in the middle of a bulk call: all of it is done or nothing, and the client can tell which."""
 
 import json
 import socket
@@ -37,7 +37,7 @@ def bulk(project: int) -> dict[str, object]:
     return {"requests": [{"project": project, "recipe": "r", "hash64": n + 1} for n in range(TASKS)]}
 
 
-def test_of_a_bulk_that_was_sent_by_half_nothing_is_done(fleet: Fleet) -> None:
+def test_nothing_is_done_of_a_bulk_that_was_only_half_sent(fleet: Fleet) -> None:
     project = fleet.project()
     worker = fleet.worker(project)
     body = json.dumps(bulk(project)).encode()

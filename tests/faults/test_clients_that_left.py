@@ -1,4 +1,4 @@
-"""A client that has gone before its answer could be written: what a get took for it goes back at once."""
+"""A client disconnects before its answer could be written: tasks that a get took for it wait again at once."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def asked(worker: WorkerCaller, path: str, times: int = 1) -> socket.socket:
 def asked_while_stopped(
     pid: int, worker: WorkerCaller, path: str, leaves: Leaves, *, apart: float = 0, times: int = 1
 ) -> socket.socket:
-    """Asks, and leaves ``apart`` seconds later, while this process is stopped."""
+    """Sends a get and disconnects ``apart`` seconds later, while this process is stopped."""
     os.kill(pid, signal.SIGSTOP)
     try:
         connection = asked(worker, path, times)

@@ -1,4 +1,4 @@
-"""Clocks go wrong. Those of the brokers' hosts may; the store's counts, and may be set ahead or back."""
+"""Wrong clocks: that of a broker's host does not matter; the store's counts, and may be set ahead or back."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ HOUR = 3600
 
 @pytest.fixture
 def faketime() -> dict[str, str]:
-    """What in the environment of a process makes its clock say what we like, but not go faster."""
+    """The environment of a process whose clock is set, but not faster."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     if not found:
         pytest.skip("libfaketime is not installed")
@@ -32,7 +32,7 @@ def faketime() -> dict[str, str]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[str]:
-    """Whose clock is right."""
+    """A store whose clock is right."""
     with a_server(tmp_path / "store") as port:
         yield f"redis://127.0.0.1:{port}"
 

@@ -1,4 +1,4 @@
-"""Many clients on one project, over two server processes: nothing is handed out twice, nothing is lost."""
+"""Many clients on one project, over two server processes: no task is assigned twice or lost."""
 
 import json
 import socket
@@ -44,7 +44,7 @@ def test_sixteen_clients_close_each_task_once(fleet: Fleet) -> None:
 
     assert sum(result[0] for result in results) == TASKS
     closed = Counter(id for result in results for id in result[1:])
-    # A last task may come back for its second vote after its worker has gone home.
+    # A last task may come back for its second vote after all workers have ended.
     stragglers = fleet.worker(project)
     while (answer := stragglers.get(f"/task/get/{project}")).body["ok"]:
         id = answer.content()["task"]["id"]

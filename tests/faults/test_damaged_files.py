@@ -73,7 +73,7 @@ def written(tmp_path: Path, made: Path) -> Path:
 
 
 def names(tmp_path: Path) -> list[str]:
-    """Of the projects that a broker finds in the data."""
+    """The names of the projects that a broker finds in the data."""
     serving = Serving.start(tmp_path)
     found = [project["name"] for project in serving.caller().get("/project/list").content()["projects"]]
     assert serving.stop() == 0
@@ -81,7 +81,7 @@ def names(tmp_path: Path) -> list[str]:
 
 
 def damaged_at_late(file: Path) -> int:
-    """Where: in the creation of "late", behind that of "early"."""
+    """Damages the creation of "late", after that of "early". Returns the position."""
     data = file.read_bytes()
     at = data.index(b"$4\r\nlate")
     file.write_bytes(data[:at] + bytes([0x80] * 4) + data[at + 4 :])
@@ -110,9 +110,7 @@ def test_zeros_may_be_all_that_is_left_of_the_last_changes(tmp_path: Path, writt
     assert names(tmp_path) == []
 
 
-def test_a_time_that_was_written_by_half_does_not_swallow_what_comes_next(
-    tmp_path: Path, written: Path, repair: Repair
-) -> None:
+def test_a_half_written_time_does_not_swallow_the_next_command(tmp_path: Path, written: Path, repair: Repair) -> None:
     whole = written.read_bytes()
     assert b"#TS:1" in whole
     written.write_bytes(whole + b"#TS:17")
@@ -153,7 +151,7 @@ def test_a_repair_shows_what_is_lost_and_asks_and_leaves_a_way_back(
         assert contents(folder(tmp_path)) == before
     offset = before[written.name].rindex(b"MULTI", 0, at) - len("*1\r\n$5\r\n")
     lost = len(before[written.name]) - offset
-    assert f"{written} cannot be read from byte {offset:,} on: what is there is no command\n" in refused.stdout
+    assert f"{written} cannot be read from byte {offset:,} on: the bytes there are not a command\n" in refused.stdout
     (when,) = re.findall(r"the last change before that, at (.+): [A-Z]+ broker:\{", refused.stdout)
     assert abs(datetime.now(UTC) - datetime.strptime(f"{when} +0000", "%Y-%m-%d %H:%M:%S UTC %z")) < timedelta(
         minutes=5
@@ -212,7 +210,7 @@ def test_a_command_that_the_store_does_not_know_is_damage_as_well(
 
     assert done.returncode == 0, done.stderr
     assert f"{written} cannot be read from byte " in done.stdout
-    assert "the store knows no command HSEU" in done.stdout
+    assert "the store does not know the command HSEU" in done.stdout
     assert done.stdout.endswith("\nthe store starts\n")
     assert names(tmp_path) == ["early"]
 

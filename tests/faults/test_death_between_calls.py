@@ -1,4 +1,4 @@
-"""A process dies between two calls into the store, at each place where it can. The sweeper then has to mend it."""
+"""A process dies between two calls of the store, at each place where it can. The sweeper must then repair it."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ from tests.faults.dying_process import dies
 from tests.stores import keys_like, looking_into
 
 ENOUGH = 7
-"""More calls than any operation below makes, but for the deletion of a project."""
+"""More calls than any operation below makes, except the deletion of a project."""
 
 
 async def cut_short(settings: Settings, calls: int, doing: Callable[[Store], Awaitable[object]]) -> bool:
@@ -74,7 +74,7 @@ async def test_a_change_of_a_project_reaches_its_scripts(store: Store, settings:
 
 
 @pytest.mark.parametrize("calls", range(ENOUGH))
-async def test_whoever_was_granted_access_finds_the_project(store: Store, settings: Settings, calls: int) -> None:
+async def test_a_worker_that_was_granted_access_finds_the_project(store: Store, settings: Settings, calls: int) -> None:
     worker = (await store.workers.create("w"))[0].id
     project = await a_project(store, await a_manager(store), "p")
     await store.workers.request_access(project, worker, assign=True, submit=True)
@@ -88,7 +88,9 @@ async def test_whoever_was_granted_access_finds_the_project(store: Store, settin
 
 
 @pytest.mark.parametrize("calls", range(ENOUGH))
-async def test_whoever_is_accepted_with_others_finds_the_project(store: Store, settings: Settings, calls: int) -> None:
+async def test_workers_that_are_accepted_together_find_the_project(
+    store: Store, settings: Settings, calls: int
+) -> None:
     workers = [(await store.workers.create("w"))[0].id for _ in range(3)]
     project = await a_project(store, await a_manager(store), "p")
     for worker in workers:
@@ -104,7 +106,7 @@ async def test_whoever_is_accepted_with_others_finds_the_project(store: Store, s
 
 
 @pytest.mark.parametrize("calls", range(ENOUGH))
-async def test_whoever_joins_with_a_token_finds_the_project_and_uses_it_up_once(
+async def test_a_worker_that_joins_with_a_token_finds_the_project_and_takes_one_use(
     store: Store, settings: Settings, calls: int
 ) -> None:
     worker = (await store.workers.create("w"))[0].id

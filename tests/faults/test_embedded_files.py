@@ -1,4 +1,4 @@
-"""Somebody deletes, or makes first, what the embedded store needs besides its data: its socket, its locks."""
+"""Somebody deletes the embedded store's socket or locks, or creates them first."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tests.serving import Serving, until
 
 
 def long_path(tmp_path: Path) -> Path:
-    """A directory in which no socket can be."""
+    """A path that is too long for a socket."""
     return tmp_path / ("x" * 100) / ("y" * 100)
 
 
@@ -29,7 +29,7 @@ def delete_directory(path: Path) -> None:
 
 
 def test_the_socket_is_in_the_data_directory(tmp_path: Path) -> None:
-    # With what a URL has a meaning for.
+    # With characters that have a meaning in a URL.
     serving = Serving.start(tmp_path / "50% {}?#")
     path = tmp_path / "50% {}?#" / "data" / "store.sock"
 
@@ -171,7 +171,7 @@ def another_users_directory(path: Path, elsewhere: Path) -> None:
 @pytest.mark.parametrize(
     "make", [a_link, a_link_to_nothing, a_file, an_open_directory, another_users_directory], ids=lambda it: it.__name__
 )
-def test_nothing_starts_in_a_place_that_somebody_else_has_made_first(
+def test_nothing_starts_in_a_directory_that_somebody_else_created_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path, Path], None]
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
@@ -183,8 +183,8 @@ def test_nothing_starts_in_a_place_that_somebody_else_has_made_first(
 
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"broker: the store's socket: {place} belongs to somebody else, is no directory, or lets others in: "
-        "remove it, or take a --data-dir with a shorter path\n"
+        f"broker: the store's socket: {place} belongs to another user, is not a directory, or is open to others: "
+        "remove it, or use a --data-dir with a shorter path\n"
     )
     for folder in (place, tmp_path / "elsewhere"):
         assert not folder.is_dir() or not list(folder.iterdir())

@@ -1,4 +1,4 @@
-"""Server processes and the store are killed, or stand still, in the middle of a fleet's work: the books balance."""
+"""Server processes and the store are killed or stopped while a fleet works: the ledger balances."""
 
 import os
 import signal

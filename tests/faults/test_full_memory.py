@@ -67,7 +67,7 @@ def test_a_full_broker_refuses_what_is_new_and_drains(small: Fleet, serving: Ser
     assert asking.post("/project/join", join).status == 503
     assert small.admin.post(f"/project/join_tokens/{project}", {"assign": True}).status == 503
 
-    # All the rest goes on.
+    # Everything else goes on.
     assert small.admin.post("/login", {"username": "admin", "password": "a long password"}).status == 200
     assert small.admin.post(f"/project/update/{project}", {"motd": "full"}).status == 200
     assert worker.take(project)["id"] == voted
@@ -84,7 +84,7 @@ def test_a_full_broker_refuses_what_is_new_and_drains(small: Fleet, serving: Ser
     while (answer := worker.get(f"/task/get/{project}")).body["ok"]:
         assert worker.release(answer.content()["task"]["id"]) is True
         closed += 1
-    # One is held by the other worker; the one that was voted on waits for him, too.
+    # One is held by the other worker; the one with a vote waits for that worker as well.
     assert closed == stored - 1
     assert waiting(small, target) == 0
 

@@ -1,4 +1,4 @@
-"""Whatever is sent to whatever route, by whomever: no 5xx, and of the API an envelope."""
+"""Any request to any route by anybody: no 5xx, and each answer of the API has the envelope."""
 
 import json
 import socket
@@ -15,16 +15,16 @@ from tests.faults.fuzzing import BODIES, HEADERS, METHODS, PATHS, ROUTES, Receiv
 from tests.serving import Serving
 
 ENDS_A_SESSION = ("/register", "/login", "/logout", "/account/close_sessions", "/account/password")
-"""Of the cookie that the call carries: these are called without one."""
+"""Calls that end the session of their cookie: they are sent without one."""
 
 NO_ENVELOPE = ("/metrics", "/openapi.json")
-"""What these answer, when it is no refusal, has another form."""
+"""Their answers, if they are not refusals, have no envelope."""
 
 FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 class Crowd:
-    """A broker, and those who send: a stranger, a worker, a manager with a project of his own, an admin."""
+    """A broker and its callers: a stranger, a worker, a manager with a project of their own, an admin."""
 
     def __init__(self, serving: Serving) -> None:
         self.serving = serving
@@ -50,7 +50,7 @@ class Crowd:
         return headers
 
     def send(self, who: str, path: str, request: Request) -> Received:
-        """``path`` as the route has it."""
+        """``path``: the path of the route."""
         headers = {**request.headers, **self._headers(who, path)}
         received = exchanged(self.url, request._replace(headers=headers))
         if path == "/worker/rotate_secret" and received.status == 200:

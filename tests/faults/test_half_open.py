@@ -1,4 +1,4 @@
-"""A network that swallows: the connection to the store is open, and nothing comes through any more."""
+"""A connection to the store stays open, but nothing arrives any more."""
 
 import asyncio
 from collections.abc import AsyncIterator

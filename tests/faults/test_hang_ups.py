@@ -1,4 +1,4 @@
-"""The store, or what stands before it, accepts connections and hangs up: as long as it does there is no store."""
+"""The store, or a proxy before it, accepts connections and closes them: it counts as unavailable."""
 
 import re
 import threading
@@ -18,7 +18,7 @@ from tests.servers import a_server
 from tests.serving import Serving, until
 
 SOON = 0.5
-"""Seconds: far less than the second after which a look would find a task."""
+"""Seconds: far less than the second between two polls of the store."""
 
 SHUT = 1.5
 """Seconds for which every connection is reset while calls come."""
@@ -40,7 +40,7 @@ def a_broker(folder: Path, url: str, *, ready: bool = True) -> Iterator[Serving]
 
 
 class Callers:
-    """Clients that go on calling, each call on a connection of its own, so that both processes are asked."""
+    """Clients that call all the time, each call on a new connection, so that both processes get some."""
 
     def __init__(self, url: str, worker: WorkerCaller | None = None) -> None:
         self._url = url
@@ -72,7 +72,7 @@ class Callers:
 
 
 def wait_in_both(serving: Serving, worker: WorkerCaller, project: int) -> None:
-    """So that each of the processes has to listen."""
+    """Lets a get wait in each of the processes, so that both subscribe."""
 
     def wait(_: int) -> int:
         url = f"{serving.url}/task/get/{project}?wait=1"
@@ -87,7 +87,7 @@ def wait_in_both(serving: Serving, worker: WorkerCaller, project: int) -> None:
 
 
 def both_hear(serving: Serving) -> bool:
-    """What the store tells."""
+    """Whether both processes have subscribed."""
     with Redis.from_url(serving.redis_url, decode_responses=True) as redis:
         return len(redis.client_list(_type="pubsub")) == 2
 
@@ -103,7 +103,7 @@ def assert_waiting_gets_are_woken_promptly(worker: WorkerCaller, project: int) -
             submitted = time.monotonic()
             assert waiting.result(30).json()["content"]["task"]["id"] == task
             late.append(time.monotonic() - submitted)
-    # One may be unlucky on a busy machine; without word half of them would be later.
+    # One may be late on a busy machine; without notifications half of them would be.
     assert sorted(late)[-2] < SOON, late
 
 
@@ -185,7 +185,7 @@ def test_a_store_that_has_all_the_clients_it_may_have_is_away_until_it_takes_mor
         serving.wait_for(200)
         until(lambda: both_hear(serving))
         assert_waiting_gets_are_woken_promptly(worker, project)
-        assert "the store cannot be reached: the store hung up and said: ERR max number of clients reached" in (
+        assert "the store cannot be reached: the store closed the connection: ERR max number of clients reached" in (
             serving.log.read_text()
         )
         assert "Traceback" not in serving.log.read_text()

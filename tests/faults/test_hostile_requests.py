@@ -120,7 +120,7 @@ def test_a_server_process_may_have_as_many_connections_as_the_system_lets_it(tmp
     assert serving.stop() == 0
 
 
-def test_an_operator_hears_that_few_clients_fit(tmp_path: Path) -> None:
+def test_an_operator_is_warned_that_few_clients_fit(tmp_path: Path) -> None:
     limit = "resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))"
     code = f"import resource, os, sys; {limit}; os.execv(sys.argv[1], sys.argv[1:])"
     command = [

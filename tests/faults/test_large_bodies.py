@@ -1,4 +1,4 @@
-"""Large bodies that come slowly, many at a time: a process holds so much of them, and small calls go on."""
+"""Many large bodies that arrive slowly: their memory is limited, and small calls go on."""
 
 import json
 import socket
@@ -40,7 +40,7 @@ def begun(serving: Serving, worker: WorkerCaller, *, chunked: bool = False) -> s
 
 
 def refused(connection: socket.socket) -> bool:
-    """Whether there is an answer, which is then the refusal that is meant."""
+    """Whether there is an answer; it must be the expected refusal."""
     connection.settimeout(0.001)
     try:
         if not connection.recv(1, socket.MSG_PEEK):

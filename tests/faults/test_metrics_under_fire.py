@@ -1,4 +1,4 @@
-"""What was counted stays counted when processes die, and is told while the store is away."""
+"""Counts survive the death of processes, and are shown while the store is away."""
 
 import os
 import signal
@@ -62,7 +62,7 @@ def test_what_was_in_flight_in_a_process_that_died_is_not_any_more(own: Serving)
     until(lambda: Metrics.of(own.url)("requests_in_flight") == quiet)
 
 
-def test_while_the_store_hangs_its_processes_are_told_of_and_that_it_is_away(own: Serving) -> None:
+def test_while_the_store_hangs_the_processes_and_its_absence_are_shown(own: Serving) -> None:
     before = Metrics.of(own.url)
     assert before("store_up") == 1
     os.kill(own.store(), signal.SIGSTOP)

@@ -163,7 +163,7 @@ def test_only_managers_with_secret_see_where_events_go(fleet: Fleet) -> None:
         *(("notify_stalled", number) for number in (-1, "3", 315_360_001, 2**70)),
     ],
 )
-def test_what_cannot_be_is_refused(fleet: Fleet, project: int, field: str, value: object) -> None:
+def test_invalid_values_are_refused(fleet: Fleet, project: int, field: str, value: object) -> None:
     for path in (f"/project/update/{project}", "/project/create"):
         answer = fleet.admin.post(path, {"name": f"no project {value}"[:99], field: value})
         assert (answer.status, answer.code) == (400, "invalid")
@@ -180,7 +180,7 @@ def test_what_cannot_be_is_refused(fleet: Fleet, project: int, field: str, value
         *("64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::", "2002:a00:1::", "64:ff9b:1::1"),
     ],
 )
-def test_an_address_that_is_not_on_the_internet_is_none_to_send_to(address: str) -> None:
+def test_no_event_is_sent_to_an_address_that_is_not_on_the_internet(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
 
 

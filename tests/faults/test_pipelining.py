@@ -70,7 +70,7 @@ def answers(client: socket.socket, count: int) -> list[bytes]:
     return got
 
 
-def test_floods_of_small_requests_cost_little_memory_and_hold_nobody_up(serving: Serving, fleet: Fleet) -> None:
+def test_floods_of_small_requests_cost_little_memory_and_delay_nobody(serving: Serving, fleet: Fleet) -> None:
     fleet.anybody.get("/healthz")
     before, most, slowest = memory(serving), 0, 0.0
     stop = Event()

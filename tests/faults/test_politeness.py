@@ -97,7 +97,7 @@ class Fetcher(Client):
 
 
 class Manager(Client):
-    """Does all that may change what a group may start, and repeats each call until it is answered."""
+    """Changes everything that limits groups, and repeats each call until it is answered."""
 
     def __init__(self, admin: Caller, submitter: Client, log: Log, serving: Serving) -> None:
         super().__init__(admin, 0, log.ledger)
@@ -117,7 +117,7 @@ class Manager(Client):
         return answer
 
     def submit(self) -> None:
-        """A little more than is fetched meanwhile of those that are hot, a little less of the others."""
+        """Submits a little more than is fetched meanwhile for hot groups, a little less for the others."""
         task = {"project": self._log.project, "recipe": "r", "max_assign_time": HELD_FOR}
         requests = [
             {**task, "group": group, "priority": hot, "max_retries": 1 + n % 2, "verification_count": 1 + (n == 4)}
@@ -137,7 +137,7 @@ class Manager(Client):
         self._change_project(self._some_change())
 
     def slow_down(self) -> None:
-        """Groups rest longer than the next two calls take: those must not shorten that."""
+        """Makes groups rest for longer than the next two calls take, which must not shorten the rests."""
         self._change_project(Change(time.monotonic(), 0.5, 2))
 
     def _change_project(self, change: Change) -> None:
@@ -201,7 +201,7 @@ class Manager(Client):
         return affected
 
     def set_fire(self, seconds: float) -> None:
-        """Everything once, and then again in any order until the time is over."""
+        """Causes each fault once, and then again in random order until the time is over."""
         everything = [
             *(self.kill_server, self.slow_down, self.block, self.unblock, self.hard_reset, self.hard_reset),
             *(self.change_project, self.kill_store, self.change_group, self.block, self.reclaim_assigned),
@@ -251,7 +251,7 @@ def check_counts(stats: dict[str, Any], saw: Counter[str]) -> None:
         ([(0, 0.1), (20, 20.1)], [], 1),
     ],
 )
-def test_what_broke_a_rule_for_certain_is_reported_and_nothing_else(
+def test_only_certain_violations_are_reported(
     starts: list[tuple[float, float]], resets: list[tuple[float, float]], reported: int
 ) -> None:
     changes = [Change(-math.inf, 1, 2, -math.inf), Change(8, 1, 3, 9)]

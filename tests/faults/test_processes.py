@@ -74,7 +74,7 @@ def test_a_request_in_flight_is_finished_before_the_stop(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_request_that_never_ends_holds_the_stop_up_for_less_than_ten_seconds(tmp_path: Path) -> None:
+def test_a_request_that_never_ends_delays_the_stop_by_less_than_ten_seconds(tmp_path: Path) -> None:
     serving = Serving.start(tmp_path)
     with half_a_call(serving):
         assert serving.stop() == 0

@@ -1,4 +1,4 @@
-"""Secrets that go through the API are in no log, no refusal, and, but for those that it hands on, not in the store."""
+"""Secrets that pass through the API are in no log and no refusal; only those that it must return are stored."""
 
 import json
 import secrets
@@ -33,7 +33,7 @@ def word() -> str:
 
 
 class Spy:
-    """Sends calls, and keeps what comes back where no secret belongs."""
+    """Sends calls, and keeps all answers that must contain no secret."""
 
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=url, timeout=20, verify=False)
@@ -61,7 +61,7 @@ class Spy:
 
 
 class Story:
-    """Everything that a broker is told in confidence."""
+    """Sends all kinds of secrets to a broker, in calls that succeed and fail."""
 
     def __init__(self, folder: Path) -> None:
         self.redis_password = word()
@@ -104,7 +104,7 @@ class Story:
         self.webhook = str(shown["webhook_secret"])
 
     def bodies(self) -> Iterator[Any]:
-        """With secrets in them, and wrong in some way."""
+        """Invalid bodies that contain secrets."""
         known, guess = self.passwords[0], self.guesses[0]
         fields: dict[str, Any] = {"username": guess, "password": known, "old": guess, "new": self.passwords[1]}
         fields |= {"secret": guess, "webhook_secret": self.webhook, "session": self.cookie}
@@ -120,7 +120,7 @@ class Story:
         yield known.encode()
 
     def calls_everything(self, bodies: list[Any]) -> None:
-        """Every route, as the worker and the manager, and as those who guess."""
+        """Calls every route with the right credentials, and with guessed ones."""
         who: list[dict[str, Any]] = [
             {"headers": self.worker, "cookie": self.cookie},
             {"headers": {**self.worker, "X-Secret": self.guesses[1]}, "cookie": self.guesses[2]},
@@ -139,7 +139,7 @@ class Story:
                 for n, one in enumerate(who):
                     if n == 0 and ends:
                         continue
-                    # Whoever only guesses is refused before most of the body is looked at.
+                    # Calls with guessed credentials are refused before most of the body is checked.
                     for body in bodies[: None if n == 0 else 3] if method == "POST" else [None]:
                         self.spy.send(method, path, body, **one)
 
@@ -218,7 +218,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     told.ends()
 
 
-def test_no_answer_tells_a_secret_but_those_that_are_asked_for_it(story: Story) -> None:
+def test_only_calls_for_a_secret_are_answered_with_one(story: Story) -> None:
     confided = [*story.worker_secrets, *story.project_secrets, story.join_token]
     confided += [story.redis_password, *story.passwords, *story.cookies]
     assert {"invalid", "bad_credentials", "not_logged_in", "denied", "unavailable", "rate_limited"} <= story.spy.codes
@@ -241,7 +241,7 @@ def test_no_log_has_a_secret(story: Story) -> None:
         assert secret not in answer
 
 
-def test_the_store_is_told_digests_and_hashes_of_what_it_need_not_hand_on(story: Story) -> None:
+def test_the_store_gets_only_digests_of_secrets_that_it_need_not_return(story: Story) -> None:
     stored = story.everything_stored()
 
     assert all(secret in stored for secret in story.project_secrets)

@@ -30,7 +30,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 
 def are_dropped(drips: dict[socket.socket, bytes]) -> bool:
-    """Whether the broker ends all these connections, while on each its drip is sent again and again."""
+    """Whether the broker closes all these connections, while each client sends its bytes again and again."""
     for client in drips:
         client.settimeout(0.005)
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Two projects go through the same: one by turns, the other by single calls. Both answer the same, and end the same."""
+"""The same random calls on two projects, one by turns, the other by single calls: answers and results are equal."""
 
 import random
 from typing import Any

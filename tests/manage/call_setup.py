@@ -1,4 +1,4 @@
-"""What one call of the table in ``test_who_may.py`` needs so that nothing but its sender can be in the way."""
+"""What a call of the table in ``test_who_may.py`` needs, so that only its sender can be a reason to refuse it."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ from tests.client import Fleet, ManagerCaller, WorkerCaller
 
 
 class CallSetup:
-    """Everything is made when it is asked for."""
+    """Creates everything when it is first used."""
 
     def __init__(self, fleet: Fleet, variant: str) -> None:
         self.fleet = fleet

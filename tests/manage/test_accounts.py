@@ -118,7 +118,7 @@ def test_the_first_account_registers_even_when_nobody_may(tmp_path: Path, create
     assert serving.stop() == 0
 
 
-def test_an_operator_makes_and_promotes_admins_from_the_shell(tmp_path: Path, create_admin: CreateAdmin) -> None:
+def test_an_operator_creates_and_promotes_admins_from_the_shell(tmp_path: Path, create_admin: CreateAdmin) -> None:
     data = tmp_path / "data"
     before = create_admin(data, "before", PASSWORD)
     assert (before.returncode, before.stderr) == (0, ""), before.stderr
@@ -168,7 +168,7 @@ def logged_in(serving: Serving) -> Caller:
         ("a-name", b"not \xff\xfe UTF-8\n"),
     ],
 )
-def test_an_account_that_cannot_be_is_one_line_and_exit_1(
+def test_an_invalid_account_is_one_line_and_exit_1(
     refusing: Path, create_admin: CreateAdmin, name: str, password: str | bytes
 ) -> None:
     refused = create_admin(refusing, name, password)

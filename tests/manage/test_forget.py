@@ -74,7 +74,7 @@ def test_a_worker_needs_submit_to_forget(fleet: Fleet) -> None:
         ({"hash64": "1"}, "hash64: "),
     ],
 )
-def test_a_hash_that_cannot_be_right_is_refused(fleet: Fleet, body: dict[str, Any], message: str) -> None:
+def test_an_invalid_hash_is_refused(fleet: Fleet, body: dict[str, Any], message: str) -> None:
     project = fleet.project()
 
     answer = fleet.admin.post(f"/project/forget/{project}", body)

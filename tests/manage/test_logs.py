@@ -104,7 +104,7 @@ def test_lines_are_newer_than_since_and_the_last_comes_first(anybody: Caller, wo
         (None, "level"),
     ],
 )
-def test_a_question_that_cannot_be_is_refused(anybody: Caller, body: dict[str, object] | None, field: str) -> None:
+def test_an_invalid_question_is_refused(anybody: Caller, body: dict[str, object] | None, field: str) -> None:
     answer = anybody.post("/logs", body)
 
     assert (answer.status, answer.code) == (400, "invalid")

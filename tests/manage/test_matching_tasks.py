@@ -117,7 +117,7 @@ def test_many_tasks_that_match_are_changed_while_the_fleet_goes_on(
         ("retry_tasks", {"worker": "1"}, "worker: "),
     ],
 )
-def test_a_call_that_cannot_be_names_the_field(
+def test_an_invalid_call_names_the_field(
     fleet: Fleet, project: int, operation: str, body: dict[str, Any], message: str
 ) -> None:
     answer = fleet.admin.post(f"/project/{operation}/{project}", json.dumps(body))

@@ -201,7 +201,7 @@ def test_the_list_of_all_workers_is_at_most_ten_seconds_old(crew: Fleet) -> None
 
 
 @pytest.mark.parametrize("query", ["?offset=-1", "?limit=0", "?limit=501", "?project=0", "?project=x", "?offset=x"])
-def test_a_page_of_workers_that_cannot_be_is_refused(fleet: Fleet, query: str) -> None:
+def test_an_invalid_page_of_workers_is_refused(fleet: Fleet, query: str) -> None:
     answer = fleet.anybody.get(f"/worker/stats{query}")
 
     assert (answer.status, answer.code) == (400, "invalid")

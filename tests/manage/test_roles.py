@@ -37,7 +37,7 @@ CHANGES = st.lists(st.tuples(PLACE, PLACE, st.integers(0, 31)), max_size=12)
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(first=st.lists(st.integers(0, 31), min_size=4, max_size=4), changes=CHANGES)
-def test_no_sequence_of_changes_gives_a_bit_that_nobody_who_held_it_gave(
+def test_no_sequence_of_changes_gives_a_role_that_no_holder_of_it_gave(
     four: tuple[Fleet, list[ManagerCaller]], first: list[int], changes: list[tuple[int, int, int]]
 ) -> None:
     fleet, managers = four
@@ -80,7 +80,7 @@ def test_role_0_removes_a_manager_from_the_list(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("role", [-1, 32, 2**63, "1", 1.5, None, True, [1]])
-def test_a_role_that_cannot_be_is_refused(fleet: Fleet, role: object) -> None:
+def test_an_invalid_role_is_refused(fleet: Fleet, role: object) -> None:
     body = {"manager": fleet.manager().id, "role": role}
 
     answer = fleet.admin.post(f"/manager/set_role_for_project/{fleet.project()}", body)
@@ -125,7 +125,7 @@ def test_a_promotion_and_its_end_hold_at_once_in_open_sessions(fleet: Fleet, met
 
 
 @pytest.mark.parametrize("call", ["promote", "demote"])
-def test_nobody_promotes_or_demotes_himself(fleet: Fleet, call: str) -> None:
+def test_managers_cannot_promote_or_demote_themselves(fleet: Fleet, call: str) -> None:
     boss = fleet.manager()
     assert fleet.admin.post(f"/manager/promote/{boss.id}").status == 204
 

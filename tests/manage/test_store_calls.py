@@ -40,7 +40,7 @@ class Client:
     """One with 2,000 failed tasks."""
 
     async def calls(self, path: str) -> int:
-        """How many calls of the store this takes, when it was read a moment ago."""
+        """How many calls of the store this takes if it was read a moment ago."""
         path = path.format(wanted=self.wanted, project=self.project, task=self.task, failing=self.failing)
         await self.read(path)
         metrics = self.store.metrics.calls

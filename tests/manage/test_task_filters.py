@@ -168,7 +168,7 @@ def test_a_project_without_tasks_has_an_empty_page(fleet: Fleet, project: int) -
         "group=a%0ab",
     ],
 )
-def test_a_filter_that_cannot_be_is_refused(fleet: Fleet, project: int, query: str) -> None:
+def test_an_invalid_filter_is_refused(fleet: Fleet, project: int, query: str) -> None:
     answer = fleet.admin.get(f"/project/tasks/{project}?{query}")
 
     assert (answer.status, answer.code) == (400, "invalid")

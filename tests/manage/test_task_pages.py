@@ -92,7 +92,7 @@ def test_whole_recipes_fill_a_page_up_to_some_megabytes(fleet: Fleet, project: i
         "?offset=1000000000",
     ],
 )
-def test_a_page_that_cannot_be_is_refused(fleet: Fleet, project: int, query: str) -> None:
+def test_an_invalid_page_is_refused(fleet: Fleet, project: int, query: str) -> None:
     answer = fleet.admin.get(f"/project/tasks/{project}{query}")
 
     assert (answer.status, answer.code) == (400, "invalid")

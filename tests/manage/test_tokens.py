@@ -198,7 +198,7 @@ def test_a_manager_has_a_hundred_tokens_at_most(fleet: Fleet) -> None:
         ({"name": "x", "expires_in": 2**70}, "expires_in"),
     ],
 )
-def test_a_token_that_cannot_be_is_refused(fleet: Fleet, body: dict[str, object], field: str) -> None:
+def test_an_invalid_token_is_refused(fleet: Fleet, body: dict[str, object], field: str) -> None:
     manager = fleet.manager()
 
     answer = manager.post("/account/tokens", body)
@@ -209,7 +209,7 @@ def test_a_token_that_cannot_be_is_refused(fleet: Fleet, body: dict[str, object]
 
 
 @pytest.mark.parametrize("token", [None, 0, -1, "1", 1.5, [], 2**64])
-def test_an_id_that_cannot_be_is_refused(fleet: Fleet, token: object) -> None:
+def test_an_invalid_id_is_refused(fleet: Fleet, token: object) -> None:
     answer = fleet.manager().post("/account/revoke_token", {"token_id": token})
 
     assert (answer.status, answer.code) == (400, "invalid")

@@ -1,4 +1,4 @@
-"""Every call of the API, as everybody who may try it."""
+"""Every call of the API, sent by everybody who may try it."""
 
 import json
 import re
@@ -233,7 +233,7 @@ def test_a_call_answers_everybody_as_the_table_says(
     for who in WHO:
         statuses[who] = asked(row, who, scene, managers)
         if statuses[who] < 300:
-            # What was done to it cannot be done again.
+            # The call cannot be repeated on the same objects.
             scene = CallSetup(people, row.variant)
 
     assert statuses == row.statuses

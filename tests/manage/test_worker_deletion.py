@@ -107,14 +107,14 @@ def test_a_worker_that_waits_for_a_task_while_it_is_deleted_gets_none(
     ],
     ids=str,
 )
-def test_what_cannot_be_is_refused(admin: Caller, body: dict[str, object], field: str) -> None:
+def test_invalid_values_are_refused(admin: Caller, body: dict[str, object], field: str) -> None:
     answer = admin.post("/worker/delete", body)
 
     assert (answer.status, answer.code) == (400, "invalid")
     assert answer.message.startswith(f"{field}: ")
 
 
-def test_nobody_is_silent_who_was_here_today(fleet: Fleet, project: int, worker: WorkerCaller) -> None:
+def test_a_worker_that_was_seen_today_is_not_silent(fleet: Fleet, project: int, worker: WorkerCaller) -> None:
     worker.submit(project)
 
     assert fleet.admin.post("/worker/delete", {"silent_for": 86_400}).content() == {"deleted": 0, "pending": False}

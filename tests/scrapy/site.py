@@ -1,4 +1,4 @@
-"""A site on this machine: its pages, and what it saw of those who crawl it."""
+"""A site on this machine: its pages, and the requests that it got."""
 
 import threading
 import time

@@ -69,7 +69,7 @@ def test_a_process_that_was_stopped_for_longer_than_its_lease_leaves_its_tasks_t
 
 
 @pytest.mark.slow
-def test_lost_answers_lose_nothing_and_hold_nothing_up(start: Start, site: Site, fleet: Fleet, crawled: int) -> None:
+def test_lost_answers_lose_nothing_and_delay_nothing(start: Start, site: Site, fleet: Fleet, crawled: int) -> None:
     site.pages |= tree(60)
     with a_proxy(fleet.url) as proxy:
         first = start(BROKER_URL=proxy.url)
@@ -92,12 +92,12 @@ def test_a_broker_that_is_away_at_the_start_and_in_the_middle_is_waited_for(
         pass
     port = httpx.URL(proxy.url).port or 0
     first = start(BROKER_URL=proxy.url, accept=False)
-    first.until_says("is away")
+    first.until_says("is unavailable")
     with a_proxy(fleet.url, port) as proxy:
         grant(fleet, crawled, first)
         first.until(lambda: len(items(first.folder)) > 5)
     proxy.cut()
-    first.until(lambda: first.text().count("is away") > 1)
+    first.until(lambda: first.text().count("is unavailable") > 1)
     with a_proxy(fleet.url, port):
         assert first.wait() == "finished"
     assert items(first.folder) == dict.fromkeys(WIDE, 1)
@@ -108,7 +108,7 @@ def test_a_spider_that_waits_for_a_broker_can_be_stopped(start: Start, site: Sit
     with a_proxy(fleet.url) as proxy:
         pass
     crawl = start(BROKER_URL=proxy.url, accept=False)
-    crawl.until_says("is away")
+    crawl.until_says("is unavailable")
     crawl.interrupt()
     assert crawl.wait(20) == "shutdown"
 
@@ -167,14 +167,14 @@ def test_requests_that_the_broker_refuses_stay_in_their_process_and_the_others_g
         assert crawl.wait() == "finished"
         assert items(crawl.folder) == dict.fromkeys(site.pages, 1)
         assert crawl.stats["broker/local"] == 2
-        assert crawl.says(r"/5> stays in this process, and is lost with it: the broker refused it: ")
+        assert crawl.says(r"/5> is kept only in this process, and is lost with it: the broker refused it: ")
     finally:
         fleet.close()
         serving.stop()
 
 
 @pytest.mark.slow
-def test_rates_of_the_project_are_waited_for_and_hold_up_no_release(
+def test_rates_of_the_project_are_waited_for_and_delay_no_release(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:
     site.pages |= {"/0": Page(body=linked(*(f"/{n}" for n in range(1, 13))))} | {f"/{n}": Page() for n in range(1, 13)}

@@ -1,4 +1,4 @@
-"""How a request ends, and what becomes of its task."""
+"""How a request ends, and how its task is released."""
 
 import pytest
 

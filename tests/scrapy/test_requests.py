@@ -86,10 +86,12 @@ def test_a_request_that_json_cannot_carry_stays_in_its_process_which_says_so(
     for name, why in (
         ("object", r"JSON cannot carry its meta\['item'\]\['of'\], a list"),
         ("tuple", r"JSON cannot carry its cb_kwargs\['a'\], a tuple"),
-        ("lambda", "its callback is no method of the spider"),
+        ("lambda", "its callback is not a method of the spider"),
         ("long", r"the broker refused it: .*recipe"),
     ):
-        assert crawl.says(rf"<GET http://127.0.0.1:\d+/{name}> stays in this process, and is lost with it: {why}")
+        assert crawl.says(
+            rf"<GET http://127.0.0.1:\d+/{name}> is kept only in this process, and is lost with it: {why}"
+        )
     assert (crawl.stats["broker/local"], crawl.stats["broker/submitted"]) == (4, 3)
     assert counters(fleet, crawled)["closed"] == 3
 
@@ -124,18 +126,18 @@ def test_a_recipe_may_be_a_mere_url_and_one_that_is_no_request_fails_by_itself(
         producer.submit(crawled, recipe)
     wrong = {
         "no url": "Missing scheme in request url",
-        '{"url": 5}': "the recipe is no request",
-        "{": "the recipe is no JSON",
+        '{"url": 5}': "the recipe is not a request",
+        "{": "the recipe is not JSON",
         '{"url": "http://127.0.0.1/", "callback": "start"}': "the spider 'site' has no method 'start'",
         '{"url": "http://127.0.0.1/", "callback": "__init__"}': "the spider 'site' has no method '__init__'",
-        '{"url": "http://127.0.0.1/", "callback": ["parse"]}': "the recipe is no request",
-        '{"url": "http://127.0.0.1/", "_class": "subprocess.Popen"}': "subprocess.Popen is no class of requests",
-        '{"url": "http://127.0.0.1/", "headers": {"a": 5}}': "the recipe is no request",
-        '{"url": "http://127.0.0.1/", "body": "%"}': "the recipe is no request",
-        '{"url": "http://127.0.0.1/", "meta": [1]}': "the recipe is no request",
-        "{}": "the recipe is no request",
+        '{"url": "http://127.0.0.1/", "callback": ["parse"]}': "the recipe is not a request",
+        '{"url": "http://127.0.0.1/", "_class": "subprocess.Popen"}': "subprocess.Popen is not a request class",
+        '{"url": "http://127.0.0.1/", "headers": {"a": 5}}': "the recipe is not a request",
+        '{"url": "http://127.0.0.1/", "body": "%"}': "the recipe is not a request",
+        '{"url": "http://127.0.0.1/", "meta": [1]}': "the recipe is not a request",
+        "{}": "the recipe is not a request",
         '{"url": "http://[/"}': "Invalid IPv6 URL",
-        '{"url": "http://127.0.0.1/", "meta": ' + 5000 * "[" + 5000 * "]" + "}": "the recipe is no JSON",
+        '{"url": "http://127.0.0.1/", "meta": ' + 5000 * "[" + 5000 * "]" + "}": "the recipe is not JSON",
     }
     for recipe in wrong:
         producer.submit(crawled, recipe)
@@ -155,6 +157,6 @@ def test_a_task_of_another_spider_closes_this_one_and_stays(
     fleet.worker(crawled).submit(crawled, json.dumps({"spider": "other", "url": site.url("/1")}), priority=9)
     crawl = start()
     assert crawl.wait() == "broker_other_spider"
-    assert crawl.says("the task is one of the spider 'other', and not of 'site': a project is for one spider")
+    assert crawl.says("the task is for the spider 'other', not for 'site': a project is for one spider")
     found = stats(fleet, crawled)
     assert (found["assigned"], found["failed"], counters(fleet, crawled)["skipped"] > 0) == (0, 0, True)

@@ -50,8 +50,8 @@ def test_what_the_broker_refuses_closes_the_spider(
     [
         ({"BROKER_URL": ""}, "BROKER_URL is missing"),
         ({"BROKER_URL": "localhost:3010"}, "'localhost:3010' is not the address of a broker"),
-        ({"BROKER_PROJECT": ""}, "BROKER_PROJECT is '': it has to be a whole number from 1"),
-        ({"BROKER_LEASE": 2}, "BROKER_LEASE is '2': it has to be a whole number from 3 to 86400"),
+        ({"BROKER_PROJECT": ""}, "BROKER_PROJECT is '': it must be a whole number from 1"),
+        ({"BROKER_LEASE": 2}, "BROKER_LEASE is '2': it must be a whole number from 3 to 86400"),
         ({"BROKER_CLOSE_AFTER_IDLE": "soon"}, "BROKER_CLOSE_AFTER_IDLE is 'soon'"),
         (
             {"TWISTED_REACTOR": "twisted.internet.selectreactor.SelectReactor"},
@@ -89,7 +89,7 @@ def test_remember_closed_0_is_warned_of(start: Start, site: Site, fleet: Fleet, 
     site.pages |= {"/0": Page()}
     crawl = start()
     assert crawl.wait() == "finished"
-    assert crawl.says("has remember_closed 0: pages that are done come again")
+    assert crawl.says("has remember_closed 0: pages are crawled again")
     assert not start().says("never")
     assert stats(fleet, crawled)["failed"] == 0
     assert counters(fleet, crawled)["closed"] >= 1

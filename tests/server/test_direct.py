@@ -1,4 +1,4 @@
-"""Hot calls are served past ASGI: what a client sees is the same, to the byte, as the usual way has it."""
+"""Hot calls are served without ASGI: a client gets the same answers, to the byte, as through ASGI."""
 
 import json
 import os
@@ -28,12 +28,12 @@ WAYS = ("direct", "usual")
 _MASKED = re.compile(
     rb"(?<=date: )[^\r]+|(?<=x-request-id: )[0-9a-f]{8}-[0-9a-f]+(?=\r)|(?<=\"assign_time\":)\d+|(?<=\"created\":)\d+"
 )
-"""What two servers cannot have alike."""
+"""What differs between two servers."""
 
 
 @dataclass
 class Side:
-    """A server, which takes hot calls one of two ways, on data of its own."""
+    """A server with data of its own, which serves hot calls directly or through ASGI."""
 
     url: str
     process: "subprocess.Popen[bytes]"
@@ -80,7 +80,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def sides(store: str) -> Iterator[list[Side]]:
-    """The same server twice, one for each way, which have seen the same calls."""
+    """A server for each way; both have got the same calls."""
     with ExitStack() as stack:
         # The same limits, small enough to be reached.
         limits = {"max_body": "1mb", "max_recipe": "100kb", "max_head": "16kb", "request_timeout": "5s"}
@@ -310,7 +310,7 @@ CUT_SHORT = {
     "a length and chunks",
     "a bare line feed",
 }
-"""The server closes before all of it was sent in pieces: whether a client then reads its answer is a matter of luck."""
+"""Requests that the server refuses before they were sent completely: whether a client reads the answer is luck."""
 
 WHOLE = 1 << 30
 
@@ -402,7 +402,7 @@ def test_a_body_may_come_after_its_head(side: Side) -> None:
     assert side.counts()["waiting"] == before["waiting"] + 1
 
 
-def test_who_is_refused_need_not_send_a_body(side: Side) -> None:
+def test_a_client_that_is_refused_need_not_send_a_body(side: Side) -> None:
     head, _, _ = post(SUBMIT, task(), "Connection: close\r\n").replace(b"{secret}", b"eA==").partition(b"\r\n\r\n")
     with connected(side) as client:
         client.sendall(filled(side, head) + b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""A project on the store, for stories below the HTTP layer."""
+"""Fixtures for tests below HTTP."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ NOON = 1_700_000_000_000
 
 @dataclass
 class StoreFleet:
-    """A store whose clock stands still until it is moved."""
+    """A store with a clock that only the test moves."""
 
     store: Store
     manager: int

@@ -1,5 +1,5 @@
-"""Random walks over a project whose tasks have groups and delays, held against what is promised: polite, nothing before
-its time, and nothing withheld.
+"""Random walks over a project whose tasks have groups and delays: limits are kept, no task comes before its time, and
+none is withheld.
 """
 
 import math
@@ -63,7 +63,7 @@ def seconds(ms: int) -> float:
 
 
 class Walk:
-    """One project. ``waiting``, ``held`` and ``failed`` are what must be; the store is asked and looked into."""
+    """One project. ``waiting``, ``held`` and ``failed`` are the expected tasks, compared with answers and keys."""
 
     def __init__(self, seed: int, store: Store, redis: Any, project: int, workers: list[int]) -> None:
         self.chance = random.Random(seed)
@@ -75,7 +75,7 @@ class Walk:
         self.failed: dict[int, Task] = {}
         self.delayed: dict[int, Task] = {}
         self.lost: set[int] = set()
-        """Tasks, waiting or held, whose record is gone."""
+        """Waiting or held tasks without a record."""
         self.running: Counter[str] = Counter()
         self.next_start: dict[str, int] = {}
         self.limits: defaultdict[str, Limits] = defaultdict(Limits)
@@ -388,7 +388,7 @@ class Walk:
             del self.delayed[id]
 
     async def change_limits(self) -> None:
-        """A manager does."""
+        """A manager changes limits of a group."""
         group = self.chance.choice(self.groups)
         if not group:
             return
@@ -496,7 +496,7 @@ class Walk:
         return int(self.redis.hget(self.base, "limits_epoch") or 0)
 
     def check(self) -> None:
-        """What the keys promise each other."""
+        """Checks the invariants between keys."""
         self.settle()
         self.forget_dropped()
         live = {**self.waiting, **self.failed, **self.delayed, **{id: held.task for id, held in self.held.items()}}
@@ -541,7 +541,7 @@ class Walk:
             assert there == {group: count for group, count in self.running.items() if count and group}
 
     def check_due(self, group: str, score: float) -> None:
-        """A group is never looked at later than it may start."""
+        """Checks that no group is checked again later than it may start."""
         if score < FULL:
             assert score <= max(self.may_start_at(group), self.limits[group].blocked, self.now)
         elif score == FULL + self.epoch():
@@ -588,7 +588,7 @@ class Walk:
         return its[state]
 
     async def run_dry(self) -> None:
-        """Everything closes in the end, and nothing is left."""
+        """Closes everything, and checks that nothing is left."""
         fields = {"group_delay": 0.7, "group_limit": 2, "max_reclaims": 0, "max_votes": 0}
         await self.store.projects.update(None, self.project, fields)
         self.max_reclaims = self.max_votes = 0

@@ -1,4 +1,4 @@
-"""What a project is, in plain Python: the rules of the queue as one would say them, and no faster."""
+"""A model of a project in plain Python: the rules of the queue as simply as possible."""
 
 from dataclasses import dataclass, field
 
@@ -21,9 +21,9 @@ class ModelTask:
     failed_by: int = 0
     """The worker that failed it last."""
     drain: str = ""
-    """The maintenance call that has taken it and not worked it off yet."""
+    """The maintenance call that has taken it and not processed it yet."""
     lost: bool = False
-    """Its record is gone; whatever comes to it next drops it."""
+    """It has no record; the next script that finds it drops it."""
 
     @property
     def score(self) -> int:

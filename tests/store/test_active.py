@@ -128,7 +128,7 @@ async def test_the_slow_round_comes_to_every_project(fleet: StoreFleet) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_whatever_dies_a_project_with_something_to_do_is_lost_no_longer_than_a_round(
+async def test_after_any_crash_a_round_finds_each_project_with_something_to_do(
     fleet: StoreFleet, settings: Settings, seed: int
 ) -> None:
     choose = random.Random(seed)

@@ -1,4 +1,4 @@
-"""A claim saves the other processes the work, and never keeps a job from being done."""
+"""A claim saves other processes the work, and never prevents a job."""
 
 from broker.settings import Settings
 from broker.store import Store

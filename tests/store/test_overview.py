@@ -1,4 +1,4 @@
-"""The look at all projects: what it tells, and how it stays cheap."""
+"""The overview of all projects: what it shows, and how it stays cheap."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Passwords: what was proven holds while it is the password, and nobody takes the turn of all others."""
+"""Passwords: a proof counts only for the current password, and one address cannot block all logins."""
 
 import asyncio
 

@@ -159,7 +159,7 @@ async def test_a_store_that_falls_silent_is_given_up_and_late_replies_reach_nobo
         assert await calls.execute_command("ECHO", "fresh") == "fresh"
 
 
-async def test_a_large_command_does_not_hold_up_small_ones(settings: Settings) -> None:
+async def test_a_large_command_does_not_delay_small_ones(settings: Settings) -> None:
     async with pipeline(settings) as calls:
         large = asyncio.create_task(asked(calls, "BLPOP", *(f"{{{NONE}}}{n}" for n in range(200)), 1))
         await asyncio.sleep(0)

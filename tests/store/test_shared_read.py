@@ -104,7 +104,7 @@ async def test_a_result_is_kept_for_its_ttl(made: Made, clock: Clock) -> None:
     assert source.reads == 2
 
 
-async def test_who_would_wait_longer_than_the_patience_gets_the_last_result(made: Made, clock: Clock) -> None:
+async def test_a_caller_that_would_wait_too_long_gets_the_last_result(made: Made, clock: Clock) -> None:
     _, shared = made(0.02, duty=0.05, patience=0.1)
 
     assert [await shared.get(), await shared.get()] == [1, 1]

@@ -1,4 +1,4 @@
-"""A new task wakes a waiter that may take it: no order of asks, messages and leaving loses one."""
+"""A new task wakes a waiter that may take it, in whatever order gets, messages and disconnections come."""
 
 import asyncio
 import random
@@ -50,7 +50,7 @@ class Request:
 
 
 class Scene:
-    """A queue, requests that wait for its tasks, and words that are on their way to the process."""
+    """A queue, requests that wait for its tasks, and messages that are on their way to the process."""
 
     def __init__(self) -> None:
         self.queues = WaitQueues()
@@ -75,7 +75,7 @@ class Scene:
         self.tasks -= min(self.tasks, 1)
 
     def ask(self, number: int) -> None:
-        """The store decides what it finds, which the process does not hear yet."""
+        """The store answers; the answer has not reached the process yet."""
         if asking := [it for it in self.requests if it.asks and it.found is None]:
             request = asking[number % len(asking)]
             request.found = self.tasks > 0
@@ -95,7 +95,7 @@ class Scene:
             self.queues.refused(request.waiter, wake, NO_TASK)
 
     def leave(self, number: int) -> None:
-        """A client hangs up; what was taken for it goes back, and that is told."""
+        """A client disconnects; tasks that were taken for it wait again, and that is announced."""
         if self.requests:
             request = self.requests[number % len(self.requests)]
             if request.found:
@@ -121,7 +121,7 @@ class Scene:
 
 MOVES = ["submit", "submit", "hear", "hear", "others_take", "ask", "ask", "answer", "answer", "leave", "come"]
 SCENES = 10_000
-"""Short ones: in a long one a word that was lost is made good by the next."""
+"""Short walks: in a long one the next message hides a lost one."""
 
 
 @in_a_loop
@@ -201,7 +201,7 @@ def test_a_worker_that_was_denied_asks_again() -> None:
 
 
 @in_a_loop
-def test_who_wakes_in_vain_a_thousand_times_keeps_one_place() -> None:
+def test_a_waiter_that_wakes_in_vain_a_thousand_times_keeps_one_place() -> None:
     queues = WaitQueues()
     waiter = queues.enter(P, ())
     for _ in range(1000):
@@ -253,7 +253,7 @@ def test_a_task_with_votes_is_tried_on_the_next_when_one_has_gone() -> None:
 
 
 @in_a_loop
-def test_who_may_take_no_task_of_a_project_lets_the_next_one_try() -> None:
+def test_a_waiter_without_access_lets_the_next_one_try() -> None:
     queues = WaitQueues()
     denied, other = queues.enter(0, {P, Q}), queues.enter(P, ())
     queues.notify(P, 1, 0)
@@ -290,7 +290,7 @@ def test_a_paused_project_wakes_nobody() -> None:
 
 
 @in_a_loop
-def test_who_asks_while_all_waits_end_waits_no_more() -> None:
+def test_a_get_that_comes_while_all_waits_end_does_not_wait() -> None:
     queues = WaitQueues()
     asks, waits = queues.enter(P, ()), queues.enter(P, ())
     queues.notify(P, 1, 0)
@@ -321,7 +321,7 @@ def test_a_rate_wakes_as_many_as_it_lets_through(rate: float, together: int) -> 
 
 
 @in_a_loop
-def test_how_long_a_rate_holds_up_is_what_the_store_says() -> None:
+def test_the_store_says_for_how_long_a_rate_delays() -> None:
     queues = WaitQueues()
     waiter = queues.enter(P, ())
     queues.project(P).rate = 5

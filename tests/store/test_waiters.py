@@ -1,4 +1,4 @@
-"""Word comes from the store to those who wait, whatever happens to the store and the connection on which it comes."""
+"""Messages of the store reach waiting gets, whatever happens to the store and the connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ from tests.stores import looking_into
 pytestmark = pytest.mark.anyio
 
 SOON = 5
-"""Seconds, when nothing but word would wake anybody."""
+"""Seconds; in this time only messages wake a waiter."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def open_yard(fleet: StoreFleet) -> StoreFleet:
-    """Time goes on: word is told until a certain time."""
+    """Moves the clock: tasks are announced until a certain time only."""
     fleet.store.set_clock(None)
     return fleet
 
@@ -54,7 +54,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.usefixtures("seldom")
-async def test_a_task_that_came_before_somebody_waited_wakes_who_comes(open_yard: StoreFleet) -> None:
+async def test_a_task_that_came_before_anybody_waited_wakes_the_first_waiter(open_yard: StoreFleet) -> None:
     project = await open_yard.project()
     worker = await open_yard.worker(project)
     await open_yard.submit(project, worker, new())

@@ -1,4 +1,4 @@
-"""What keeps a worker from its tasks: told by the same rules by which a get decides."""
+"""Why a worker gets no task, by the rules by which a get decides."""
 
 import random
 
@@ -67,7 +67,7 @@ async def test_a_rate_says_until_when(fleet: StoreFleet) -> None:
     assert await codes(fleet, project, worker) == ["available"]
 
 
-async def test_who_has_voted_on_all_is_told_so(fleet: StoreFleet) -> None:
+async def test_a_worker_that_has_voted_on_all_tasks_is_told_so(fleet: StoreFleet) -> None:
     project = await fleet.project()
     worker, other = await fleet.worker(project), await fleet.worker(project)
     await fleet.submit(project, worker, new(votes=2), grouped("a", votes=2))

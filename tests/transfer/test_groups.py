@@ -241,7 +241,7 @@ async def test_an_import_says_to_programs_how_many_groups_it_had(broker: Broker,
         ('{"group": "a", "set_by": "me"}', "`$.set_by`"),
     ],
 )
-async def test_a_group_that_cannot_be_is_named_and_nothing_is_imported(
+async def test_an_invalid_group_is_named_and_nothing_is_imported(
     broker: Broker, project: int, tmp_path: Path, *, line: str, said: str
 ) -> None:
     file = write(tmp_path / "tasks.jsonl", {"recipe": "fine"}, {"group": "b", "limit": 1})

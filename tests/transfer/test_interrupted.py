@@ -1,4 +1,4 @@
-"""Imports that die in the middle, wherever that is: the same command goes on, and nothing is lost or comes twice."""
+"""Imports that are interrupted anywhere: the same command continues, and nothing is lost or imported twice."""
 
 import argparse
 import asyncio

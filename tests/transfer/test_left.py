@@ -1,4 +1,4 @@
-"""What an import cannot keep is left and said; nothing else stops. Dumps that are broken import nothing."""
+"""Rows that an import cannot keep are left out and reported; broken dumps import nothing."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def more(folder: Path, table: str, *rows: str) -> None:
 
 
 async def left(broker: Broker, folder: Path, kind: str, what: str = "left") -> dict[str, tuple[int, list[str]]]:
-    """Why, how many, and the first of them. Each row is imported, was before, or is left."""
+    """The reasons, how many rows have each, and the first ids. Each row is imported now or before, or left."""
     report: dict[str, Any] = json.loads(fine(await broker("import-tracker", folder, "--json")))
     for name in KINDS:
         tally = report[name]
@@ -76,7 +76,7 @@ async def test_workers_that_cannot_be_kept(broker: Broker, store: Store, folder:
         "its created is not a whole number": (1, ["6"]),
         "it occurs twice": (1, []),
     }
-    assert (await left(broker, folder, "access"))["its worker is not here"] == (1, ["worker 2"])
+    assert (await left(broker, folder, "access"))["its worker was not imported"] == (1, ["worker 2"])
     assert await store.workers.count() == 7
     assert await store.workers.access(1, 2) == ""
 
@@ -109,8 +109,8 @@ async def test_projects_that_cannot_be_kept_take_their_tasks_with_them(
         "its assign_rate is not a number": (1, ["5"]),
     }
     tasks = await left(broker, folder, "tasks")
-    assert tasks == {"its project is not here": (3, ["project 1", "project 3", "project 100000"])}
-    assert (await left(broker, folder, "votes")) == {"its task is not here": (3, [])}
+    assert tasks == {"its project was not imported": (3, ["project 1", "project 3", "project 100000"])}
+    assert (await left(broker, folder, "votes")) == {"its task was not imported": (3, [])}
     assert {project.id async for project in store.projects.ids()} == {1, 2, 99999}
 
     await store.projects.update(boss, 2, {"name": "renamed"})
@@ -177,7 +177,7 @@ async def test_tasks_and_votes_that_cannot_be_kept(broker: Broker, store: Store,
         "its recipe is longer than 1048576 bytes": (1, ["5"]),
         "its hash64 is not within -9223372036854775808 and 9223372036854775807": (1, ["8"]),
         "its project has a task with this hash64": (1, ["10"]),
-        "its project is not here": (1, ["project 9"]),
+        "its project was not imported": (1, ["project 9"]),
         "its recipe is not UTF-8: dump it with PGCLIENTENCODING=UTF8": (1, ["13"]),
         "its id is not a whole number": (1, ["twelve"]),
     }
@@ -185,8 +185,8 @@ async def test_tasks_and_votes_that_cannot_be_kept(broker: Broker, store: Store,
     assert votes == {
         "its task needs no votes": (1, ["task 9"]),
         "it occurs twice": (1, []),
-        "its worker is not here": (1, ["worker 9"]),
-        "its task is not here": (1, []),
+        "its worker was not imported": (1, ["worker 9"]),
+        "its task was not imported": (1, []),
         "its task is not a whole number": (1, []),
     }
     total, found = await store.project_tasks.page(1, "queue", 0, 10, longest=11)
@@ -229,9 +229,13 @@ async def test_what_workers_do_while_the_import_is_not_done_stays(broker: Broker
             PROJECT.replace("motd,", "") + "\n",
             "project.csv: the first line does not name the column motd: dump the",
         ),
-        ("task", f"{TASK}\n1,,1,,0,0,0,0,0,1,r,\n2,,1,,0", "task.csv, line 3: 5 fields, not 12: is it whole?"),
-        ("task", f'{TASK}\n1,,1,,0,0,0,0,0,1,"re', "task.csv, line 2: unexpected end of data: is it whole?"),
-        ("worker_verifies_task", f"{VOTE}\n1,1\n", "worker_verifies_task.csv, line 2: 2 fields, not 3: is it whole?"),
+        ("task", f"{TASK}\n1,,1,,0,0,0,0,0,1,r,\n2,,1,,0", "task.csv, line 3: 5 fields, not 12: is the file complete?"),
+        ("task", f'{TASK}\n1,,1,,0,0,0,0,0,1,"re', "task.csv, line 2: unexpected end of data: is the file complete?"),
+        (
+            "worker_verifies_task",
+            f"{VOTE}\n1,1\n",
+            "worker_verifies_task.csv, line 2: 2 fields, not 3: is the file complete?",
+        ),
     ],
 )
 async def test_broken_dumps_import_nothing_and_the_line_is_named(

@@ -190,7 +190,7 @@ async def test_without_votes_an_error_names_no_worker_of_another_broker(
         ({"error": {"message": "x", "time": 1.5}}, "error.time"),
     ],
 )
-async def test_what_cannot_be_is_refused_with_the_name_of_the_field(
+async def test_invalid_values_are_refused_with_the_name_of_the_field(
     broker: Broker, project: int, tmp_path: Path, fields: dict[str, Any], named: str
 ) -> None:
     (tmp_path / "tasks.jsonl").write_text('{"recipe": "fine"}\n' + json.dumps({"recipe": "r", **fields}))

@@ -263,7 +263,7 @@ async def test_what_happened_here_since_stays_when_the_import_is_run_again(
         "tasks": (len(TASKS), 0, len(TASKS) - 1, 1),
         "votes": (4, 0, 4, 0),
     }
-    assert report["tasks"]["left"] == [{"reason": "its project is not here", "count": 1, "first": ["project 9"]}]
+    assert report["tasks"]["left"] == [{"reason": "its project was not imported", "count": 1, "first": ["project 9"]}]
     aliases = [worker.alias for worker in await store.workers.get([1, 2]) if worker]
     assert aliases == ["renamed", 'quote " and, comma\nline']
     assert (await store.workers.authenticate(3, secret.encode())).id == 3
@@ -285,5 +285,5 @@ async def test_the_report_is_for_people(broker: Broker, dumps: Path) -> None:
         "votes        4         0       4     0",
         "of the imported tasks, 0 were assigned and wait again, 0 have failed",
         "nothing is left",
-        "managers register again: broker create-admin makes the first, who gives roles to the others",
+        "managers must register again: broker create-admin creates the first, who gives roles to the others",
     ]

@@ -1,4 +1,4 @@
-"""A broker goes on from data that an earlier release wrote, and leaves alone what it cannot read."""
+"""A broker continues with the data of an earlier release, and leaves alone what it cannot read."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
 
 
 def holds(now: Any, before: Any) -> bool:
-    """Whether all that was said before is said now; there may be fields that are new."""
+    """Whether an answer has everything that the earlier one had; there may be new fields."""
     if isinstance(before, dict):
         return isinstance(now, dict) and all(name in now and holds(now[name], value) for name, value in before.items())
     if isinstance(before, list):

@@ -65,7 +65,7 @@ def test_a_group_that_was_never_seen_has_zeros(fleet: Fleet) -> None:
     assert re.findall(r'data-label="(?:Waiting|Running)">(\d+)', answer.text) == ["0", "0"]
 
 
-def test_what_cannot_be_a_group_or_a_page_is_refused(fleet: Fleet) -> None:
+def test_an_invalid_group_or_page_is_refused(fleet: Fleet) -> None:
     project = fleet.project()
 
     for query, why in (

@@ -1,4 +1,4 @@
-"""What every answer of the UI carries, where it leads, and what is kept of it."""
+"""Headers, redirects and caching of every answer of the UI."""
 
 import asyncio
 import gzip
@@ -168,7 +168,7 @@ def test_without_chart_js_the_broker_does_not_start(monkeypatch: pytest.MonkeyPa
         charts.chart_library()
 
 
-def test_what_the_store_cannot_say_is_said_on_a_page(tmp_path: Path) -> None:
+def test_a_page_says_that_the_store_is_unavailable(tmp_path: Path) -> None:
     serving = Serving.start(tmp_path, redis_url=f"unix://{tmp_path}/nowhere.sock", ready=False)
     serving.wait_for(503)
 

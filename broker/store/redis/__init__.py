@@ -1,4 +1,4 @@
-"""Redis: how the store connects to it, and everything that speaks with it.
+"""Connections to Redis, and everything that talks to it.
 
 No connection repeats a command by itself. redis-py would otherwise send a script up to eleven times when an answer is
 lost, and a task would be assigned twice.
@@ -21,14 +21,13 @@ from broker.store.redis.connection import Connector, greet
 from broker.store.redis.pipeline import Pipeline
 
 _OF_SENTINELS = "sentinel_"
-"""With this before its name, an option in the URL is for the sentinels: ``?sentinel_password=...``."""
+"""Prefix of options in the URL that are for the sentinels: ``?sentinel_password=...``."""
 
 
 def connect(settings: Settings, writes: Counter | None = None, *, tell: bool = True) -> Pipeline | Cluster:
-    """What carries commands to the store that the settings name, and counts its writes; nothing is sent yet.
+    """A client for the store of these settings, which counts its writes; nothing is sent yet.
 
-    ``tell``: whether the log is told when the store cannot be reached, and when it
-    is again.
+    ``tell``: whether to log when the store cannot be reached, and when it can be reached again.
     """
     writes = writes or Counter(Counters())
     url = redis_url.parse(settings.redis_url)
@@ -56,7 +55,7 @@ def _watched(url: RedisUrl, timeout: float) -> ConnectionPool:
 
 
 def watched(url: RedisUrl) -> tuple[list[tuple[str, int]], dict[str, Any], dict[str, Any]]:
-    """Host and port of each sentinel, what redis-py is told of them, and of the servers that they watch."""
+    """Host and port of each sentinel, and redis-py's options for the sentinels and for the servers that they watch."""
     servers: dict[str, Any] = dict(parse_url(url.of("host")))
     del servers["host"]
     servers["ssl"] = servers.pop("connection_class", None) is SSLConnection
@@ -79,7 +78,7 @@ def _options(timeout: float) -> dict[str, Any]:
         "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
         "redis_connect_func": greet,
-        # A script's reply is the same in RESP3, and the greeting one command shorter.
+        # Scripts reply the same in RESP3, and RESP2 needs one command less to connect.
         "protocol": 2,
         "decode_responses": True,
     }

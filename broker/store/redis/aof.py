@@ -1,4 +1,4 @@
-"""The append-only files of the embedded store: which there are, how far they can be read, and cutting what cannot.
+"""Finds, checks and cuts the append-only files of the embedded store.
 
 A manifest names a base file, written as a whole, and files of commands, to which the server appends in order. A
 command is ``*WORDS`` and, for each word, ``$BYTES`` and the word; MULTI and EXEC enclose what a script has changed.
@@ -26,13 +26,13 @@ _WORDS = re.compile(rb"\*([1-9][0-9]{0,9})\r\n")
 _BYTES = re.compile(rb"\$(0|[1-9][0-9]{0,9})\r\n")
 _BEGUN = re.compile(rb"(?:[*$#][A-Z:]*[0-9]*\r?)?")
 _LONGEST = 20
-"""Bytes of the longest of these."""
+"""Bytes of the longest ``*WORDS`` or ``$BYTES``."""
 
 _NAME = re.compile(rb"[A-Za-z]{2,32}")
 _ABOUT_FILES = re.compile(r"(?i)reading the (append only|manifest) file|AOF manifest|obtain the AOF|\bRDB\b|loading DB")
 _RDB = {b"REDIS", b"VALKE"}
 _CUT_SHORT = "the file ends in the middle of a command"
-_NO_COMMAND = "what is there is no command"
+_NO_COMMAND = "the bytes there are not a command"
 _SHOWN = 120
 """Characters of a command that are shown."""
 
@@ -42,14 +42,14 @@ class File(NamedTuple):
     type: str
     """``b`` for the base, ``i`` for commands."""
     line: str
-    """Of the manifest."""
+    """Its line in the manifest."""
 
 
 @dataclass(frozen=True)
 class Damage:
     path: Path
     offset: int
-    """Up to here it can be read."""
+    """The file can be read up to here."""
     size: int
     problem: str
     last: str
@@ -57,11 +57,13 @@ class Damage:
     time: int
     """About when that was, in unix s; 0 if it is not known."""
     later: list[Path]
-    """Files that were written after this one, and mean nothing without it."""
+    """Files that were written after this one, and are useless without it."""
 
 
 def files(folder: Path) -> list[File]:
-    """In the order in which the server reads them. Raises :class:`StartError` when they are not what it needs."""
+    """The files, in the order in which the server reads them. Raises :class:`StartError` if one is missing or
+    damaged.
+    """
     manifest = folder / MANIFEST
     found = []
     try:
@@ -83,15 +85,15 @@ def files(folder: Path) -> list[File]:
 
 
 def trim(folder: Path) -> str | None:
-    """Cuts off the end of the last file what a power cut may leave there: what it did, if anything may be lost.
+    """Removes what a power cut may leave at the end of the last file. Returns a message if changes may be lost.
 
-    That is zeros, and a time without the end of its line, which would swallow what is appended next. Of a command that
-    is not complete, the server cuts what there is.
+    That is zeros, and an unfinished line with a time, to which the next command would be appended. The server itself
+    removes an unfinished command.
     """
     try:
         last = files(folder)[-1]
     except (StartError, IndexError):
-        # There is nothing yet, or the server says what is wrong.
+        # There is no file yet, or the server reports the error.
         return None
     if last.type != "i":
         return None
@@ -123,15 +125,15 @@ def _before_zeros(file: BinaryIO, end: int) -> int:
 
 
 def problem(line: str) -> str | None:
-    """What is wrong with these files, when the last line of the server's log is about them."""
+    """What is wrong with these files, if the last line of the server's log says so."""
     if not _ABOUT_FILES.search(line):
         return None
-    # The server advises a program that does not come with it.
+    # Without the server's advice: it names a program that is not installed with it.
     return re.split(r": make a backup|\. You can:", line.partition(" # ")[2] or line)[0]
 
 
 def damage(folder: Path, unknown: bytes = b"") -> Damage | None:
-    """The first that there is in the commands. A base in the RDB format has a checksum, which the server looks at.
+    """The first damage in the commands. A base in the RDB format has a checksum, which the server checks.
 
     ``unknown``: the name of a command that the server does not know.
     """
@@ -164,7 +166,7 @@ class _Damaged(Exception):
 
 
 def _scan(data: mmap.mmap, size: int, unknown: bytes) -> _Scan:
-    """Up to the first that is no command, or the end."""
+    """Reads up to the first damage, or the end."""
     position = good = last = candidate = time = 0
     problem, inside = "", False
     try:
@@ -176,7 +178,7 @@ def _scan(data: mmap.mmap, size: int, unknown: bytes) -> _Scan:
             else:
                 start, (name, position) = position, _command(data, position, size)
                 if name == unknown:
-                    raise _Damaged(f"the store knows no command {name.decode()}")
+                    raise _Damaged(f"the store does not know the command {name.decode()}")
                 if name in {b"MULTI", b"EXEC"}:
                     inside = name == b"MULTI"
                 elif name != b"SELECT":
@@ -191,7 +193,7 @@ def _scan(data: mmap.mmap, size: int, unknown: bytes) -> _Scan:
 
 
 def _command(data: mmap.mmap, position: int, size: int) -> tuple[bytes, int]:
-    """Its name, and where it ends."""
+    """The name of the command at this position, and where it ends."""
     if not (header := _WORDS.match(data, position)):
         raise _unreadable(data, position, size)
     position = header.end()
@@ -205,7 +207,7 @@ def _command(data: mmap.mmap, position: int, size: int) -> tuple[bytes, int]:
             raise _Damaged(_CUT_SHORT)
         position = end + 2
         if data[end:position] != b"\r\n":
-            raise _Damaged("a word is longer than it says")
+            raise _Damaged("a word does not end where its length says")
         if not name:
             name = data[begin:end]
             if not _NAME.fullmatch(name):
@@ -214,13 +216,13 @@ def _command(data: mmap.mmap, position: int, size: int) -> tuple[bytes, int]:
 
 
 def _unreadable(data: mmap.mmap, position: int, size: int) -> _Damaged:
-    """What is there instead of ``*WORDS`` or ``$BYTES``."""
+    """The error for bytes that are not ``*WORDS`` or ``$BYTES``."""
     rest = data[position : position + _LONGEST]
     return _Damaged(_CUT_SHORT if size - position < _LONGEST and _BEGUN.fullmatch(rest) else _NO_COMMAND)
 
 
 def _shown(data: mmap.mmap, start: int, end: int) -> str:
-    """Its first two words."""
+    """The first two words of a command."""
     if not end:
         return ""
     words = data[start : min(end, start + 1024)].split(b"\r\n")[2:5:2]
@@ -229,9 +231,9 @@ def _shown(data: mmap.mmap, start: int, end: int) -> str:
 
 
 def cut(folder: Path, found: Damage) -> Path:
-    """Cuts the damaged file there and forgets those after it. The directory where all of them are as they were.
+    """Cuts the file at the damage, and removes the files after it. Returns the directory with a copy of all files.
 
-    Whenever this is cut short, it can be done again.
+    If it is interrupted, it can be repeated.
     """
     copy = _copied(folder, found)
     if found.later:
@@ -253,7 +255,7 @@ def cut(folder: Path, found: Damage) -> Path:
 
 
 def _copied(folder: Path, found: Damage) -> Path:
-    """The file that is to be cut is copied. The others never change again, so a link will do where there can be one."""
+    """Copies the file that is to be cut. The others never change again: they are linked, where that is possible."""
     number = 1
     while (copy := folder.with_name(f"{FOLDER}.damaged-{number}")).exists():
         number += 1

@@ -1,8 +1,8 @@
-"""The same as the pipeline, over a Redis Cluster: each node has a pipeline of its own, and a key's slot says which.
+"""The pipeline for a Redis Cluster: each node has its own pipeline, and a key's slot decides which is used.
 
-A node that says MOVED has done nothing: the command goes on to where it points. While a slot is moved key by key its
-nodes say ASK or TRYAGAIN, and following would end at TRYAGAIN: a script's guard is never there (lua/README.md). So
-those are answers like others. Whenever a node fails, or points elsewhere, the map of the slots is read anew.
+A node that answers MOVED has done nothing: the command is sent to the node that it names. While a slot is migrated key
+by key, its nodes answer ASK or TRYAGAIN. Following ASK would end at TRYAGAIN, because a script's guard never exists
+(lua/README.md), so these are raised like other errors. When a node fails or answers MOVED, the slot map is read again.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from broker.store.redis.pipeline import Pipeline
 from broker.store.redis.scripts import key_of
 
 _MOVES = 5
-"""Times that one command is sent on."""
+"""How often one command is sent on to another node."""
 
 _PAUSE = 0.1
-"""Seconds between readings of the map at least."""
+"""Minimum seconds between two reads of the slot map."""
 
 _ASKED = 5
-"""Nodes that are asked for the map at once; the first answer counts."""
+"""Nodes that are asked for the slot map at once; the first answer counts."""
 
 Slots = list[tuple[int, int, list[str]]]
 """First and last slot of each range, and its nodes as HOST:PORT, the primary first."""
@@ -58,10 +58,10 @@ class Cluster:
                     raise
                 self._owners[slot] = _target(target, node)
                 self._read()
-        raise ClusterError("the nodes of the cluster do not agree on who has a slot")
+        raise ClusterError("the nodes of the cluster do not agree on which node has a slot")
 
     async def new_connection(self) -> AbstractConnection:
-        """To any node, open."""
+        """An open connection to any node."""
         return await self._pipeline(random.sample(self._known, 1)[0]).new_connection()
 
     async def everywhere(self, *command: str | int | float) -> list[Any]:
@@ -98,7 +98,7 @@ class Cluster:
         return self._owners[slot]
 
     def _read(self, doubted: str = "") -> "asyncio.Task[None]":
-        """Reads the map, once for all who want it meanwhile; ``doubted`` is not asked if others are known."""
+        """Reads the slot map, once for simultaneous callers; ``doubted`` is not asked if others are known."""
         if self._reading is None:
             self._reading = asyncio.create_task(self._read_map(doubted))
             self._reading.add_done_callback(self._was_read)
@@ -107,7 +107,7 @@ class Cluster:
     def _was_read(self, reading: "asyncio.Task[None]") -> None:
         self._reading = None
         if not reading.cancelled():
-            # Those who wait for it get its error; nobody may.
+            # Those who wait for it get its error; perhaps nobody does.
             reading.exception()
 
     async def _read_map(self, doubted: str) -> None:
@@ -134,7 +134,7 @@ class Cluster:
 
 
 async def _first(asking: "Sequence[asyncio.Task[Slots]]") -> Slots:
-    """The first map that comes. Raises the last error if none does."""
+    """The first slot map that comes. Raises the last error if none does."""
     error: Exception = ConnectionError("no node of the cluster answers")
     try:
         for answer in asyncio.as_completed(asking):
@@ -155,7 +155,7 @@ def _slot(key: str) -> int:
 
 
 def _target(text: str, told_by: str) -> str:
-    """HOST:PORT from ``[SLOT ]HOST:PORT``; a node that does not know a host means its own."""
+    """HOST:PORT from ``[SLOT ]HOST:PORT``; without a host, it is the host of the node that answered."""
     host, _, port = text.rpartition(" ")[2].rpartition(":")
     host = host.strip("[]")
     return joined(host, port) if host not in {"", "?"} else f"{told_by.rpartition(':')[0]}:{port}"

@@ -1,4 +1,4 @@
-"""Opens connections to one server of the store. Whatever goes wrong is an error of redis-py, and the log says it."""
+"""Opens connections to one server of the store. Every failure is raised as an error of redis-py, and logged."""
 
 import asyncio
 import logging
@@ -17,22 +17,22 @@ _ERRORS = 20
 """Different errors that are remembered for that."""
 
 _LAST_WORDS = 200
-"""Bytes of them that are passed on."""
+"""Bytes of a server's last message that are passed on."""
 
 
 class Connector:
     def __init__(self, pool: ConnectionPool, name: str, *, tell: bool) -> None:
-        """``name``: of the server, for the log; ``tell``: whether the log is told of errors."""
+        """``name``: of the server, for the log; ``tell``: whether errors are logged."""
         self._pool = pool
         self._name = name
         self._tell = tell
         self._failing = False
-        """Whether the log's last word was that it cannot be reached."""
+        """Whether the last line in the log was that it cannot be reached."""
         self._said: dict[str, float] = {}
-        """When the log was told of which error: a server that comes and goes must not fill it."""
+        """When each error was last logged: a server that comes and goes must not fill the log."""
 
     async def open(self) -> AbstractConnection:
-        """One that has greeted the server. Raises :class:`RedisError` or :class:`OSError`, nothing else."""
+        """An open, authenticated connection. Raises :class:`RedisError` or :class:`OSError`, nothing else."""
         try:
             connection = await self._open()
         except (RedisError, OSError) as error:
@@ -52,7 +52,7 @@ class Connector:
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
         except BaseException:
-            # redis-py leaves it open when it is cancelled while it greets the server.
+            # redis-py leaves it open when it is cancelled during the handshake.
             connection._close()  # type: ignore[no-untyped-call]
             raise
         return connection
@@ -72,24 +72,24 @@ class Connector:
 
 
 async def greet(connection: AbstractConnection) -> None:
-    """What redis-py does on a new connection. Raises :class:`RedisError` or :class:`OSError`, nothing else."""
+    """The handshake of redis-py on a new connection. Raises :class:`RedisError` or :class:`OSError`, nothing else."""
     reader = connection._reader
     try:
         await connection.on_connect()
     except (RedisError, OSError, RuntimeError) as error:
-        # A server that hangs up at once, because it has too many clients, may have said why. redis-py tells that it
-        # could not write; uvloop raises a RuntimeError when it knew before the first write.
+        # A server that closes the connection at once, because it has too many clients, may have sent the reason.
+        # redis-py only reports that it could not write; uvloop raises a RuntimeError if it was closed before that.
         last_words = bytes(reader._buffer) if reader is not None else b""  # type: ignore[attr-defined]
         if last_words.startswith(b"-"):
             text = last_words[1:_LAST_WORDS].decode(errors="replace").strip()
-            raise ConnectionError(f"the store hung up and said: {text}") from error
+            raise ConnectionError(f"the store closed the connection: {text}") from error
         if isinstance(error, RuntimeError):
-            raise ConnectionError("the store hung up before it was greeted") from error
+            raise ConnectionError("the store closed the connection before the handshake") from error
         raise
 
 
 def taken_over(connection: AbstractConnection, protocol: asyncio.Protocol) -> asyncio.Transport:
-    """redis-py has opened the connection and greeted the server; from here on its replies come to ``protocol``."""
+    """Takes over a connection that redis-py has opened: from now on, the replies go to ``protocol``."""
     reader, writer = connection._reader, connection._writer
     if (
         reader is None
@@ -98,15 +98,15 @@ def taken_over(connection: AbstractConnection, protocol: asyncio.Protocol) -> as
         or reader.exception() is not None
         or writer.transport.is_closing()
     ):
-        # The end was told to redis-py, and would not be told again.
+        # redis-py was notified of the end of the connection; ``protocol`` would not be.
         connection._close()  # type: ignore[no-untyped-call]
-        raise ConnectionError("the store hung up")
+        raise ConnectionError("the store closed the connection")
     transport: asyncio.Transport = writer.transport  # type: ignore[assignment]
     transport.set_protocol(protocol)
     return transport
 
 
 def message(error: Exception) -> str:
-    """Without the inside of redis-py's objects, which it adds for each sentinel that does not answer."""
+    """The error's text without redis-py's objects, which it adds for each sentinel that does not answer."""
     text, silent, _ = str(error).partition(" : <redis")
     return f"{text}, and not every sentinel answers" if silent else text

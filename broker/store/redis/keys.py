@@ -13,7 +13,7 @@ PROJECT_LIMIT = 100_000
 
 
 _BUSY = 1024
-"""Projects whose keys are kept spelled out."""
+"""Projects whose keys are cached."""
 
 
 class Keys:
@@ -22,7 +22,7 @@ class Keys:
     def __init__(self, prefix: str = "broker") -> None:
         self._prefix = prefix
         self.wakes = f"{prefix}:{{*}}:wake"
-        """The channels, as a pattern: projects tell that tasks wait, the directory that a project is active."""
+        """The pattern of the channels: a project announces waiting tasks, the directory an active project."""
         self.directory = _pair(f"{prefix}:{{directory}}")
         self.last_worker = self._of_directory("next-worker")
         self.worker_closed = self._of_directory("worker-closed")

@@ -1,6 +1,6 @@
 """Carries the commands of many requests over few connections, without waiting for one reply before the next command.
 
-Commands that are given in one turn of the event loop leave in few writes; replies come back in order. redis-py opens
+Commands of one turn of the event loop are sent in few writes; replies come back in order. redis-py opens
 and authenticates the connection. A connection that is lost, or silent for too long, fails every call in flight, each
 once: whether it was carried out is not known, and nothing is repeated.
 """
@@ -25,14 +25,14 @@ from broker.counters import Counter
 from broker.store.redis.connection import Connector, taken_over
 
 LARGE = 100
-"""Arguments from which a command goes over the second connection, so that small ones need not wait behind it."""
+"""Arguments from which a command goes over the second connection, so that small ones do not wait for it."""
 
 _BURST = 3
-"""Commands that leave together at most: the store works on the first while requests of the same turn bring the next.
-With all of a turn in one write, each waited for the other, and a third of the calls per second was lost."""
+"""Commands in one write at most: the store works on the first ones while requests of the same turn add the next. With
+all commands of a turn in one write, store and broker waited for each other, and throughput was a third lower."""
 
 _LARGE_AT_ONCE = 1
-"""Large commands that the server has at a time: it carries out all that it has read from one connection before it reads
+"""Large commands in progress at a time: the server carries out all that it has read from one connection before it reads
 small ones from another.
 """
 
@@ -42,7 +42,7 @@ Command = tuple[str | int | float, ...]
 
 
 class Pipeline:
-    """What redis-py's client does for one command at a time, for many at once."""
+    """Sends many commands at once, where redis-py's client sends one at a time."""
 
     def __init__(self, connector: Connector, timeout: float, writes: Counter) -> None:
         """``timeout``: seconds without any reply after which a connection is given up."""
@@ -58,7 +58,7 @@ class Pipeline:
         return line.send_when_connected(command)
 
     async def new_connection(self) -> AbstractConnection:
-        """One of its own, open."""
+        """A new open connection, for the caller alone."""
         return await self._connector.open()
 
     async def everywhere(self, *command: str | int | float) -> list[Any]:
@@ -67,7 +67,7 @@ class Pipeline:
 
     @property
     def idle(self) -> bool:
-        """Whether no call is under way."""
+        """Whether no call is in progress."""
         return self._small.idle and self._large.idle
 
     async def aclose(self) -> None:
@@ -77,10 +77,10 @@ class Pipeline:
 
 
 class _Line:
-    """One connection at a time: a new one when the last was lost, which all that wait for it share."""
+    """One connection at a time. When it is lost, all calls that follow wait for the same new one."""
 
     def __init__(self, connector: Connector, timeout: float, writes: Counter, at_once: int = 0) -> None:
-        """``at_once``: as of :class:`_Wire`."""
+        """``at_once``: as in :class:`_Wire`."""
         self._connector = connector
         self._timeout = timeout
         self._writes = writes
@@ -121,7 +121,7 @@ class _Wire(asyncio.Protocol):
     """An open connection, and the calls that wait for their replies, oldest first."""
 
     def __init__(self, connection: AbstractConnection, timeout: float, writes: Counter, at_once: int) -> None:
-        """``at_once``: how many commands are under way at most, each written alone; 0 for any number."""
+        """``at_once``: how many commands are in progress at most, each written alone; 0 for any number."""
         self._connection = connection
         self._at_once = at_once
         self._timeout = timeout
@@ -139,14 +139,14 @@ class _Wire(asyncio.Protocol):
     def send(self, command: Command) -> "asyncio.Future[Any]":
         if not self.open:
             # Lost between being opened and being used.
-            raise ConnectionError("the store hung up")
+            raise ConnectionError("the store closed the connection")
         # hiredis's own types allow for one word only.
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
         idle = not self.waiting
         reply = self._loop.create_future()
         self.waiting.append(reply)
         if idle:
-            # The store has nothing else to do.
+            # Nothing is in progress: the command is sent at once.
             self._heard = self._loop.time()
             self._write(packed)
         elif self._at_once:
@@ -173,8 +173,8 @@ class _Wire(asyncio.Protocol):
         try:
             self._transport.write(data)
         except RuntimeError:
-            # uvloop's word for a connection that is closed already.
-            self._give_up(ConnectionError("the store hung up"))
+            # uvloop raises this for a closed connection.
+            self._give_up(ConnectionError("the store closed the connection"))
         self._writes.add()
 
     def data_received(self, data: bytes) -> None:
@@ -189,19 +189,19 @@ class _Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gone.set()
-        self._give_up(ConnectionError(str(error or "the store hung up")))
+        self._give_up(ConnectionError(str(error or "the store closed the connection")))
 
     def _answer(self, reply: Any) -> None:
         waiting = self.waiting.popleft()
         if self._at_once:
             self._send_next()
-        # A request that was cancelled has left its place here, so that the replies of others are not mixed up.
+        # A cancelled request keeps its place here, so that each reply goes to the right request.
         if waiting.done():
             return
         if isinstance(reply, ResponseError):
             waiting.set_exception(reply)
             if isinstance(reply, ReadOnlyError):
-                # Another is the primary now: a new connection finds it, through sentinels or the name in the URL.
+                # Another server is the primary: a new connection finds it, through sentinels or the name in the URL.
                 self._give_up(ConnectionError("the store is a replica"))
         else:
             waiting.set_result(reply)

@@ -1,7 +1,7 @@
 """Loads the Lua scripts, and calls them: ``Calls`` is the one way into Redis.
 
-A line ``--- @include "clock"`` is replaced, once, by ``lua/include/clock.lua``. One that is indented stands in a
-function or a branch: what it joins in is defined to the end of that, and is not joined in again there. A missing or
+A line ``--- @include "clock"`` is replaced, once, by ``lua/include/clock.lua``. An indented one is in a function or a
+branch: the include is then defined up to the end of that block, and is not included again there. A missing or
 circular include raises :class:`StartError`: the broker refuses to start, instead of failing on a request. A line
 ``--- @script "submit"`` is replaced by that script, as a function of KEYS and ARGV.
 
@@ -42,9 +42,9 @@ COUNTED = frozenset(
         *("task_retry", "task_remove", "task_import", "drain_begin", "drain_step", "remove_group", "copy"),
     )
 )
-"""Scripts after which a project is counted again; of ``assign`` its caller knows."""
+"""Scripts after which the project is counted again. After ``assign``, its caller decides."""
 
-# What a server says when it cannot answer now, though the call is right.
+# Errors of a server that cannot answer now, though the call is right.
 _PASSING = (
     *("LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "OOM"),
     *("CLUSTERDOWN", "TRYAGAIN", "ASK"),
@@ -63,7 +63,7 @@ def directory() -> Path:
     for place in (_PACKAGE / "lua", _PACKAGE.parent / "lua"):
         if (place / "include").is_dir():
             return place
-    raise StartError(f"the Lua scripts are missing: neither {_PACKAGE / 'lua'} nor {_PACKAGE.parent / 'lua'} is there")
+    raise StartError(f"the Lua scripts are missing: neither {_PACKAGE / 'lua'} nor {_PACKAGE.parent / 'lua'} exists")
 
 
 @cache
@@ -94,7 +94,7 @@ def _join(sources: Mapping[str, str], part: str, including: list[str], done: set
     done.add(part)
 
     lines: list[str] = []
-    # Of the functions and branches that are open, the innermost last: its indent, and what is defined in it.
+    # The open functions and branches, the innermost last: the indent, and the includes defined in it.
     blocks: list[tuple[int, set[str]]] = [(0, done)]
     for line in sources[part].splitlines(keepends=True):
         indent = len(line) - len(line.lstrip())
@@ -115,12 +115,12 @@ def _join(sources: Mapping[str, str], part: str, including: list[str], done: set
 
 
 def info_fields(text: str) -> dict[str, str]:
-    """What a server says of itself in answer to INFO."""
+    """The fields of a reply to INFO."""
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
 
 class StoreMetrics:
-    """What the store counts of its own work, for all server processes."""
+    """Counters of the store's calls, over all server processes."""
 
     def __init__(self, counters: Counters) -> None:
         self.calls = Histogram(counters)
@@ -130,17 +130,17 @@ class StoreMetrics:
         self.writes = Counter(counters)
         """Writes to its connections; each carries one call or more."""
         self.record_hits = Counter(counters)
-        """Workers whose record was at hand."""
+        """Lookups of workers whose record was in memory."""
         self.record_misses = Counter(counters)
 
 
 def key_of(command: Sequence[Argument]) -> str:
-    """The key of a script or of a plain command: the node of a cluster that has its slot is the one to ask."""
+    """The key of a script or a plain command. In a cluster, its slot decides which node is asked."""
     return str(command[3] if command[0] in {"EVALSHA", "EVAL"} else command[1])
 
 
 class Client(Protocol):
-    """What carries commands: :class:`~broker.store.redis.pipeline.Pipeline` or its ``Cluster``."""
+    """Sends commands: :class:`~broker.store.redis.pipeline.Pipeline` or ``Cluster``."""
 
     def execute_command(self, *command: Argument) -> Awaitable[Any]: ...
 
@@ -192,7 +192,7 @@ class Calls:
             self._metrics.calls.observe(perf_counter() - begun)
 
     async def info(self, section: str) -> list[str]:
-        """What each server that holds some of the store says of itself, as INFO has it; none if it does not tell us."""
+        """The reply of each primary to INFO; none if INFO is not allowed."""
         try:
             return await self._client.everywhere("INFO", section)
         except ResponseError:
@@ -206,7 +206,7 @@ class Calls:
         return error
 
     async def new_connection(self) -> AbstractConnection:
-        """One for what is no script. Raises what redis-py raises."""
+        """A connection for the caller alone. Raises what redis-py raises."""
         return await self._client.new_connection()
 
     async def close(self) -> None:

@@ -48,7 +48,7 @@ class Subscription:
                 if str(error) != refused:
                     refused = str(error)
                     log.warning(
-                        "workers that wait hear of tasks a second late: the store refuses PSUBSCRIBE: %s", error
+                        "waiting workers get new tasks up to a second late: the store refuses PSUBSCRIBE: %s", error
                     )
             except (RedisError, OSError):
                 pass

@@ -2,9 +2,10 @@
 
 The scripts that add a task, or put one back, publish that on a channel of its project while somebody waits for it
 (``lua/include/wake.lua``). Each process subscribes to these channels once, and wakes as many of its waiters as there
-are tasks (``wait_queue.py``); of groups whose rest is over, the process that promotes them wakes its own first, and the
-others hear of what is left. A woken waiter asks the store like any other request, and waits again when it finds
-nothing. Each process also reads once a second what is waiting in the projects concerned: a lost message only delays.
+are tasks (``wait_queue.py``); when the rest of groups ends, the process that promotes them wakes its own waiters
+first, and the others are notified of what is left. A woken waiter asks the store like any other request, and waits
+again when it finds nothing. Each process also reads once a second what is waiting in the projects concerned: a lost
+message only causes a delay.
 """
 
 import asyncio
@@ -29,10 +30,10 @@ from broker.store.waiting.waiter import Waiter, WaitQueue
 log = logging.getLogger(__name__)
 
 INTERVAL = 1.0
-"""Seconds between reads of the projects; more when a read takes long: a tenth of the time at most."""
+"""Seconds between reads of the projects; more if a read takes long, so that reads take a tenth of the time at most."""
 
 _NOTIFY = 20.0
-"""Seconds for which a read makes a project publish its tasks, or four reads. Renewed after half of it."""
+"""Seconds for which a project publishes its tasks after a read; at least four reads. Renewed after half of that."""
 
 _AT_ONCE = 100
 """Waiters that one read of a project wakes at most."""
@@ -41,10 +42,10 @@ _TOGETHER = 50
 """Projects read together."""
 
 _PROMOTE = 0.02
-"""Seconds between two looks at the groups of a project, on average at least."""
+"""Minimum seconds between two promotions of a project, on average."""
 
 _PROMOTED = 100
-"""Groups and delayed tasks that one look takes: 3 ms where all are due at once."""
+"""Groups and delayed tasks that one promotion takes: 3 ms if all are due at once."""
 
 _CONNECT = 0.5
 """Seconds to wait for the subscription."""
@@ -59,14 +60,14 @@ class Waiters:
         self._active = active
         self._subscription = Subscription(calls, keys.wakes, self._on_message)
         self._all_until = 0.0
-        """Until when all projects publish tasks, for those who wait in any; by the clock of the event loop."""
+        """Until when all projects publish tasks, for waiters of any project; by the clock of the event loop."""
         self._reading_all = asyncio.Lock()
         self._notify = _NOTIFY
         self._background: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[None]] = set()
 
     def listens(self, project: int) -> bool:
-        """Whether a waiter of this project can enter at once: its tasks are told already, as others wait for them."""
+        """Whether a waiter of this project can enter at once, because the project publishes its tasks already."""
         awaited = self.queues.projects.get(project)
         told = awaited is not None and awaited.notified_until >= asyncio.get_running_loop().time()
         return told and self._subscription.active.is_set()
@@ -103,7 +104,7 @@ class Waiters:
                 self._promote_in(project, until_start / 1000)
 
     def _on_active(self, project: int, public: int) -> None:
-        """Tasks of the project may be had now: it is read for those who wait in any."""
+        """The project has tasks now: reads it for waiters of any project."""
         if project in self.queues.granted or (public and self.queues.anywhere):
             self._begin(self._read_if_possible(project))
 
@@ -113,7 +114,7 @@ class Waiters:
         job.add_done_callback(self._jobs.discard)
 
     def _promote_in(self, project: int, seconds: float) -> None:
-        """Groups of the project are looked at in so many seconds, if that is not done earlier."""
+        """Promotes the project's groups and delayed tasks in so many seconds, unless that is done earlier."""
         awaited, loop = self.queues.project(project), asyncio.get_running_loop()
         if awaited.promotion is not None and awaited.promotion.when() <= loop.time() + seconds:
             return
@@ -127,7 +128,9 @@ class Waiters:
             self._begin(self._promote(project))
 
     async def _promote(self, project: int) -> None:
-        """Wakes as many as may start, and others are told of what is left. Which process is first is left to chance."""
+        """Wakes as many waiters as there are tasks; other processes are notified of the rest. The first process is
+        random.
+        """
         with suppress(BrokerError):
             more, next_due, own = await self._tasks.promote(project, _PROMOTED, self.queues.waiting_for(project))
             if project in self.queues.projects:
@@ -205,7 +208,7 @@ class Waiters:
             found = await self._tasks.awaited(project, notify)
         except BrokerError as error:
             if error.code == "not_found" and (queue := self.queues.in_project.get(project)):
-                # They ask the store, and are told that the project is gone.
+                # They ask the store, and learn that the project was deleted.
                 awaited.end_pause()
                 awaited.paused, awaited.rate = False, 0
                 self.queues.notify(project, queue.count, 0)

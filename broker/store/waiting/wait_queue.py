@@ -1,7 +1,8 @@
 """Decides which waiter a new task wakes: one for each task, in order of arrival, no faster than the project's rate.
 
-Only as many waiters ask the store as there are tasks, so that a thousand of them do not ask for one. It does not speak
-with the store: :class:`~broker.store.waiting.Waiters` notifies it, and ``api/assign.py`` says what a woken one found.
+Only as many waiters ask the store as there are tasks, so that a thousand of them do not ask for one. It does not
+speak with the store: :class:`~broker.store.waiting.Waiters` notifies it, and ``api/assign.py`` reports what a woken
+waiter found.
 """
 
 import asyncio
@@ -48,7 +49,7 @@ class WaitQueues:
         return waiter
 
     def finds_nothing(self, project: int, worker: int) -> bool:
-        """Whether others wait whom every task would reach first: then the worker can wait without asking the store."""
+        """Whether other waiters would get every task first: then the worker can wait without asking the store."""
         queue, awaited = self.in_project.get(project), self.project(project)
         admitted = awaited.admitted.get(worker, -_ADMITTED) > asyncio.get_running_loop().time() - _ADMITTED
         return admitted and not awaited.paused and not awaited.has_votes and bool(queue and queue.first())

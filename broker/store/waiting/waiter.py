@@ -31,7 +31,7 @@ class Waiter:
         """Why it was woken, until the store has answered."""
         self.ended = False
         self.worker = 0
-        """Whose request it is; 0: that does not count."""
+        """The worker that waits; 0: not known."""
         self._woken: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
 
     async def woken(self) -> Wake | None:
@@ -107,20 +107,20 @@ class AwaitedProject:
         self.woken = 0
         """Waiters woken since the last pause for the rate."""
         self.pause: asyncio.TimerHandle | None = None
-        """Until it fires nobody is woken: the rate would let nobody have a task."""
+        """Until it fires nobody is woken, because the rate is used up."""
         self.more = False
         """Whether a task may be waiting when the pause ends."""
         self.kept: deque[Wake] = deque()
         """Wakes that came while all waiters concerned were asking the store."""
         self.has_votes = False
-        """Whether tasks with votes may be waiting: some worker may get one that those who wait may not."""
+        """Whether tasks with votes may be waiting: another worker may get one that the waiters may not."""
         self.admitted: dict[int, float] = {}
         """Workers that may get tasks of it, and when the store said so last, by the clock of the event loop."""
         self.notified_until = 0.0
         """Until when the scripts publish tasks of this project, by the clock of the event loop."""
         self.reading = asyncio.Lock()
         self.promotion: asyncio.TimerHandle | None = None
-        """When it fires, a group may start a task again."""
+        """When it fires, a group or a delayed task is due."""
 
     def end_promotion(self) -> None:
         if self.promotion is not None:
