@@ -6,9 +6,9 @@ SERVE  ?=
 # Debian's Redis, a cluster of one node, and one of three with replicas; make test runs on the embedded store.
 STORES ?= redis node cluster
 # More processes than a small machine has cores, since tests mostly wait; each has brokers, stores and ports of its own.
-# In their own order: sorted by how many tests a file has, those with one long test would come last, and alone.
+# Files keep their order: sorted by their number of tests, files with one long test would come last, and run alone.
 AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
-# A test that hangs ends its process, so that the run names the test, and goes on in another process.
+# A test that hangs ends its process: the run names the test, and continues in another process.
 AT_ONCE += --max-worker-restart=2 -o faulthandler_timeout=180 -o faulthandler_exit_on_timeout=true
 # Tests wait for real programs. One that fails beside others is tried once more, alone: it must not fail twice.
 AGAIN := $(BIN)/pytest --last-failed --last-failed-no-failures none -o faulthandler_timeout=180 \
@@ -28,7 +28,7 @@ $(PIP_INSTALL) --no-deps --no-build-isolation --editable '.[server]'
 touch $@
 endef
 
-# What the tests start would compile the broker at each of some hundred starts, where containers set this.
+# Some container images set this; then each of some hundred processes that the tests start would compile the broker.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-slow test-scrapy test-stores check format docs pictures bench bench-all lock clean
@@ -42,7 +42,7 @@ test: $(VENV)/test.stamp  ## every test but the slow ones
 test-scrapy: $(VENV)/scrapy-2.13.stamp  ## the tests of the Scrapy scheduler on the oldest Scrapy; the others run on the newest
 	BROKER_TEST_SCRAPY=$(CURDIR)/$(VENV)/scrapy-2.13 $(BIN)/pytest $(AT_ONCE) tests/scrapy
 
-test-slow: $(VENV)/test.stamp  ## the others, a quarter of an hour; what they said is in bench/results/slow.txt
+test-slow: $(VENV)/test.stamp  ## the slow tests, half an hour; their output is in bench/results/slow.txt
 	mkdir -p bench/results
 	bash -o pipefail -c '$(BIN)/pytest -m slow | tee bench/results/slow.txt'
 
@@ -63,14 +63,14 @@ format: $(VENV)/test.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/test.stamp  ## docs/http-api.md, from what stands beside each handler
+docs: $(VENV)/test.stamp  ## docs/http-api.md, from the descriptions beside the handlers
 	$(BIN)/python -m broker.openapi.reference > docs/http-api.md
 
-pictures: $(VENV)/test.stamp  ## of every page, in tests/browser/screenshots; the README's are taken anew
+pictures: $(VENV)/test.stamp  ## screenshots of every page, in tests/browser/screenshots; those of the README are replaced
 	BROKER_TEST_PICTURES=yes $(BIN)/pytest tests/browser/test_pages.py
 	cp tests/browser/screenshots/ui-*.png docs/
 
-bench: $(VENV)/test.stamp  ## how fast it is, against what was aimed at: docs/bench.md
+bench: $(VENV)/test.stamp  ## measure the speed, and compare it with the goals: docs/bench.md
 	$(BIN)/python -m bench.http
 	$(BIN)/python -m bench.scripts
 	$(BIN)/python -m bench.report

@@ -1,4 +1,4 @@
-"""How fast the broker is: one module per question, run as ``python -m bench.http`` and the like. See docs/bench.md."""
+"""How fast the broker is: one module per question, run as ``python -m bench.http`` and so on. See docs/bench.md."""
 
 
 class BenchError(Exception):

@@ -1,6 +1,6 @@
 """What does a call cost the store on a cluster, against one server? ``python -m bench.cluster --help``
 
-Submits, gets and releases over projects on all nodes, by the code that the broker calls the scripts with. The same
+Submits, gets and releases in projects on all nodes, with the broker's own code that calls the scripts. The same
 program and the same settings each time; servers and clusters by turns.
 """
 
@@ -26,14 +26,14 @@ from tests.serving import until
 
 _PROJECTS = 12
 _ROUND = 1_000
-"""Tasks that are submitted, taken and released in turn."""
+"""Tasks of a round: submitted, assigned and released."""
 
 _ROUNDS = 3
 """Of each kind of store."""
 
 
 async def measure(url: str, ports: list[int], seconds: float) -> float:
-    """CPU microseconds of the nodes' main threads a call, each with as many calls in flight."""
+    """CPU microseconds that a call costs the nodes' main threads, with the same number of calls in flight on each."""
     store = open_store(Settings(redis_url=url))
     try:
         manager = (await store.managers.register("bench", "a long password", open_to_all=True)).id
@@ -52,7 +52,7 @@ async def _round(projects: list[Project], in_flight: int) -> int:
     """How many calls it took."""
     turns = [projects[n % len(projects)] for n in range(_ROUND)]
     await gather((project.submit(1) for project in turns), in_flight)
-    # Each in its own project: the answers come in no order.
+    # Each in its own project, since answers come in any order.
     taken = await gather((_taken(project) for project in turns), in_flight)
     await gather((project.release(ids) for project, ids in taken), in_flight)
     return 3 * _ROUND

@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, Ctrl-C, and that their results are kept."""
+"""What the commands share: options, Ctrl-C, and storing results."""
 
 import argparse
 import signal
@@ -36,8 +36,8 @@ def checkout(text: str) -> Path:
 
 
 def run(ask: Callable[[argparse.Namespace], results.Part | None], parser: argparse.ArgumentParser) -> int:
-    """Asks, and keeps the answer if it has one; the exit code. SIGTERM ends it as Ctrl-C does: what was started is
-    stopped."""
+    """Asks the question and stores its results. Returns the exit code. SIGTERM works like Ctrl-C: it stops all that was
+    started."""
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()

@@ -1,7 +1,7 @@
-"""A driver process: ``python -m bench.driver`` reads a job as a line of JSON, puts the load on, and answers in JSON.
+"""A driver process: ``python -m bench.driver`` reads a job as a line of JSON, runs its load, and prints the result.
 
-It says ``ready`` when its connections are open, and begins at the next line. Each connection has at most one request
-under way. It is small, so that it takes less of the machine than what it measures.
+It prints ``ready`` when its connections are open, and begins at the next line of its input. Each connection has at most
+one request under way. It is small, so that it takes less of the machine than what it measures.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from bench.histogram import Histogram
 from bench.load import LOADS, PATIENCE, Job, Load, Outcome
 
 _TICK = 0.0002
-"""Seconds between looks at what is due in an open loop."""
+"""Seconds between checks for due requests in an open loop."""
 
 _UNLIMITED = 1 << 62
 _LENGTH = b"content-length:"
@@ -44,7 +44,7 @@ class Run(ABC):
         self.began = self.until = 0
         """Nanoseconds of the clock; after ``until``, nothing new is due."""
         self.all_sent = False
-        """Nothing more is sent but what follows from answers."""
+        """From now on only requests that follow from answers are sent."""
         self.done = asyncio.Event()
 
     async def connect(self) -> None:
@@ -78,14 +78,14 @@ class Run(ABC):
 
     @abstractmethod
     async def send(self) -> None:
-        """Sends what does not follow from answers."""
+        """Sends the requests that do not follow from answers."""
 
     @abstractmethod
     def free(self, connection: "Connection", now: int) -> None:
         """This connection has had its answer. The request that follows it at once takes over its ``busy``."""
 
     def rest(self) -> None:
-        """A connection that was busy is not any more."""
+        """A busy connection is free again."""
         self.busy -= 1
         if not self.busy and self.all_sent:
             self.done.set()
@@ -147,7 +147,7 @@ class OpenLoop(Run):
 
 
 class Connection(asyncio.Protocol):
-    """HTTP as raw as it gets: a request out, the answer's status and body back, nothing in between."""
+    """Minimal HTTP: sends a request, and returns the answer's status and body."""
 
     def __init__(self, run: Run, load: Load) -> None:
         self.load = load

@@ -23,7 +23,7 @@ from bench.servers import Broker, broker
 from broker.cli.output import Progress
 
 _IDLE = 0.05
-"""Seconds until a worker asks again when there was no task."""
+"""Seconds until a worker asks again after a get without a task."""
 
 _KEPT = {"", ":access", ":closed", ":counted", ":snapshots"}
 """What a project without tasks keeps, after its base key; and ``:seen:<worker>``, which expires."""
@@ -52,7 +52,7 @@ class Ledger:
 
     total: int
     counts: Counter[str] = field(default_factory=Counter)
-    """By the names of the broker's own counters."""
+    """By the names of the broker's counters."""
     closed: Counter[int] = field(default_factory=Counter)
     failed: Counter[int] = field(default_factory=Counter)
     """By a task's number, how often."""
@@ -90,7 +90,7 @@ class Crawler:
                 await asyncio.sleep(_IDLE)
 
     async def release_late(self, task: int) -> None:
-        """A task that somebody else has had since: nothing may come of it."""
+        """Releases a task that was reclaimed since: that must change nothing."""
         self._ledger.late += await self._release(task, 0)
 
     async def _call(self, request: str, body: object = None) -> tuple[int, dict[str, Any]]:
@@ -168,7 +168,7 @@ async def _show_progress(ledger: Ledger) -> None:
 
 
 def discrepancies(ledger: Ledger, stats: dict[str, Any]) -> Iterator[str]:
-    """What does not balance, one line each. ``stats``: tasks in each state and totals, as the broker says."""
+    """The differences between the counts, one line each. ``stats``: states and totals, as the broker counts them."""
     for number in range(ledger.total):
         ends = ledger.closed[number], ledger.failed[number]
         if ends != ((0, 1) if kind_of(number) == FAILS else (1, 0)):

@@ -1,7 +1,7 @@
 """What do groups cost the store, and does that stay flat, however many there are? ``python -m bench.groups --help``
 
-Each group has a task that waits; 99 % of them rest, 1 % may start. By turns with a project of as many tasks without a
-group. Straight to an embedded store, as in ``bench.scripts``.
+Each group has a waiting task; 99 % of the groups rest, 1 % may start. Takes turns with a project of as many tasks
+without a group. Straight to an embedded store, as in ``bench.scripts``.
 """
 
 import argparse
@@ -75,7 +75,7 @@ Costly = dict[str, Script]
 async def measure(
     settings: Settings, redis: Redis, groups: int, seconds: float
 ) -> tuple[Costly, Costly, dict[str, float]]:
-    """What each call costs with so many groups, and with as many tasks without; and what a group takes in memory."""
+    """What each call costs with so many groups, and with as many tasks without a group; and the memory of a group."""
     opened = open_store(settings)
     try:
         account = await manager(opened, redis)
@@ -99,7 +99,7 @@ async def measure(
 
 
 async def _repeat(seconds: float, *turns: Callable[[], Awaitable[None]]) -> None:
-    """Each in turn, until so many seconds are over, at least once."""
+    """Runs each in turn, at least once, until the seconds are over."""
     until = time.monotonic() + seconds
     while True:
         for turn in turns:
@@ -127,7 +127,7 @@ async def _round(costs: Costs, project: Project) -> None:
 
 
 def _entries(redis: Redis, project: Project) -> dict[str, float]:
-    """Bytes, as the store tells: of what waits and rests with a name of 19 bytes."""
+    """Bytes, by the store: of a group with a waiting task that rests, with a name of 19 bytes."""
     base, _ = project.store.keys.project(project.id)
 
     def member(name: str) -> float:

@@ -53,7 +53,7 @@ def by_processes(sizes: Sequence[int], seconds: float) -> dict[str, Loads]:
 
 
 def _both(served: Broker, title: str, project: int, seconds: float, connections: int = 32) -> Loads:
-    """Submits first, and tops up, so that get + release does not run dry."""
+    """Submits first, and adds tasks, so that get + release always finds some."""
     made = {}
     for load in ("submit", "get_release"):
         if load == "get_release":

@@ -1,7 +1,7 @@
 """How many calls a second, and how soon is each answered? ``python -m bench.http --help``
 
-Each load runs by turns with the no-op on the same server, so that what slows the machine slows both. With
-``--against``, by turns with the broker of another checkout: what has a change saved?
+Each load takes turns with the no-op on the same server, so that a slow machine slows both. With ``--against``, it takes
+turns with the broker of another checkout: what has a change saved?
 """
 
 import argparse
@@ -23,7 +23,7 @@ CROWDED = 256
 """Connections for the latency."""
 
 _NEEDED = {"get_release": 0.5, "turn_of_one": 0.1, "batch": 3.0}
-"""Tasks a call of the no-op that must wait, lest the load runs dry."""
+"""Waiting tasks for each call of the no-op, so that the load always finds some."""
 
 _CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Rates of the latency curve, of the rate of the closed loop."""
@@ -97,7 +97,7 @@ def depth(bench: Bench, served: Broker, queued: int) -> tuple[dict[str, Pairs], 
 
 
 def latency(bench: Bench, served: Broker) -> tuple[Measured, Measured]:
-    """Submit as fast as can be, and at half of that rate."""
+    """Submit at the highest rate, and at half of it."""
     project = served.project()
     saturated = bench.run(served, "submit", project, CROWDED)
     return saturated, bench.at_rate(served, project, saturated.calls / 2)

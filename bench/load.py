@@ -1,4 +1,4 @@
-"""What connections send, request after request, and what a good answer is. Requests are bytes that were made before.
+"""What connections send, request after request, and which answers are correct. Requests are prepared as bytes.
 
 Where a number goes, a request has ``#`` as many times as the number has digits: its Content-Length never changes.
 """
@@ -106,7 +106,7 @@ class Load:
         return (b"%0*d" % (self.digits, next(_numbers))).join(next(self._requests))
 
     def wrong(self, answer: bytes, body: int) -> str:
-        """What is wrong with an answer of status 200, whose body begins at ``body``; '' when nothing is."""
+        """What is wrong with an answer of status 200 whose body begins at ``body``; '' if it is correct."""
         return ""
 
 
@@ -248,7 +248,7 @@ class Turn(Load):
         return "refused" if answer.find(b'"refused":{}', body) < 0 else self.got(answer, body)
 
     def got(self, answer: bytes, body: int) -> str:
-        """As :meth:`wrong`, of the part that has tasks."""
+        """As :meth:`wrong`, for the part with the tasks."""
         content = _decode(answer[body:]).content
         self._held = [task.id for task in content.tasks or ([content.task] if content.task else [])] if content else []
         self.tasks += 1

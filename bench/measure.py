@@ -1,4 +1,4 @@
-"""Puts a job's load on a server, from one driver process or several, and says what that cost whom."""
+"""Runs a job's load on a server, from one or several driver processes, and measures who used how much CPU."""
 
 import contextlib
 import os
@@ -87,9 +87,9 @@ def _filled(broker: Broker, job: Job) -> float:
 
 @contextlib.contextmanager
 def busy(job: Job) -> Iterator[None]:
-    """A driver process puts this load on while the block runs, for ``job.seconds`` at most.
+    """A driver process runs this load while the block runs, for ``job.seconds`` at most.
 
-    Its work is that of other machines: it only gets CPU that nobody else wants.
+    It stands for other machines, so it gets only CPU that no other process wants.
     """
     with _drivers(job, 1) as children:
         for child in children:
@@ -112,7 +112,7 @@ def computing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _drivers(job: Job, count: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Driver processes that are connected, and wait for the word."""
+    """Driver processes that are connected, and wait for the start."""
     children = []
     try:
         for share in _shares(job, count):

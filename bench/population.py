@@ -1,5 +1,5 @@
-"""Fills a broker with projects and workers, most of which do nothing. By the store's own coroutines, as over HTTP it
-would take many minutes."""
+"""Fills a broker with projects and workers, most of which do nothing. It uses the store's coroutines: HTTP would take
+many minutes."""
 
 import itertools
 from collections.abc import Sequence

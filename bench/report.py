@@ -33,7 +33,7 @@ _MEASURED, _MUST, _PLAIN = "#2a6f97", "#d1495b", "#9aa5b1"
 
 
 def reach(made: Results) -> str:
-    """The table of what was to be reached."""
+    """The table of goals."""
     return _table(
         ("what, one process", "measured", "must", "aim", "", "others"), (_reach_row(row, made) for row in ROWS)
     )
@@ -50,7 +50,7 @@ def _reach_row(row: Row, made: Results) -> tuple[str, ...]:
 
 
 def markdown(made: Results) -> str:
-    """All that the file has."""
+    """Everything in the file."""
     return "\n".join(_parts(made)) + "\n"
 
 
@@ -149,7 +149,7 @@ def _groups(groups: Groups) -> Iterator[str]:
 
 
 def _doubts(made: Results) -> Iterator[str]:
-    """What makes the numbers doubtful, one line each."""
+    """Reasons to doubt the numbers, one line each."""
     if made.http is None:
         return
     pairs = {**made.http.hot, **{f"{load}, deep": deep for load, deep in made.http.depth.items()}}

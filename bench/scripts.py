@@ -1,6 +1,6 @@
 """What does each script cost the store, alone, with few tasks queued and with many? ``python -m bench.scripts --help``
 
-Straight to an embedded store, over its socket, by the code that the broker calls them with; 32 calls in flight.
+Sent to an embedded store over its socket, with the broker's own code that calls scripts; 32 calls in flight.
 With ``--against``, this checkout and another take turns: what has a change saved?
 """
 
@@ -110,7 +110,7 @@ async def _round(costs: Costs, project: Project, empty: Project, tasks: int) -> 
 
 
 async def _others(costs: Costs, project: Project, queued: int, times: int) -> None:
-    """What sweeps and shows a project: as many tasks wait as before."""
+    """Scripts that sweep and show a project: as many tasks wait as before."""
     opened, tasks = project.store, project.store.tasks
 
     async def repeat(name: str, call: Callable[[], Awaitable[object]], about: int = 0, times: int = times) -> None:

@@ -1,4 +1,4 @@
-"""What is measured: a broker as it is shipped, its store alone, and the no-op. Each is gone when its block ends."""
+"""What is measured: a broker with its defaults, its store alone, and the no-op. Each is stopped when its block ends."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ class Broker(Server):
     """``broker serve`` with its embedded store, a manager, and workers that have access to every project there is."""
 
     manager = 1
-    """The admin: the first account of all."""
+    """Registers the admin, the first account."""
 
     def __init__(self, serving: Serving, workers: int) -> None:
         super().__init__(httpx.URL(serving.url).port or 0, serving.servers(), serving.store())
@@ -131,7 +131,7 @@ def store() -> Iterator[tuple[Settings, Redis]]:
 
 
 def settle(redis: Redis) -> None:
-    """Until no rewrite of the append-only file is under way: it would take a core of the next measurement."""
+    """Waits until no rewrite of the append-only file is in progress: it would use a core of the next measurement."""
 
     def settled() -> bool:
         state = redis.info("persistence")

@@ -1,4 +1,4 @@
-"""Calls of scripts as the broker sends them, some in flight all the time, and what they cost the store."""
+"""Calls of scripts, sent as the broker sends them, with some always in flight; and what they cost the store."""
 
 import asyncio
 import itertools

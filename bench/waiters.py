@@ -1,4 +1,4 @@
-"""What do workers cost that wait for a task, and how soon do they have it? ``python -m bench.waiters --help``"""
+"""What do waiting workers cost, and how soon do they get a task? ``python -m bench.waiters --help``"""
 
 import argparse
 import asyncio
@@ -23,7 +23,7 @@ from broker.store import open_store
 from broker.store.tasks import CHUNK
 
 _WAIT = 60
-"""Seconds, the longest that there is."""
+"""Seconds, the longest possible wait."""
 
 _AT_ONCE = 200
 """Connections that are opened together."""

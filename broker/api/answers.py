@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from broker.api.bodies import Id, Int64
+from broker.api.values import Id, Int64
 from broker.store.monitoring import Counters
 
 Time = Annotated[int, Meta(description="Unix seconds")]

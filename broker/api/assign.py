@@ -8,10 +8,10 @@ from functools import partial
 from typing import NamedTuple
 
 from broker.api import answers, auth, projects, queries, webhooks
-from broker.api.bodies import LONGEST_HOLD, LONGEST_WAIT
 from broker.api.requests import Call, Disconnected
 from broker.api.responses import Reply
 from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
+from broker.api.values import LONGEST_HOLD, LONGEST_WAIT
 from broker.errors import BrokerError, Unavailable
 from broker.store.task_fields import Task, TaskFields
 from broker.store.tasks import BATCH_BYTES, CHUNK, SKIP, Assigned

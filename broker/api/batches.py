@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from broker.api.bodies import required
 from broker.api.requests import Call
+from broker.api.values import required
 from broker.errors import BrokerError, Invalid
 from broker.store.tasks import PART, by_project
 

@@ -1,7 +1,7 @@
 """The groups of a project's tasks, such as hosts: how much waits, and limits of their own."""
 
 from broker.api import answers, auth, queries
-from broker.api.bodies import RemoveGroup, SetGroup, required, seconds_or_minus_1, valid_group
+from broker.api.bodies import RemoveGroup, SetGroup
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import (
@@ -15,6 +15,7 @@ from broker.api.routing import (
     Operation,
     Routes,
 )
+from broker.api.values import required, seconds_or_minus_1, valid_group
 from broker.errors import BrokerError, Invalid
 from broker.store.groups import GROUP_STATES, GroupRow
 from broker.store.projects import EDIT, MAINTENANCE, READ

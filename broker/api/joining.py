@@ -4,7 +4,7 @@ from functools import partial
 
 from broker.api import answers, auth
 from broker.api.batches import batch
-from broker.api.bodies import MAX_NAMED, AcceptRequests, Join, NewJoinToken, RevokeToken, required
+from broker.api.bodies import AcceptRequests, Join, NewJoinToken, RevokeToken
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import (
@@ -17,6 +17,7 @@ from broker.api.routing import (
     Operation,
     Routes,
 )
+from broker.api.values import MAX_NAMED, required
 from broker.errors import Invalid
 from broker.store.joining import DAYS_30
 from broker.store.projects import MANAGE_ACCESS

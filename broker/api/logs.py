@@ -3,10 +3,11 @@
 import logging
 
 from broker.api import answers, auth
-from broker.api.bodies import LogLine, LogQuery, one_of, required
+from broker.api.bodies import LogLine, LogQuery
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import MANAGER, WORKER, Example, Operation, Routes
+from broker.api.values import one_of, required
 from broker.errors import BrokerError, Invalid
 from broker.store.logs import LEVELS, UNUSED_LEVELS, cut
 

@@ -3,11 +3,12 @@
 from functools import partial
 
 from broker.api import answers, auth
-from broker.api.bodies import MatchTasks, required
+from broker.api.bodies import MatchTasks
 from broker.api.project_tasks import filter_of
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import MANAGER, NEEDS_MAINTENANCE, NO_SUCH_PROJECT, PROJECT_ID, Example, Operation, Routes
+from broker.api.values import required
 from broker.errors import Invalid
 from broker.store.maintenance import Matching
 from broker.store.projects import MAINTENANCE

@@ -1,10 +1,11 @@
 """Tokens of managers, for programs: created, listed and revoked by a manager who has signed in."""
 
 from broker.api import answers, auth
-from broker.api.bodies import NewToken, RevokeToken, required
+from broker.api.bodies import NewToken, RevokeToken
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import SIGNED_IN, Example, Operation, Routes
+from broker.api.values import required
 from broker.errors import BrokerError
 
 routes = Routes()

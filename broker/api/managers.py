@@ -3,19 +3,11 @@
 from functools import partial
 
 from broker.api import answers, auth
-from broker.api.bodies import (
-    LONGEST_PASSWORD,
-    ChangePassword,
-    CloseSessions,
-    Credentials,
-    SetRole,
-    new_password,
-    new_username,
-    required,
-)
+from broker.api.bodies import ChangePassword, CloseSessions, Credentials, SetRole
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import ANYBODY, MANAGER, PERHAPS_MANAGER, PROJECT_ID, SIGNED_IN, Example, Operation, Routes
+from broker.api.values import LONGEST_PASSWORD, new_password, new_username, required
 from broker.errors import BrokerError
 from broker.store.managers import Proven
 

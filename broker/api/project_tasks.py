@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict
 
 from broker.api import answers, auth, queries
-from broker.api.bodies import LONGEST_TEXT, ForgetHash, hash_of, required, valid_group
+from broker.api.bodies import ForgetHash, hash_of
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import (
@@ -18,6 +18,7 @@ from broker.api.routing import (
     Operation,
     Routes,
 )
+from broker.api.values import LONGEST_TEXT, required, valid_group
 from broker.errors import Invalid
 from broker.store.project_tasks import TaskFilter
 from broker.store.projects import MAINTENANCE, READ

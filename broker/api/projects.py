@@ -5,7 +5,7 @@ from functools import partial
 import orjson
 
 from broker.api import answers, auth
-from broker.api.bodies import NewProject, ProjectFields, SetNotifySecret, SetSecret, SetWebhookSecret, required
+from broker.api.bodies import NewProject, ProjectFields, SetNotifySecret, SetSecret, SetWebhookSecret
 from broker.api.requests import Call
 from broker.api.responses import Answer, Listed, Reply
 from broker.api.routing import (
@@ -20,6 +20,7 @@ from broker.api.routing import (
     Operation,
     Routes,
 )
+from broker.api.values import required
 from broker.errors import BrokerError
 from broker.store.projects import FIELDS, SECRET, UNLIMITED, Project
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from broker.api.answers import TaskState
-from broker.api.bodies import LONGEST_HOLD, LONGEST_TEXT, LONGEST_WAIT, MAX_COUNT, Id
+from broker.api.values import LONGEST_HOLD, LONGEST_TEXT, LONGEST_WAIT, MAX_COUNT, Id
 from broker.store.groups import GroupState
 
 

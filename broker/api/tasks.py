@@ -6,25 +6,19 @@ from typing import NamedTuple
 
 from broker.api import answers, auth
 from broker.api.batches import batch, each, flags, in_parts
-from broker.api.bodies import (
+from broker.api.bodies import BulkRelease, BulkSubmit, ExtendTasks, ReleaseTask, SubmitTask, TaskIds, hash_of
+from broker.api.requests import Call
+from broker.api.responses import Reply
+from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
+from broker.api.values import (
     LONGEST_DELAY,
     LONGEST_MESSAGE,
     MAX_NAMED,
-    BulkRelease,
-    BulkSubmit,
-    ExtendTasks,
-    ReleaseTask,
-    SubmitTask,
-    TaskIds,
-    hash_of,
     non_empty,
     required,
     seconds_or_minus_1,
     valid_group,
 )
-from broker.api.requests import Call
-from broker.api.responses import Reply
-from broker.api.routing import TAKER, WORKER, Example, Operation, Routes
 from broker.errors import BrokerError, Invalid, Unavailable
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import FAIL, OK, PART, project_of, result_of

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from broker.api import answers, auth
 from broker.api.assign import Wanted, asks_first, example, hand_out, refuse_paused
 from broker.api.batches import batch
-from broker.api.bodies import MAX_NAMED, Turn, TurnGet
+from broker.api.bodies import Turn, TurnGet
 from broker.api.requests import Call
 from broker.api.responses import Reply
 from broker.api.routing import WORKER, Example, Operation, Routes
 from broker.api.tasks import UPDATED, Release, checked_releases, checked_tasks, release_all, slow_downs_of, submit_all
+from broker.api.values import MAX_NAMED
 from broker.errors import BrokerError, Invalid
 from broker.store.task_fields import TaskFields
 from broker.store.tasks import CHUNK, PART, Get, Released, project_of

@@ -4,7 +4,7 @@ import argparse
 import getpass
 import sys
 
-from broker.api.bodies import new_password, new_username
+from broker.api.values import new_password, new_username
 from broker.cli import STORE, add_settings, read_settings
 from broker.cli.store import run_on_store
 from broker.errors import StartError

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from broker import __version__
 from broker.api import bodies
-from broker.api.bodies import Id
 from broker.api.responses import STATUS
 from broker.api.routing import Group, Operation, Route
+from broker.api.values import Id
 from broker.errors import CODES
 from broker.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from broker.store.monitoring import Monitoring
 from broker.store.presence import Info
 from broker.store.redis.keys import Keys
-from broker.store.redis.scripts import Calls
+from broker.store.redis.scripts import Arguments, Calls
 from broker.store.shared_read import SharedReads, rest
 from broker.store.workers import Worker, Workers
 
@@ -22,6 +22,9 @@ _DUTY = 0.3
 _FOUND = 2000
 """Workers that a search looks at."""
 
+_SILENT = 1000
+"""Silent workers of which it is looked at whether they hold tasks: less than 1 ms of the store."""
+
 
 class WorkerCounts(NamedTuple):
     worker: Worker
@@ -31,6 +34,16 @@ class WorkerCounts(NamedTuple):
     seen: int | None = None
     """Unix seconds, to the minute; None: never."""
     info: Info = Info()
+
+
+class SilentHolders(NamedTuple):
+    """Workers that hold tasks and have not been here for a while."""
+
+    workers: int
+    tasks: int
+    """How many they hold."""
+    last: WorkerCounts | None
+    """The one that was here last."""
 
 
 Order = Literal["closed", "failed", "held"]
@@ -114,6 +127,13 @@ class WorkerStats:
             self._calls.command("ZRANGE", key, newest, oldest, "BYSCORE", "REV", "LIMIT", offset, limit),
         )
         return total, await self.of([int(id) for id in ids])
+
+    async def silent_holders(self, before: float) -> SilentHolders:
+        """Of the silent workers that were here last, but not since ``before`` (unix seconds)."""
+        args: Arguments = [before, _SILENT]
+        workers, tasks, last = await self._calls.call("silent_holders", self._keys.directory, args)
+        row = next(iter(await self.of([last])), None) if last else None
+        return SilentHolders(workers, tasks, row)
 
     async def find(
         self, wanted: Callable[[WorkerCounts], bool], after: int, limit: int

@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from broker.api.bodies import MAX_SECRET
+from broker.api.values import MAX_SECRET
 from broker.errors import StartError
 from broker.store.redis.keys import PROJECT_LIMIT
 from broker.store.task_fields import TaskFields

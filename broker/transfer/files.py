@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from broker.api.bodies import LONGEST_DELAY, LONGEST_MESSAGE, Count16, Id, Int16, Int64, Seconds
+from broker.api.values import LONGEST_DELAY, LONGEST_MESSAGE, Count16, Id, Int16, Int64, Seconds
 from broker.store.groups import GroupLimits
 from broker.store.task_fields import Row, TaskFields, checked_group
 

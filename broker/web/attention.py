@@ -1,4 +1,4 @@
-"""What needs attention: projects, and the store."""
+"""What needs attention: the store, workers, projects."""
 
 import time
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 from broker.store.attention import Needing
 from broker.store.monitoring import Memory
 from broker.store.projects import READ
+from broker.store.worker_stats import SilentHolders
 from broker.web import formats
 
 _FULL = 0.8
@@ -24,6 +25,20 @@ def trouble_of_store(memory: Memory | None) -> list[Trouble]:
         return []
     share, limit = formats.percent(min(memory.used, memory.limit), memory.limit), formats.size(memory.limit)
     return [Trouble("Store", f"{share} of {limit} are used. When it is full, new tasks are refused.", "")]
+
+
+def trouble_of_workers(silent: SilentHolders, now: float | None = None) -> list[Trouble]:
+    """A machine that is gone: what it holds comes back at the deadline only."""
+    if silent.last is None or silent.last.seen is None:
+        return []
+    tasks = formats.count(silent.tasks, "task")
+    if silent.workers > 1:
+        text = f"Silent: {silent.workers:,} workers that hold {tasks} have not called for 5 minutes or longer."
+        return [Trouble("Workers", text, "workers?show=silent")]
+    worker = silent.last.worker
+    span = formats.eta((time.time() if now is None else now) - silent.last.seen)
+    text = f"Silent: this worker holds {tasks} and has not called for {span}."
+    return [Trouble(worker.alias, text, f"workers/{worker.id}")]
 
 
 def trouble(one: Needing, now: float | None = None) -> Trouble:

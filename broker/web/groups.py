@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from broker.api.bodies import LONGEST_DELAY, valid_group
+from broker.api.values import LONGEST_DELAY, valid_group
 from broker.store.projects import EDIT, MAINTENANCE, READ
 from broker.web.routing import Pages
 from broker.web.visit import Visit

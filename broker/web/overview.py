@@ -9,10 +9,11 @@ from starlette.responses import Response
 from broker.errors import BrokerError
 from broker.store.monitoring import Stats
 from broker.store.projects import MANAGE_ACCESS, Order, Project, ProjectPage
-from broker.web.attention import trouble, trouble_of_store
+from broker.web.attention import trouble, trouble_of_store, trouble_of_workers
 from broker.web.routing import Pages
 from broker.web.trends import Trend, recent_trend, trend
 from broker.web.visit import Visit
+from broker.web.workers import silent_since
 
 pages = Pages()
 
@@ -76,14 +77,15 @@ async def overview(visit: Visit) -> Response:
     found = await asyncio.gather(*(_row(visit, project, project.id in needing.among) for project in page.rows))
     every = sorted((row for row in found if row), key=_ORDERS[order])
     memory = await visit.store.overview.memory()
-    of_store = trouble_of_store(memory)
+    silent = await visit.store.worker_stats.silent_holders(silent_since())
+    others = [*trouble_of_store(memory), *trouble_of_workers(silent)]
     return visit.page(
         "overview.html",
         rows=[row for row in every if _SHOWN[which](row)],
         every=len(every),
         everything=_sum([(row.stats, row.trend.pace) for row in every]) if page.whole else await _sum_of_all(visit),
-        troubles=[*of_store, *map(trouble, needing.rows)],
-        all_troubles=len(of_store) + needing.total,
+        troubles=[*others, *map(trouble, needing.rows)],
+        all_troubles=len(others) + needing.total,
         all_looked_at=needing.whole,
         memory=memory,
         processes=visit.settings.workers,

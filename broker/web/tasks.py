@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from broker.api.bodies import LONGEST_TEXT
 from broker.api.project_tasks import SHORT_BYTES
 from broker.api.requests import parsed_id
+from broker.api.values import LONGEST_TEXT
 from broker.errors import BrokerError
 from broker.store.project_tasks import Failure, TaskFilter
 from broker.store.projects import MAINTENANCE, READ, Project

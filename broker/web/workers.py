@@ -7,6 +7,7 @@ from math import inf
 from starlette.responses import Response
 
 from broker.store.worker_stats import Order, WorkerCounts
+from broker.web.attention import trouble_of_workers
 from broker.web.routing import Pages
 from broker.web.visit import Visit, page_count
 
@@ -52,6 +53,7 @@ async def workers(visit: Visit) -> Response:
         pages=1 if words or which == "paused" else page_count(found or 0, _PAGE),
         onward=onward,
         silent=silent_since(),
+        troubles=trouble_of_workers(await stats.silent_holders(silent_since())) if which != "silent" else [],
     )
 
 

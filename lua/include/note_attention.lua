@@ -1,7 +1,7 @@
--- note_attention(base, project, now, paused, counts, before): notes whether a project needs attention, by what is
--- counted of it and what was `before`; with counts of nil it is gone. `:stalled` says since when nothing was assigned
--- while tasks wait, `:failing` how many tasks have failed since the `window` in `:counts` and still are failed,
--- `:blocked` how many groups are blocked, `:attention` what is the worst.
+-- note_attention(base, project, now, paused, counts, before): notes whether a project needs attention, by its `counts`
+-- now (nil: it was deleted) and those `before`. `:stalled` has since when no task was assigned although some wait,
+-- `:failing` how many tasks have failed since the `window` in `:counts` and are still failed, `:blocked` how many
+-- groups are blocked, `:attention` the worst of these.
 local function note_attention(base, project, now, paused, counts, before)
   local MOST_FAILED, HOUR = 10, 3600000
   local ranks = { ':blocked', ':requests', ':failing', ':stalled' }
@@ -13,17 +13,17 @@ local function note_attention(base, project, now, paused, counts, before)
   -- Since when, or nil.
   local function stalled()
     local groups = count('now_groups_ready') + count('now_groups_resting') + count('now_groups_full')
-    -- Groups that rest are nothing to worry about.
+    -- A project is not stalled if all its groups with waiting tasks rest or are full.
     local may_start = count('now_groups_ready') > 0 or groups == 0
     if paused or count('now_waiting') + count('now_verifying') == 0 or count('now_assigned') > 0 or not may_start then
       return nil
     end
     local since = tonumber(redis.call('ZSCORE', base .. ':stalled', project) or now)
-    -- A clock that is earlier was set back.
+    -- If the clock is earlier, it was set back.
     return count('assigned') == (before.assigned or 0) and math.min(since, now) or now
   end
 
-  -- What had failed and closed at a time, one hour to two ago: a text of two such times, an hour apart.
+  -- The totals of failed and closed tasks, one to two hours ago: the text has two such times, an hour apart.
   local function window()
     local key = base .. ':counts:' .. project
     local mark = string.format('%.0f %.0f %.0f', now, before.failed or 0, before.closed or 0)

@@ -1,23 +1,24 @@
 --[[ attention_list: the projects that need attention, of those that a manager may see, the worst first.
 
-  Kinds, the worst first: stalled (nothing was assigned for a time while tasks wait), failing (many tasks fail),
-  requests (workers request access that the manager may give), blocked (half of the groups are). Some seconds old.
+  The kinds, the worst first: stalled (tasks wait, and none was assigned for a time), failing (many tasks fail),
+  requests (workers request access, and the manager may accept them), blocked (half of the groups are blocked). The
+  counts are some seconds old.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
   ARGV[1]  manager id
   ARGV[2]  now, unix ms; '' outside tests
   ARGV[3]  ms after which a project stalls
-  ARGV[4]  how many to give
-  ARGV[5]  how many of each kind to look at, 1,000 or fewer
+  ARGV[4]  how many to return
+  ARGV[5]  how many of each kind to check, 1,000 or fewer
   ARGV[6+] ids of projects, 1,000 or fewer
 
-  Returns  {how many there are; '1' when there may be more than those that it looked at; those of the given projects
-           that need attention for another reason than requests; of each that it gives {kind, project, name, role bits,
-           three numbers}}: stalled: since when (unix ms), waiting; failing: failed, closed, since (unix ms); requests:
-           how many; blocked: blocked groups, groups; else 0
+  Returns  {how many there are; '1' if there may be more than were checked; those of the projects in ARGV[6+] that need
+           attention for another reason than requests; for each {kind, project, name, role bits, three numbers}}. The
+           numbers, 0 if there is none: stalled: since when (unix ms), waiting; failing: failed, closed, since (unix
+           ms); requests: how many; blocked: blocked groups, groups
   Refuses  nothing
-  Cost     O(projects that are looked at or given + projects with requests that the manager may accept)
+  Cost     O(projects checked or given + projects with requests that the manager may accept)
 ]]
 --- @include "clock"
 --- @include "role"

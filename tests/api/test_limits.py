@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from broker.api import bodies as schemas
+from broker.api.values import MAX_BULK, MAX_RECIPE
 from broker.errors import StartError
 from broker.settings import Settings
 from tests.client import Answer, Caller, Fleet, exchange
@@ -136,7 +136,7 @@ def test_proxies_are_addresses_and_networks(right: str) -> None:
 def test_the_document_names_the_limits_that_hold_when_none_is_set() -> None:
     usual = Settings()
 
-    assert (usual.max_bulk, usual.max_recipe) == (schemas.MAX_BULK, schemas.MAX_RECIPE)
+    assert (usual.max_bulk, usual.max_recipe) == (MAX_BULK, MAX_RECIPE)
 
 
 def test_the_largest_limits_are_served(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -245,7 +245,7 @@ def test_a_task_is_extended_while_its_function_runs(fleet: Fleet, worker_file: W
     @worker.task(project=project)
     async def work(task: Task) -> None:
         calls.append(task.id)
-        await asyncio.sleep(4.5)
+        await asyncio.sleep(3)
 
     with running(worker):
         until(lambda: counters(fleet, project)["closed"] == 1)

@@ -120,7 +120,7 @@ def test_a_worker_gets_no_more_tasks_while_very_many_links_wait_for_the_rate_of_
 
     with running(worker):
         until(lambda: len(pages) == 3)
-        time.sleep(2)
+        time.sleep(1)
         assert len(pages) == 3
 
 

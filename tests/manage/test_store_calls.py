@@ -92,15 +92,15 @@ async def client(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPat
 
 async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
     most = {
-        # The number of projects, where they stand, and what needs attention; of each that is shown, its counts and its
-        # snapshots.
-        "/ui/": VISIT + 5 + 2 * SHOWN,
-        "/ui/?sort=waiting": VISIT + 5 + 2 * SHOWN,
-        "/ui/?after=900": VISIT + 5 + 2 * SHOWN,
-        "/ui/?q=project 99": VISIT + 5 + 2 * SHOWN,
-        "/ui/?q=none of them": VISIT + 6,
-        "/ui/?show=requests": VISIT + 5 + 2 * 1,
-        "/ui/?show=attention": VISIT + 5 + 2 * SHOWN,
+        # The number of projects, where they stand, which projects and workers need attention; of each that is shown,
+        # its counts and its snapshots.
+        "/ui/": VISIT + 6 + 2 * SHOWN,
+        "/ui/?sort=waiting": VISIT + 6 + 2 * SHOWN,
+        "/ui/?after=900": VISIT + 6 + 2 * SHOWN,
+        "/ui/?q=project 99": VISIT + 6 + 2 * SHOWN,
+        "/ui/?q=none of them": VISIT + 7,
+        "/ui/?show=requests": VISIT + 6 + 2 * 1,
+        "/ui/?show=attention": VISIT + 6 + 2 * SHOWN,
         "/ui/projects/{project}": VISIT + 6,
         "/ui/projects/{project}/settings": VISIT + 4,
         "/ui/projects/{project}/tasks": VISIT + 4,
@@ -120,16 +120,16 @@ async def test_each_page_and_list_costs_what_it_shows(client: Client) -> None:
         "/ui/projects/{wanted}/access?q=700": VISIT + 5 + 2 * (3 + 2 * 4),
         "/ui/projects/{wanted}/access?show=requests&may=submit": VISIT + 5 + 2 + 3,
         "/ui/projects/{wanted}/access?show=rejected": VISIT + 5 + 2,
-        # Last id, number and order; then the workers.
+        # Last id, number and order; then the workers, and whether silent ones hold tasks.
         # None of them was here: then all are shown.
-        "/ui/workers": VISIT + 6,
+        "/ui/workers": VISIT + 7,
         # The worker, its projects, its log lines; of each project that is shown, the project, access, and what it
         # closed and holds there.
         "/ui/workers/1": VISIT + 3 + 4 * 25,
-        "/ui/workers?sort=id&page=9": VISIT + 4,
-        "/ui/workers?show=holding": VISIT + 4,
+        "/ui/workers?sort=id&page=9": VISIT + 5,
+        "/ui/workers?show=holding": VISIT + 5,
         # A search looks at 2,000 workers, in four pages.
-        "/ui/workers?q=nobody": VISIT + 2 + 4,
+        "/ui/workers?q=nobody": VISIT + 3 + 4,
         "/worker/stats?limit=500": SESSION + 2,
         "/worker/stats?limit=500&project={project}": 2 * SESSION + 5,
         "/project/tasks/{project}?limit=500": SESSION + 2,

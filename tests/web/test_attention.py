@@ -4,7 +4,9 @@ import pytest
 
 from broker.store.attention import Kind, Needing
 from broker.store.monitoring import Memory
-from broker.web.attention import trouble, trouble_of_store
+from broker.store.worker_stats import SilentHolders, WorkerCounts
+from broker.store.workers import Worker
+from broker.web.attention import trouble, trouble_of_store, trouble_of_workers
 
 NOW = 10_000
 
@@ -44,3 +46,19 @@ def test_a_store_that_is_nearly_full_is_trouble(used: int, limit: int, text: str
 
     assert [one.text.startswith(text or "") for one in shown] == [True] * (text is not None)
     assert trouble_of_store(None) == []
+
+
+def test_a_silent_worker_that_holds_tasks_is_named_and_several_are_counted() -> None:
+    worker = WorkerCounts(Worker(9, "crawler-9", 1, False, ""), closed=0, held=5, seen=NOW - 1020)
+
+    assert trouble_of_workers(SilentHolders(0, 0, None), NOW) == []
+    assert trouble_of_workers(SilentHolders(1, 5, worker), NOW) == [
+        ("crawler-9", "Silent: this worker holds 5 tasks and has not called for 17 min.", "workers/9")
+    ]
+    assert trouble_of_workers(SilentHolders(1200, 3000, worker), NOW) == [
+        (
+            "Workers",
+            "Silent: 1,200 workers that hold 3,000 tasks have not called for 5 minutes or longer.",
+            "workers?show=silent",
+        )
+    ]
