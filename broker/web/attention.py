@@ -36,7 +36,8 @@ def trouble_of_workers(silent: SilentHolders, now: float | None = None) -> list[
         text = f"Silent: {silent.workers:,} workers that hold {tasks} have not called for 5 minutes or longer."
         return [Trouble("Workers", text, "workers?show=silent")]
     worker = silent.last.worker
-    span = formats.eta((time.time() if now is None else now) - silent.last.seen)
+    # That is known to the minute.
+    span = formats.eta(((time.time() if now is None else now) - silent.last.seen) // 60 * 60)
     text = f"Silent: this worker holds {tasks} and has not called for {span}."
     return [Trouble(worker.alias, text, f"workers/{worker.id}")]
 
