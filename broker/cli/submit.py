@@ -58,7 +58,7 @@ Line = msgspec.defstruct(
         }.items()
     ],
 )
-"""A line with ``--jsonl``: the fields of ``/task/submit``, each of which may be null."""
+"""A line with ``--jsonl``: the fields of ``/task/submit``; each may be null."""
 
 
 _ADVICE = {

@@ -10,8 +10,8 @@ from w3lib.url import canonicalize_url
 from broker.scrapy.local import Recent
 
 _RECENT = 20_000
-"""URLs whose hash is remembered, and up to twice as many: most links of a page are on other pages as well, and Scrapy
-takes 25 us for each."""
+"""The number of URLs whose hash is remembered, at least; at most twice as many. Most links of a page are on other pages
+as well, and Scrapy takes 25 us for each hash."""
 
 _MORE_THAN_URL = {"verbatim_url"}
 """Keys of ``meta`` that Scrapy's own fingerprints depend on, besides the URL, the method and the body."""
@@ -20,12 +20,12 @@ _MORE_THAN_URL = {"verbatim_url"}
 class Hashes:
     def __init__(self, fingerprinter: RequestFingerprinterProtocol) -> None:
         self._fingerprinter = fingerprinter
-        # Others may depend on anything.
+        # Other fingerprinters may depend on more than the URL.
         self._by_url = type(fingerprinter) is RequestFingerprinter
         self._recent: Recent[str, int] = Recent(_RECENT)
 
     def hash64(self, request: Request) -> int:
-        """That of its fingerprint."""
+        """The hash of the request's fingerprint."""
         if not self._by_url or request.method != "GET" or request.body or not _MORE_THAN_URL.isdisjoint(request.meta):
             return self._made(request)
         hash64 = self._recent.get(request.url)

@@ -35,7 +35,7 @@ class LocalQueue:
 
 
 class Recent(Generic[K, V]):
-    """The items that were set last: at least ``least``, at most twice as many."""
+    """A dictionary of the items that were set last: at least ``least``, at most twice as many."""
 
     def __init__(self, least: int) -> None:
         self._least = least

@@ -130,7 +130,7 @@ class AccessLists:
         return [access] if access and filter.fits(access) else []
 
     async def _named(self, some: Sequence[Access], filter: AccessFilter) -> list[Access]:
-        """Those with the words in their alias; the one whose id they are was found before."""
+        """Workers with the words in their alias. The worker whose id is the words is left out: it was found before."""
         rows = [row for start in range(0, len(some), _PAGE) for row in await self._with_workers(some[start:][:_PAGE])]
         words = filter.words.casefold()
         return [access for access, worker in rows if words in worker.alias.casefold() and worker.id != filter.id]

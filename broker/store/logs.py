@@ -25,7 +25,7 @@ _MOST = 10_000
 _PAGE = 500
 
 _LOOKED_AT = 500
-"""Lines of each level among which those of a worker are searched: about 1 ms of the store."""
+"""The newest lines of each level that are searched for those of a worker. They take the store about 1 ms."""
 
 _AT_A_TIME = 100
 

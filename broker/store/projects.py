@@ -261,7 +261,7 @@ class Projects:
         return onward, rows
 
     async def requests(self, manager: int) -> Requests:
-        """Those that the manager may accept, as they were last counted."""
+        """Requests that the manager may accept, as they were last counted."""
         return Requests(*await self._calls.call("requests_waiting", self._keys.directory, [manager]))
 
     async def ids(self) -> AsyncIterator[Listed]:

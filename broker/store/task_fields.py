@@ -28,7 +28,7 @@ class TaskFields(NamedTuple):
         """A new task as text for scripts, as in ``lua/include/task.lua``. ``counts``: retries, reclaims, round."""
         if self[2:] == _PLAIN and counts == (0, 0, 1):
             return f"{self.hash64}\n{self.recipe}"
-        numbers: tuple[Any, ...] = self[1:-2]
+        numbers: tuple[Any, ...] = self[1:_GROUP]
         count = len(numbers)
         if counts != (0, 0, 1):
             numbers, count = numbers + counts, count + 3
@@ -48,7 +48,10 @@ _SHOWN = [name for name in TaskFields._fields if name not in {"hash64", "start"}
 _PLAIN = tuple(TaskFields._field_defaults.values())[1:]
 """The other fields of a task that has only a recipe and a hash."""
 
-_DEFAULTS: tuple[Any, ...] = (*list(TaskFields._field_defaults.values())[:-2], 0, 0, 1)
+_GROUP = TaskFields._fields.index("group")
+"""Between the recipe and the group are numbers."""
+
+_DEFAULTS: tuple[Any, ...] = (*(TaskFields._field_defaults[name] for name in TaskFields._fields[1:_GROUP]), 0, 0, 1)
 """Defaults of the numbers of a record; the last three are its counts."""
 
 LONGEST_GROUP = 255

@@ -37,13 +37,13 @@ class WorkerCounts(NamedTuple):
 
 
 class SilentHolders(NamedTuple):
-    """Workers that hold tasks and have not been here for a while."""
+    """Workers that hold tasks and have sent no call for a while."""
 
     workers: int
     tasks: int
-    """How many they hold."""
+    """The number of tasks that they hold."""
     last: WorkerCounts | None
-    """The one that was here last."""
+    """The worker among them that sent a call last."""
 
 
 Order = Literal["closed", "failed", "held"]
@@ -129,7 +129,7 @@ class WorkerStats:
         return total, await self.of([int(id) for id in ids])
 
     async def silent_holders(self, before: float) -> SilentHolders:
-        """Of the silent workers that were here last, but not since ``before`` (unix seconds)."""
+        """Those of the newest silent workers that hold tasks. Silent: no call since ``before`` (unix seconds)."""
         args: Arguments = [before, _SILENT]
         workers, tasks, last = await self._calls.call("silent_holders", self._keys.directory, args)
         row = next(iter(await self.of([last])), None) if last else None

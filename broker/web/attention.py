@@ -10,7 +10,7 @@ from broker.store.worker_stats import SilentHolders
 from broker.web import formats
 
 _FULL = 0.8
-"""Used share of the store's memory."""
+"""Share of the store's memory that may be used before it is a trouble."""
 
 
 class Trouble(NamedTuple):
@@ -28,7 +28,7 @@ def trouble_of_store(memory: Memory | None) -> list[Trouble]:
 
 
 def trouble_of_workers(silent: SilentHolders, now: float | None = None) -> list[Trouble]:
-    """A machine that is gone: what it holds comes back at the deadline only."""
+    """Silent workers that hold tasks: a machine may be gone, and its tasks are not reclaimed before their deadlines."""
     if silent.last is None or silent.last.seen is None:
         return []
     tasks = formats.count(silent.tasks, "task")
@@ -36,13 +36,14 @@ def trouble_of_workers(silent: SilentHolders, now: float | None = None) -> list[
         text = f"Silent: {silent.workers:,} workers that hold {tasks} have not called for 5 minutes or longer."
         return [Trouble("Workers", text, "workers?show=silent")]
     worker = silent.last.worker
-    span = formats.eta((time.time() if now is None else now) - silent.last.seen)
+    # That is known to the minute.
+    span = formats.eta(((time.time() if now is None else now) - silent.last.seen) // 60 * 60)
     text = f"Silent: this worker holds {tasks} and has not called for {span}."
     return [Trouble(worker.alias, text, f"workers/{worker.id}")]
 
 
 def trouble(one: Needing, now: float | None = None) -> Trouble:
-    """Links only to pages that the manager may see."""
+    """The trouble of a project, with a link only to a page that the manager may see."""
     first, second, third = one.numbers
     now = time.time() if now is None else now
 

@@ -84,7 +84,7 @@ def entry_of(line: Line, level: str) -> Entry:
 
 
 def keyed(entries: list[Entry]) -> list[tuple[str, Entry]]:
-    """Each with a key that stays the same when the page is read again, so that an open line stays open."""
+    """Each entry with a key that stays the same when the page is read again, so that an open line stays open."""
     repeats: Counter[Entry] = Counter()
     rows = []
     for entry in reversed(entries):

@@ -20,7 +20,7 @@ _PROJECTS = 25
 """Projects that are shown: each takes four calls of the store."""
 
 _LINES = 10
-"""Log lines that are shown."""
+"""The number of log lines that are shown at most."""
 
 
 class Place(NamedTuple):

@@ -78,11 +78,17 @@ local function add_all(kind, numbers, found)
   end
 end
 
--- Of the others, the manager may accept none.
+-- Of projects whose requests the manager may accept, the most first.
 local function own_requests()
-  local own, some = redis.call('HGETALL', base .. ':manager:' .. manager .. ':requests'), {}
-  for i = 1, math.min(#own, 2 * looks) do
-    some[i] = own[i]
+  local own, sorted, some = redis.call('HGETALL', base .. ':manager:' .. manager .. ':requests'), {}, {}
+  for i = 1, #own, 2 do
+    sorted[#sorted + 1] = { own[i], tonumber(own[i + 1]) }
+  end
+  table.sort(sorted, function(one, other)
+    return one[2] > other[2]
+  end)
+  for i = 1, math.min(#sorted, looks) do
+    some[2 * i - 1], some[2 * i] = sorted[i][1], sorted[i][2]
   end
   return some
 end

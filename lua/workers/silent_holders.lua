@@ -1,11 +1,11 @@
---[[ silent_holders: workers that hold tasks and have not been here for a while.
+--[[ silent_holders: workers that hold tasks and have sent no call for a while.
 
   KEYS[1]  broker:{directory}
   KEYS[2]  broker:{directory}:guard
-  ARGV[1]  those that were here before that, unix s
-  ARGV[2]  how many to look at, 1,000 or fewer: those that were here last
+  ARGV[1]  unix s: workers whose last call was before that are silent
+  ARGV[2]  the number of silent workers to look at, at most 1,000: those with the newest calls
 
-  Returns  {how many of them hold tasks, how many tasks they hold, the one that was here last, 0 for none}
+  Returns  {workers that hold tasks, tasks that they hold, the worker among them with the newest call or 0}
   Refuses  nothing
   Cost     O(workers that are looked at + log workers)
 ]]

@@ -139,6 +139,8 @@ def test_the_readme_shows_the_ui_as_it_is(browser: Browser, sample: SampleData) 
         tab.page.set_viewport_size({"width": 1280, "height": height})
         tab.go(place)
         expect(tab.page.locator("body[data-late]")).to_have_count(0)
+        # Requests are counted some seconds later.
+        expect(tab.page.locator(".self .badge")).to_have_text("2 access requests")
         tab.page.screenshot(path=FOLDER / f"{name}.png")
         assert (FOLDER / f"{name}.png").stat().st_size < LARGEST_PICTURE
         assert (ROOT / f"docs/{name}.png").stat().st_size < LARGEST_PICTURE

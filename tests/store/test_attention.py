@@ -131,6 +131,22 @@ async def test_requests_are_for_those_who_may_accept_them_and_blocked_groups_for
     assert await found(fleet, reader) == [blocked]
 
 
+async def test_a_manager_is_told_of_the_projects_with_most_requests_first(fleet: StoreFleet) -> None:
+    owner = (await fleet.store.managers.register("owner", "a long password", open_to_all=True)).id
+    projects = [await fleet.store.projects.create(owner, {"name": f"own {n}"}) for n in range(4)]
+    for count_, project in zip((2, 10, 1, 3), projects, strict=True):
+        await fleet.many_workers(count_, project, granted=False)
+
+    for manager in (owner, fleet.manager):
+        rows = await found(fleet, manager)
+        assert [(project, numbers[0]) for _, project, numbers in rows] == [
+            (projects[1], 10),
+            (projects[3], 3),
+            (projects[0], 2),
+            (projects[2], 1),
+        ]
+
+
 async def test_hidden_projects_are_named_to_those_who_may_read_them(fleet: StoreFleet) -> None:
     hidden = await fleet.project(hidden=True)
     worker = await fleet.worker(hidden)

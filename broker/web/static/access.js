@@ -1,4 +1,4 @@
-// The page of a project's access: several requests are accepted at once, and a join token is shown once.
+// The page of a project's access: accepts all selected requests with one call, and shows a new join token once.
 import { post } from "./api.js";
 import { enable } from "./forms.js";
 import { refresh } from "./live.js";
@@ -11,7 +11,7 @@ const { project } = form.dataset;
 
 const boxes = () => [...requests.querySelectorAll("tbody tr:not([data-decided]) input[data-select]")];
 
-/** The button and the box above all follow what is selected, also when rows come and go. */
+/** Updates the button and the box in the head of the table to what is selected; called also when the rows change. */
 function follow() {
   const button = document.getElementById("accept-selected");
   const all = requests.querySelector("input[data-select-all]");

@@ -1,4 +1,4 @@
-// One's own account: tokens for programs are created here.
+// The page of the manager's own account: creates tokens for programs.
 import { enable } from "./forms.js";
 import { createsTokens } from "./new_token.js";
 

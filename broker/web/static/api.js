@@ -1,10 +1,10 @@
-// Calls of the broker's HTTP API, the same that a script would make.
+// Calls of the broker's HTTP API.
 
-/** Where the pages are, and the API above them: both may be below a proxy's path. */
+/** The URLs of the pages and of the API. Both may be below a path of a proxy. */
 export const ui = new URL(document.documentElement.dataset.ui, location.href);
 export const api = new URL("../", ui);
 
-/** A refusal. `field` is the field of the body that the message names, if any. */
+/** An error of the API. `field` is the field of the body that the message names, or null. */
 export class Refused extends Error {
   constructor(message, code, status, delay, content) {
     const named = /^([a-z_0-9]+): ([\s\S]+)$/i.exec(message);
@@ -17,12 +17,12 @@ export class Refused extends Error {
   }
 }
 
-/** `content` of the answer. Throws `Refused`. */
+/** Returns `content` of the answer. Throws `Refused`. */
 export async function call(method, path, body, headers = {}) {
   const sent = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
   let response;
   try {
-    // A small one arrives also when the page is left meanwhile; browsers take 64 kB of those.
+    // With keepalive, a call also arrives when the page is left meanwhile. Browsers allow it for 64 kB in all.
     const keepalive = method !== "GET" && (sent ?? "").length < 10000;
     response = await fetch(new URL(path, api), { method, body: sent, headers, keepalive });
   } catch {
@@ -49,13 +49,13 @@ export async function call(method, path, body, headers = {}) {
 export const get = (path, headers) => call("GET", path, undefined, headers);
 export const post = (path, body, headers) => call("POST", path, body, headers);
 
-/** Leaves for the sign-in page, to come back afterwards. */
+/** Goes to the sign-in page, which leads back here. */
 export function signIn() {
   const here = location.href.slice(ui.href.length);
   go(here ? `sign-in?next=${encodeURIComponent(here)}` : "sign-in");
 }
 
-/** To a place below /ui/; to nowhere else, whatever `place` says. */
+/** Goes to a place below /ui/. A `place` elsewhere leads to the overview, for safety. */
 export function go(place) {
   const target = new URL(place, ui);
   location.assign(target.href.startsWith(ui.href) ? target : ui);

@@ -1,4 +1,4 @@
-// What every page has: forms and buttons that call the API, regions that update themselves, times, copying.
+// Loaded by every page: forms and buttons that call the API, regions that update themselves, times, copying.
 import { api } from "./api.js";
 import { watchCopying } from "./copy.js";
 import { watchSearchKey } from "./search.js";
@@ -16,6 +16,6 @@ watchDecisions();
 watchCopying();
 watchTimes();
 watchLive();
-// Until here a form would have gone to no place that takes it.
+// Buttons are disabled until now: without its handler, a form would be sent to a page that does not accept it.
 enable('[data-wait=""]');
 document.documentElement.dataset.ready = "";

@@ -1,10 +1,10 @@
-// The question before something that cannot be undone.
+// The question before an action that cannot be undone.
 
 const dialog = document.getElementById("ask");
 const input = document.getElementById("ask-input");
 const yes = document.getElementById("ask-yes");
 
-/** Whether the answer was yes. With `typed`, only after these words were typed. */
+/** Returns whether the answer was yes. With `typed`, yes is possible only after these words were typed. */
 export function ask(title, text, label, typed) {
   document.getElementById("ask-title").textContent = `${title}?`;
   document.getElementById("ask-text").textContent = text;
@@ -25,7 +25,7 @@ export function ask(title, text, label, typed) {
   (typed ? input : dialog.querySelector("button[value='']")).focus();
   return new Promise((resolve) => {
     const pressed = (event) => {
-      // Enter in the field is the yes, not the first button of the form.
+      // Enter in the field means yes. By default it presses the first button of the form, which is no.
       if (event.key === "Enter") {
         event.preventDefault();
         if (!yes.disabled) {

@@ -1,4 +1,4 @@
-// The console: tasks go to the API through a worker, one at a time, or many from a file or a text.
+// The console: submits tasks as a worker, one at a time, or many from a file or a text.
 import { Refused, api, ui } from "./api.js";
 import { enable } from "./forms.js";
 import { submitOne, submitMany } from "./submit.js";
@@ -13,7 +13,7 @@ let stopped = false;
 const many = () => field("mode-many").checked;
 const project = () => Number(field("project").value);
 
-/** What the form says of every task; fields at their default are left out. */
+/** The fields that all tasks of the form have; those at their default are left out. */
 function common() {
   const fields = {};
   for (const [name, usual] of Object.entries(NUMBERS)) {
@@ -44,7 +44,7 @@ function example() {
   }
 }
 
-/** The same call for a shell. */
+/** Shows the same call for a shell. */
 function showCurl() {
   const body = example();
   if (!body) {
@@ -72,7 +72,7 @@ function tell(text, kind = "good") {
   outcome.dataset.kind = kind;
 }
 
-/** The same, with a link to what there is now. */
+/** The same, with a link to the new tasks. */
 function tellOf(text, label, place) {
   const link = document.createElement("a");
   link.href = new URL(`projects/${project()}/tasks${place}`, ui);
@@ -168,7 +168,7 @@ form.addEventListener("input", () => {
   field("many").hidden = !many();
   showCurl();
 });
-// A search has changed the projects that there are.
+// A search has changed the projects that can be chosen.
 document.addEventListener("refreshed", showCurl);
 form.dispatchEvent(new Event("input"));
 enable("[data-wait=late]");

@@ -1,4 +1,4 @@
-// Buttons with data-copy: they copy the element that they name, or the one just before them.
+// Buttons with data-copy: they copy the text of the element with that id, or of the element just before them.
 import { say } from "./say.js";
 
 export function watchCopying() {
@@ -12,7 +12,7 @@ export function watchCopying() {
       await navigator.clipboard.writeText(source.dataset.value ?? source.textContent);
       say("Copied");
     } catch {
-      // Only pages that came over https or from this machine may write to the clipboard.
+      // Browsers allow the clipboard only for pages that were loaded over https or from this machine.
       getSelection().selectAllChildren(source);
       say("Selected: copy it with Ctrl-C");
     }

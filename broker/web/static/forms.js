@@ -1,4 +1,4 @@
-// Forms and buttons with data-call: what they hold goes to the API as JSON, and what it says comes back to the field.
+// Forms and buttons with data-call: sends their values to the API as JSON, and shows an error beside its field.
 import { go, post } from "./api.js";
 import { ask } from "./ask.js";
 import { refresh, settled } from "./live.js";
@@ -14,14 +14,14 @@ export function watchForms() {
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-call]");
-    // The second click of a double click may hit a button that has taken the place of the first.
+    // The second click of a double click may be on another button, which replaced the first.
     if (button && event.detail < 2) {
       press(button);
     }
     const reveal = event.target.closest("button[data-reveal]");
     if (reveal) {
       const field = document.getElementById(reveal.dataset.reveal);
-      // A text of several lines has no type for it.
+      // A textarea has no type "password".
       const hides = field.matches("textarea") ? field.classList.toggle("masked") : field.type !== "password";
       if (field.matches("input")) {
         field.type = hides ? "password" : "text";
@@ -41,7 +41,7 @@ export function watchForms() {
   }
 }
 
-/** Buttons that were waiting for the module that handles them. */
+/** Enables buttons, once the module that handles them is loaded. */
 export function enable(which) {
   for (const button of document.querySelectorAll(which)) {
     button.disabled = false;
@@ -53,7 +53,7 @@ async function press(button) {
   if (!button.isConnected) {
     return;
   }
-  // As it is now: the page may update the button before the question is answered.
+  // A copy: the page may update the button before the question is answered.
   const said = { ...button.dataset };
   const { confirm, yes, typed, undo } = said;
   if (confirm && !(await ask(button.getAttribute("aria-label") ?? yes, confirm, yes, typed))) {
@@ -63,7 +63,7 @@ async function press(button) {
   await (undo ? decide(button, undo, act) : act());
 }
 
-/** Sends what `owner`, a form or a button, says, and answers whether it has worked; `sending` may refuse, see secrets.js. */
+/** Makes the call of `owner`, a form or a button. Returns whether it succeeded. A listener of `sending` may stop it. */
 async function send(owner, form, values, said = { ...owner.dataset }) {
   const { call, done, pending, then, next } = said;
   if (owner.dataset.busy || (form && !form.dispatchEvent(new CustomEvent("sending", { cancelable: true })))) {
@@ -101,7 +101,7 @@ async function follow(then, next) {
   }
 }
 
-/** The values of a form as the API wants them. Fields that are disabled belong to it all the same. */
+/** The values of a form as the API takes them, disabled fields included. */
 export function body(form) {
   const values = {};
   for (const field of form.elements) {
@@ -120,7 +120,7 @@ export function body(form) {
         values[name] = field.disabled ? 0 : Number(value);
         break;
       case "own":
-        // Empty: as the project says.
+        // Empty means the project's setting, which is -1 in the API.
         values[name] = value === "" ? -1 : Number(value);
         break;
       case "bit":
@@ -148,7 +148,7 @@ function clear(form) {
   }
 }
 
-/** At the field that the refusal is about, else in the status line. */
+/** Shows an error at the field that it is about, or else in the status line. */
 export function show(error, form) {
   const codes = Object.fromEntries((form?.dataset.codes ?? "").split(" ").map((pair) => pair.split("=")));
   const name = error.field ?? codes[error.code];
@@ -168,7 +168,7 @@ export function show(error, form) {
   }
 }
 
-/** `{name}` is a field of the answer, `{name tasks}` a count with its noun. */
+/** Fills in a text: `{name}` is a field of the answer, `{name tasks}` a count with its noun. */
 function filled(text, content) {
   return text.replace(/\{(\w+)( \w+)?\}/g, (whole, name, noun = "") => {
     const value = content[name];
@@ -177,7 +177,7 @@ function filled(text, content) {
   });
 }
 
-/** The console's worker belongs to who was signed in. */
+/** The console's worker belongs to the manager who signs out. */
 function forgetConsole() {
   for (const key of Object.keys(localStorage).filter((key) => key.startsWith("console-worker:"))) {
     localStorage.removeItem(key);

@@ -1,12 +1,12 @@
-// Lines of a file or a text, by the rules of docs/clients.md: what `broker submit` takes as a recipe, the console does, too.
+// Lines of a file or a text, by the rules of docs/clients.md, which `broker submit` follows as well.
 
-const NAMED = 20; // bad lines that are named; of the others, only how many they are
+const NAMED = 20; // bad lines that are named; the others are counted
 const MARK = [0xef, 0xbb, 0xbf]; // a byte order mark
 const BLANK = /^[\t\n\v\f\r ]*$/;
 
-/** [line, its number, bytes read], without empty ones. A line that is no text is an error with its number. */
+/** Yields [line, its number, bytes read], without blank lines. Calls `bad(number, error)` for a line that is no text. */
 export async function* lines(source, bad) {
-  // A mark that is not at the beginning of the file belongs to a recipe.
+  // A byte order mark that is not at the beginning of the file belongs to a recipe.
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let number = 0;
   for await (const [bytes, read] of split(source)) {
@@ -24,7 +24,7 @@ export async function* lines(source, bad) {
   }
 }
 
-/** Collects what is wrong, so that all of it is said at once. */
+/** Collects bad lines, so that one error names all of them. */
 export function badLines() {
   const said = [];
   let count = 0;
@@ -35,7 +35,7 @@ export function badLines() {
         said.push(`Line ${number}: ${error.message}`);
       }
     },
-    /** Throws when there is one. */
+    /** Throws an error if a line was bad. */
     none() {
       if (count) {
         const more = count > NAMED ? [`and ${(count - NAMED).toLocaleString("en")} more`] : [];
@@ -45,7 +45,7 @@ export function badLines() {
   };
 }
 
-/** [bytes of a line, bytes read so far]. */
+/** Yields [bytes of a line, bytes read so far]. */
 async function* split(source) {
   const reader = source.stream().getReader();
   let rest = new Uint8Array();

@@ -1,16 +1,16 @@
-// Regions with data-live update themselves: the page is read again, and what has changed in them is changed here.
+// Regions with data-live update themselves: the page is read again every few seconds, and its changes in them are copied.
 import { signIn, ui } from "./api.js";
 import { morph } from "./morph.js";
 import { updateTimes } from "./times.js";
 
 const every = Number(document.body.dataset.every ?? 0) * 1000;
 const connection = document.getElementById("connection");
-const AIMING = 4000; // ms after the last move of the pointer in which it may be about to press a button
+const AIMING = 4000; // ms after the last move of the pointer in which a button may be about to be pressed
 let timer;
 let reading = 0;
 let moved = -Infinity;
-let typed = null; // what applies a filter that somebody is still typing
-let filtered = null; // the page is being read for a filter
+let typed = null; // applies the filter that is being typed
+let filtered = null; // the reading of the page for a filter, a promise
 
 export function watchLive() {
   for (const form of document.querySelectorAll("form[data-filter]")) {
@@ -28,7 +28,7 @@ export function watchLive() {
   plan();
 }
 
-/** When the page shows what its filters say: what a button means may depend on that. */
+/** Waits until the page shows what its filters say, because what a button does may depend on them. */
 export async function settled() {
   typed?.();
   await filtered;
@@ -41,7 +41,7 @@ function plan() {
   }
 }
 
-/** Reads the page again. Of several at once the last one counts. `gently`: what the pointer aims at stays in its place. */
+/** Reads the page again. Of several calls, the last one counts. `gently`: rows under the pointer stay in their place. */
 export async function refresh(gently = false) {
   const mine = ++reading;
   clearTimeout(timer);
@@ -56,7 +56,7 @@ export async function refresh(gently = false) {
       return;
     }
     if (response.status === 404) {
-      // It was deleted meanwhile; the page that says so has other regions.
+      // What the page shows was deleted. The page that says so has other regions.
       location.reload();
       return;
     }
@@ -82,7 +82,7 @@ function replace(fresh, gently) {
   document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
-/** Whether the pointer may be about to press a button of a row, which would otherwise move away below it. */
+/** Whether a button of a row may be about to be pressed: an update could put another button under the pointer. */
 function isAimedAt(region) {
   return performance.now() - moved < AIMING && region.querySelector("tr .buttons:hover") !== null;
 }
@@ -95,7 +95,7 @@ function lost(away) {
   }
 }
 
-/** Fields with data-find: what they hold is searched on the server, and the choices beside them are those found. */
+/** Fields with data-find: the server searches for their text, and the choices beside them are what it found. */
 function watchFind() {
   let typing;
   document.addEventListener("input", ({ target }) => {
@@ -110,14 +110,14 @@ function watchFind() {
     }
   });
   document.addEventListener("keydown", (event) => {
-    // It is a field of a form that does something else.
+    // Enter would send the form, which does something else.
     if (event.key === "Enter" && event.target.matches("[data-find]")) {
       event.preventDefault();
     }
   });
 }
 
-/** A form whose fields are the query of the page. */
+/** Filters the page by a form, whose fields are the query of its URL. */
 function watchFilter(form) {
   let typing;
   const apply = () => {

@@ -1,6 +1,6 @@
-// Makes one piece of a page like another, and leaves alone what is the same: focus, selection and what was opened stay.
+// Makes one element of a page equal to another, and changes only what differs: focus, selection and opened details stay.
 
-/** `from` becomes like `to`; both are elements of the same name. What was decided a moment ago stays: see undo.js. */
+/** Makes `from` equal to `to`; both are elements of the same name. Rows whose decision can be undone stay: see undo.js. */
 export function morph(from, to) {
   attributes(from, to);
   const keyed = new Map([...from.children].filter(keyOf).map((child) => [keyOf(child), child]));
@@ -28,7 +28,7 @@ export function morph(from, to) {
   }
 }
 
-/** This node, or the next one about which nothing was decided. */
+/** This node, or the next one without a decision. */
 function undecided(node) {
   while (node && isDecided(node)) {
     node = node.nextSibling;
@@ -40,7 +40,7 @@ function isDecided(node) {
   return node.nodeType === Node.ELEMENT_NODE && "decided" in node.dataset;
 }
 
-/** The node at this place, when it can become the wanted one. */
+/** The node at this place, if it can become the wanted one, or null. */
 function unkeyed(at, wanted) {
   return at && !keyOf(at) && at.nodeName === wanted.nodeName ? at : null;
 }
@@ -60,7 +60,7 @@ function attributes(from, to) {
     }
   }
   for (const { name } of [...from.attributes]) {
-    // What the reader has opened, and a call in flight, are not the server's to say.
+    // The server does not know what the reader has opened, nor which calls are in progress.
     if (!to.hasAttribute(name) && name !== "open" && name !== "data-busy") {
       from.removeAttribute(name);
     }

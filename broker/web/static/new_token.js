@@ -1,4 +1,4 @@
-// A form that creates a token, which the page then shows this once.
+// A form that creates a token, which the page then shows once.
 import { post } from "./api.js";
 import { show } from "./forms.js";
 import { refresh } from "./live.js";
@@ -7,7 +7,7 @@ const form = document.getElementById("token-form");
 const shown = document.getElementById("new-token");
 const token = document.getElementById("token");
 
-// `call` creates a token of what `body` makes of the form's fields.
+/** Creates a token with `call` when the form is sent. `body` makes the body of the call from the form's fields. */
 export function createsTokens(call, body) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -1,4 +1,4 @@
-// The search of the API's reference: calls stay in which all words are found.
+// The search of the API's reference: shows the calls that contain all words.
 
 const field = document.getElementById("search");
 const note = document.getElementById("search-note");

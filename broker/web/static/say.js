@@ -1,4 +1,4 @@
-// The status line: what has just happened, for eyes and screen readers.
+// The status line, which says what has just happened. Screen readers read it out.
 
 const line = document.getElementById("status");
 let timer;

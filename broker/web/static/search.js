@@ -1,4 +1,4 @@
-// The key / goes to the search field of the page.
+// The key / moves the focus to the search field of the page.
 
 export function watchSearchKey() {
   const field = document.querySelector("input[type=search]");

@@ -1,4 +1,4 @@
-// The secrets of a project. They are read from the API, so that they stand in no page.
+// The secrets of a project. They are read from the API, so that no stored or cached page contains them.
 import { api, get } from "./api.js";
 import { ask } from "./ask.js";
 import { enable, show } from "./forms.js";

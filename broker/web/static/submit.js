@@ -1,16 +1,16 @@
-// Submitting lines: in calls of a few hundred tasks, waiting where the project's rate says so.
+// Submits lines in calls of a few hundred tasks, and waits when the broker answers rate_limited.
 import { badLines, lines } from "./lines.js";
 
-const TASKS = 500; // of one call: the broker takes them in one step
-const BYTES = 4 << 20; // of one call
-const PAUSE = 500; // ms, where the broker names none
+const TASKS = 500; // in one call
+const BYTES = 4 << 20; // in one call
+const PAUSE = 500; // ms, when the broker names no delay
 
-/** The new task's id. */
+/** Returns the new task's id. */
 export async function submitOne(send, task) {
   return (await patient(send, "task/submit", JSON.stringify(task))).task_id;
 }
 
-/** Counts {submitted, duplicates}; `progress(counts, share)` is called after each part. With a bad line, none is sent. */
+/** Returns {submitted, duplicates}. Calls `progress(counts, share)` after each part. A bad line throws before the first. */
 export async function submitMany(send, source, options, progress) {
   const counts = { submitted: 0, duplicates: 0 };
   await check(source, options);
@@ -67,12 +67,12 @@ async function check(source, options) {
   bad.none();
 }
 
-/** All lines were good a moment ago: the file has changed. */
+/** Called only if the file has changed since all its lines were checked. */
 function fail(number, error) {
   throw new Error(`Line ${number}: ${error.message}`);
 }
 
-/** One line as the JSON of a task. Objects are spliced in as they were written: numbers of 64 bits stay exact. */
+/** One line as the JSON of a task. The text of an object is kept, because JSON.parse would round numbers of 64 bits. */
 function requestOf(line, { project, common, unique }) {
   const fields = { project, ...common };
   if (/^[\t\v\f ]*\{/.test(line)) {
@@ -102,7 +102,7 @@ function requestOf(line, { project, common, unique }) {
   return JSON.stringify({ ...fields, recipe: line, ...(unique ? { unique_string: line } : {}) });
 }
 
-/** Waits and repeats while the broker says that it is too much at once. */
+/** Makes the call, and repeats it while the broker answers rate_limited. */
 async function patient(send, path, body, stopped = () => false) {
   for (;;) {
     try {
@@ -116,7 +116,7 @@ async function patient(send, path, body, stopped = () => false) {
   }
 }
 
-/** requests[3] of this part, as the place in the whole. */
+/** The error with its place among all tasks, instead of `requests[3]` of this part. */
 function located(error, first, count) {
   const named = /^requests\[(\d+)\]/.exec(error.message) ?? /^Requests\[(\d+)\]/.exec(error.message);
   const where = named ? `task ${first + Number(named[1]) + 1}` : `tasks ${first + 1} to ${first + count}`;

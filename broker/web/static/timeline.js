@@ -1,7 +1,7 @@
-// The charts of a project: its snapshots, in a range that can be chosen, drawn by Chart.js.
+// The charts of a project: Chart.js draws its snapshots of a range that can be chosen.
 import { get } from "./api.js";
 
-const MOST = 400; // points that a line has; a screen shows no more
+const MOST = 400; // points of a line, at most; a screen shows no more
 const box = document.getElementById("timeline");
 const note = document.getElementById("timeline-note");
 const ranges = [...document.querySelectorAll(".ranges a[data-seconds]")];
@@ -9,11 +9,11 @@ let seconds = Number(document.querySelector(".ranges a[aria-current]").dataset.s
 let snapshots = [];
 let charts = [];
 let asked = 0;
-const LIVE = 10; // s between two of the counts that the page itself has shown
-const SHORTEST = 60; // s that a chart shows
-const lives = []; // those, since it was opened
+const LIVE = 10; // s between two of the counts that are taken from the page itself
+const SHORTEST = 60; // s that a chart shows, at least
+const lives = []; // the counts of the page, since it was opened
 
-// What is drawn: its name, the count, colour, dashes.
+// Lines that are drawn: label, field of a snapshot, colour, dashes.
 const TASKS = [
   ["waiting", "waiting_task_count", "--waiting", []],
   ["assigned", "assigned_task_count", "--assigned", [8, 2]],
@@ -29,7 +29,7 @@ const PACES = [
 
 const now = () => Math.floor(Date.now() / 1000);
 
-/** All snapshots of the range, or only those since the last one. */
+/** Loads all snapshots of the range, or only those since the last one. */
 async function load(all) {
   const mine = ++asked;
   const last = snapshots.at(-1)?.time_stamp ?? 0;
@@ -51,7 +51,7 @@ async function load(all) {
   draw(all);
 }
 
-/** Remembers what the page says now: before the first snapshots, and after the last one, there is nothing else. */
+/** Remembers the counts that the page shows now: the chart has nothing else before the first snapshot and after the last. */
 function noteLive() {
   const live = JSON.parse(document.querySelector("[data-now]").dataset.now);
   const before = lives.at(-2);
@@ -63,7 +63,7 @@ function noteLive() {
   }
 }
 
-/** Snapshots and what came after them, of at most so many points. */
+/** Snapshots and the page's counts since the last one, at most MOST points. */
 function thinned() {
   const last = snapshots.at(-1)?.time_stamp ?? 0;
   while (lives.length > 2 && lives[0].time_stamp <= last) {
@@ -71,11 +71,11 @@ function thinned() {
   }
   const every = snapshots.concat(lives.filter((one) => one.time_stamp > last));
   const step = Math.ceil(every.length / MOST);
-  // Counted from the last, which is always there.
+  // Counted from the end, so that the last one is always kept.
   return every.filter((_, index) => (every.length - 1 - index) % step === 0);
 }
 
-/** How fast a total grows from point to point. */
+/** The growth of a total per second, from point to point. */
 function paces(points, name) {
   const found = [];
   let before = points[0];
@@ -111,12 +111,12 @@ function draw(anew) {
   charts.forEach((made, at) => {
     made.data.datasets.forEach((set, index) => {
       set.data = series[at][index];
-      // A line needs two points; a single one is shown as such.
+      // A line needs two points; a single one is shown as a dot.
       set.pointRadius = set.data.length < 2 ? 3 : 0;
     });
     const highest = Math.max(0, ...series[at].flat().map((point) => point.y));
     made.options.scales.y.suggestedMax = highest ? undefined : 1;
-    // The range fits what there is.
+    // The range of the axis is that of the points.
     const end = points.at(-1)?.time_stamp;
     made.options.scales.x.min = Math.min(points[0]?.time_stamp, end - SHORTEST) * 1000;
     made.options.scales.x.max = end * 1000;
@@ -157,7 +157,7 @@ function chart(id, lines) {
   });
 }
 
-/** What the lines are under the pointer: beside the title of the chart, so that it covers none of them. */
+/** Shows the values under the pointer, beside the title of the chart, where they cover no line. */
 function showValues(id, { opacity, title, body }) {
   const place = document.getElementById(`${id}-values`);
   place.textContent = opacity ? `${title[0]}: ${body.map(({ lines }) => lines[0]).join(", ")}` : "";

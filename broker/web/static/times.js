@@ -1,4 +1,4 @@
-// Times are relative and go on while a page is open; on hover they are absolute, in the reader's own zone.
+// Times are relative to now, and are updated while the page is open. On hover they are absolute, in the reader's zone.
 
 const UNITS = [
   [86400, "d"],
@@ -30,7 +30,7 @@ export function updateTimes() {
   }
 }
 
-/** As formats.py says it. */
+/** The same text as formats.py makes. */
 function relative(moment) {
   const ahead = moment - Date.now() / 1000;
   const size = Math.abs(ahead);

@@ -1,12 +1,12 @@
-// A decision about a row of a list waits for some seconds, in which it can be undone. The row stays where it is, so that
-// a second click hits nothing.
+// A decision about a row of a list is carried out after some seconds, in which it can be undone. The row stays in its
+// place until then, so that a second click does not hit another row.
 import { refresh } from "./live.js";
 
 const SECONDS = 5;
-const SECOND_CLICK = 600; // ms in which a click may still be meant for the button that was there before
+const SECOND_CLICK = 600; // ms in which a click may be meant for the button that was in this place before
 const waiting = new Map(); // row -> {carryOut, timer}
 
-/** `act` is called later, and answers whether it has worked; `doing` is said until then. */
+/** Calls `act`, which returns whether it succeeded, after the seconds, and shows the text `doing` until then. */
 export function decide(button, doing, act) {
   const cell = button.parentElement;
   const row = button.closest("[data-key]") ?? cell;
@@ -29,7 +29,7 @@ export function decide(button, doing, act) {
     waiting.delete(row);
     undo.remove();
     if (await act()) {
-      // As the page says from now on: in most lists it is gone.
+      // The page updates the row from now on; most lists no longer have it.
       delete row.dataset.decided;
       await refresh();
     } else {
@@ -64,7 +64,7 @@ function carryOutAll() {
   }
 }
 
-/** Who leaves the page does not take it back. */
+/** Carries out all decisions when the page is left or hidden. */
 export function watchDecisions() {
   addEventListener("pagehide", carryOutAll);
   document.addEventListener("visibilitychange", () => {

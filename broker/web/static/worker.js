@@ -1,7 +1,7 @@
-// The worker that the console submits as: this browser's own, or one that the form names.
+// The worker with which the console submits: this browser's own, or the one that the form names.
 import { Refused, call, post } from "./api.js";
 
-/** {id, secret}, or null. */
+/** The worker as {id, secret}, or null if this browser has none yet. */
 export function workerFor(form) {
   const id = form.elements.worker_id.value.trim();
   if (id) {
@@ -20,7 +20,7 @@ async function make(form) {
   return workerFor(form);
 }
 
-/** A function that makes a worker's calls, and lets this browser's own worker into the project when that is needed. */
+/** Returns a function that makes calls as the worker. It gets access for this browser's own worker if needed. */
 export function callAs(form, project) {
   return async (path, body) => {
     const worker = workerFor(form) ?? (await make(form));
@@ -41,7 +41,7 @@ export function callAs(form, project) {
   };
 }
 
-/** Asks for access, and accepts it, if this manager may. */
+/** Requests access for the worker, and accepts the request if this manager may. Throws `Refused` otherwise. */
 async function letIn(project, worker, headers) {
   try {
     await call("POST", "project/request_access", { project, submit: true, assign: false }, headers);
