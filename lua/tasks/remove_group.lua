@@ -1,6 +1,7 @@
 --[[ remove_group: take the waiting tasks of a group out of reach, in one step; drain_step then deletes them.
 
-  Tasks that are held, delayed or have failed stay. A hash is free once its task is deleted. A rest of the group stays.
+  Tasks that are held or have failed stay; delayed tasks are for the caller to remove. A hash is free once its task is
+  deleted. A rest of the group stays.
 
   KEYS[1]  broker:{project:P}
   KEYS[2]  broker:{project:P}:guard

@@ -28,11 +28,11 @@ class Task:
     reclaims: int = 0
     round: int = 1
     until: int = 0
-    """When a delayed one may be had, unix ms."""
+    """Until when it is delayed, unix ms."""
     error: bool = False
     disagree: bool = False
     failed_by: int = 0
-    """The worker that gets it after others until ``elsewhere``."""
+    """The worker that failed it: until ``elsewhere`` the task is left to others."""
     elsewhere: int = 0
 
     def begin_anew(self) -> None:
@@ -42,7 +42,7 @@ class Task:
 
 @dataclass
 class Limits:
-    """What a group has of its own: ms, and unix ms for ``blocked``."""
+    """The limits of a group itself: ms, and unix ms for ``blocked``."""
 
     delay: int | None = None
     limit: int | None = None
@@ -80,7 +80,7 @@ class Walk:
         self.next_start: dict[str, int] = {}
         self.limits: defaultdict[str, Limits] = defaultdict(Limits)
         self.delay = self.limit = self.retry_delay = self.max_reclaims = self.max_votes = 0
-        # A switch holds from the next ticket on: so it is not switched here.
+        # A change of the order affects later tickets only, so the walk does not change it.
         self.fair = self.chance.random() < 0.3
         self.holders_lost = self.draining = False
         self.few = self.chance.random() < 0.5
@@ -178,7 +178,7 @@ class Walk:
             (self.delayed if task.until > self.now else self.waiting)[id] = task
 
     def settle(self) -> None:
-        """Of the delayed tasks whose time has come, some wait now."""
+        """Notes which delayed tasks wait by now."""
         there = {int(id) for id in self.redis.zrange(f"{self.base}:delayed", 0, -1)}
         for id in set(self.delayed) - there:
             assert self.delayed[id].until <= self.now, "before its time"
@@ -195,7 +195,7 @@ class Walk:
         self.take_back(
             overdue - {int(member.split(":")[0]) for member in self.redis.zrange(f"{self.base}:assigned", 0, -1)}
         )
-        # One that was overdue may have been handed out again.
+        # One that was overdue may have been assigned again.
         self.take_back({task.id for task in given} & overdue)
         late = {
             group for group, score in self.due().items() if score <= self.now or FULL <= score < FULL + self.epoch()
@@ -225,7 +225,7 @@ class Walk:
         return len(given)
 
     def forget_dropped(self) -> None:
-        """Of those that have lost their record, some were met, and are in no set any more."""
+        """Forgets tasks without a record that were dropped."""
         keys = [key for key in keys_like(self.redis, f"{self.base}:*") if ":wait:" in key or ":verify:" in key]
         there = {
             int(id)
@@ -247,7 +247,7 @@ class Walk:
         return bool(self.retry_delay) and task.failed_by == worker and self.now < task.elsewhere
 
     def take_back(self, ids: set[int], *, counted: bool = True) -> None:
-        """They are held no longer, and wait again, unless they have lost their record or were reclaimed too often."""
+        """They wait again, unless they have no record or were reclaimed too often."""
         for id in ids:
             task = self.let_go(id)
             if task is not None and counted:
@@ -415,7 +415,7 @@ class Walk:
         assert (found.delay, found.limit) == (self.delay_of(group) / 1000, self.limit_of(group))
 
     async def slow_down(self) -> None:
-        """A worker does, of groups of tasks that it holds."""
+        """A worker slows down groups of tasks that it holds."""
         worker, chance = self.chance.choice(self.workers), self.chance
         changes = [
             (id, chance.choice([0, 0, -1, 300, 5000, 60_000]), chance.choice([0, 0, -1, 200, 4000]))
@@ -473,7 +473,7 @@ class Walk:
             for tasks in (self.waiting, self.failed, self.held, self.delayed, self.lost, self.running):
                 tasks.clear()
             if self.chance.random() < 0.5:
-                # Groups go on resting, before the reset is worked off as well.
+                # Groups rest on, also before the reset is processed.
                 self.draining = True
                 await self.submit()
                 await self.assign()

@@ -52,7 +52,7 @@ class Matching:
     contains: str
     worker: int | str
     entry: int
-    """The next one to look at; of the entries that there were, ``last`` was the last."""
+    """The next entry to check; ``last`` is the last entry when the call began."""
     last: int
     affected: int = 0
 
@@ -72,12 +72,12 @@ class ModelProject:
         self.oldest = 0
         """The earliest unix second of those remembered for a time, 0 for none."""
         self.families: set[str] = set()
-        """Those that have had hashes since they were last emptied: known, closed, recent."""
+        """The families with hashes since they were last emptied: known, closed, recent."""
         self.outbox: list[tuple[int, TaskFields]] = []
         self.stranded: set[int | str] = set()
         """Hashes of tasks that were dropped: only their records knew them."""
         self.closed_by: dict[int, int] = {}
-        """By worker; by its negative id, how often it failed one."""
+        """Closed tasks by worker; by its negative id, how often it failed one."""
         self.counters: dict[str, int] = {}
         self.noted = 0
         self.drains: list[tuple[str, list[int], int]] = []
@@ -257,7 +257,7 @@ class ModelProject:
         return late or ("closed" in self.families and self.closed_since + kept * 1000 <= now)
 
     def trim(self, now: int) -> int:
-        """How many of those that were remembered for a time are removed; the others begin a drain."""
+        """How many hashes of ``recent`` are removed; those of ``closed`` begin a drain."""
         if not self.may_trim(now):
             return 0
         late = self.forgettable(now)

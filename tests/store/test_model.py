@@ -24,7 +24,7 @@ EDGES = [-(2**63), -1, 1, 2**53 + 1, 2**63 - 1]
 DEFAULT_TIME = 100
 SNAPSHOT_INTERVAL = 120
 WORKERS = st.integers(0, 3)
-# Most of it happens in one project, or too little would meet.
+# Most steps are in one project: else too few tasks would meet.
 PROJECTS = st.sampled_from([0, 0, 0, 0, 1, 2])
 NEW_TASKS = st.builds(
     TaskFields,
@@ -74,7 +74,7 @@ class Walk(RuleBasedStateMachine):
                 self.grant(n, worker, "assign,submit")
 
     def at(self, project: int) -> ModelProject:
-        """A project that a step concerns: it is looked at after the step."""
+        """A project that a step changes: it is checked after the step."""
         self.concerned.add(project)
         return self.projects[project]
 
@@ -170,7 +170,7 @@ class Walk(RuleBasedStateMachine):
         project = self.at(data.draw(st.sampled_from([n for n, project in enumerate(self.projects) if project.tasks])))
         held = sorted(id for id, task in project.tasks.items() if task.assignee) or sorted(project.tasks)
         task = data.draw(st.sampled_from(held))
-        # Mostly its holder.
+        # Usually by its holder.
         by = project.tasks[task].assignee if vote == 0 and project.tasks[task].assignee else self.workers[worker]
         expected = project.release(by, task, result, vote, self.now)
         released = self.run(self.store.tasks.release(project.id, by, [(task, result, vote)]))
@@ -206,7 +206,7 @@ class Walk(RuleBasedStateMachine):
         assert self.run(self.store.monitoring.take_snapshot(model.id)) is due
         if due:
             model.noted = self.now
-            # The one before stands for it if it says the same.
+            # An equal snapshot is not stored: the one before stands for it.
             newest = self.run(self.newest_snapshot(model.id))
             assert newest == model.snapshot() | {"time_stamp": newest["time_stamp"]}
 
@@ -357,7 +357,7 @@ class Walk(RuleBasedStateMachine):
         assert recent == {str(hash): str(second) for hash, second in model.remembered.items() if second}
 
     def family(self, base: str, name: str, text: str | None) -> dict[str, str]:
-        """The few that a walk has all stand in one bucket."""
+        """A walk has few hashes: all are in one bucket."""
         if text is None:
             return {}
         key = f"{base}:{name}:{text.split()[0]}:0"
