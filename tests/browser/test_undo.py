@@ -1,4 +1,4 @@
-"""What was decided about a row of a list waits for some seconds: it can be undone, and a second click hits nothing."""
+"""A decision about a row takes effect after some seconds: until then it can be undone, and a second click does nothing."""
 
 import pytest
 from playwright.sync_api import Locator, expect

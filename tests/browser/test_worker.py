@@ -1,4 +1,4 @@
-"""The page of one worker: when it was here, where it has access, what it holds, and why it gets nothing."""
+"""The page of a worker: when it was seen, where it has access, what it holds, and why it gets no task."""
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect

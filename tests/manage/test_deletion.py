@@ -10,13 +10,13 @@ from tests.stores import keys_like, looking_into
 
 @pytest.fixture
 def worker(worker: WorkerCaller, project: int) -> WorkerCaller:
-    """Who has submitted many tasks."""
+    """A worker that has submitted many tasks."""
     assert submitted(worker, project, range(1, MANY + 1)) == MANY
     return worker
 
 
 def keys_of(serving: Serving, project: int) -> dict[str, int]:
-    """What is left in the project's slot, and how many seconds each key will be there: -1 is for ever."""
+    """The keys that are left in the project's slot, with their time to live in seconds; -1 for ever."""
     with looking_into(serving.store_url) as redis:
         found = keys_like(redis, f"broker:{{project:{project}}}*")
         return {key: int(redis.ttl(key)) for key in found}

@@ -15,14 +15,14 @@ from tests.serving import until
 
 @pytest.fixture
 def worker(worker: WorkerCaller, project: int) -> WorkerCaller:
-    """Who has submitted many tasks."""
+    """A worker that has submitted many tasks."""
     assert submitted(worker, project, range(1, MANY + 1)) == MANY
     return worker
 
 
 @contextmanager
 def going_on(*work: Callable[[], None]) -> Iterator[None]:
-    """Each of these, over and over, in a thread of its own; a thread that fails makes the test fail."""
+    """Repeats each of these calls in a thread of its own; a thread that fails makes the test fail."""
     over = threading.Event()
     failures: list[BaseException] = []
 

@@ -10,7 +10,7 @@ from tests.manage.bulk import MANY, affected, live, released, submitted, taken
 
 
 def matching(fleet: Fleet, operation: str, project: int, **filter: Any) -> int:
-    """How many were changed, of a call that is done when it answers."""
+    """How many tasks a call has changed, which must be done when it answers."""
     content = fleet.admin.post(f"/project/{operation}/{project}", filter).content()
     assert content["pending"] is False, content
     count: int = content["affected_tasks"]

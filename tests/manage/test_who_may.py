@@ -157,7 +157,7 @@ def row(line: str) -> Row:
 ROWS = [row(line) for line in LINES]
 LARGE = {row.path for row in ROWS if row.large}
 EXAMPLES = {route.path: route.operation.example.body for route in routes() if "POST" in (route.methods or ())}
-"""Bodies of calls that need nothing of the setup."""
+"""Bodies of calls that need no setup."""
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def manager_like(fleet: Fleet, who: str) -> ManagerCaller:
 
 @pytest.fixture(scope="module")
 def tokens(people: Fleet, managers: dict[str, ManagerCaller]) -> Iterator[dict[str, Caller]]:
-    """Of each manager a program with their token, which sends a cookie of nobody along, as another site would."""
+    """For each manager a program with their token. It also sends an invalid cookie, as a call from another site."""
     programs = {}
     for who, manager in managers.items():
         token = manager.post("/account/tokens", {"name": who}).content()["token"]

@@ -17,7 +17,7 @@ from broker.store.redis.pipeline import LARGE, Pipeline
 from tests.resp import command
 
 NONE = "void"
-"""A key that nobody makes; its slot is in the first third, which the first of three nodes has."""
+"""A key that does not exist; its slot is in the first third, which the first of three nodes has."""
 
 
 @asynccontextmanager

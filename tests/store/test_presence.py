@@ -1,4 +1,4 @@
-"""Workers that were here are noted in memory and written in batches; nothing of that changes their records."""
+"""Workers that were seen are noted in memory and written in batches; their records do not change."""
 
 import asyncio
 from collections.abc import Sequence

@@ -160,7 +160,7 @@ async def test_what_maintenance_has_not_worked_off_yet_is_no_damage(
 
 
 async def work(fleet: StoreFleet, project: int, worker: int, seed: int) -> None:
-    """All that changes tasks, at random; hashes come again."""
+    """Random calls that change tasks; hashes are used again."""
     chance = random.Random(seed)
     while True:
         match chance.randrange(20):

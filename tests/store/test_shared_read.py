@@ -24,7 +24,7 @@ class Clock:
 
 
 class Source:
-    """Answers how often it was read; each read takes ``seconds``."""
+    """Returns how often it was read; each read takes ``seconds``."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self.clock = clock

@@ -69,7 +69,7 @@ async def test_each_task_that_lives_throughout_appears_once_while_the_fleet_work
 
 
 async def work(store: Store, project: int, worker: int, stop: asyncio.Event) -> int:
-    """Takes, and releases in every way; closes only tasks of its own. How many tasks moved."""
+    """Gets tasks and releases them in every way, but closes only its own. Returns how many changed."""
     chance, moves = random.Random(worker), 0
     while not stop.is_set():
         await store.tasks.submit(project, worker, [new("go", priority=2) for _ in range(20)])
@@ -84,7 +84,7 @@ async def work(store: Store, project: int, worker: int, stop: asyncio.Event) -> 
 
 
 def result(recipe: str, votes: int, chance: random.Random) -> int:
-    """What stays is never closed: failed and skipped, or voted on with votes that never agree."""
+    """Releases tasks that must stay: as failed or skipped, or with votes that never agree."""
     if recipe == "go":
         return 0
     return chance.choice((0, 1, 2)) if votes > 1 else chance.choice((1, 2))
