@@ -1,4 +1,4 @@
-"""A decision about a row takes effect after some seconds: until then it can be undone, and a second click does nothing."""
+"""A decision about a row takes effect after some seconds: until then it can be undone."""
 
 import pytest
 from playwright.sync_api import Locator, expect

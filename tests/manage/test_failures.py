@@ -8,7 +8,7 @@ from tests.manage.test_task_filters import ids
 
 
 def fails(worker: WorkerCaller, project: int, message: str | None) -> int:
-    """Submits a task and releases it so."""
+    """Submits a task that fails with this message. Returns its id."""
     worker.submit(project)
     task: int = worker.take(project)["id"]
     worker.post("/task/release", {"task_id": task, "result": 1, "message": message}).content()
