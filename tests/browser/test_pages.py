@@ -84,31 +84,26 @@ PAGES = {
 }
 
 
-def looked_at(tab: Tab, name: str, only: int | None = None) -> None:
-    """Raises when a page is wider than its window, or axe finds a serious violation. Takes four pictures, if asked.
-
-    ``only``: the number of the one look in which axe is asked; else in each.
-    """
+def looked_at(tab: Tab, name: str) -> None:
+    """Raises when a page is wider than its window, or axe finds a serious violation. Takes four pictures, if asked."""
     FOLDER.mkdir(exist_ok=True)
     # Charts and secrets come after the page.
     expect(tab.page.locator("body[data-late]")).to_have_count(0)
     tab.page.evaluate(AXE.axe_script)
-    for n, (size, viewport, schemes) in enumerate(LOOKS):
+    for size, viewport, schemes in LOOKS:
         tab.page.set_viewport_size(viewport)
         for scheme in schemes:
             tab.page.emulate_media(color_scheme=scheme)
             if PICTURES:
                 tab.page.screenshot(path=FOLDER / f"{name}-{size}-{scheme}.png", full_page=True)
-            if only in {None, n}:
-                assert tab.page.evaluate(SERIOUS) == [], f"{size}, {scheme}"
+            assert tab.page.evaluate(SERIOUS) == [], f"{size}, {scheme}"
         wider = tab.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{size}: {wider} px too wide"
     tab.page.set_viewport_size(WIDE)
 
 
-@EACH
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str, both: bool) -> None:
+def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str) -> None:
     gone = name in {"not-found", "task-gone", "worker-gone"}
     place = PAGES[name].format(
         busy=sample.busy,
@@ -125,8 +120,7 @@ def test_a_page_is_fit_for_everybody(tab: Tab, sample: SampleData, name: str, bo
 
     tab.go(place)
 
-    # Neighbours in the table share most of their content: axe checks each second one wide, the others narrow.
-    looked_at(tab, name, None if both or PICTURES else list(PAGES).index(name) % 2)
+    looked_at(tab, name)
     assert tab.page.title() != "taken"
     assert tab.refused == ["Failed to load resource: the server responded with a status of 404 (Not Found)"] * gone
 
