@@ -29,9 +29,6 @@ SIZES: list[tuple[str, ViewportSize]] = [("wide", WIDE), ("narrow", {"width": 38
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # Width and colours have little to do with each other: all four together with the pictures, else two.
 LOOKS = [(*size, SCHEMES) if PICTURES else (*size, SCHEMES[n : n + 1]) for n, size in enumerate(SIZES)]
-EACH = pytest.mark.parametrize(
-    "both", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["one-look", "each-look"]
-)
 PAGES = {
     "overview": "",
     "project": "projects/{busy}",
