@@ -44,13 +44,13 @@ def test_nodes_and_sentinels_have_ports_of_their_own() -> None:
         ("redis+sentinel://a/", "name of a service"),
         ("redis+sentinel://a/main/first", "name of a service"),
         ("redis://a/first", "number of a database"),
-        ("redis://a?db=first", "db has a value"),
+        ("redis://a?db=first", "the value of db is not valid"),
         ("redis://a?decode_responses=no", "options are among db "),
         ("redis+cluster://a?db=1", "followed by nothing"),
         ("redis+sentinel://a/main?sentinel_name=x", "among sentinel_username, sentinel_password "),
-        ("redis+sentinel://a/main?sentinel_password=", "sentinel_password has a value"),
+        ("redis+sentinel://a/main?sentinel_password=", "the value of sentinel_password is not valid"),
         ("redis://a?ssl_ca_certs=/ca.pem", "those of TLS need rediss"),
-        ("rediss+cluster://a?ssl_cert_reqs=maybe", "ssl_cert_reqs has a value"),
+        ("rediss+cluster://a?ssl_cert_reqs=maybe", "the value of ssl_cert_reqs is not valid"),
     ],
 )
 def test_an_invalid_url_is_one_line_that_says_what_is_valid(text: str, says: str) -> None:

@@ -67,4 +67,4 @@ async def test_one_line_says_which_settings_would_save_memory(
     assert len(warnings) == bool(advised)
     for line in warnings:
         assert all(advice in line for advice in advised)
-        assert " in place of " in line
+        assert " instead of " in line

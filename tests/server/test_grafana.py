@@ -79,9 +79,11 @@ def asked(client: httpx.Client, query: str) -> list[dict[str, Any]]:
 
 def has_read(client: httpx.Client) -> bool:
     try:
-        return bool(asked(client, "broker_info"))
+        # While it loads its data, it answers 503.
+        ready = client.get("/-/ready").status_code == 200
     except httpx.TransportError:
         return False
+    return ready and bool(asked(client, "broker_info"))
 
 
 @pytest.mark.parametrize("name", QUERIES)
