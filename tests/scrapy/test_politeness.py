@@ -23,7 +23,7 @@ def test_the_limit_and_the_delay_of_a_group_hold_over_all_spiders(
     grant(fleet, crawled, *spiders)
     for spider in spiders:
         assert spider.wait() == "finished"
-        assert spider.stats["broker/released"] > 5
+        assert spider.stats["broker/released"] > 0
     assert items(spiders[0].folder) == {"/0": 1} | dict.fromkeys(pages, 2)
     for host in ("127.0.0.1", "localhost"):
         assert site.most_at_once[host] == 2
