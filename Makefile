@@ -7,7 +7,7 @@ SERVE  ?=
 STORES ?= redis node cluster
 # More processes than a small machine has cores, since tests mostly wait; each has brokers, stores and ports of its own.
 # Files keep their order: sorted by their number of tests, files with one long test would come last, and run alone.
-AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
+AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 # A test that hangs ends its process: the run names the test, and continues in another process.
 AT_ONCE += --max-worker-restart=2 -o faulthandler_timeout=180 -o faulthandler_exit_on_timeout=true
 # Tests wait for real programs. One that fails beside others is tried once more, alone: it must not fail twice.
@@ -39,7 +39,7 @@ run: $(VENV)/run.stamp  ## serve at http://localhost:3010, data in ~/.local/shar
 test: $(VENV)/test.stamp  ## every test but the slow ones
 	$(BIN)/pytest $(AT_ONCE) -m "not slow" || $(AGAIN) -m "not slow"
 
-test-scrapy: $(VENV)/scrapy-2.13.stamp  ## the tests of the Scrapy scheduler on the oldest Scrapy; the others run on the newest
+test-scrapy: $(VENV)/scrapy-2.13.stamp  ## all tests of the Scrapy scheduler on the oldest Scrapy; the others run on the newest
 	BROKER_TEST_SCRAPY=$(CURDIR)/$(VENV)/scrapy-2.13 $(BIN)/pytest $(AT_ONCE) tests/scrapy
 
 test-slow: $(VENV)/test.stamp  ## the slow tests, half an hour; their output is in bench/results/slow.txt

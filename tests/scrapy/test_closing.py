@@ -11,6 +11,7 @@ from tests.scrapy.crawls import items
 from tests.scrapy.site import Page, Site, linked
 
 
+@pytest.mark.slow
 def test_a_spider_without_a_task_stays_while_others_work_or_tasks_are_delayed(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:

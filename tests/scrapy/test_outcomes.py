@@ -173,6 +173,7 @@ def site_pages(spider):
     assert site.counts() == dict.fromkeys(MANY, 1)
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_what_is_under_way_and_gives_back_the_rest(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:

@@ -12,6 +12,7 @@ from tests.scrapy.crawls import items
 from tests.scrapy.site import Page, Site, linked
 
 
+@pytest.mark.slow
 def test_the_limit_and_the_delay_of_a_group_hold_over_all_spiders(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:

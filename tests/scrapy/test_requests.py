@@ -96,6 +96,7 @@ def test_a_request_that_json_cannot_carry_stays_in_its_process_which_says_so(
     assert counters(fleet, crawled)["closed"] == 3
 
 
+@pytest.mark.slow
 def test_dont_filter_has_no_hash_and_a_start_page_has_one_all_the_same(
     start: Start, site: Site, fleet: Fleet, crawled: int
 ) -> None:
