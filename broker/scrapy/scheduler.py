@@ -53,8 +53,7 @@ class Scheduler(BaseScheduler):
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
         self._stats: Any = crawler.stats
-        fingerprinter: Any = crawler.request_fingerprinter
-        self._hashes = Hashes(fingerprinter)
+        self._hashes = Hashes(crawler.request_fingerprinter)
         self._options = Options.read(crawler.settings)
         self._concurrency = crawler.settings.getint("CONCURRENT_REQUESTS") or _ANY_NUMBER
         self._local = LocalQueue()

@@ -10,11 +10,14 @@ local function note_attention(base, project, now, paused, counts, before)
     return counts[name] or 0
   end
 
+  local function groups()
+    return count('now_groups_ready') + count('now_groups_resting') + count('now_groups_full')
+  end
+
   -- Since when, or nil.
   local function stalled()
-    local groups = count('now_groups_ready') + count('now_groups_resting') + count('now_groups_full')
     -- A project is not stalled if all its groups with waiting tasks rest or are full.
-    local may_start = count('now_groups_ready') > 0 or groups == 0
+    local may_start = count('now_groups_ready') > 0 or groups() == 0
     if paused or count('now_waiting') + count('now_verifying') == 0 or count('now_assigned') > 0 or not may_start then
       return nil
     end
@@ -45,9 +48,8 @@ local function note_attention(base, project, now, paused, counts, before)
 
   -- How many, or nil.
   local function blocked()
-    local groups = count('now_groups_ready') + count('now_groups_resting') + count('now_groups_full')
     local some = count('now_groups_blocked')
-    return some > 0 and 2 * some >= groups and some or nil
+    return some > 0 and 2 * some >= groups() and some or nil
   end
 
   local scores = {}
